@@ -1,0 +1,221 @@
+//! The variants of one path, with their values.
+//!
+//! Invariant: no key occurs twice; once there are more than `SCAN_LIMIT` variants, `index` holds the slot number of each, so
+//! that a look-up stays O(1). `stale` and `text` agree with the slots, so that a whole set can be taken away in O(1).
+//!
+//! Not here: liveness across scopes. A slot knows only whether it was marked stale; what broad scopes say is the record's.
+
+use crate::hash::Hashing;
+use crate::variant::VariantKey;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+/// Up to this many keys are compared one by one: most pictures have fewer variants, and comparing lengths and bytes of
+/// neighbors is cheaper than a second table.
+const SCAN_LIMIT: usize = 16;
+
+/// One variant of a path.
+#[derive(Debug)]
+pub(crate) struct Slot<V> {
+    pub(crate) key: Box<str>,
+    pub(crate) value: V,
+    pub(crate) stale: bool,
+}
+
+/// The variants of one path.
+#[derive(Debug)]
+pub(crate) struct VariantSet<V> {
+    slots: SmallVec<[Slot<V>; 1]>,
+    /// How many slots are marked stale.
+    stale: usize,
+    /// Bytes of the keys' text.
+    text: usize,
+    /// Slot numbers by the hash of the key. Boxed, as few paths need it.
+    index: Option<Box<HashTable<u32>>>,
+}
+
+impl<V> Default for VariantSet<V> {
+    fn default() -> Self {
+        Self { slots: SmallVec::new(), stale: 0, text: 0, index: None }
+    }
+}
+
+impl<V> VariantSet<V> {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Slot<V>> {
+        self.slots.iter()
+    }
+
+    pub(crate) fn get(&self, key: &str, hashing: &Hashing) -> Option<&Slot<V>> {
+        self.position(key, hashing).map(|at| &self.slots[at])
+    }
+
+    /// Stores `value` under `key`; gives back the value and the stale mark that were there.
+    pub(crate) fn insert(
+        &mut self,
+        key: &VariantKey<'_>,
+        value: V,
+        stale: bool,
+        hashing: &Hashing,
+    ) -> Option<(V, bool)> {
+        let key = key.as_str();
+        self.stale += usize::from(stale);
+        if let Some(at) = self.position(key, hashing) {
+            let slot = &mut self.slots[at];
+            let was_stale = std::mem::replace(&mut slot.stale, stale);
+            self.stale -= usize::from(was_stale);
+            return Some((std::mem::replace(&mut slot.value, value), was_stale));
+        }
+        self.text += key.len();
+        let at = self.slots.len();
+        self.slots.push(Slot { key: key.into(), value, stale });
+        if self.index.is_some() {
+            self.index_slot(at, hashing);
+        } else if self.slots.len() > SCAN_LIMIT {
+            self.index = Some(Box::default());
+            (0..=at).for_each(|at| self.index_slot(at, hashing));
+        }
+        None
+    }
+
+    /// Takes out `key`. The last slot takes its place.
+    pub(crate) fn remove(&mut self, key: &str, hashing: &Hashing) -> Option<Slot<V>> {
+        let at = self.position(key, hashing)?;
+        let last = self.slots.len() - 1;
+        if let Some(index) = &mut self.index {
+            let hash = hashing.variant(key);
+            if let Ok(entry) = index.find_entry(hash, |&slot| slot as usize == at) {
+                entry.remove();
+            }
+            let hash = hashing.variant(&self.slots[last].key);
+            if let Some(slot) = index.find_mut(hash, |&slot| slot as usize == last) {
+                *slot = slot_number(at);
+            }
+        }
+        let slot = self.slots.swap_remove(at);
+        self.text -= slot.key.len();
+        self.stale -= usize::from(slot.stale);
+        Some(slot)
+    }
+
+    /// Marks every slot stale; says how many weren't yet.
+    pub(crate) fn soften(&mut self) -> usize {
+        let fresh = self.slots.len() - self.stale;
+        if fresh > 0 {
+            self.slots.iter_mut().for_each(|slot| slot.stale = true);
+            self.stale = self.slots.len();
+        }
+        fresh
+    }
+
+    /// How many slots are marked stale.
+    pub(crate) fn stale(&self) -> usize {
+        self.stale
+    }
+
+    /// Bytes of the keys' text.
+    pub(crate) fn text(&self) -> usize {
+        self.text
+    }
+
+    /// Heap bytes, the keys' text excluded.
+    pub(crate) fn structure_bytes(&self) -> usize {
+        let slots =
+            if self.slots.spilled() { self.slots.capacity() * size_of::<Slot<V>>() } else { 0 };
+        let index =
+            self.index.as_ref().map_or(0, |i| size_of::<HashTable<u32>>() + i.allocation_size());
+        slots + index
+    }
+
+    fn position(&self, key: &str, hashing: &Hashing) -> Option<usize> {
+        match &self.index {
+            None => self.slots.iter().position(|slot| &*slot.key == key),
+            Some(index) => index
+                .find(hashing.variant(key), |&slot| &*self.slots[slot as usize].key == key)
+                .map(|&slot| slot as usize),
+        }
+    }
+
+    fn index_slot(&mut self, at: usize, hashing: &Hashing) {
+        let slots = &self.slots;
+        let index = self.index.as_mut().expect("the caller made the index");
+        index.insert_unique(hashing.variant(&slots[at].key), slot_number(at), |&slot| {
+            hashing.variant(&slots[slot as usize].key)
+        });
+    }
+}
+
+/// # Panics
+/// Past 2^32 variants of one path, whose keys alone would fill more than 16 GiB.
+fn slot_number(at: usize) -> u32 {
+    u32::try_from(at).expect("memory ends before 2^32 variants of one path")
+}
+
+impl<V> IntoIterator for VariantSet<V> {
+    type Item = Slot<V>;
+    type IntoIter = smallvec::IntoIter<[Slot<V>; 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.slots.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: usize) -> VariantKey<'static> {
+        VariantKey::new_unchecked(format!("?w={n}"))
+    }
+
+    #[test]
+    fn finds_every_key_on_both_sides_of_the_scan_limit_and_after_removals() {
+        let hashing = Hashing::new();
+        let mut set = VariantSet::default();
+        for n in 0..100 {
+            assert_eq!(set.insert(&key(n), n, false, &hashing), None);
+            assert!(
+                (0..=n).all(|m| set.get(key(m).as_str(), &hashing).map(|s| s.value) == Some(m))
+            );
+        }
+        for n in (0..100).step_by(3) {
+            assert_eq!(set.remove(key(n).as_str(), &hashing).map(|s| s.value), Some(n));
+            for m in 0..100 {
+                let expected = (m > n || m % 3 != 0).then_some(m);
+                assert_eq!(
+                    set.get(key(m).as_str(), &hashing).map(|s| s.value),
+                    expected,
+                    "{n} {m}"
+                );
+            }
+        }
+        assert_eq!(set.len(), 66);
+    }
+
+    #[test]
+    fn insert_of_a_present_key_gives_the_old_value_and_mark_back() {
+        let hashing = Hashing::new();
+        let mut set = VariantSet::default();
+        assert_eq!(set.insert(&key(1), 'a', true, &hashing), None);
+        assert_eq!(set.insert(&key(1), 'b', false, &hashing), Some(('a', true)));
+        assert_eq!(set.len(), 1);
+        assert_eq!(set.stale(), 0);
+    }
+
+    #[test]
+    fn soften_counts_only_what_was_fresh() {
+        let hashing = Hashing::new();
+        let mut set = VariantSet::default();
+        assert_eq!(set.insert(&key(1), (), true, &hashing), None);
+        assert_eq!(set.insert(&key(2), (), false, &hashing), None);
+        assert_eq!(set.soften(), 1);
+        assert_eq!(set.soften(), 0);
+    }
+}
