@@ -3,6 +3,7 @@
 
 pub mod canonical;
 mod origin;
+mod text;
 mod variant;
 
 pub use origin::{OriginPath, PathPrefix};
