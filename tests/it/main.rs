@@ -1,0 +1,13 @@
+//! The promises, one test each for every way in which they could break.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod autotraits;
+mod flush;
+mod lease;
+mod limits;
+mod prefix;
+mod reclaim;
+mod selection;
+mod values;
