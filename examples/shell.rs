@@ -8,8 +8,15 @@
 //! drop NAME                           dropped
 //! remove TENANT PATH VARIANT VALUE    removed | absent
 //! purge TENANT PATH                   purged N
+//! purge-soft TENANT PATH              softened N
+//! purge-variant TENANT PATH VARIANT   purged N       with all representations of the variant
+//! purge-where TENANT PATH OPERATIONS  purged N       variants that include the operations, such as ?w=200
+//! purge-prefix TENANT PREFIX          purged         PREFIX is the text before the star
+//! purge-prefix-soft TENANT PREFIX     purged
 //! flush TENANT                        flushed
+//! flush-soft TENANT                   flushed
 //! flush-all                           flushed
+//! flush-all-soft                      flushed
 //! variants TENANT PATH                KEY [TAB KEY]... | none
 //! reclaim N                           reclaimed N
 //! stats                               NAME=VALUE [NAME=VALUE]...
@@ -22,9 +29,10 @@
 //! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run --example shell
 //! ```
 
+use cache_index::canonical::Rules;
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Hard, Insertion, Lookup, OriginPath, Tenant,
-    VariantKey,
+    CacheIndex, Config, DeadValues, FillLease, Hard, Insertion, Lookup, Mode, OriginPath,
+    PathPrefix, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -63,9 +71,9 @@ pub(crate) fn run(mut input: impl BufRead, mut output: impl Write) -> io::Result
 
 impl Shell {
     fn answer(&mut self, line: &str) -> Result<String, String> {
-        let (command, rest) = line.split_once('\t').unwrap_or((line, ""));
-        let fields: Vec<&str> =
-            if line.contains('\t') { rest.split('\t').collect() } else { vec![] };
+        let mut fields = line.split('\t');
+        let command = fields.next().unwrap_or_default();
+        let fields: Vec<&str> = fields.collect();
         match command {
             "insert" => self.insert(exactly(&fields, ["TENANT", "PATH", "VARIANT", "VALUE"])?),
             "lookup" => self.lookup(exactly(&fields, ["TENANT", "PATH", "VARIANT"])?),
@@ -73,29 +81,80 @@ impl Shell {
             "commit" => self.commit(exactly(&fields, ["NAME", "VARIANT", "VALUE"])?),
             "drop" => self.drop(exactly(&fields, ["NAME"])?),
             "remove" => self.remove(exactly(&fields, ["TENANT", "PATH", "VARIANT", "VALUE"])?),
-            "purge" => {
-                let [tenant, path] = exactly(&fields, ["TENANT", "PATH"])?;
-                let gone = self.index.purge(&self.tenant(tenant), &canonical_path(path)?, Hard);
-                Ok(format!("purged {}", gone.len()))
-            }
-            "flush" => {
-                let [tenant] = exactly(&fields, ["TENANT"])?;
-                self.index.flush_tenant(&self.tenant(tenant), Hard);
-                Ok("flushed".into())
-            }
-            "flush-all" => {
-                let [] = exactly(&fields, [])?;
-                self.index.flush_all(Hard);
-                Ok("flushed".into())
-            }
             "variants" => self.variants(exactly(&fields, ["TENANT", "PATH"])?),
             "reclaim" => self.reclaim(exactly(&fields, ["N"])?),
-            "stats" => {
-                let [] = exactly(&fields, [])?;
-                Ok(self.stats())
-            }
+            "stats" => exactly(&fields, []).map(|[]| self.stats()),
+            _ => self.invalidate(command, &fields),
+        }
+    }
+
+    fn invalidate(&self, command: &str, fields: &[&str]) -> Result<String, String> {
+        match command {
+            "purge" => self.purge(exactly(fields, ["TENANT", "PATH"])?),
+            "purge-soft" => self.purge_soft(exactly(fields, ["TENANT", "PATH"])?),
+            "purge-variant" => self.purge_variant(exactly(fields, ["TENANT", "PATH", "VARIANT"])?),
+            "purge-where" => self.purge_where(exactly(fields, ["TENANT", "PATH", "OPERATIONS"])?),
+            "purge-prefix" => self.purge_prefix(exactly(fields, ["TENANT", "PREFIX"])?, Hard),
+            "purge-prefix-soft" => self.purge_prefix(exactly(fields, ["TENANT", "PREFIX"])?, Soft),
+            "flush" => self.flush(exactly(fields, ["TENANT"])?, Hard),
+            "flush-soft" => self.flush(exactly(fields, ["TENANT"])?, Soft),
+            "flush-all" => self.flush_all(exactly(fields, [])?, Hard),
+            "flush-all-soft" => self.flush_all(exactly(fields, [])?, Soft),
             _ => Err(format!("unknown command {command:?}")),
         }
+    }
+
+    fn purge(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
+        let gone = self.index.purge(&self.tenant(tenant), &canonical_path(path)?, Hard);
+        Ok(format!("purged {}", gone.len()))
+    }
+
+    fn purge_soft(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
+        let softened = self.index.purge(&self.tenant(tenant), &canonical_path(path)?, Soft);
+        Ok(format!("softened {}", softened.len()))
+    }
+
+    fn purge_variant(&self, [tenant, path, variant]: [&str; 3]) -> Result<String, String> {
+        let keys = [canonical_variant(variant)?];
+        self.purge_selected(tenant, path, Selection::Keys(&keys))
+    }
+
+    fn purge_where(&self, [tenant, path, operations]: [&str; 3]) -> Result<String, String> {
+        let entry = Rules::default().operations(operations);
+        let entries = [entry.map_err(|error| format!("OPERATIONS: {error}"))?];
+        self.purge_selected(tenant, path, Selection::Operations(&entries))
+    }
+
+    fn purge_selected(
+        &self,
+        tenant: &str,
+        path: &str,
+        selection: Selection<'_>,
+    ) -> Result<String, String> {
+        let (tenant, path) = (self.tenant(tenant), canonical_path(path)?);
+        let gone = self.index.purge_selected(&tenant, &path, selection, Hard);
+        Ok(format!("purged {}", gone.len()))
+    }
+
+    fn purge_prefix<M: Mode>(
+        &self,
+        [tenant, prefix]: [&str; 2],
+        mode: M,
+    ) -> Result<String, String> {
+        let prefix =
+            PathPrefix::from_canonical(prefix).map_err(|error| format!("PREFIX: {error}"))?;
+        self.index.purge_prefix(&self.tenant(tenant), &prefix, mode);
+        Ok("purged".into())
+    }
+
+    fn flush<M: Mode>(&self, [tenant]: [&str; 1], mode: M) -> Result<String, String> {
+        self.index.flush_tenant(&self.tenant(tenant), mode);
+        Ok("flushed".into())
+    }
+
+    fn flush_all<M: Mode>(&self, []: [&str; 0], mode: M) -> Result<String, String> {
+        self.index.flush_all(mode);
+        Ok("flushed".into())
     }
 
     fn tenant(&self, name: &str) -> Tenant {
@@ -168,7 +227,7 @@ impl Shell {
 
     fn stats(&self) -> String {
         let stats = self.index.stats();
-        let pairs: [(&str, &dyn Display); 12] = [
+        let pairs: [(&str, &dyn Display); 18] = [
             ("live", &stats.live),
             ("stale", &stats.stale),
             ("dead", &stats.dead),
@@ -177,7 +236,13 @@ impl Shell {
             ("open_leases", &stats.open_leases),
             ("refused_purged", &stats.refused_purged),
             ("refused_flushed", &stats.refused_flushed),
+            ("refused_variants", &stats.refused_variants),
+            ("refused_paths", &stats.refused_paths),
+            ("refused_entries", &stats.refused_entries),
+            ("refused_length", &stats.refused_length),
+            ("prefix_rules", &stats.prefix_rules),
             ("purges", &stats.purges),
+            ("prefix_purges", &stats.prefix_purges),
             ("tenant_flushes", &stats.tenant_flushes),
             ("flushes", &stats.flushes),
             ("bytes", &stats.bytes),

@@ -202,12 +202,12 @@ impl<V> IntoIterator for Purged<V> {
     type IntoIter = PurgedEntries<V>;
 
     fn into_iter(self) -> PurgedEntries<V> {
-        PurgedEntries(self.variants.into_iter())
+        PurgedEntries(self.variants.into_slots().into_iter())
     }
 }
 
 /// The entries of a [`Purged`].
-pub struct PurgedEntries<V>(<VariantSet<V> as IntoIterator>::IntoIter);
+pub struct PurgedEntries<V>(std::vec::IntoIter<Slot<V>>);
 
 impl<V> Iterator for PurgedEntries<V> {
     type Item = (VariantKey<'static>, V);
@@ -301,7 +301,7 @@ impl Flushed {
 pub(crate) struct Grave<V> {
     pub(crate) tenant: Tenant,
     pub(crate) path: Box<str>,
-    pub(crate) slots: <VariantSet<V> as IntoIterator>::IntoIter,
+    pub(crate) slots: Vec<Slot<V>>,
     /// Heap bytes.
     pub(crate) bytes: usize,
 }

@@ -536,7 +536,7 @@ impl<V> Shard<V> {
             Standing::Untouched => counts.remove(&record.variants),
         }
         let bytes = record.heap_bytes();
-        let slots = record.variants.into_iter();
+        let slots = record.variants.into_slots();
         Grave { tenant: tenant.clone(), path: record.path, slots, bytes }
     }
 

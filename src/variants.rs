@@ -202,12 +202,12 @@ fn slot_number(at: usize) -> u32 {
     u32::try_from(at).expect("memory ends before 2^32 variants of one path")
 }
 
-impl<V> IntoIterator for VariantSet<V> {
-    type Item = Slot<V>;
-    type IntoIter = smallvec::IntoIter<[Slot<V>; 1]>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.slots.into_iter()
+impl<V> VariantSet<V> {
+    /// The slots alone.
+    ///
+    /// A `Vec`, as its iterator drops the rest when a caller's `Drop` panics; that of a `SmallVec` forgets it.
+    pub(crate) fn into_slots(self) -> Vec<Slot<V>> {
+        self.slots.into_vec()
     }
 }
 

@@ -68,6 +68,41 @@ fn flushed_entries_are_reclaimed_up_to_the_limit() {
 }
 
 #[test]
+fn soft_prefix_and_selective_invalidations_say_what_they_did() {
+    expect([
+        ("insert\tdoc\ta/b.jpg\t?w=200\t1", "stored"),
+        ("insert\tdoc\ta/b.jpg\t?h=1&w=200\t2", "stored"),
+        ("insert\tdoc\ta/b.jpg\t?w=300\t3", "stored"),
+        ("purge-where\tdoc\ta/b.jpg\twidth=200", "purged 2"),
+        (
+            "purge-where\tdoc\ta/b.jpg\t?",
+            "error OPERATIONS: nothing left at byte 1: expected at least one operation",
+        ),
+        ("purge-soft\tdoc\ta/b.jpg", "softened 1"),
+        ("purge-soft\tdoc\ta/b.jpg", "softened 0"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "stale 3"),
+        ("purge-variant\tdoc\ta/b.jpg\t?w=30", "purged 0"),
+        ("purge-variant\tdoc\ta/b.jpg\t?w=300", "purged 1"),
+        ("insert\tdoc\ta/b.jpg\t?w=300\t4", "stored"),
+        ("flush-soft\tother", "flushed"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "live 4"),
+        ("flush-soft\tdoc", "flushed"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "stale 4"),
+        ("insert\tdoc\ta/b.jpg\t?w=300\t5", "replaced 4"),
+        ("purge-prefix-soft\tdoc\ta/", "purged"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "stale 5"),
+        ("purge-prefix\tdoc\ta/b.jpg/", "purged"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "stale 5"),
+        ("purge-prefix\tdoc\ta/b", "purged"),
+        ("lookup\tdoc\ta/b.jpg\t?w=300", "miss"),
+        ("lease\tdoc\ta/b.jpg\tL", "leased"),
+        ("flush-all-soft", "flushed"),
+        ("commit\tL\t?w=1\t6", "stored"),
+        ("lookup\tdoc\ta/b.jpg\t?w=1", "stale 6"),
+    ]);
+}
+
+#[test]
 fn malformed_lines_are_answered_and_the_shell_goes_on() {
     expect([
         ("", "error unknown command \"\""),
