@@ -19,6 +19,7 @@ mod stats;
 mod sync;
 mod tally;
 mod tenant;
+mod text;
 mod variant;
 mod variants;
 

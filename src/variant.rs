@@ -1,21 +1,32 @@
 //! `VariantKey`: text known to be canonical.
-use std::borrow::Cow;
+//!
+//! Invariant: the text is what canonicalization gives for some query. From then on, equality, order and hash are those of its bytes.
+//! Not here: what the operations do.
 
-/// The canonical name of one rendition of a picture.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VariantKey<'a>(Cow<'a, str>);
+use crate::canonical::{PathError, check_variant};
+use crate::text::canonical_text;
 
-impl<'a> VariantKey<'a> {
-    /// Wraps text that canonicalization produced.
-    pub(crate) fn new_unchecked(text: impl Into<Cow<'a, str>>) -> Self {
-        Self(text.into())
-    }
-    /// The canonical text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-    /// Copies a borrowed key so that it can be kept.
-    pub fn into_owned(self) -> VariantKey<'static> {
-        VariantKey(Cow::Owned(self.0.into_owned()))
+canonical_text! {
+    /// The canonical name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
+    ///
+    /// A delivery URL inside of another gives a chain of such groups, the innermost first: `?r=90?w=300`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::VariantKey;
+    ///
+    /// let key: VariantKey = "?h=400&w=600".try_into()?;
+    /// assert_eq!(key.as_str(), "?h=400&w=600");
+    /// assert_eq!(VariantKey::from_canonical("?w=600&h=400").unwrap_err().at(), 1);
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    VariantKey, check_variant
+}
+
+impl VariantKey<'_> {
+    /// The groups of operations, each with its question mark.
+    pub(crate) fn operations(&self) -> &str {
+        self.as_str()
     }
 }

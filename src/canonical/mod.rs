@@ -1,1 +1,383 @@
-//! From text to names.
+//! From text to names: canonicalization of delivery URLs and of invalidation entries.
+//!
+//! Invariant: these are pure and total functions. Every text gives a name or an error that says what is wrong, where, and what was
+//! expected. Every spelling in which a picture can be requested and every spelling in which it can be invalidated give one
+//! [`OriginPath`]; renditions that may differ in a byte never share origin path and [`VariantKey`].
+//! Not here: what is stored under the names, and what may be served.
+//!
+//! # The steps, in order
+//!
+//! | step | request | invalidation entry |
+//! |---|---|---|
+//! | checks on the raw text: length, control bytes, spaces at the ends, `#` | yes | yes |
+//! | delivery host off | yes | no |
+//! | cut at the first `?` | yes | yes |
+//! | query to variant key | yes | for single variants; otherwise there may be none |
+//! | leading slashes and `v7` off | yes | yes |
+//! | path decoded, if `ci_url_encoded=1` says that it is encoded as a whole | yes | yes |
+//! | escapes settled: each byte gets its one spelling (RFC 3986, section 6.2.2) | yes | yes |
+//! | form told: URL, alias, host, or relative path | yes | yes |
+//! | origin is a delivery URL itself | starts over with it | error |
+//! | scheme, host, port and dot segments settled | yes | yes |
+//! | origin prefix repeated | error | error |
+//! | star at the end | error | wildcard, where allowed |
+//!
+//! # Cost
+//!
+//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read, except that many parameters must be sorted. Text
+//! that is canonical already is borrowed from the input, and nothing is allocated; otherwise there is one allocation for each name
+//! that had to change. (A delivery URL inside of a delivery URL takes more.)
+
+mod bytes;
+mod error;
+mod escape;
+mod form;
+mod host;
+mod known;
+mod operations;
+mod origin;
+mod parameters;
+mod query;
+mod raw;
+mod rules;
+mod sealed;
+mod segments;
+
+pub use error::{PathError, PathErrorKind};
+pub use operations::Operations;
+pub use parameters::{Effect, PARAMETERS, Parameter};
+pub use raw::MAX_INPUT;
+pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
+
+pub(crate) use known::{check_origin, check_prefix, check_variant};
+
+use crate::origin::{OriginPath, PathPrefix};
+use crate::variant::VariantKey;
+use error::Fault;
+use escape::Decoded;
+use origin::Origin;
+use query::Query;
+use std::borrow::Cow;
+
+/// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
+const MAX_NESTING: usize = 4;
+
+/// The only query that an entry may have which invalidates whole pictures: it selects no variant, it says how the path is spelled.
+const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
+
+/// What a delivery URL asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Delivery<'a> {
+    /// The picture.
+    pub origin: OriginPath<'a>,
+    /// The rendition of it.
+    pub variant: VariantKey<'a>,
+}
+
+impl Delivery<'_> {
+    /// Copies borrowed names so that they can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Delivery<'static> {
+        Delivery { origin: self.origin.into_owned(), variant: self.variant.into_owned() }
+    }
+}
+
+/// What an invalidation entry names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target<'a> {
+    /// One picture.
+    Path(OriginPath<'a>),
+    /// Every picture whose path starts so: the entry ended in a star.
+    Prefix(PathPrefix<'a>),
+}
+
+impl Target<'_> {
+    /// Copies a borrowed name so that it can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Target<'static> {
+        match self {
+            Self::Path(path) => Target::Path(path.into_owned()),
+            Self::Prefix(prefix) => Target::Prefix(prefix.into_owned()),
+        }
+    }
+}
+
+/// What an entry names that invalidates single variants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Selection<'a> {
+    /// The picture, or the pictures.
+    pub target: Target<'a>,
+    /// The rendition of each.
+    pub variant: VariantKey<'a>,
+}
+
+impl Selection<'_> {
+    /// Copies borrowed names so that they can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Selection<'static> {
+        Selection { target: self.target.into_owned(), variant: self.variant.into_owned() }
+    }
+}
+
+impl Rules {
+    /// Reads the URL of a request: a whole delivery URL (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`) or a request target
+    /// (`/sample.li/a.jpg?w=600`).
+    ///
+    /// Signatures are dropped; verify them before asking an index what is stored.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where; no input panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().token("doc").build()?;
+    /// let one = rules.delivery("https://doc.cloudimg.io/sample.li/./b%69rds.jpg?width=600&height=400")?;
+    /// let other = rules.delivery("/sample.li/birds.jpg?h=400&w=600")?;
+    /// assert_eq!(one, other);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delivery<'a>(
+        &self,
+        input: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Result<Delivery<'a>, PathError> {
+        let input = raw::checked(input.as_ref())?;
+        let start = host::path_start(input, self)?;
+        let (path, query) = split_query(&input[start..]);
+        self.requested(path, query, 0).map_err(|error| error.moved(|at| start + at))
+    }
+
+    /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where. A query is an error, so that nobody believes that a single variant was invalidated; the
+    /// exception is exactly `?ci_url_encoded=1` behind an encoded path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Rules, Target};
+    ///
+    /// let rules = Rules::builder().token("doc").allow_wildcards().build()?;
+    /// let Target::Path(path) = rules.invalidation("/Sample.LI/birds.jpg")? else { panic!() };
+    /// assert_eq!(path.as_str(), "sample.li/birds.jpg");
+    /// let Target::Prefix(prefix) = rules.invalidation("/sample.li/avatars/*")? else { panic!() };
+    /// assert_eq!(prefix.as_str(), "sample.li/avatars/");
+    ///
+    /// let error = rules.invalidation("/sample.li/birds.jpg?w=600").unwrap_err();
+    /// assert_eq!(error.to_string(), "query at byte 20: expected none, as the whole picture is invalidated");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn invalidation<'a>(
+        &self,
+        entry: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Result<Target<'a>, PathError> {
+        let (path, query) = split_query(raw::checked(entry.as_ref())?);
+        match query {
+            None => self.named(path, false),
+            Some(PATH_IS_ENCODED) => self.named(path, true),
+            Some(_) => Err(Fault::QueryNotAllowed.at(path.len())),
+        }
+    }
+
+    /// Reads an entry of an invalidation request that names single variants: an origin with the operations behind it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Rules, Target};
+    ///
+    /// let entry = Rules::default().selection("/sample.li/paris.jpg?width=400")?;
+    /// assert!(matches!(entry.target, Target::Path(path) if path.as_str() == "sample.li/paris.jpg"));
+    /// assert_eq!(entry.variant.as_str(), "?w=400");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    pub fn selection<'a>(
+        &self,
+        entry: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Result<Selection<'a>, PathError> {
+        let (path, query) = split_query(raw::checked(entry.as_ref())?);
+        let query = Query::read(query).map_err(|error| error.moved(|at| path.len() + at))?;
+        let target = self.named(path, query.encodes_path)?;
+        Ok(Selection { target, variant: VariantKey::new_unchecked(query.key) })
+    }
+
+    /// Reads an entry of a transformations list: operations that pick variants. The leading question mark may be missing.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where. No operation at all is an error, as it would pick every variant.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{PathErrorKind, Rules};
+    ///
+    /// let rules = Rules::default();
+    /// assert_eq!(rules.operations("width=200")?.as_str(), "?w=200");
+    /// assert_eq!(rules.operations("?").unwrap_err().kind(), PathErrorKind::Empty);
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    pub fn operations<'a>(
+        &self,
+        entry: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Result<Operations<'a>, PathError> {
+        let entry = raw::checked(entry.as_ref())?;
+        let has_mark = entry.first() == Some(&b'?');
+        let query = if has_mark { Query::read(Some(entry))? } else { Query::read_bare(entry)? };
+        if query.key == "?" {
+            return Err(Fault::NoOperation.at(entry.len()));
+        }
+        Ok(Operations::new(VariantKey::new_unchecked(query.key)))
+    }
+
+    /// From path and query of a request, positions counted from the start of the path.
+    fn requested<'t>(
+        &self,
+        path: &'t [u8],
+        query: Option<&'t [u8]>,
+        depth: usize,
+    ) -> Result<Delivery<'t>, PathError> {
+        let query = Query::read(query).map_err(|error| error.moved(|at| path.len() + at))?;
+        let start = segments::origin_start(path, self.v7)?;
+        let path = &path[start..];
+        let picture = if query.encodes_path {
+            decoded(path, |path, own_query| {
+                self.picture(path, own_query, depth).map(Picture::into_owned)
+            })
+        } else {
+            self.picture(path, None, depth)
+        };
+        let Picture { origin, inner } = picture.map_err(|error| error.moved(|at| start + at))?;
+        let key = match inner {
+            None => query.key,
+            Some(inner) => Cow::Owned(inner + &query.key),
+        };
+        Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
+    }
+
+    /// From the origin part of a path.
+    fn picture<'t>(
+        &self,
+        path: &'t [u8],
+        own_query: Option<&'t [u8]>,
+        depth: usize,
+    ) -> Result<Picture<'t>, PathError> {
+        let origin = Origin::read(path, self)?;
+        if origin.is_delivery_url(self) {
+            return self.nested(&origin, path, own_query, depth);
+        }
+        let name = origin.settle(self)?.into_path(own_query)?;
+        Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
+    }
+
+    /// From an origin that is a delivery URL: the picture is that of the inner URL, and its operations come first.
+    fn nested(
+        &self,
+        origin: &Origin<'_>,
+        source: &[u8],
+        own_query: Option<&[u8]>,
+        depth: usize,
+    ) -> Result<Picture<'static>, PathError> {
+        if depth == MAX_NESTING {
+            return Err(Fault::NestedTooDeep.at(0));
+        }
+        let path = origin.path_of_delivery_url()?;
+        let inner = self.requested(path, own_query, depth + 1).map_err(|error| {
+            error.moved(|at| match at.checked_sub(path.len()) {
+                None => origin.position(at),
+                Some(in_query) => source.len() + in_query,
+            })
+        })?;
+        let Delivery { origin, variant } = inner.into_owned();
+        Ok(Picture { origin, inner: Some(variant.into()) })
+    }
+
+    /// From the path of an entry.
+    fn named<'t>(&self, path: &'t [u8], encoded: bool) -> Result<Target<'t>, PathError> {
+        let start = segments::origin_start(path, self.v7)?;
+        let path = &path[start..];
+        let target = if encoded {
+            decoded(path, |path, own_query| self.target(path, own_query).map(Target::into_owned))
+        } else {
+            self.target(path, None)
+        };
+        target.map_err(|error| error.moved(|at| start + at))
+    }
+
+    /// From the origin part of an entry.
+    fn target<'t>(
+        &self,
+        path: &'t [u8],
+        own_query: Option<&[u8]>,
+    ) -> Result<Target<'t>, PathError> {
+        let origin = Origin::read(path, self)?;
+        if origin.is_delivery_url(self) {
+            return Err(Fault::DeliveryUrl.at(0));
+        }
+        let mut origin = origin.settle(self)?;
+        if self.wildcards && own_query.is_none() {
+            origin = match origin.into_prefix() {
+                Ok(prefix) => return Ok(Target::Prefix(PathPrefix::new_unchecked(prefix))),
+                Err(path) => path,
+            };
+        }
+        origin.into_path(own_query).map(|name| Target::Path(OriginPath::new_unchecked(name)))
+    }
+}
+
+/// A picture, and the variant key of the delivery URL that it was found in, if that was a nested one.
+struct Picture<'t> {
+    origin: OriginPath<'t>,
+    inner: Option<String>,
+}
+
+impl Picture<'_> {
+    fn into_owned(self) -> Picture<'static> {
+        Picture { origin: self.origin.into_owned(), inner: self.inner }
+    }
+}
+
+/// Cuts a text before its first question mark.
+fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|&byte| byte == b'?') {
+        Some(at) => (&text[..at], Some(&text[at..])),
+        None => (text, None),
+    }
+}
+
+/// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and the query of its own.
+fn decoded<T>(
+    path: &[u8],
+    read: impl FnOnce(&[u8], Option<&[u8]>) -> Result<T, PathError>,
+) -> Result<T, PathError> {
+    let mut text = Decoded::new();
+    escape::decode_into(path, &mut text)?;
+    let read_decoded = || {
+        raw::clean(&text)?;
+        let start = segments::leading_slashes(&text);
+        let (path, own_query) = split_query(&text[start..]);
+        if path.is_empty() {
+            return Err(Fault::Empty.at(start));
+        }
+        read(path, own_query).map_err(|error| error.moved(|at| start + at))
+    };
+    read_decoded().map_err(|error| error.moved(|at| escape::position_before_decoding(path, at)))
+}
+
+/// Canonical text as a string. Every byte in it was written by a step that writes ASCII only.
+fn ascii(text: Cow<'_, [u8]>) -> Cow<'_, str> {
+    const ASCII: &str = "canonical text is ASCII";
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(std::str::from_utf8(text).expect(ASCII)),
+        Cow::Owned(text) => Cow::Owned(String::from_utf8(text).expect(ASCII)),
+    }
+}

@@ -1,0 +1,123 @@
+//! Byte classes, as named constants, and hexadecimal digits.
+//!
+//! Invariant: a class depends on the byte alone, never on its neighbors or on the locale.
+//! Not here: what is done with a byte outside of its class; each step says that for itself.
+
+/// A set of bytes.
+#[derive(Debug)]
+pub(super) struct Class([bool; 256]);
+
+impl Class {
+    const fn of(members: &[u8]) -> Self {
+        Self([false; 256]).and(members)
+    }
+
+    const fn and(mut self, members: &[u8]) -> Self {
+        let mut i = 0;
+        while i < members.len() {
+            self.0[members[i] as usize] = true;
+            i += 1;
+        }
+        self
+    }
+
+    #[inline]
+    pub(super) const fn contains(&self, byte: u8) -> bool {
+        self.0[byte as usize]
+    }
+
+    #[inline]
+    pub(super) fn contains_all(&self, text: &[u8]) -> bool {
+        text.iter().all(|&byte| self.contains(byte))
+    }
+}
+
+const LETTERS_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Bytes that mean the same whether encoded or not (RFC 3986, section 2.3).
+pub(super) const UNRESERVED: Class = Class::of(LETTERS_AND_DIGITS).and(b"-._~");
+
+/// What a path may hold raw: `pchar` and the slash (RFC 3986, section 3.3).
+///
+/// The sub-delimiters and `:@` are reserved: raw and encoded, they are two names (section 2.2).
+pub(super) const PATH: Class = Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/");
+
+/// What the query of an origin may hold raw: a path's bytes and the question mark (RFC 3986, section 3.4).
+pub(super) const ORIGIN_QUERY: Class =
+    Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/").and(b"?");
+
+/// What names and values of operations hold raw once canonical: the unreserved bytes (RFC 3986, section 2.3), and those that
+/// the API's own examples print raw inside of values. An encoded byte of this class is decoded, all others are written encoded.
+pub(super) const OPERATION: Class = Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b",:/");
+
+/// What may stand in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without escapes and sub-delimiters,
+/// plus the underscore that names in private zones use.
+pub(super) const HOST: Class = Class::of(LETTERS_AND_DIGITS).and(b".-_");
+
+/// What may stand in one label of a host that is told by its shape alone.
+pub(super) const LABEL: Class = Class::of(LETTERS_AND_DIGITS).and(b"-_");
+
+/// What may follow the first letter of a scheme (RFC 3986, section 3.1).
+pub(super) const SCHEME: Class = Class::of(LETTERS_AND_DIGITS).and(b"+-.");
+
+/// Control bytes: never part of a path, raw or encoded (RFC 3986, section 7.3, warns of them).
+#[inline]
+pub(super) const fn is_control(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7F
+}
+
+/// The value of each hexadecimal digit, `NO_DIGIT` for all other bytes (RFC 3986, section 2.1).
+const DIGITS: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value: u8 = 0;
+    while value < 16 {
+        table[UPPER_DIGITS[value as usize] as usize] = value;
+        table[UPPER_DIGITS[value as usize].to_ascii_lowercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
+const NO_DIGIT: u8 = 0xFF;
+const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// The byte that the escape at `text[at..]` stands for, if one is there.
+#[inline]
+pub(super) fn escape_at(text: &[u8], at: usize) -> Option<u8> {
+    let &[b'%', high, low] = text.get(at..at + 3)? else { return None };
+    let (high, low) = (DIGITS[high as usize], DIGITS[low as usize]);
+    // A digit is below 16, so that the marker shows through the disjunction.
+    ((high | low) < 16).then_some(high << 4 | low)
+}
+
+/// `byte` as an escape, with the upper-case digits that RFC 3986, section 6.2.2.1, prefers.
+#[inline]
+pub(super) const fn escaped(byte: u8) -> [u8; 3] {
+    [b'%', UPPER_DIGITS[(byte >> 4) as usize], UPPER_DIGITS[(byte & 15) as usize]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_nest() {
+        for byte in 0..=255 {
+            assert!(!UNRESERVED.contains(byte) || OPERATION.contains(byte), "{byte:#04x}");
+            assert!(!UNRESERVED.contains(byte) || PATH.contains(byte), "{byte:#04x}");
+            assert_eq!(ORIGIN_QUERY.contains(byte), PATH.contains(byte) || byte == b'?');
+            assert!(!PATH.contains(byte) || (!is_control(byte) && byte.is_ascii()), "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_read_in_either_case_and_written_in_upper_case() {
+        for byte in 0..=255 {
+            let upper = escaped(byte);
+            assert_eq!(escape_at(&upper, 0), Some(byte));
+            assert_eq!(escape_at(&upper.map(|b| b.to_ascii_lowercase()), 0), Some(byte));
+        }
+        for text in ["%", "%2", "%G0", "%0G", "%%2", "x41", "%\u{e9}"] {
+            assert_eq!(escape_at(text.as_bytes(), 0), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The four forms of an origin, and the one spelling of each.
+//!
+//! Invariant: the form is told from text whose escapes are settled, and the head of the text (scheme and host, or alias) ends
+//! where dot segments may not climb.
+//! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
+
+use super::bytes::{HOST, LABEL, SCHEME};
+use super::error::{Fault, PathError};
+use super::escape::with_room;
+use super::host::split_port;
+use super::rules::Root;
+use super::segments::{has_dot_segments, leading_slashes, resolve};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A scheme of origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Ftp,
+}
+
+impl Scheme {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"http",
+            Self::Https => b"https",
+            Self::Ftp => b"ftp",
+        }
+    }
+
+    /// RFC 9110, sections 4.2.1 and 4.2.2; RFC 1738, section 3.2.1.
+    const fn default_port(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"80",
+            Self::Https => b"443",
+            Self::Ftp => b"21",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `https://img.example.com/a.jpg`
+    Url(Scheme),
+    /// `_alias_/a.jpg`
+    Alias,
+    /// `sample.li/a.jpg`
+    Host,
+    /// `folder/a.jpg`
+    Relative,
+}
+
+/// The form of a text, and where its parts are.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    pub(super) form: Form,
+    /// The host and port of a URL, the first segment of other forms; nothing of relative paths.
+    head: Range<usize>,
+    /// The port as it is written when canonical, inside of `head`; empty if there is none.
+    port: Range<usize>,
+}
+
+impl Shape {
+    /// Tells the form of `text`.
+    pub(super) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
+        if let Some((scheme, authority)) = scheme(text)? {
+            return Self::of_url(text, scheme, authority);
+        }
+        let slash = text.iter().position(|&byte| byte == b'/');
+        let plain = |form, len| Self { form, head: 0..len, port: len..len };
+        Ok(match slash.map(|len| (len, &text[..len])) {
+            Some((len, [b'_', .., b'_'])) if len >= 3 => plain(Form::Alias, len),
+            Some((len, segment)) if root == Root::Host && is_host(segment) => {
+                let (host, port) = split_port(segment);
+                let port_start = if port.is_empty() { len } else { host.len() + 1 };
+                Self { form: Form::Host, head: 0..len, port: port_start..len }
+            }
+            _ => plain(Form::Relative, 0),
+        })
+    }
+
+    fn of_url(text: &[u8], scheme: Scheme, start: usize) -> Result<Self, PathError> {
+        let rest = &text[start..];
+        let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let (authority, end) = (&rest[..len], start + len);
+        if let Some(at) = authority.iter().position(|&byte| byte == b'@') {
+            return Err(Fault::UserInfo.at(start + at));
+        }
+        let (host, port) = split_port(authority);
+        if host.is_empty() {
+            return Err(Fault::EmptyHost.at(start));
+        }
+        if let Some(at) = host.iter().position(|&byte| !HOST.contains(byte)) {
+            return Err(Fault::InvalidHost.at(start + at));
+        }
+        let zeros = port.iter().take_while(|&&digit| digit == b'0').count();
+        // The port zero is written with one digit.
+        let significant = end - port.len() + zeros.min(port.len().saturating_sub(1))..end;
+        let number = &text[significant.clone()];
+        // Of five digits at most, the order of texts of equal length is that of numbers.
+        let too_large = number.len() > 5 || (number.len() == 5 && number > b"65535");
+        if too_large || !number.iter().all(u8::is_ascii_digit) {
+            return Err(Fault::InvalidPort.at(end - port.len()));
+        }
+        let needless = number == scheme.default_port();
+        let port = if needless { end..end } else { significant };
+        Ok(Self { form: Form::Url(scheme), head: start..end, port })
+    }
+
+    /// The host and the port of forms that have one.
+    pub(super) fn host<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
+        let has_host = matches!(self.form, Form::Url(_) | Form::Host);
+        has_host.then(|| (split_port(&text[self.head.clone()]).0, &text[self.port.clone()]))
+    }
+
+    /// Where the slash behind the head is, if the text goes on.
+    pub(super) fn end(&self) -> usize {
+        self.head.end
+    }
+
+    pub(super) fn is_ftp(&self) -> bool {
+        self.form == Form::Url(Scheme::Ftp)
+    }
+
+    /// Where the part starts that dot segments may not leave.
+    fn floor(&self) -> usize {
+        if self.form == Form::Relative { 0 } else { self.head.end + 1 }
+    }
+
+    /// Writes `text`, which has this shape, in its one spelling.
+    pub(super) fn settle<'t>(&self, text: Cow<'t, [u8]>) -> Result<Cow<'t, [u8]>, PathError> {
+        let tail = text.get(self.floor()..);
+        let (has_tail, has_dots) = (tail.is_some(), tail.is_some_and(has_dot_segments));
+        if has_tail && !has_dots && self.has_settled_head(&text) {
+            return Ok(text);
+        }
+        // From the end to the start, so that the ranges stay true.
+        let mut out = with_room(text);
+        if has_dots {
+            resolve(&mut out, self.floor(), |byte| byte)?;
+        } else if !has_tail {
+            out.push(b'/');
+        }
+        self.settle_head(&mut out);
+        Ok(Cow::Owned(out))
+    }
+
+    /// Where the port stands as it was written, with its colon.
+    fn written_port(&self, text: &[u8]) -> Range<usize> {
+        let colon = text[self.head.clone()].iter().position(|&byte| byte == b':');
+        colon.map_or(self.head.end, |len| self.head.start + len)..self.head.end
+    }
+
+    fn has_settled_head(&self, text: &[u8]) -> bool {
+        let Form::Url(scheme) = self.form else {
+            return self.form != Form::Host
+                || !text[self.head.clone()].iter().any(u8::is_ascii_uppercase);
+        };
+        let len = scheme.name().len();
+        let written = self.written_port(text);
+        text[..len] == *scheme.name()
+            && self.head.start == len + "://".len()
+            && !text[self.head.clone()].iter().any(u8::is_ascii_uppercase)
+            && (written.is_empty()
+                || (written.start + 1 == self.port.start && !self.port.is_empty()))
+    }
+
+    fn settle_head(&self, out: &mut Vec<u8>) {
+        if matches!(self.form, Form::Alias | Form::Relative) {
+            return;
+        }
+        out[..self.head.end].make_ascii_lowercase();
+        let Form::Url(scheme) = self.form else { return };
+        let written = self.written_port(out);
+        if self.port.is_empty() {
+            out.drain(written);
+        } else {
+            out.drain(written.start + 1..self.port.start);
+        }
+        let slashes = scheme.name().len() + 1;
+        match self.head.start - slashes {
+            1 => out.insert(slashes, b'/'),
+            count => drop(out.drain(slashes + 2..slashes + count)),
+        }
+    }
+}
+
+/// The scheme that `text` starts with, and where the authority starts.
+fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
+    let Some(colon) = text.iter().position(|&byte| !SCHEME.contains(byte)) else { return Ok(None) };
+    if text[colon] != b':' || !text[0].is_ascii_alphabetic() {
+        return Ok(None);
+    }
+    let slashes = leading_slashes(&text[colon + 1..]);
+    let is = |scheme: &Scheme| text[..colon].eq_ignore_ascii_case(scheme.name());
+    match [Scheme::Http, Scheme::Https].into_iter().find(is) {
+        // Proxies merge slashes, and nothing else can be meant.
+        Some(scheme) if slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
+        None if slashes < 2 => Ok(None),
+        None if is(&Scheme::Ftp) => Ok(Some((Scheme::Ftp, colon + "://".len()))),
+        None => Err(Fault::UnsupportedScheme.at(0)),
+        Some(_) => Ok(None),
+    }
+}
+
+/// Whether a first segment is shaped like a host, with or without a port.
+fn is_host(segment: &[u8]) -> bool {
+    let (host, port) = split_port(segment);
+    let has_port = host.len() < segment.len();
+    let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+    if has_port && !good_port {
+        return false;
+    }
+    let mut labels = host.rsplit(|&byte| byte == b'.');
+    let top = labels.next().unwrap_or_default();
+    let is_word = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
+    let is_punycode =
+        top.len() > 4 && top[..4].eq_ignore_ascii_case(b"xn--") && LABEL.contains_all(top);
+    let mut below = 0;
+    (is_word || is_punycode)
+        && labels
+            .inspect(|_| below += 1)
+            .all(|label| !label.is_empty() && LABEL.contains_all(label))
+        && below > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::PathErrorKind;
+    use super::*;
+
+    fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {
+        let settle = || {
+            let shape = Shape::of(text.as_bytes(), root)?;
+            let settled = shape.settle(Cow::Borrowed(text.as_bytes()))?;
+            assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
+            Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
+        };
+        settle().map_err(|error: PathError| error.kind())
+    }
+
+    #[test]
+    fn urls_get_one_spelling() {
+        for (text, expected) in [
+            ("https://h/", "https://h/"),
+            ("HTTPS:/H", "https://h/"),
+            ("https:////h:0443/A", "https://h/A"),
+            ("http://h:/a/../b", "http://h/b"),
+            ("http://h:443/", "http://h:443/"),
+            ("http://h:0/", "http://h:0/"),
+            ("http://h:000/", "http://h:0/"),
+            ("https://h:65535", "https://h:65535/"),
+            ("https:/H:08080//x", "https://h:8080//x"),
+            ("http://h//../x", "http://h/x"),
+            ("ftp://h:21/a", "ftp://h/a"),
+            ("FTP://h:0022/a", "ftp://h:22/a"),
+        ] {
+            assert_eq!(settled(text, Root::Path).unwrap().1, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_urls_are_refused() {
+        use PathErrorKind::{InvalidHost, Traversal, UnsupportedScheme, UserInfo};
+        for (text, expected) in [
+            ("https://", InvalidHost),
+            ("https://:80/", InvalidHost),
+            ("https://h:65536/", InvalidHost),
+            ("https://h:000065536/", InvalidHost),
+            ("https://h:1:2/", InvalidHost),
+            ("https://h%41/", InvalidHost),
+            ("https://[::1]/", InvalidHost),
+            ("ftp:///h/", InvalidHost),
+            ("https://@/", UserInfo),
+            ("https://a:b@h/", UserInfo),
+            ("gopher://h/", UnsupportedScheme),
+            ("https://h/..", Traversal),
+            ("_a_/../b", Traversal),
+            ("h.io/a/../../b", Traversal),
+        ] {
+            assert_eq!(settled(text, Root::Host).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_told_by_the_first_segment() {
+        use Form::{Alias, Host, Relative};
+        for (text, form) in [
+            ("_a_/b", Alias),
+            ("___/b", Alias),
+            ("_My.Bucket.IO_/b", Alias),
+            ("__/b", Relative),
+            ("_a_", Relative),
+            ("sample.li/b", Host),
+            ("sample.li", Relative),
+            ("sample.li:443/b", Host),
+            ("sample.li:/b", Relative),
+            ("sample.li:123456/b", Relative),
+            ("sample.li:8a/b", Relative),
+            ("a.xn--p1ai/b", Host),
+            ("a.xn--/b", Relative),
+            ("sample.li./b", Relative),
+            (".li/b", Relative),
+            ("a..li/b", Relative),
+            ("a.b1/b", Relative),
+            ("10.0.0.1/b", Relative),
+            ("localhost/b", Relative),
+            ("a%20b.li/b", Relative),
+            ("http:b/c", Relative),
+            ("1http://b", Relative),
+        ] {
+            assert_eq!(settled(text, Root::Host).unwrap().0, form, "{text}");
+            let in_library = settled(text, Root::Path).unwrap().0;
+            assert_eq!(in_library, if form == Host { Relative } else { form }, "{text}");
+        }
+    }
+}

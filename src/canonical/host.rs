@@ -1,0 +1,70 @@
+//! Second step: whether a request is one for this tenant, and where its path starts.
+//!
+//! Invariant: neither the scheme nor the host of a delivery URL is part of any key.
+//! Not here: delivery hosts in the place of an origin; that is a matter of the origin's form.
+
+use super::error::{Fault, PathError};
+use super::rules::Rules;
+
+/// Where the path of a delivery URL or of a request target starts.
+pub(super) fn path_start(input: &[u8], rules: &Rules) -> Result<usize, PathError> {
+    let Some(start) = authority_start(input) else {
+        let at_root = input.first() == Some(&b'/');
+        return if at_root { Ok(0) } else { Err(Fault::NotADeliveryUrl.at(0)) };
+    };
+    let rest = &input[start..];
+    let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let (host, port) = split_port(&rest[..len]);
+    if rules.delivers_from(host, port) {
+        Ok(start + len)
+    } else {
+        Err(Fault::ForeignHost.at(start))
+    }
+}
+
+fn authority_start(input: &[u8]) -> Option<usize> {
+    let starts = [&b"https://"[..], b"http://", b"//"];
+    let matching =
+        |start: &[u8]| input.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
+    starts.into_iter().find(|start| matching(start)).map(<[u8]>::len)
+}
+
+/// An authority without credentials, cut at its first colon.
+pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
+    match authority.iter().position(|&byte| byte == b':') {
+        Some(colon) => (&authority[..colon], &authority[colon + 1..]),
+        None => (authority, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::PathErrorKind::ForeignHost;
+    use super::*;
+
+    #[test]
+    fn delivery_hosts_are_told_from_others() {
+        let rules = Rules::builder().token("doc").custom_host("Img.Example.com").build().unwrap();
+        let start =
+            |input: &str| path_start(input.as_bytes(), &rules).map_err(|e| (e.kind(), e.at()));
+        for (input, expected) in [
+            ("/a.jpg", Ok(0)),
+            ("https://doc.cloudimg.io/a.jpg", Ok(23)),
+            ("HTTP://DOC.cloudimg.io:80/a.jpg", Ok(25)),
+            ("//img.example.com:443/a.jpg", Ok(21)),
+            ("//img.example.com:?w=1", Ok(18)),
+            ("//img.example.com", Ok(17)),
+            ("//img.example.com:8080/a.jpg", Err((ForeignHost, 2))),
+            ("https://xdoc.cloudimg.io/", Err((ForeignHost, 8))),
+            ("https://doc.cloudimg.io./", Err((ForeignHost, 8))),
+            ("https://doc.cloudimg.io@evil.example/", Err((ForeignHost, 8))),
+            ("https:/doc.cloudimg.io/a.jpg", Err((ForeignHost, 0))),
+            ("ftp://doc.cloudimg.io/a.jpg", Err((ForeignHost, 0))),
+            ("///doc.cloudimg.io/a.jpg", Err((ForeignHost, 2))),
+            ("sample.li/a.jpg", Err((ForeignHost, 0))),
+            ("", Err((ForeignHost, 0))),
+        ] {
+            assert_eq!(start(input), expected, "{input}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Entries of a transformations list: operations that pick some of a picture's variants.
+//!
+//! Invariant: an entry has at least one parameter; an empty one would pick everything.
+//! Not here: which pictures are meant; that is said by the other entries of the request.
+
+use super::parameters::canonical_name;
+use super::query::pieces;
+use crate::variant::VariantKey;
+use std::fmt;
+
+/// Operations, such as `?w=200`, that pick the variants which include all of them.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::VariantKey;
+///
+/// let entry = Rules::default().operations("?width=200")?;
+/// assert_eq!(entry.as_str(), "?w=200");
+/// assert!(entry.matches(&VariantKey::from_canonical("?h=100&w=200")?));
+/// assert!(!entry.matches(&VariantKey::from_canonical("?w=2000")?));
+/// # Ok::<(), cache_index::canonical::PathError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operations<'a>(VariantKey<'a>);
+
+impl<'a> Operations<'a> {
+    pub(super) fn new(key: VariantKey<'a>) -> Self {
+        Self(key)
+    }
+
+    /// Whether a variant includes all of these operations, at whatever place: in a chain of nested delivery URLs, a parameter
+    /// counts wherever it stands.
+    ///
+    /// Cost: O(parameters of the entry × length of the key). Allocates nothing.
+    #[must_use]
+    pub fn matches(&self, variant: &VariantKey<'_>) -> bool {
+        parameters(self.0.operations())
+            .all(|wanted| parameters(variant.operations()).any(|parameter| parameter == wanted))
+    }
+
+    /// The canonical text, a variant key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Copies borrowed operations so that they can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Operations<'static> {
+        Operations(self.0.into_owned())
+    }
+}
+
+impl fmt::Display for Operations<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Name and rest of each parameter of a key. Where a key holds both spellings of a parameter, they have kept their names; they
+/// count as one here, since it isn't known which of them is effective.
+fn parameters(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
+    key.as_bytes().split(|&byte| byte == b'?').flat_map(pieces).map(|piece| {
+        let len = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
+        let (name, rest) = piece.split_at(len);
+        (canonical_name(name), rest)
+    })
+}

@@ -1,0 +1,140 @@
+//! Third step: from the path of a request or an entry to the name of its origin.
+//!
+//! Invariant: the result is settled. Read again, it has the same form and stays as it is.
+//! Not here: nested delivery URLs, which start over from the path; the pipeline does that.
+
+use super::bytes::{ORIGIN_QUERY, PATH};
+use super::error::{Fault, PathError};
+use super::escape::{append_normalized, normalize, position_before_normalizing, with_room};
+use super::form::{Form, Shape};
+use super::rules::{Contradiction, Rules};
+use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
+use super::{ascii, raw};
+use std::borrow::Cow;
+
+/// An origin whose form is known, not yet in its one spelling.
+#[derive(Debug)]
+pub(super) struct Origin<'t> {
+    source: &'t [u8],
+    text: Cow<'t, [u8]>,
+    shape: Shape,
+}
+
+impl<'t> Origin<'t> {
+    /// Settles the escapes of `source` and tells the form of the result.
+    pub(super) fn read(source: &'t [u8], rules: &Rules) -> Result<Self, PathError> {
+        let back = |at| position_before_normalizing(source, &PATH, at);
+        let text = normalize(source, &PATH)?;
+        let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
+        if shape.form != Form::Relative || !has_dot_segments(&text) {
+            return Ok(Self { source, text, shape });
+        }
+        // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
+        let text = resolve_relative(with_room(text)).map_err(|error| error.moved(back))?;
+        let shape = Shape::of(&text, rules.root)
+            .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
+        Ok(Self { source, text: Cow::Owned(text), shape })
+    }
+
+    /// Whether the origin is a delivery URL of this tenant.
+    pub(super) fn is_delivery_url(&self, rules: &Rules) -> bool {
+        self.shape.host(&self.text).is_some_and(|(host, port)| rules.delivers_from(host, port))
+    }
+
+    /// The path behind the host, for an origin that is a delivery URL; `ftp` is no way of delivery.
+    pub(super) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
+        if self.shape.is_ftp() {
+            Err(Fault::ForeignHost.at(0))
+        } else {
+            Ok(&self.text[self.shape.end()..])
+        }
+    }
+
+    /// Where byte `at` of that path stood in the source.
+    pub(super) fn position(&self, at: usize) -> usize {
+        let at = at + self.shape.end();
+        let normal = normalize(self.source, &PATH);
+        let resolved = normal.is_ok_and(|normal| normal != self.text);
+        position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
+    }
+
+    /// The origin in its one spelling.
+    pub(super) fn settle(self, rules: &Rules) -> Result<Settled<'t>, PathError> {
+        let Self { source, text, shape } = self;
+        let text = shape
+            .settle(text)
+            .map_err(|error| error.moved(|at| position_before_normalizing(source, &PATH, at)))?;
+        if rules.has_prefix(&text) {
+            return Err(Fault::PrefixIncluded.at(0));
+        }
+        Ok(Settled { source, text })
+    }
+}
+
+/// Where byte `at` of the text that was read stood in `source`.
+fn position_in(source: &[u8], form: Form, at: usize) -> usize {
+    let before = match normalize(source, &PATH) {
+        Ok(normal) if form == Form::Relative => position_before_resolving(&normal, at),
+        _ => at,
+    };
+    position_before_normalizing(source, &PATH, before)
+}
+
+/// An origin in its one spelling.
+#[derive(Debug)]
+pub(super) struct Settled<'t> {
+    source: &'t [u8],
+    text: Cow<'t, [u8]>,
+}
+
+impl<'t> Settled<'t> {
+    /// The origin as the name of a picture, with the query of its own if it has one.
+    pub(super) fn into_path(self, own_query: Option<&[u8]>) -> Result<Cow<'t, str>, PathError> {
+        let Some(own_query) = own_query else {
+            return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
+        };
+        let mut out = with_room(self.text);
+        append_normalized(own_query, &ORIGIN_QUERY, &mut out)
+            .map_err(|error| error.moved(|at| self.source.len() + at))?;
+        Ok(ascii(Cow::Owned(out)))
+    }
+
+    /// The origin as an invalidation entry: what precedes a star, or the whole.
+    pub(super) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
+        match self.text {
+            Cow::Borrowed([before @ .., b'*']) => Ok(ascii(Cow::Borrowed(before))),
+            Cow::Owned(mut text) if text.last() == Some(&b'*') => {
+                text.pop();
+                Ok(ascii(Cow::Owned(text)))
+            }
+            text => Err(Self { source: self.source, text }),
+        }
+    }
+
+    fn ends_in_star(&self) -> bool {
+        self.text.last() == Some(&b'*')
+    }
+
+    /// A raw star is the last byte of the source, too: nothing is written for it, and nothing behind it is dropped.
+    fn wildcard(&self) -> PathError {
+        Fault::WildcardNotAllowed.at(self.source.len() - 1)
+    }
+}
+
+/// The canonical form of an origin prefix, without its final slash.
+pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
+    let source = raw::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
+    if let Some(at) = source.iter().position(|&byte| byte == b'?') {
+        return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
+    }
+    let origin = Origin::read(source, rules).map_err(Contradiction::Prefix)?;
+    if !matches!(origin.shape.form, Form::Url(_)) {
+        return Err(Contradiction::PrefixNoUrl(prefix.into()));
+    }
+    if origin.is_delivery_url(rules) {
+        return Err(Contradiction::PrefixIsDelivery(prefix.into()));
+    }
+    let settled = origin.settle(rules).and_then(|origin| origin.into_path(None));
+    let text = settled.map_err(Contradiction::Prefix)?;
+    Ok(text.strip_suffix('/').unwrap_or(&text).into())
+}

@@ -1,0 +1,354 @@
+//! Fourth step: from the query of a request to its variant key.
+//!
+//! Invariant: two queries get one key only if they differ in the order of different parameters, in the spelling of bytes or of
+//! parameter names, in empty pieces, or in parameters that change nothing.
+//! Not here: what parameters do. Repeats are kept in their order, since it isn't known which of them is effective.
+//!
+//! A canonical query is told by one pass and borrowed. Any other is cut into pieces on the stack, which are sorted and written
+//! once, into a buffer of the right size.
+
+use super::ascii;
+use super::bytes::{OPERATION, escape_at, escaped};
+use super::error::{Fault, PathError};
+use super::parameters::{PARAMETERS, Role, role};
+use super::raw::MAX_INPUT;
+use super::sealed;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// A query that was read.
+#[derive(Debug)]
+pub(super) struct Query<'t> {
+    /// The variant key.
+    pub(super) key: Cow<'t, str>,
+    /// Whether the path is percent-encoded as a whole.
+    pub(super) encodes_path: bool,
+}
+
+impl<'t> Query<'t> {
+    /// Reads a query that starts with its question mark; no query is an empty one.
+    pub(super) fn read(text: Option<&'t [u8]>) -> Result<Self, PathError> {
+        let Some(text) = text else {
+            return Ok(Self { key: Cow::Borrowed("?"), encodes_path: false });
+        };
+        match canonical(&text[1..]) {
+            Some(encodes_path) => Ok(Self { key: ascii(Cow::Borrowed(text)), encodes_path }),
+            None => rewrite(text, 1),
+        }
+    }
+
+    /// Reads a query without its question mark.
+    pub(super) fn read_bare(text: &'t [u8]) -> Result<Self, PathError> {
+        rewrite(text, 0)
+    }
+}
+
+/// The pieces of a query, empty ones left out.
+pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty())
+}
+
+/// Bytes that stay raw. A raw plus is not the same as an encoded one: which of the two is a space depends on the reader.
+#[inline]
+fn stays_raw(byte: u8) -> bool {
+    OPERATION.contains(byte) || byte == b'+'
+}
+
+/// Whether the query is its own canonical form, and if so, whether it holds the flag that the path is encoded.
+///
+/// It may say no of a canonical query in which a parameter has two spellings; the long way finds out.
+fn canonical(query: &[u8]) -> Option<bool> {
+    let (mut at, mut encodes_path) = (0, false);
+    let mut previous: &[u8] = b"";
+    while at < query.len() {
+        let name = &query[at..skip_settled(query, at)];
+        at += name.len();
+        let mut value: &[u8] = b"";
+        if query.get(at) == Some(&b'=') {
+            value = &query[at + 1..skip_settled(query, at + 1)];
+            at += 1 + value.len();
+        } else if name.is_empty() {
+            return None;
+        }
+        match query.get(at) {
+            None => {}
+            Some(b'&') if at + 1 < query.len() => at += 1,
+            Some(_) => return None,
+        }
+        if name < previous {
+            return None;
+        }
+        previous = name;
+        match role(name) {
+            Role::Plain | Role::Canonical(_) => {}
+            Role::Sealed => encodes_path |= sealed::holds_flag(value),
+            Role::PathFlag if value != b"1" => {}
+            Role::Other(_) | Role::Dropped | Role::PathFlag => return None,
+        }
+    }
+    Some(encodes_path)
+}
+
+/// Where the settled bytes and escapes that start at `at` end.
+#[inline]
+fn skip_settled(query: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = query.get(at) {
+        if stays_raw(byte) {
+            at += 1;
+        } else if byte == b'%' && is_settled_escape(query, at) {
+            at += 3;
+        } else {
+            break;
+        }
+    }
+    at
+}
+
+#[inline]
+fn is_settled_escape(text: &[u8], at: usize) -> bool {
+    escape_at(text, at)
+        .is_some_and(|byte| !OPERATION.contains(byte) && text[at..at + 3] == escaped(byte))
+}
+
+/// The long way: sorts and writes the query `text[start..]`.
+fn rewrite(text: &[u8], start: usize) -> Result<Query<'_>, PathError> {
+    let mut pieces = Pieces::new();
+    let cut = cut(text, start, &mut pieces)?;
+    // Pieces of one name are ordered by where they stand, so this is stable; and unlike a stable sort it never allocates.
+    pieces.sort_unstable_by(|a, b| a.cmp_names(b, text).then(a.start.cmp(&b.start)));
+    let in_order = pieces.is_sorted_by_key(|piece| piece.start);
+    let key = if start == 1 && in_order && !cut.changes && !cut.renames() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(write(text, &pieces, &cut))
+    };
+    Ok(Query { key: ascii(key), encodes_path: cut.encodes_path })
+}
+
+/// The pieces of the longest input fit on the stack: each has at least one byte and an ampersand.
+type Pieces = SmallVec<[Piece; MAX_INPUT / 2]>;
+
+/// One parameter: where it stands in the query, and what its name means.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: u16,
+    name_end: u16,
+    end: u16,
+    role: Role,
+    name_changes: bool,
+}
+
+impl Piece {
+    fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[usize::from(self.start)..usize::from(self.name_end)]
+    }
+
+    /// The value, if there is an equals sign.
+    fn value<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        text[usize::from(self.name_end)..usize::from(self.end)]
+            .split_first()
+            .map(|(_, value)| value)
+    }
+
+    /// Compares the canonical names.
+    fn cmp_names(&self, other: &Self, text: &[u8]) -> Ordering {
+        let name = |piece: &Self| match piece.role {
+            Role::Other(row) => PARAMETERS[usize::from(row)].name.as_bytes(),
+            _ => piece.name(text),
+        };
+        let (one, another) = (name(self), name(other));
+        if self.name_changes || other.name_changes {
+            settled(one).cmp(settled(another))
+        } else {
+            one.cmp(another)
+        }
+    }
+}
+
+/// What was seen while a query was cut into pieces.
+#[derive(Default)]
+struct Cut {
+    /// The parameters that are there by their canonical name, and those by the other: one bit for each row of the table.
+    seen: [u64; 2],
+    /// At most how long the pieces are once written.
+    longest: usize,
+    /// Whether bytes have to be written otherwise, or pieces to be dropped.
+    changes: bool,
+    encodes_path: bool,
+}
+
+impl Cut {
+    /// Whether the parameter of that row, found by its other name, is renamed. If it is there by both, it isn't known which of
+    /// them is effective, and both stay.
+    fn renames_row(&self, row: u8) -> bool {
+        self.seen[0] >> row & 1 == 0
+    }
+
+    fn renames(&self) -> bool {
+        self.seen[1] & !self.seen[0] != 0
+    }
+}
+
+fn cut(text: &[u8], start: usize, pieces: &mut Pieces) -> Result<Cut, PathError> {
+    let mut cut = Cut { longest: "?".len(), ..Cut::default() };
+    let mut at = start;
+    for piece in text[start..].split(|&byte| byte == b'&') {
+        if piece.is_empty() {
+            // One empty piece is the empty query.
+            cut.changes |= text.len() > start;
+        } else {
+            cut.push(text, at, at + piece.len(), pieces)?;
+        }
+        at += piece.len() + 1;
+    }
+    Ok(cut)
+}
+
+impl Cut {
+    fn push(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        pieces: &mut Pieces,
+    ) -> Result<(), PathError> {
+        let piece = &text[start..end];
+        let name_end = start + piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
+        let value_start = (name_end + 1).min(end);
+        let name = measure(text, start, name_end)?;
+        let value = measure(text, value_start, end)?;
+        let role = role_of(&text[start..name_end], name.changes);
+        match role {
+            Role::Plain => {}
+            Role::Canonical(row) => self.seen[0] |= 1 << row,
+            Role::Other(row) => self.seen[1] |= 1 << row,
+            Role::Sealed => self.encodes_path |= sealed::holds_flag(&text[value_start..end]),
+            Role::PathFlag if !settled(&text[value_start..end]).eq([b'1']) => {}
+            Role::Dropped | Role::PathFlag => {
+                self.changes = true;
+                self.encodes_path |= role == Role::PathFlag;
+                return Ok(());
+            }
+        }
+        self.changes |= name.changes || value.changes;
+        self.longest += name.len + value.len + "=&".len();
+        let [start, name_end, end] = [start, name_end, end].map(position);
+        pieces.push(Piece { start, name_end, end, role, name_changes: name.changes });
+        Ok(())
+    }
+}
+
+/// Positions are kept in 16 bits, so that all pieces fit on the stack. No text is longer: not the input, and not a key.
+fn position(at: usize) -> u16 {
+    at.try_into().unwrap_or(u16::MAX)
+}
+
+fn role_of(name: &[u8], changes: bool) -> Role {
+    if !changes {
+        return role(name);
+    }
+    // No special name is longer.
+    let start: SmallVec<[u8; 16]> = settled(name).take(16).collect();
+    role(&start)
+}
+
+fn write(text: &[u8], pieces: &Pieces, cut: &Cut) -> Vec<u8> {
+    let mut out = Vec::with_capacity(cut.longest);
+    for piece in pieces {
+        out.push(if out.is_empty() { b'?' } else { b'&' });
+        match piece.role {
+            Role::Other(row) if cut.renames_row(row) => {
+                out.extend_from_slice(PARAMETERS[usize::from(row)].name.as_bytes());
+            }
+            _ => write_settled(piece.name(text), &mut out),
+        }
+        if let Some(value) = piece.value(text) {
+            out.push(b'=');
+            write_settled(value, &mut out);
+        }
+    }
+    if out.is_empty() {
+        out.push(b'?');
+    }
+    out
+}
+
+/// What becomes of a byte or an escape of a name or a value.
+#[derive(Clone, Copy)]
+enum Unit {
+    Raw(u8),
+    Escape(u8),
+}
+
+/// The unit that starts at `at`, and how many bytes of the text it takes; nothing if the escape is bad.
+#[inline]
+fn unit(text: &[u8], at: usize) -> Option<(Unit, usize)> {
+    match text[at] {
+        byte if stays_raw(byte) => Some((Unit::Raw(byte), 1)),
+        b'%' => escape_at(text, at).map(|byte| {
+            (if OPERATION.contains(byte) { Unit::Raw(byte) } else { Unit::Escape(byte) }, 3)
+        }),
+        byte => Some((Unit::Escape(byte), 1)),
+    }
+}
+
+struct Measure {
+    /// How long the settled text is.
+    len: usize,
+    /// Whether it differs from the text.
+    changes: bool,
+}
+
+#[inline]
+fn measure(text: &[u8], start: usize, end: usize) -> Result<Measure, PathError> {
+    // An escape that reaches beyond the end isn't one.
+    let part = &text[..end];
+    let mut at = skip_settled(part, start);
+    let mut measure = Measure { len: at - start, changes: at < end };
+    while at < end {
+        let (unit, read) = unit(part, at).ok_or(Fault::InvalidEscape.at(at))?;
+        measure.len += if matches!(unit, Unit::Raw(_)) { 1 } else { 3 };
+        at += read;
+    }
+    Ok(measure)
+}
+
+fn write_settled(text: &[u8], out: &mut Vec<u8>) {
+    let mut at = 0;
+    while at < text.len() {
+        let end = skip_settled(text, at);
+        out.extend_from_slice(&text[at..end]);
+        at = end;
+        if at < text.len() {
+            let (unit, read) = unit(text, at).unwrap_or((Unit::Escape(text[at]), 1));
+            match unit {
+                Unit::Raw(byte) => out.push(byte),
+                Unit::Escape(byte) => out.extend_from_slice(&escaped(byte)),
+            }
+            at += read;
+        }
+    }
+}
+
+/// The bytes that [`write_settled`] writes.
+fn settled(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut at = 0;
+    let (mut digits, mut left) = ([0; 2], 0);
+    std::iter::from_fn(move || {
+        if left > 0 {
+            left -= 1;
+            return Some(digits[1 - left]);
+        }
+        let (unit, read) = (at < text.len()).then(|| unit(text, at))??;
+        at += read;
+        match unit {
+            Unit::Raw(byte) => Some(byte),
+            Unit::Escape(byte) => {
+                let [percent, high, low] = escaped(byte);
+                (digits, left) = ([high, low], 2);
+                Some(percent)
+            }
+        }
+    })
+}

@@ -1,0 +1,38 @@
+//! First step: checks on the text as it was given.
+//!
+//! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
+//! has to ask. Not here: anything that depends on the rules.
+
+use super::bytes::is_control;
+use super::error::{Fault, PathError};
+
+/// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
+pub const MAX_INPUT: usize = 8192;
+
+/// Lets `input` pass, or says what is wrong with it.
+pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
+    if input.len() > MAX_INPUT {
+        return Err(Fault::TooLong.at(MAX_INPUT));
+    }
+    clean(input)?;
+    // A space that was written raw at an end comes from pasting; an encoded one is part of a name.
+    match input {
+        [b' ', ..] => Err(Fault::OuterSpace.at(0)),
+        [.., b' '] => Err(Fault::OuterSpace.at(input.len() - 1)),
+        _ => Ok(input),
+    }
+}
+
+/// The checks that are repeated on text that was decoded.
+pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
+    // One pass without branches, which the compiler turns into vector code; the position is looked for only if there is one.
+    let suspicious = |byte: u8| is_control(byte) || byte == b'#';
+    if !text.iter().fold(false, |found, &byte| found | suspicious(byte)) {
+        return Ok(());
+    }
+    let find = |wrong: fn(u8) -> bool| text.iter().position(|&byte| wrong(byte));
+    if let Some(at) = find(is_control) {
+        return Err(Fault::ControlByte(text[at]).at(at));
+    }
+    find(|byte| byte == b'#').map_or(Ok(()), |at| Err(Fault::Fragment.at(at)))
+}

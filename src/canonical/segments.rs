@@ -1,0 +1,160 @@
+//! Segments: leading slashes, the `v7` segment, dot segments.
+//!
+//! Invariant: dot segments are resolved on whole segments of text whose escapes are settled already, so `%2E%2E` counts and
+//! `a%2F..` does not; and a `..` never leaves the part of the text that it may not leave.
+//! Not here: merging of slashes. An empty segment inside of a path is a segment.
+
+use super::error::{Fault, PathError};
+use super::rules::V7;
+
+/// How many slashes `path` starts with.
+pub(super) fn leading_slashes(path: &[u8]) -> usize {
+    path.iter().take_while(|&&byte| byte == b'/').count()
+}
+
+/// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the `v7` segment.
+pub(super) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
+    let start = leading_slashes(path);
+    let rest = &path[start..];
+    // Byte for byte: `V7`, `v70` and `%767` are folders of an origin.
+    let has_v7 = rest.strip_prefix(b"v7").is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
+    let start = match (v7, has_v7) {
+        (V7::Required, false) => return Err(Fault::MissingV7.at(start)),
+        (V7::Never, true) => return Err(Fault::UnexpectedV7.at(start)),
+        (V7::Never | V7::Optional, false) => start,
+        (V7::Required | V7::Optional, true) => {
+            let start = start + "v7".len();
+            start + leading_slashes(&path[start..])
+        }
+    };
+    if start == path.len() { Err(Fault::Empty.at(start)) } else { Ok(start) }
+}
+
+fn is_dot_segment(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b"..")
+}
+
+/// Whether there is anything to resolve in `path`, which starts with a segment.
+#[inline]
+pub(super) fn has_dot_segments(path: &[u8]) -> bool {
+    // Few segments start with a dot, and they are found without cutting the path into segments.
+    let starts = |pair: &[u8]| pair == b"/.";
+    (path.first() == Some(&b'.') || path.windows(2).any(starts))
+        && path.split(|&byte| byte == b'/').any(is_dot_segment)
+}
+
+/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except that a `..` with nothing left
+/// to remove is an error instead of nothing.
+///
+/// `byte` reads an element, so that positions can be carried along with the bytes.
+pub(super) fn resolve<T: Copy>(
+    text: &mut Vec<T>,
+    floor: usize,
+    byte: impl Fn(T) -> u8,
+) -> Result<(), PathError> {
+    // `text[floor..end]` is resolved: empty, or ending in a slash.
+    let (mut at, mut end) = (floor, floor);
+    while at < text.len() {
+        let rest = &text[at..];
+        let slash = rest.iter().position(|&element| byte(element) == b'/');
+        let len = slash.unwrap_or(rest.len());
+        let dots = rest[..len].iter().take(3).filter(|&&element| byte(element) == b'.').count();
+        let next = at + len + usize::from(slash.is_some());
+        if len == 2 && dots == 2 {
+            end = parent(&text[floor..end], &byte).ok_or(Fault::Traversal.at(at))? + floor;
+        } else if !(len == 1 && dots == 1) {
+            text.copy_within(at..next, end);
+            end += next - at;
+        }
+        at = next;
+    }
+    text.truncate(end);
+    Ok(())
+}
+
+/// How much is left of `resolved` when its last segment goes.
+fn parent<T: Copy>(resolved: &[T], byte: impl Fn(T) -> u8) -> Option<usize> {
+    let (_slash, before) = resolved.split_last()?;
+    Some(before.iter().rposition(|&element| byte(element) == b'/').map_or(0, |slash| slash + 1))
+}
+
+/// Resolves the dot segments of a relative path, and drops the leading slashes that this leaves.
+pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
+    let len = text.len();
+    resolve(&mut text, 0, |byte| byte)?;
+    text.drain(..leading_slashes(&text));
+    if text.is_empty() { Err(Fault::Empty.at(len)) } else { Ok(text) }
+}
+
+/// Where byte `position` of what [`resolve_relative`] makes of `text` stood before.
+pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
+    let mut pairs: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
+    if resolve(&mut pairs, 0, |(byte, _)| byte).is_err() {
+        return position;
+    }
+    let mut kept = pairs.into_iter().skip_while(|&(byte, _)| byte == b'/');
+    kept.nth(position).map_or(text.len(), |(_, at)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::PathErrorKind::{Empty, MissingV7, UnexpectedV7};
+    use super::*;
+
+    fn resolved(path: &str) -> Option<String> {
+        let mut text = path.as_bytes().to_vec();
+        resolve(&mut text, 0, |byte| byte).ok()?;
+        assert_eq!(has_dot_segments(path.as_bytes()), text != path.as_bytes(), "{path}");
+        Some(String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn dot_segments_are_resolved() {
+        for (path, expected) in [
+            ("a/./b", "a/b"),
+            ("a/../b", "b"),
+            ("a/b/..", "a/"),
+            ("a/..", ""),
+            ("a/.", "a/"),
+            ("a/b/../../c", "c"),
+            ("a//../b", "a/b"),
+            ("a/..//b", "/b"),
+            ("./.", ""),
+            (".hidden/..foo/a...jpg/...", ".hidden/..foo/a...jpg/..."),
+            ("a/.b/..c/", "a/.b/..c/"),
+            ("a//b", "a//b"),
+        ] {
+            assert_eq!(resolved(path).as_deref(), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn climbing_is_an_error_at_the_segment_that_climbs() {
+        for (path, at) in [("..", 0), ("a/../..", 5), ("./../x", 2), ("a/b/../../../c", 10)] {
+            let error = resolve(&mut path.as_bytes().to_vec(), 0, |byte| byte).unwrap_err();
+            assert_eq!(error, Fault::Traversal.at(at), "{path}");
+        }
+        let error = resolve(&mut b"host/../x".to_vec(), 5, |byte| byte).unwrap_err();
+        assert_eq!(error, Fault::Traversal.at(5));
+    }
+
+    #[test]
+    fn positions_lead_back() {
+        let back = |position| position_before_resolving(b"a/..//b/./c", position);
+        assert_eq!([0, 1, 2, 3].map(back), [6, 7, 10, 11]);
+    }
+
+    #[test]
+    fn v7_is_a_whole_segment_and_taken_once() {
+        let start =
+            |path: &str, v7| origin_start(path.as_bytes(), v7).map_err(|e| (e.kind(), e.at()));
+        assert_eq!(start("/v7/a", V7::Required), Ok(4));
+        assert_eq!(start("v7//v7/a", V7::Optional), Ok(4));
+        assert_eq!(start("//a", V7::Optional), Ok(2));
+        assert_eq!(start("/v70/a", V7::Never), Ok(1));
+        assert_eq!(start("/v7", V7::Never), Err((UnexpectedV7, 1)));
+        assert_eq!(start("/V7/a", V7::Required), Err((MissingV7, 1)));
+        assert_eq!(start("/v7/", V7::Required), Err((Empty, 4)));
+        assert_eq!(start("", V7::Never), Err((Empty, 0)));
+    }
+}

@@ -1,0 +1,325 @@
+//! Every message in full, with the position in the text as it was given.
+
+use crate::notation::{Kind, Settings, unescape};
+use cache_index::{OriginPath, PathPrefix, VariantKey};
+
+#[track_caller]
+fn message(settings: &str, kind: Kind, text: &str) -> String {
+    let text = unescape(text).unwrap();
+    let read = Settings::parse(settings).unwrap().read(kind, &text);
+    read.unwrap_err().to_string()
+}
+
+const MESSAGES: [(&str, Kind, &str, &str); 37] = {
+    use Kind::{Delivery, Invalidation};
+    [
+        (
+            "default",
+            Invalidation,
+            "\\{a*8193}",
+            "text too long at byte 8192: expected at most 8192 bytes",
+        ),
+        ("default", Invalidation, "a\\x0A.jpg", "control byte 0x0A at byte 1: expected none"),
+        ("default", Delivery, "/a.jpg?w=\\x7F", "control byte 0x7F at byte 9: expected none"),
+        (
+            "default",
+            Invalidation,
+            "/a/b%7f.jpg",
+            "encoded control byte 0x7F at byte 4: expected none in a path",
+        ),
+        (
+            "default",
+            Invalidation,
+            "\\x20a.jpg",
+            "space at an end of the text at byte 0: expected none, or \"%20\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "a.jpg\\x20",
+            "space at an end of the text at byte 5: expected none, or \"%20\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "a%20\\\\b",
+            "backslash at byte 4: expected \"/\" between segments, or \"%5C\" inside of one",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?w=1#x",
+            "raw \"#\" at byte 10: expected \"%23\", as no fragment reaches a server",
+        ),
+        (
+            "default",
+            Delivery,
+            "https://x.cloudimg.io/a",
+            "foreign host at byte 8: expected a delivery host of these rules",
+        ),
+        (
+            "default",
+            Delivery,
+            "a.jpg",
+            "no delivery URL at byte 0: expected \"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/a.jpg?w=1",
+            "query at byte 6: expected none, as the whole picture is invalidated",
+        ),
+        (
+            "default",
+            Invalidation,
+            "a%2",
+            "invalid percent escape at byte 1: expected two hex digits",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?w=%zz",
+            "invalid percent escape at byte 9: expected two hex digits",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?w=1%4&h=2",
+            "invalid percent escape at byte 10: expected two hex digits",
+        ),
+        (
+            "default",
+            Delivery,
+            "//doc.cloudimg.io/a.jpg?ci_sign=%",
+            "invalid percent escape at byte 32: expected two hex digits",
+        ),
+        (
+            "v7",
+            Delivery,
+            "//a.jpg",
+            "foreign host at byte 2: expected a delivery host of these rules",
+        ),
+        (
+            "v7",
+            Invalidation,
+            "//a.jpg",
+            "missing segment at byte 2: expected \"v7/\", which URLs of this token start with",
+        ),
+        (
+            "default",
+            Delivery,
+            "https://doc.cloudimg.io/v7/a.jpg",
+            "unexpected \"v7\" at byte 24: expected the origin, as URLs of this token have no \"v7/\"",
+        ),
+        ("default", Invalidation, "//", "nothing left at byte 2: expected the path of an origin"),
+        ("default", Invalidation, "a/..", "nothing left at byte 4: expected the path of an origin"),
+        (
+            "item=transformation",
+            Invalidation,
+            "?&",
+            "nothing left at byte 2: expected at least one operation",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/s3://b/k",
+            "unsupported scheme at byte 1: expected \"https\", \"http\" or \"ftp\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "https://u:p@h/a",
+            "credentials at byte 11: expected a host without \"@\"",
+        ),
+        ("default", Invalidation, "https:///", "empty host at byte 9: expected the name of a host"),
+        (
+            "default",
+            Invalidation,
+            "h%74tp://h%41:x/",
+            "invalid port at byte 14: expected a number up to 65535",
+        ),
+        (
+            "default",
+            Invalidation,
+            "https://m\u{fc}nchen.example/",
+            "invalid host at byte 9: expected letters, digits, \".\", \"-\" and \"_\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/a/%2e%2E/../b",
+            "path climbs above its root at byte 10: expected no more \"..\" than there are segments before it",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/doc.cloudimg.io/a",
+            "delivery URL at byte 1: expected its origin part alone",
+        ),
+        (
+            "default",
+            Delivery,
+            "/doc.cloudimg.io/doc.cloudimg.io/doc.cloudimg.io/doc.cloudimg.io/doc.cloudimg.io/a",
+            "delivery URL at byte 65: expected at most 4 of them nested in another",
+        ),
+        (
+            "prefix=https://h/p",
+            Invalidation,
+            "/https://h/p/a",
+            "origin prefix included at byte 1: expected the path below the prefix alone",
+        ),
+        (
+            "default",
+            Delivery,
+            "/caf\u{e9}*?w=1",
+            "wildcard at byte 6: expected no \"*\" at the end of a path, or \"%2A\"",
+        ),
+        // Positions lead back through decoding, ...
+        (
+            "default",
+            Delivery,
+            "/%61%2F..%2F..?ci_url_encoded=1",
+            "path climbs above its root at byte 12: expected no more \"..\" than there are segments before it",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a%3Fb%5Cc?ci_url_encoded=1&w=1",
+            "backslash at byte 6: expected \"/\" between segments, or \"%5C\" inside of one",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/%2F%3Fa?ci_url_encoded=1",
+            "nothing left at byte 4: expected the path of an origin",
+        ),
+        // ... through dot segments that hid what the origin is, ...
+        (
+            "default",
+            Invalidation,
+            "a/.././%41/../ftp://u@h/",
+            "credentials at byte 21: expected a host without \"@\"",
+        ),
+        // ... and through nested delivery URLs.
+        (
+            "default",
+            Delivery,
+            "/doc.cloudimg.io/%41/b/../../../c",
+            "path climbs above its root at byte 29: expected no more \"..\" than there are segments before it",
+        ),
+        (
+            "default",
+            Delivery,
+            "/doc.cloudimg.io%2Fa%3Fw=%2525%25?ci_url_encoded=1",
+            "invalid percent escape at byte 30: expected two hex digits",
+        ),
+    ]
+};
+
+#[test]
+fn messages_say_what_is_wrong_where_and_what_was_expected() {
+    for (settings, kind, text, expected) in MESSAGES {
+        assert_eq!(message(settings, kind, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn canonical_text_is_accepted_in_every_form() {
+    for text in [
+        "sample.li/birds.jpg",
+        "My.Folder/Birds.JPG",
+        "Birds.JPG",
+        "_Alias_/a/",
+        "https://img.domain.com/a.jpg?w=22",
+        "http://h:8080//a//",
+        "ftp://files.example.com/",
+        "https%3A%2F%2Fsample.li%2Fflat.jpg",
+        "a?",
+        "a*?x",
+        "v7/a",
+        "caf%C3%A9/(1)%28+",
+    ] {
+        let path = OriginPath::from_canonical(text).unwrap();
+        assert_eq!(path.as_str(), text);
+        assert_eq!(text.parse::<OriginPath<'_>>().unwrap(), path.into_owned());
+    }
+    for text in ["", "sample.li/av", "_a", "https://h/", "a/..", "a/.", "http", "My.Folder/"] {
+        assert_eq!(PathPrefix::from_canonical(text).unwrap().as_str(), text);
+    }
+    for text in [
+        "?",
+        "?h=400&w=600",
+        "?r=90?w=300",
+        "??w=300",
+        "?????",
+        "?w=1&width=2",
+        "?ci_url_encoded=0",
+        "?a=%26",
+    ] {
+        assert_eq!(VariantKey::from_canonical(text).unwrap().as_str(), text);
+    }
+}
+
+#[test]
+fn text_that_is_not_canonical_is_refused_where_it_differs() {
+    let not =
+        |at| format!("text not canonical at byte {at}: expected what canonicalization writes");
+    for (text, at) in [
+        ("/a.jpg", 0),
+        ("a b", 1),
+        ("a%2fb", 3),
+        ("a/%7E", 2),
+        ("a/./b", 2),
+        ("HTTP://h/", 0),
+        ("https:/h/a", 7),
+        ("https://H/a", 8),
+        ("https://h:443/a", 9),
+        ("https://h", 9),
+        ("a?\"", 2),
+    ] {
+        assert_eq!(OriginPath::from_canonical(text).unwrap_err().to_string(), not(at), "{text}");
+    }
+    for (text, at) in [("/a", 0), ("a/../b", 0), ("https://H/a", 8)] {
+        assert_eq!(PathPrefix::from_canonical(text).unwrap_err().to_string(), not(at), "{text}");
+    }
+    for (text, at) in [
+        ("", 0),
+        ("w=1", 0),
+        ("?w=1&h=1", 1),
+        ("?width=1", 2),
+        ("?w=1&", 4),
+        ("?w=1?h=2&", 8),
+        ("?ci_sign=1", 1),
+        ("?a=%2c", 3),
+        ("?a=!", 3),
+    ] {
+        assert_eq!(VariantKey::from_canonical(text).unwrap_err().to_string(), not(at), "{text}");
+    }
+}
+
+#[test]
+fn text_that_no_input_could_give_keeps_the_error_of_an_input() {
+    let origin = |text| OriginPath::from_canonical(text).unwrap_err().to_string();
+    assert_eq!(origin(""), "nothing left at byte 0: expected the path of an origin");
+    assert_eq!(origin("?w=1"), "nothing left at byte 0: expected the path of an origin");
+    assert_eq!(
+        origin("a/*"),
+        "wildcard at byte 2: expected no \"*\" at the end of a path, or \"%2A\""
+    );
+    assert_eq!(
+        origin("a#"),
+        "raw \"#\" at byte 1: expected \"%23\", as no fragment reaches a server"
+    );
+    let prefix = |text| PathPrefix::from_canonical(text).unwrap_err().to_string();
+    assert_eq!(prefix("a?"), "query at byte 1: expected none, as the whole picture is invalidated");
+    let variant = |text| VariantKey::from_canonical(text).unwrap_err().to_string();
+    assert_eq!(variant("?a=%"), "invalid percent escape at byte 3: expected two hex digits");
+    assert_eq!(
+        variant("??????"),
+        "delivery URL at byte 5: expected at most 4 of them nested in another"
+    );
+    assert_eq!(
+        variant(&format!("?{}", "a".repeat(3 * 8192))),
+        "text not canonical at byte 24576: expected what canonicalization writes"
+    );
+}
