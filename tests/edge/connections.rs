@@ -138,6 +138,18 @@ async fn a_client_that_waits_to_be_asked_for_ten_megabytes_is_not_asked() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_nothing_before_it_has_sent_everything_gets_its_answer() {
+    let site = Site::start().await;
+    let body = " ".repeat(10_000_000);
+    for (key, expected) in [(KEY, 413), ("wrong", 401)] {
+        let request = format!(
+            "POST /invalidate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Client-Key: {key}\r\nContent-Length: 10000000\r\n\r\n{body}"
+        );
+        assert_eq!(answers(&exchange(&site, request.as_bytes()).await), [expected]);
+    }
+}
+
+#[tokio::test]
 async fn a_body_of_unknown_length_is_bounded_all_the_same() {
     let site = Site::start().await;
     let mut stream = TcpStream::connect(site.running.address).await.unwrap();

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 pub(crate) const KEY: &str = "a-key-for-tests";
 
 /// How long something may take before a test gives up. Nothing is expected to take long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small picture in one color.
 pub(crate) fn picture(color: [u8; 3]) -> Bytes {
