@@ -15,7 +15,7 @@ pub enum PathErrorKind {
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, or a raw space at an end of the text.
+    /// A raw backslash in a path, a raw space at an end of the text, or a byte that a mark may not hold.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
@@ -160,6 +160,8 @@ pub(crate) enum Fault {
     PrefixIncluded,
     WildcardNotAllowed,
     NotCanonical,
+    EmptyMark,
+    BadMark,
 }
 
 impl Fault {
@@ -171,7 +173,9 @@ impl Fault {
         match self {
             Self::TooLong => PathErrorKind::TooLong,
             Self::ControlByte(_) | Self::EncodedControlByte(_) => PathErrorKind::ControlByte,
-            Self::OuterSpace | Self::Backslash => PathErrorKind::InvalidCharacter,
+            Self::OuterSpace | Self::Backslash | Self::EmptyMark | Self::BadMark => {
+                PathErrorKind::InvalidCharacter
+            }
             Self::Fragment => PathErrorKind::Fragment,
             Self::ForeignHost | Self::NotADeliveryUrl => PathErrorKind::ForeignHost,
             Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
@@ -224,6 +228,8 @@ impl Fault {
             Self::NestedTooDeep => ("delivery URL", "at most 4 of them nested in another"),
             Self::PrefixIncluded => ("origin prefix included", "the path below the prefix alone"),
             Self::WildcardNotAllowed => ("wildcard", "no \"*\" at the end of a path, or \"%2A\""),
+            Self::EmptyMark => ("empty mark", "the name of a representation"),
+            Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
             Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }

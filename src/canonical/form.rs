@@ -206,7 +206,7 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
 }
 
 /// Whether a first segment is shaped like a host, with or without a port.
-fn is_host(segment: &[u8]) -> bool {
+pub(super) fn is_host(segment: &[u8]) -> bool {
     let (host, port) = split_port(segment);
     let has_port = host.len() < segment.len();
     let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);

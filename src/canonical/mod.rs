@@ -21,6 +21,7 @@
 //! | scheme, host, port and dot segments settled | yes | yes |
 //! | origin prefix repeated | error | error |
 //! | star at the end | error | wildcard, where allowed |
+//! | spellings of one picture grouped, if the rules say so | yes | yes |
 //!
 //! # Cost
 //!
@@ -32,6 +33,7 @@ mod bytes;
 mod error;
 mod escape;
 mod form;
+mod grouping;
 mod host;
 mod known;
 mod operations;
@@ -44,12 +46,13 @@ mod sealed;
 mod segments;
 
 pub use error::{PathError, PathErrorKind};
+pub use grouping::Grouping;
 pub use operations::Operations;
 pub use parameters::{Effect, PARAMETERS, Parameter};
 pub use raw::MAX_INPUT;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
-pub(crate) use known::{check_origin, check_prefix, check_variant};
+pub(crate) use known::{check_origin, check_prefix, check_representation, check_variant};
 
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
@@ -75,6 +78,31 @@ pub struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
+    /// The same request under [`Grouping::Grouped`]. To be called once, on exact names: a server needs the exact origin to fetch
+    /// the picture, and the grouped one to file it.
+    ///
+    /// Cost: O(length). Allocates only where grouping changes something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let exact = Rules::default().delivery("/https://img.domain.com/a%281%29.jpg?w=600")?;
+    /// let grouped = exact.clone().grouped();
+    /// assert_eq!(exact.origin.as_str(), "https://img.domain.com/a%281%29.jpg");
+    /// assert_eq!(grouped.origin.as_str(), "img.domain.com/a(1).jpg");
+    /// assert_eq!(grouped.variant.as_str(), "?w=600@https%3");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        let (origin, variant) = grouping::group(self.origin, self.variant);
+        Self { origin, variant }
+    }
+}
+
+impl Delivery<'_> {
     /// Copies borrowed names so that they can be kept.
     #[must_use]
     pub fn into_owned(self) -> Delivery<'static> {
@@ -89,6 +117,19 @@ pub enum Target<'a> {
     Path(OriginPath<'a>),
     /// Every picture whose path starts so: the entry ended in a star.
     Prefix(PathPrefix<'a>),
+}
+
+impl Target<'_> {
+    /// The same target under [`Grouping::Grouped`]. To be called once, on exact names.
+    ///
+    /// Cost: O(length). Allocates only where grouping changes something.
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(grouping::group_path(path)),
+            Self::Prefix(prefix) => Self::Prefix(grouping::group_prefix(prefix)),
+        }
+    }
 }
 
 impl Target<'_> {
@@ -147,7 +188,8 @@ impl Rules {
         let input = raw::checked(input.as_ref())?;
         let start = host::path_start(input, self)?;
         let (path, query) = split_query(&input[start..]);
-        self.requested(path, query, 0).map_err(|error| error.moved(|at| start + at))
+        let exact = self.requested(path, query, 0).map_err(|error| error.moved(|at| start + at))?;
+        Ok(if self.groups() { exact.grouped() } else { exact })
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -185,6 +227,9 @@ impl Rules {
     }
 
     /// Reads an entry of an invalidation request that names single variants: an origin with the operations behind it.
+    ///
+    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the variant and, where spellings of the
+    /// origin are grouped, those stored for each of them.
     ///
     /// # Errors
     ///
@@ -310,7 +355,8 @@ impl Rules {
         } else {
             self.target(path, None)
         };
-        target.map_err(|error| error.moved(|at| start + at))
+        let exact = target.map_err(|error| error.moved(|at| start + at))?;
+        Ok(if self.groups() { exact.grouped() } else { exact })
     }
 
     /// From the origin part of an entry.

@@ -51,7 +51,7 @@ pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Bytes that stay raw. A raw plus is not the same as an encoded one: which of the two is a space depends on the reader.
 #[inline]
-fn stays_raw(byte: u8) -> bool {
+pub(super) fn stays_raw(byte: u8) -> bool {
     OPERATION.contains(byte) || byte == b'+'
 }
 

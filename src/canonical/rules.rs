@@ -5,6 +5,7 @@
 
 use super::bytes::{HOST, LABEL};
 use super::error::PathError;
+use super::grouping::Grouping;
 use super::origin::canonical_prefix;
 use std::fmt;
 
@@ -59,12 +60,18 @@ pub struct Rules {
     /// A canonical origin without its final slash.
     prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
+    grouping: Grouping,
 }
 
 impl Rules {
     /// Rules that differ from the default ones.
     pub fn builder() -> RulesBuilder {
         RulesBuilder::default()
+    }
+
+    /// Whether spellings of one picture are filed together.
+    pub(super) fn groups(&self) -> bool {
+        self.grouping == Grouping::Grouped
     }
 
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
@@ -100,6 +107,7 @@ pub struct RulesBuilder {
     prefix: Option<String>,
     root: Option<Root>,
     wildcards: bool,
+    grouping: Grouping,
 }
 
 impl RulesBuilder {
@@ -139,13 +147,24 @@ impl RulesBuilder {
         self
     }
 
+    /// Whether the spellings of a picture are filed together; by default not.
+    pub fn grouping(mut self, grouping: Grouping) -> Self {
+        self.grouping = grouping;
+        self
+    }
+
     /// Checks the settings and makes rules of them.
     ///
     /// # Errors
     ///
     /// If a host or the prefix is malformed, or two settings contradict each other.
     pub fn build(self) -> Result<Rules, RulesError> {
-        let mut rules = Rules { v7: self.v7, wildcards: self.wildcards, ..Rules::default() };
+        let mut rules = Rules {
+            v7: self.v7,
+            wildcards: self.wildcards,
+            grouping: self.grouping,
+            ..Rules::default()
+        };
         if let Some(token) = self.token {
             if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
                 return Err(RulesError(Contradiction::Token(token)));
