@@ -98,6 +98,7 @@ impl fmt::Display for PathErrorKind {
 pub struct PathError {
     fault: Fault,
     at: usize,
+    suggestion: Option<Box<str>>,
 }
 
 impl PathError {
@@ -111,6 +112,30 @@ impl PathError {
     #[must_use]
     pub const fn at(&self) -> usize {
         self.at
+    }
+
+    /// The entry that was most likely meant, for invalidation entries with a mistake that the API's documentation warns of:
+    /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed), [`MissingV7`](PathErrorKind::MissingV7),
+    /// [`UnexpectedV7`](PathErrorKind::UnexpectedV7), [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
+    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). It is read without error by the same rules.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().token("doc").build()?;
+    /// let error = rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
+    /// assert_eq!(error.suggestion(), Some("sample.li/boat.jpg"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+
+    pub(super) fn suggesting(self, entry: Option<String>) -> Self {
+        Self { suggestion: entry.map(String::into_boxed_str), ..self }
     }
 
     /// The same error, seen from the text that this one was made from.
@@ -166,7 +191,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) const fn at(self, at: usize) -> PathError {
-        PathError { fault: self, at }
+        PathError { fault: self, at, suggestion: None }
     }
 
     const fn kind(self) -> PathErrorKind {

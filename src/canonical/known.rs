@@ -30,7 +30,7 @@ pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
         return Err(Fault::Empty.at(0));
     }
     let rules = lenient();
-    let canonical = relative(path, &rules)?.into_path(own_query)?;
+    let canonical = relative(path, &rules)?.into_path(own_query, &mut ())?;
     same(text, &canonical)
 }
 
@@ -84,7 +84,8 @@ fn check_operations(text: &str) -> Result<(), PathError> {
             return Err(Fault::NestedTooDeep.at(start));
         }
         let group = &text[start..=start + operations.len()];
-        let query = Query::read(Some(group.as_bytes())).and_then(|query| same(group, &query.key));
+        let query =
+            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
         query.map_err(|error| error.moved(|at| start + at))?;
         start += group.len();
     }
@@ -104,7 +105,7 @@ fn relative<'t>(path: &'t [u8], rules: &Rules) -> Result<Settled<'t>, PathError>
     if path.first() == Some(&b'/') {
         return Err(Fault::NotCanonical.at(0));
     }
-    Origin::read(path, rules)?.settle(rules)
+    Origin::read(path, rules, &mut ())?.settle(rules, &mut ())
 }
 
 fn same(text: &str, canonical: &str) -> Result<(), PathError> {

@@ -80,6 +80,20 @@ impl Rules {
             && self.hosts.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(host))
     }
 
+    /// These rules without those that only tell mistakes.
+    pub(super) fn lenient(&self) -> Self {
+        Self { v7: V7::Optional, prefix: None, grouping: Grouping::Exact, ..self.clone() }
+    }
+
+    /// `origin` without the prefix, if it starts with it; nothing if nothing is left.
+    pub(super) fn below_prefix<'t>(&self, origin: &'t str) -> Option<&'t str> {
+        if !self.has_prefix(origin.as_bytes()) {
+            return Some(origin);
+        }
+        let below = origin[self.prefix.as_deref().map_or(0, str::len)..].trim_start_matches('/');
+        (!below.is_empty()).then_some(below)
+    }
+
     /// Whether `origin` is the prefix, or something below it.
     pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
         let below =
