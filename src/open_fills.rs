@@ -157,9 +157,10 @@ impl OpenFills {
     /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
     /// leases as it has places, and has lost most of them since.
     fn shrink(&mut self) {
-        // The smallest table: keeping it saves an allocation for each lease of a quiet shard.
-        const SMALL: usize = 3;
-        if self.fills.capacity() > SMALL && self.fills.len() <= self.fills.capacity() / 8 {
+        // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet shard. By places and not by
+        // `capacity`, which leaves out those that closed fills have used up.
+        let places = self.fills.num_buckets();
+        if places > 4 && self.fills.len() <= places / 8 {
             self.fills.shrink_to(self.fills.len() * 2, |fill| fill.hash.table());
         }
     }

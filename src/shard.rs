@@ -36,6 +36,9 @@ pub(crate) struct Context {
     pub(crate) occupancy: Occupancy,
 }
 
+/// Places of the smallest table that is made smaller.
+const SMALLEST_TABLE: usize = 8;
+
 /// How room is made for a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
@@ -543,8 +546,9 @@ impl<V> Shard<V> {
     /// Gives back the memory of a table that a flush has emptied by half or more. The sweep that comes before it has looked at every
     /// place, so this costs no more than that; and it moves no more records than the growth did that made the table so large.
     fn shrink_if_sparse(&mut self) {
-        const SMALL: usize = 3;
-        if self.records.capacity() > SMALL && self.records.len() * 2 <= self.records.capacity() {
+        // By places and not by `capacity`, which leaves out those that removed records have used up. Seven of eight are filled at most.
+        let half = self.records.num_buckets() / 2;
+        if half >= SMALLEST_TABLE && self.records.len() <= half / 8 * 7 {
             self.records.shrink_to_fit(|record| record.hash.table());
         }
     }
