@@ -2,6 +2,7 @@
 //!
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
+use crate::limits::{Limits, WhenFull};
 use std::fmt;
 
 /// How an index is laid out and what it does with dead values.
@@ -20,6 +21,8 @@ use std::fmt;
 pub struct Config {
     shards: usize,
     dead_values: DeadValues,
+    most_prefix_rules: usize,
+    limits: Limits,
 }
 
 /// What happens to the values of entries that a flush has killed.
@@ -42,14 +45,17 @@ pub struct ConfigBuilder(Config);
 /// A setting that can't be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    shards: usize,
+    setting: &'static str,
+    expected: &'static str,
+    got: usize,
 }
 
 impl Config {
     /// The most shards that an index can have.
     pub const MAX_SHARDS: usize = 1 << 16;
 
-    /// Begins with the defaults: 256 shards, dead values dropped.
+    /// Begins with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
+    /// number of paths and entries, paths and variant keys of up to 24,576 bytes.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder(Self::default())
     }
@@ -63,12 +69,25 @@ impl Config {
     pub fn dead_values(&self) -> DeadValues {
         self.dead_values
     }
+
+    pub(crate) fn most_prefix_rules(&self) -> usize {
+        self.most_prefix_rules
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        // 256: far more than cores, so that two threads seldom meet, and tables small enough that growing one is short.
-        Self { shards: 256, dead_values: DeadValues::Drop }
+        Self {
+            // Far more than cores, so that two threads seldom meet, and tables small enough that growing one is short.
+            shards: 256,
+            dead_values: DeadValues::Drop,
+            most_prefix_rules: 4096,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -85,24 +104,73 @@ impl ConfigBuilder {
         self
     }
 
+    /// The most variants that a path may have, at least one, and what happens to the next.
+    pub fn most_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
+        (self.0.limits.variants, self.0.limits.when_full) = (variants, when_full);
+        self
+    }
+
+    /// The most paths that the index may hold, at least one.
+    pub fn most_paths(mut self, paths: usize) -> Self {
+        self.0.limits.paths = Some(paths as u64);
+        self
+    }
+
+    /// The most entries that the index may hold, all paths together, at least one.
+    pub fn most_entries(mut self, entries: usize) -> Self {
+        self.0.limits.entries = Some(entries as u64);
+        self
+    }
+
+    /// The longest path that is stored, in bytes, at least one.
+    pub fn longest_path(mut self, bytes: usize) -> Self {
+        self.0.limits.path_length = bytes;
+        self
+    }
+
+    /// The longest variant key that is stored, in bytes, at least one.
+    pub fn longest_key(mut self, bytes: usize) -> Self {
+        self.0.limits.key_length = bytes;
+        self
+    }
+
+    /// The most prefix rules that are open at a time, at least one. A purge of a prefix beyond that invalidates the whole tenant of
+    /// the oldest rule, and says so.
+    pub fn most_prefix_rules(mut self, rules: usize) -> Self {
+        self.0.most_prefix_rules = rules;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the number of shards is no power of two, or too large.
+    /// If the number of shards is no power of two, or too large, or if a limit is zero.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let shards = self.0.shards;
-        if shards.is_power_of_two() && shards <= Config::MAX_SHARDS {
-            Ok(self.0)
-        } else {
-            Err(ConfigError { shards })
+        let Config { shards, most_prefix_rules, ref limits, .. } = self.0;
+        let whole =
+            |limit: Option<u64>| limit.map_or(usize::MAX, |n| n.try_into().unwrap_or(usize::MAX));
+        let limits = [
+            ("variants per path", limits.variants),
+            ("paths", whole(limits.paths)),
+            ("entries", whole(limits.entries)),
+            ("length of a path", limits.path_length),
+            ("length of a variant key", limits.key_length),
+            ("prefix rules", most_prefix_rules),
+        ];
+        if !shards.is_power_of_two() || shards > Config::MAX_SHARDS {
+            let expected = "a power of two from 1 to 65536";
+            return Err(ConfigError { setting: "shard count", expected, got: shards });
+        }
+        match limits.into_iter().find(|(_, limit)| *limit == 0) {
+            Some((setting, got)) => Err(ConfigError { setting, expected: "at least 1", got }),
+            None => Ok(self.0),
         }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (most, shards) = (Config::MAX_SHARDS, self.shards);
-        write!(f, "shard count must be a power of two from 1 to {most}, got {shards}")
+        write!(f, "{} must be {}, got {}", self.setting, self.expected, self.got)
     }
 }
 
@@ -123,5 +191,23 @@ mod tests {
                 format!("shard count must be a power of two from 1 to 65536, got {shards}");
             assert_eq!(error.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn limits_of_nothing_are_refused_by_name() {
+        let error = |builder: ConfigBuilder| builder.build().unwrap_err().to_string();
+        let new = Config::builder;
+        assert_eq!(error(new().most_paths(0)), "paths must be at least 1, got 0");
+        assert_eq!(error(new().most_entries(0)), "entries must be at least 1, got 0");
+        assert_eq!(
+            error(new().most_variants(0, WhenFull::Refuse)),
+            "variants per path must be at least 1, got 0"
+        );
+        assert_eq!(error(new().longest_path(0)), "length of a path must be at least 1, got 0");
+        assert_eq!(
+            error(new().longest_key(0)),
+            "length of a variant key must be at least 1, got 0"
+        );
+        assert_eq!(error(new().most_prefix_rules(0)), "prefix rules must be at least 1, got 0");
     }
 }

@@ -29,6 +29,7 @@ impl Generation {
     /// Before the first invalidation.
     pub(crate) const START: Self = Self(0);
 
+    #[cfg(test)]
     pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
@@ -67,8 +68,9 @@ impl AtomicGeneration {
 
     /// Moves forward to `generation`, never back.
     pub(crate) fn publish(&self, generation: Generation) {
-        // Release: pairs with the acquire in `load`. Acquire: who helps to publish a number also passes on what it saw.
-        self.0.fetch_max(generation.0, Ordering::AcqRel);
+        // Release: pairs with the acquire in `load`. No acquire: as a read-modify-write it continues the release sequence of every
+        // earlier publication, and who publishes for another has read that other's horizon with an acquire.
+        self.0.fetch_max(generation.0, Ordering::Release);
     }
 
     /// Moves forward to `generation`; publishes nothing else.

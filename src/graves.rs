@@ -35,12 +35,11 @@ impl<V> Graves<V> {
         while out.len() < limit {
             let Some(grave) = self.queue.front_mut() else { break };
             let path: Arc<str> = Arc::from(&*grave.path);
-            let room = limit - out.len();
-            let before = out.len();
-            let slots = grave.slots.by_ref().take(room);
+            let taken = grave.slots.len().min(limit - out.len());
+            let slots = grave.slots.drain(grave.slots.len() - taken..);
             out.extend(slots.map(|slot| (grave.tenant.clone(), Arc::clone(&path), slot)));
-            self.entries -= out.len() - before;
-            if grave.slots.len() == 0 {
+            self.entries -= taken;
+            if grave.slots.is_empty() {
                 self.bytes -= grave.bytes;
                 self.queue.pop_front();
             }

@@ -7,10 +7,12 @@ use crate::generation::{AtomicGeneration, Generation};
 use crate::graves::Graves;
 use crate::hash::Hashing;
 use crate::lease::FillLease;
+use crate::limits::Occupancy;
 use crate::mode::{Mode, Severity};
-use crate::origin::OriginPath;
-use crate::outcome::{Flushed, Grave, Insertion, Lookup, Reclaimed};
+use crate::origin::{OriginPath, PathPrefix};
+use crate::outcome::{Flushed, Grave, Insertion, Lookup, PrefixPurged, Reclaimed};
 use crate::scopes::Scopes;
+use crate::selection::Selection;
 use crate::shard::{Began, Context, Key, Shard};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
@@ -71,7 +73,10 @@ pub(crate) struct Core<V> {
     dead_values: DeadValues,
     graves: Mutex<Graves<V>>,
     pass: Mutex<Pass>,
+    // Relaxed throughout: whoever concludes anything from it about the queue of graves locks the queue afterwards, and comes after
+    // those who filled it before they moved this forward.
     swept: AtomicGeneration,
+    prefix_purges: AtomicU64,
     tenant_flushes: AtomicU64,
     flushes: AtomicU64,
 }
@@ -101,12 +106,18 @@ impl<V> CacheIndex<V> {
             core: Arc::new(Core {
                 id,
                 shards: (0..config.shards()).map(|_| CachePadded::default()).collect(),
-                cx: Context { hashing: Hashing::new(), scopes: Scopes::default() },
+                cx: Context {
+                    hashing: Hashing::new(),
+                    scopes: Scopes::new(config.most_prefix_rules()),
+                    occupancy: Occupancy::new(config.limits()),
+                    limits: config.limits().clone(),
+                },
                 tenants: Tenants::new(id),
                 dead_values: config.dead_values(),
                 graves: Mutex::default(),
                 pass: Mutex::default(),
                 swept: AtomicGeneration::default(),
+                prefix_purges: AtomicU64::default(),
                 tenant_flushes: AtomicU64::default(),
                 flushes: AtomicU64::default(),
             }),
@@ -155,10 +166,8 @@ impl<V> CacheIndex<V> {
     /// If `tenant` belongs to another index.
     pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
         let key = self.core.key(tenant, path);
-        let (path, began) = self.core.shard(&key).write().open(&key, &self.core.cx);
-        let lease = FillLease::new(&self.core, &key, path, began);
-        self.core.maintain();
-        lease
+        let (path, began) = self.core.write(&key, |shard, cx| (shard.open(&key, cx), None));
+        FillLease::new(&self.core, &key, path, began)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.
@@ -179,10 +188,7 @@ impl<V> CacheIndex<V> {
         value: V,
     ) -> Insertion<V> {
         let key = self.core.key(tenant, path);
-        let (insertion, grave) =
-            self.core.shard(&key).write().insert(&key, variant, value, &self.core.cx);
-        self.core.after(grave);
-        insertion
+        self.core.write(&key, |shard, cx| shard.insert(&key, variant, value, cx))
     }
 
     /// Removes one variant, but only if it may still be served and holds `expected`; gives its value.
@@ -238,12 +244,155 @@ impl<V> CacheIndex<V> {
     /// # Panics
     /// If `tenant` belongs to another index.
     pub fn purge<M: Mode>(&self, tenant: &Tenant, path: &OriginPath<'_>, mode: M) -> M::Outcome<V> {
+        self.purge_selected(tenant, path, Selection::All, mode)
+    }
+
+    /// Invalidates the variants of `path` that `selection` picks, as [`purge`](Self::purge) does with all of them.
+    ///
+    /// What an open fill will be stored as isn't known before it commits, so leases for the path that were taken before can't
+    /// commit (hard), or are stored stale (soft), whatever variant they turn out to be of.
+    ///
+    /// **Cost:** O(variants of `path`), times the entries of the selection.
+    /// **Locks:** one shard, exclusively, while the variants are picked.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::{CacheIndex, Hard, OriginPath, Selection, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// for key in ["?w=200", "?h=100&w=200", "?w=400"] {
+    ///     let stored = index.insert(&tenant, &birds, &VariantKey::from_canonical(key)?, ());
+    ///     assert!(stored.is_stored());
+    /// }
+    ///
+    /// let narrow = [Rules::default().operations("?width=200")?];
+    /// let gone = index.purge_selected(&tenant, &birds, Selection::Operations(&narrow), Hard);
+    /// assert_eq!(gone.len(), 2);
+    ///
+    /// let exact = [VariantKey::from_canonical("?w=400")?];
+    /// let gone = index.purge_selected(&tenant, &birds, Selection::Keys(&exact), Hard);
+    /// assert_eq!(gone.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge_selected<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+        mode: M,
+    ) -> M::Outcome<V> {
         let _ = mode;
         let key = self.core.key(tenant, path);
-        let (purged, softened, grave) =
-            self.core.shard(&key).write().purge(&key, Severity::of::<M>(), &self.core.cx);
-        self.core.after(grave);
-        M::outcome(purged, softened)
+        self.core.write(&key, |shard, cx| {
+            let (purged, softened, grave) = shard.purge(&key, selection, Severity::of::<M>(), cx);
+            (M::outcome(purged, softened), grave)
+        })
+    }
+
+    /// Purges many paths of one tenant, each as [`purge`](Self::purge) does, and locks each shard once. The outcomes are in the order
+    /// of the paths.
+    ///
+    /// Each path is purged at a moment of its own; all of them before the call returns.
+    ///
+    /// **Cost:** that of the single purges.
+    /// **Locks:** one shard after another, exclusively, while its paths are purged.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let boat = OriginPath::from_canonical("sample.li/boat.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&tenant, &boat, &small, 7_u64).is_stored());
+    ///
+    /// let gone = index.purge_many(&tenant, &[birds, boat], Hard);
+    /// assert!(gone[0].is_empty());
+    /// assert_eq!(gone[1].len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge_many<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        paths: &[OriginPath<'_>],
+        mode: M,
+    ) -> Vec<M::Outcome<V>> {
+        let _ = mode;
+        let shards = self.core.shards.len();
+        let mut keys: Vec<_> =
+            paths.iter().map(|path| self.core.key(tenant, path)).enumerate().collect();
+        keys.sort_by_key(|(_, key)| key.hash.shard(shards));
+        let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
+        let mut dropped = Vec::new();
+        for group in keys.chunk_by(|(_, a), (_, b)| a.hash.shard(shards) == b.hash.shard(shards)) {
+            let mut shard = self.core.shard(&group[0].1).write();
+            for (at, key) in group {
+                let (purged, softened, grave) =
+                    shard.purge(key, Selection::All, Severity::of::<M>(), &self.core.cx);
+                outcomes[*at] = Some(M::outcome(purged, softened));
+                dropped.extend(grave.and_then(|grave| self.core.queue(grave)));
+            }
+        }
+        drop(dropped);
+        self.core.maintain();
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched. Leases for such paths that were taken
+    /// before can't commit (hard) or are stored stale (soft). Other paths are untouched.
+    ///
+    /// Matching is on the canonical path, byte by byte: `a/b` covers `a/b.jpg` and `a/bc/d.jpg`, `a/b/` neither.
+    ///
+    /// The rule that this leaves behind is forgotten when all that is older has been held against it, by use or by
+    /// [`reclaim`](Self::reclaim). While rules are open, the first look-up of each older path pays for the comparison: one probe for
+    /// each length that a prefix of the tenant has. [`Stats::live`] counts what a prefix purge killed until it is come across.
+    ///
+    /// **Cost:** O(length of the prefix), and O(log n) in the number of open rules; nothing under the prefix is visited.
+    /// **Locks:** no shard; the table of rules, exclusively.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, Lookup, OriginPath, PathPrefix, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let avatar = OriginPath::from_canonical("sample.li/avatars/1.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&tenant, &avatar, &small, 7_u64).is_stored());
+    ///
+    /// index.purge_prefix(&tenant, &PathPrefix::from_canonical("sample.li/avatars/")?, Hard);
+    /// assert_eq!(index.lookup(&tenant, &avatar, &small), Lookup::Miss);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge_prefix<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        prefix: &PathPrefix<'_>,
+        mode: M,
+    ) -> PrefixPurged {
+        let _ = mode;
+        self.core.check(tenant);
+        self.core.prefix_purges.fetch_add(1, Ordering::Relaxed);
+        let added =
+            self.core.cx.scopes.invalidate_prefix(tenant, prefix.as_str(), Severity::of::<M>());
+        PrefixPurged { generation: added.generation, widened: added.widened }
     }
 
     /// Invalidates all that belongs to `tenant`. Leases of the tenant that were taken before can't commit (hard) or are stored stale
@@ -304,6 +453,42 @@ impl<V> CacheIndex<V> {
     pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
         let key = self.core.key(tenant, path);
         self.core.shard(&key).read().variants(&key, &self.core.cx)
+    }
+
+    /// The paths of `tenant` that begin with `prefix` and have a variant that may be served, in no particular order.
+    ///
+    /// Shards are visited one after the other, so a path that comes or goes meanwhile may be in the answer or not.
+    ///
+    /// **Cost:** O(paths in the index): the index is no tree.
+    /// **Locks:** one shard after another, shared, while its paths are compared.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, OriginPath, PathPrefix, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// for path in ["a/1.jpg", "a/2.jpg", "b/1.jpg"] {
+    ///     let path = OriginPath::from_canonical(path)?;
+    ///     assert!(index.insert(&tenant, &path, &small, ()).is_stored());
+    /// }
+    ///
+    /// let mut found = index.paths(&tenant, &PathPrefix::from_canonical("a/")?);
+    /// found.sort();
+    /// assert_eq!(found.iter().map(|path| path.as_str()).collect::<Vec<_>>(), ["a/1.jpg", "a/2.jpg"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn paths(&self, tenant: &Tenant, prefix: &PathPrefix<'_>) -> Vec<OriginPath<'static>> {
+        self.core.check(tenant);
+        let shards = self.core.shards.iter();
+        shards
+            .flat_map(|shard| shard.0.read().paths(tenant, prefix.as_str(), &self.core.cx))
+            .collect()
     }
 
     /// Takes out at most `limit` dead entries and hands them over.
@@ -385,66 +570,76 @@ impl<V> Core<V> {
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
-        let (insertion, grave) =
-            self.shard(key).write().commit(key, began, variant, value, &self.cx);
-        self.after(grave);
-        insertion
+        self.write(key, |shard, cx| shard.commit(key, began, variant, value, cx))
     }
 
     pub(crate) fn close(&self, key: &Key<'_>, began: Began) {
         self.shard(key).write().close(key, began);
     }
 
-    /// What every storing operation does when it has unlocked its shard.
-    fn after(&self, grave: Option<Grave<V>>) {
-        if grave.is_some() {
-            self.lay_to_rest(grave);
-        }
+    /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
+    fn write<R>(
+        &self,
+        key: &Key<'_>,
+        change: impl FnOnce(&mut Shard<V>, &Context) -> (R, Option<Grave<V>>),
+    ) -> R {
+        let mut shard = self.shard(key).write();
+        let (result, grave) = change(&mut shard, &self.cx);
+        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing dead of it is still on its way.
+        let dropped = grave.and_then(|grave| self.queue(grave));
+        drop(shard);
+        // Dropped when nothing is locked any more.
+        drop(dropped);
         self.maintain();
+        result
     }
 
-    /// Drops dead values or queues them, as configured. Call it with no shard locked.
-    fn lay_to_rest(&self, graves: impl IntoIterator<Item = Grave<V>>) {
+    /// Queues dead values, or gives them back to be dropped outside of the locks.
+    fn queue(&self, grave: Grave<V>) -> Option<Grave<V>> {
         match self.dead_values {
-            DeadValues::Drop => drop(graves.into_iter().collect::<Vec<_>>()),
-            DeadValues::Queue => self.graves.lock().push(graves),
+            DeadValues::Drop => Some(grave),
+            DeadValues::Queue => {
+                self.graves.lock().push([grave]);
+                None
+            }
         }
     }
 
     /// One bounded step of the sweep, if there is something to sweep and nobody else is at it.
     fn maintain(&self) {
-        if self.swept.load() >= self.cx.scopes.broad() {
+        if self.swept.load_relaxed() >= self.cx.scopes.broad() {
             return;
         }
         let Some(mut pass) = self.pass.try_lock() else { return };
-        let mut graves = Vec::new();
+        let mut dropped = Vec::new();
         let mut budget = STEP;
-        while budget > 0 && self.swept.load() < self.cx.scopes.broad() {
-            let looked_at = self.step(&mut pass, budget, &mut graves);
+        while budget > 0 && self.swept.load_relaxed() < self.cx.scopes.broad() {
+            let looked_at = self.step(&mut pass, budget, |graves| {
+                dropped.extend(graves.into_iter().filter_map(|grave| self.queue(grave)));
+            });
             budget = budget.saturating_sub(looked_at);
         }
         drop(pass);
-        if !graves.is_empty() {
-            self.lay_to_rest(graves);
-        }
+        drop(dropped);
     }
 
-    /// Sweeps on in the shard whose turn it is, and says what that cost.
-    fn step(&self, pass: &mut Pass, places: usize, graves: &mut Vec<Grave<V>>) -> usize {
-        if pass.shard == 0 {
-            // Read before the shard is touched. If the shard is only begun in this step and finished in a later one, an older target
-            // would do as well; a newer one would claim what was not looked at.
-            pass.target = match pass.target {
-                Generation::START => self.cx.scopes.broad(),
-                begun => begun,
-            };
+    /// Sweeps on in the shard whose turn it is, passes on what died there, and says what that cost.
+    fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(Vec<Grave<V>>)) -> usize {
+        if pass.shard == 0 && pass.target == Generation::START {
+            // Read before the first shard is touched: a newer target would claim what was not looked at.
+            pass.target = self.cx.scopes.broad();
         }
-        let (looked_at, done) = self.shards[pass.shard].0.write().sweep(places, &self.cx, graves);
+        let mut graves = Vec::new();
+        let (looked_at, done) =
+            self.shards[pass.shard].0.write().sweep(places, &self.cx, &mut graves);
+        // Before the end of the pass is published: who reads that finds in the queue what was found.
+        take(graves);
         if done {
             pass.shard += 1;
         }
         if pass.shard == self.shards.len() {
-            self.swept.publish(pass.target);
+            self.swept.raise_relaxed(pass.target);
+            self.cx.scopes.retire_rules(pass.target);
             *pass = Pass::default();
         }
         looked_at.max(SHARD_VISIT)
@@ -455,24 +650,26 @@ impl<V> Core<V> {
         let mut entries = Vec::new();
         let mut budget = limit.saturating_mul(16).saturating_add(4096);
         self.graves.lock().take(limit, &mut entries);
-        while entries.len() < limit && budget > 0 && self.swept.load() < target {
-            let mut found = Vec::new();
-            let looked_at = self.step(&mut self.pass.lock(), RECLAIM_STEP.min(budget), &mut found);
+        while entries.len() < limit && budget > 0 && self.swept.load_relaxed() < target {
+            let places = RECLAIM_STEP.min(budget);
+            let looked_at =
+                self.step(&mut self.pass.lock(), places, |graves| self.graves.lock().push(graves));
             budget = budget.saturating_sub(looked_at);
-            let mut graves = self.graves.lock();
-            graves.push(found);
-            graves.take(limit, &mut entries);
+            self.graves.lock().take(limit, &mut entries);
         }
-        let done = self.swept.load() >= target && self.graves.lock().entries() == 0;
+        let done = self.swept.load_relaxed() >= target && self.graves.lock().entries() == 0;
         Reclaimed { entries, done }
     }
 
     fn stats(&self) -> Stats {
         let mut total = Stats {
             tenants: self.tenants.len(),
+            prefix_rules: self.cx.scopes.open_rules(),
+            prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
-            bytes: self.shards.len() * size_of::<CachePadded<RwLock<Shard<V>>>>(),
+            bytes: self.shards.len() * size_of::<CachePadded<RwLock<Shard<V>>>>()
+                + self.cx.scopes.rule_bytes(),
             ..Stats::default()
         };
         for shard in &self.shards {

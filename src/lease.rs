@@ -104,6 +104,6 @@ impl<V> fmt::Debug for FillLease<V> {
             .field("tenant", &self.tenant.name())
             .field("path", &self.path)
             .field("began", &self.began)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,8 @@
 
 use crate::generation::Generation;
 use crate::hash::PathHash;
+use crate::prefix::Match;
+use crate::scopes::Scopes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::sync::Arc;
@@ -24,6 +26,9 @@ struct OpenFill {
     purged: Generation,
     /// The last soft one.
     softened: Generation,
+    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide against a lease's broad
+    /// generation.
+    retired: Match,
 }
 
 /// The open fills of one shard.
@@ -71,20 +76,21 @@ impl OpenFills {
                     voided: 0,
                     purged: Generation::START,
                     softened: Generation::START,
+                    retired: Match::default(),
                 });
                 path
             }
         }
     }
 
-    /// Ends a lease that began at `began`, and says whether a purge of its path overtook it.
+    /// Ends a lease that began at `began`. Says whether a purge of its path overtook it, and what retired rules said of the path.
     pub(crate) fn close(
         &mut self,
         hash: PathHash,
         tenant: u32,
         path: &str,
         began: Generation,
-    ) -> Overtaken {
+    ) -> (Overtaken, Match) {
         let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
         let mut entry = self
             .fills
@@ -100,12 +106,13 @@ impl OpenFills {
         } else {
             Overtaken::No
         };
+        let retired = fill.retired;
         fill.leases -= 1;
         if fill.leases == 0 {
             entry.remove();
             self.shrink();
         }
-        overtaken
+        (overtaken, retired)
     }
 
     /// Notes a hard purge of the path; says how many leases it voided that weren't void yet.
@@ -136,14 +143,23 @@ impl OpenFills {
         fill.leases - fill.voided
     }
 
+    /// Writes down what the open rules say of each path, so that they can retire.
+    pub(crate) fn note_rules(&mut self, scopes: &Scopes) {
+        for fill in &mut self.fills {
+            fill.retired = fill.retired.or(scopes.rules_for(fill.tenant, &fill.path));
+        }
+    }
+
     fn find_mut(&mut self, hash: PathHash, tenant: u32, path: &str) -> Option<&mut OpenFill> {
         self.fills.find_mut(hash.table(), |fill| fill.tenant == tenant && &*fill.path == path)
     }
 
-    /// Gives memory back after a burst of leases. Amortized O(1): halving a table takes as many closed fills as it has places.
+    /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
+    /// leases as it has places, and has lost most of them since.
     fn shrink(&mut self) {
-        const SMALL: usize = 64;
-        if self.fills.capacity() > SMALL && self.fills.len() < self.fills.capacity() / 4 {
+        // The smallest table: keeping it saves an allocation for each lease of a quiet shard.
+        const SMALL: usize = 3;
+        if self.fills.capacity() > SMALL && self.fills.len() <= self.fills.capacity() / 8 {
             self.fills.shrink_to(self.fills.len() * 2, |fill| fill.hash.table());
         }
     }
@@ -166,8 +182,8 @@ mod tests {
         assert_eq!(fills.purge(hash, 0, "p", at(1)), 1);
         fills.open(hash, 0, "p");
         assert_eq!(fills.purge(hash, 0, "q", at(2)), 0);
-        assert_eq!(fills.close(hash, 0, "p", at(0)), Overtaken::Hard);
-        assert_eq!(fills.close(hash, 0, "p", at(1)), Overtaken::No);
+        assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard);
+        assert_eq!(fills.close(hash, 0, "p", at(1)).0, Overtaken::No);
     }
 
     #[test]
@@ -188,7 +204,7 @@ mod tests {
         let mut fills = OpenFills::default();
         fills.open(hash, 0, "p");
         assert_eq!(fills.purge(hash, 0, "p", at(9)), 1);
-        assert_eq!(fills.close(hash, 0, "p", at(0)), Overtaken::Hard);
+        assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard);
         assert!(fills.fills.is_empty());
         assert_eq!(fills.leases(), 0);
     }

@@ -66,7 +66,7 @@ pub enum Freshness {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a replaced or refused value is handed back here"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Insertion<V> {
     /// The index holds the value.
     Stored(Stored<V>),
@@ -82,13 +82,16 @@ impl<V> Insertion<V> {
 }
 
 /// A value that was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored<V> {
     /// Stale if a soft purge or flush overtook the fill.
     pub freshness: Freshness,
     /// The value that the new one took the place of.
     pub replaced: Option<V>,
+    /// The variant that made room, if the path was full and the index is configured to
+    /// [evict the oldest](crate::WhenFull::EvictOldest).
+    pub evicted: Option<(VariantKey<'static>, V)>,
 }
 
 /// A value that was not stored.
@@ -105,10 +108,20 @@ pub struct Refused<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The path was purged after the fill began.
+    /// The path, or a prefix of it, was purged after the fill began.
     Purged,
     /// The tenant, or everything, was flushed after the fill began.
     Flushed,
+    /// The path has as many variants as it may have.
+    TooManyVariants,
+    /// The index has as many paths as it may have, dead ones that were not swept yet included.
+    TooManyPaths,
+    /// The index has as many entries as it may have, dead ones that were not swept yet included.
+    TooManyEntries,
+    /// The path is longer than it may be.
+    PathTooLong,
+    /// The variant key is longer than it may be.
+    KeyTooLong,
 }
 
 impl fmt::Display for Refusal {
@@ -116,6 +129,11 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Purged => "purged",
             Self::Flushed => "flushed",
+            Self::TooManyVariants => "too many variants of the path",
+            Self::TooManyPaths => "too many paths",
+            Self::TooManyEntries => "too many entries",
+            Self::PathTooLong => "path too long",
+            Self::KeyTooLong => "variant key too long",
         })
     }
 }
@@ -175,7 +193,7 @@ impl<V> fmt::Debug for Purged<V> {
             .field("generation", &self.generation)
             .field("len", &self.len())
             .field("voided_fills", &self.voided)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,12 +202,12 @@ impl<V> IntoIterator for Purged<V> {
     type IntoIter = PurgedEntries<V>;
 
     fn into_iter(self) -> PurgedEntries<V> {
-        PurgedEntries(self.variants.into_iter())
+        PurgedEntries(self.variants.into_slots().into_iter())
     }
 }
 
 /// The entries of a [`Purged`].
-pub struct PurgedEntries<V>(<VariantSet<V> as IntoIterator>::IntoIter);
+pub struct PurgedEntries<V>(std::vec::IntoIter<Slot<V>>);
 
 impl<V> Iterator for PurgedEntries<V> {
     type Item = (VariantKey<'static>, V);
@@ -216,19 +234,19 @@ impl<V> fmt::Debug for PurgedEntries<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softened {
     pub(crate) generation: Generation,
-    pub(crate) softened: usize,
+    pub(crate) count: usize,
     pub(crate) overtaken: usize,
 }
 
 impl Softened {
     /// How many variants became stale. Those that were stale already don't count.
     pub fn len(&self) -> usize {
-        self.softened
+        self.count
     }
 
     /// Whether no variant became stale.
     pub fn is_empty(&self) -> bool {
-        self.softened == 0
+        self.count == 0
     }
 
     /// The number of this purge.
@@ -239,6 +257,28 @@ impl Softened {
     /// How many open fills of the path will be stored stale because of this purge.
     pub fn overtaken_fills(&self) -> usize {
         self.overtaken
+    }
+}
+
+/// The receipt of a purge of a prefix.
+///
+/// It doesn't say how many entries went: such a purge visits none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrefixPurged {
+    pub(crate) generation: Generation,
+    pub(crate) widened: Option<Tenant>,
+}
+
+impl PrefixPurged {
+    /// The number of this purge. What began before it under the prefix is dead (hard) or stale (soft).
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The tenant that was invalidated as a whole, because there was no room for one more prefix rule and the oldest was one of
+    /// its: more than was asked for, never less.
+    pub fn widened(&self) -> Option<&Tenant> {
+        self.widened.as_ref()
     }
 }
 
@@ -261,12 +301,12 @@ impl Flushed {
 pub(crate) struct Grave<V> {
     pub(crate) tenant: Tenant,
     pub(crate) path: Box<str>,
-    pub(crate) slots: <VariantSet<V> as IntoIterator>::IntoIter,
+    pub(crate) slots: Vec<Slot<V>>,
     /// Heap bytes.
     pub(crate) bytes: usize,
 }
 
-/// An entry that a flush killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).
+/// An entry that a flush, or the purge of a prefix, killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dead<V> {
@@ -306,7 +346,8 @@ impl<V> Reclaimed<V> {
 
 impl<V> fmt::Debug for Reclaimed<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reclaimed").field("len", &self.len()).field("done", &self.done).finish()
+        let mut debug = f.debug_struct("Reclaimed");
+        debug.field("len", &self.len()).field("done", &self.done).finish_non_exhaustive()
     }
 }
 
@@ -348,6 +389,6 @@ impl<V> fmt::Debug for ReclaimedEntries<V> {
     }
 }
 
-fn owned_key(text: Box<str>) -> VariantKey<'static> {
+pub(crate) fn owned_key(text: Box<str>) -> VariantKey<'static> {
     VariantKey::new_unchecked(text.into_string())
 }

@@ -9,14 +9,17 @@
 
 use crate::generation::{AtomicGeneration, Generation};
 use crate::hash::{Hashing, PathHash};
+use crate::limits::{Limits, Occupancy, WhenFull};
 use crate::mode::Severity;
 use crate::open_fills::{OpenFills, Overtaken};
+use crate::origin::OriginPath;
 use crate::outcome::{
-    Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored,
+    Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, owned_key,
 };
 use crate::scopes::{Scopes, Standing, View};
+use crate::selection::Selection;
 use crate::stats::ShardStats;
-use crate::tally::Tallies;
+use crate::tally::{Counts, Tallies};
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
 use crate::variants::VariantSet;
@@ -29,6 +32,19 @@ use std::sync::Arc;
 pub(crate) struct Context {
     pub(crate) hashing: Hashing,
     pub(crate) scopes: Scopes,
+    pub(crate) limits: Limits,
+    pub(crate) occupancy: Occupancy,
+}
+
+/// How room is made for a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// There is some.
+    Adding,
+    /// It takes another value's place.
+    Replacing,
+    /// The path's oldest variant goes.
+    Evicting,
 }
 
 /// A path as the shard looks for it.
@@ -73,10 +89,8 @@ pub(crate) struct Shard<V> {
     tallies: Tallies,
     sweep: Sweep,
     counters: ShardStats,
-    /// Bytes of the text of paths and variant keys.
-    text: usize,
-    /// Heap bytes of the variant sets.
-    structure: usize,
+    /// Heap bytes of the records, beside the table.
+    heap: usize,
 }
 
 impl<V> Default for Shard<V> {
@@ -87,13 +101,22 @@ impl<V> Default for Shard<V> {
             tallies: Tallies::default(),
             sweep: Sweep::default(),
             counters: ShardStats::default(),
-            text: 0,
-            structure: 0,
+            heap: 0,
         }
     }
 }
 
 impl<V> Record<V> {
+    fn new(key: &Key<'_>, settled: Generation) -> Self {
+        Self {
+            hash: key.hash,
+            tenant: key.tenant.id(),
+            path: key.path.into(),
+            settled: AtomicGeneration::new(settled),
+            variants: VariantSet::default(),
+        }
+    }
+
     fn is(&self, key: &Key<'_>) -> bool {
         self.tenant == key.tenant.id() && *self.path == *key.path
     }
@@ -102,8 +125,22 @@ impl<V> Record<V> {
         view.standing(self.settled.load_relaxed())
     }
 
-    fn text(&self) -> usize {
-        self.path.len() + self.variants.text()
+    fn heap_bytes(&self) -> usize {
+        self.path.len() + self.variants.heap_bytes()
+    }
+
+    /// Writes down what soft invalidations did to a record that no hard one reached.
+    fn settle(&mut self, view: &View, counts: &mut Counts) {
+        let settled = self.settled.load_relaxed();
+        if view.standing(settled) == Standing::Stale {
+            let fresh = self.variants.soften();
+            if view.whole_standing(settled) == Standing::Untouched {
+                // Only a prefix rule reached it; what a flush reaches, the tally has moved already.
+                counts.live -= fresh;
+                counts.stale += fresh;
+            }
+        }
+        self.settled.raise_relaxed(view.as_of);
     }
 }
 
@@ -119,8 +156,9 @@ impl<V> Shard<V> {
         let standing = if record.settled.load_relaxed() >= cx.scopes.broad() {
             Standing::Untouched
         } else {
-            let view = cx.scopes.view(key.tenant);
-            let standing = record.standing(&view);
+            let settled = record.settled.load_relaxed();
+            let view = cx.scopes.view_of(key.tenant, key.path, settled);
+            let standing = view.standing(settled);
             if standing == Standing::Untouched {
                 // Relaxed: a statement about the record that is true whoever reads it, and publishes nothing.
                 record.settled.raise_relaxed(view.as_of);
@@ -137,11 +175,32 @@ impl<V> Shard<V> {
     /// The keys of the path's variants that may be served, in no particular order.
     pub(crate) fn variants(&self, key: &Key<'_>, cx: &Context) -> Vec<VariantKey<'static>> {
         let Some(record) = self.record(key) else { return Vec::new() };
-        if record.standing(&cx.scopes.view(key.tenant)) == Standing::Dead {
+        let settled = record.settled.load_relaxed();
+        let view = cx.scopes.view_of(key.tenant, key.path, settled);
+        if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
         let keys = record.variants.iter().map(|slot| slot.key.to_string());
         keys.map(VariantKey::new_unchecked).collect()
+    }
+
+    /// The tenant's paths that begin with `prefix` and may be served.
+    pub(crate) fn paths(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        cx: &Context,
+    ) -> Vec<OriginPath<'static>> {
+        let of_tenant = self.records.iter().filter(|record| record.tenant == tenant.id());
+        of_tenant
+            .filter(|record| record.path.starts_with(prefix))
+            .filter(|record| {
+                let settled = record.settled.load_relaxed();
+                let view = cx.scopes.view_of(tenant, &record.path, settled);
+                view.standing(settled) != Standing::Dead
+            })
+            .map(|record| OriginPath::new_unchecked(record.path.to_string()))
+            .collect()
     }
 
     /// Opens a fill of the path.
@@ -165,18 +224,23 @@ impl<V> Shard<V> {
         value: V,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let view = cx.scopes.view(key.tenant);
-        let overtaken = self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
-        let reason = match (overtaken, view.standing(began.broad)) {
+        let view = Self::view(key, cx);
+        let (overtaken, retired) =
+            self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
+        let standing = view.with_retired(retired).standing(began.broad);
+        let reason = match (overtaken, standing) {
             (Overtaken::Hard, _) => Some(Refusal::Purged),
-            (_, Standing::Dead) => Some(Refusal::Flushed),
+            (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
+                Some(Refusal::Flushed)
+            }
+            (_, Standing::Dead) => Some(Refusal::Purged),
             _ => None,
         };
         if let Some(reason) = reason {
             self.counters.refused(reason);
             return (Insertion::Refused(Refused { value, reason }), None);
         }
-        let stale = overtaken == Overtaken::Softly || view.standing(began.broad) == Standing::Stale;
+        let stale = overtaken == Overtaken::Softly || standing == Standing::Stale;
         let freshness = if stale { Freshness::Stale } else { Freshness::Live };
         self.store(key, variant, value, freshness, &view, cx)
     }
@@ -189,7 +253,7 @@ impl<V> Shard<V> {
         value: V,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let view = cx.scopes.view(key.tenant);
+        let view = Self::view(key, cx);
         self.store(key, variant, value, Freshness::Live, &view, cx)
     }
 
@@ -204,7 +268,7 @@ impl<V> Shard<V> {
     where
         V: PartialEq,
     {
-        let view = cx.scopes.view(key.tenant);
+        let view = Self::view(key, cx);
         let mut entry = self.records.find_entry(key.hash.table(), |r| r.is(key)).ok()?;
         let record = entry.get();
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
@@ -215,34 +279,31 @@ impl<V> Shard<V> {
         }
         let counts = self.tallies.at(key.tenant, &view);
         let record = entry.get_mut();
-        if record.standing(&view) == Standing::Stale {
-            record.variants.soften();
-        }
-        record.settled.raise_relaxed(view.as_of);
-        let before = record.variants.structure_bytes();
+        record.settle(&view, counts);
+        self.heap -= record.heap_bytes();
         let slot = record.variants.remove(variant, &cx.hashing)?;
-        self.structure = self.structure + record.variants.structure_bytes() - before;
-        self.text -= slot.key.len();
-        *(if slot.stale { &mut counts.stale } else { &mut counts.live }) -= 1;
+        self.heap += record.heap_bytes();
+        counts.subtract(slot.stale);
+        cx.occupancy.give_back(0, 1);
         if record.variants.is_empty() {
-            self.text -= record.path.len();
             counts.paths -= 1;
-            entry.remove();
+            Self::unlink(entry, &mut self.heap, cx);
             self.tallies.prune(key.tenant.id());
         }
         Some(slot.value)
     }
 
-    /// Purges the path. The outcome of the other mode is empty.
+    /// Purges the path, or the variants of it that `selection` picks. The outcome of the other mode is empty.
     pub(crate) fn purge(
         &mut self,
         key: &Key<'_>,
+        selection: Selection<'_>,
         severity: Severity,
         cx: &Context,
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
         let generation = cx.scopes.clock.next();
         let mut purged = Purged { generation, variants: VariantSet::default(), voided: 0 };
-        let mut softened = Softened { generation, softened: 0, overtaken: 0 };
+        let mut softened = Softened { generation, count: 0, overtaken: 0 };
         let (hash, tenant) = (key.hash, key.tenant.id());
         self.counters.purges += 1;
         match severity {
@@ -251,43 +312,38 @@ impl<V> Shard<V> {
                 softened.overtaken = self.fills.soften(hash, tenant, key.path, generation);
             }
         }
-        let view = cx.scopes.view(key.tenant);
+        let view = Self::view(key, cx);
         let Ok(mut entry) = self.records.find_entry(hash.table(), |r| r.is(key)) else {
             return (purged, softened, None);
         };
         let counts = self.tallies.at(key.tenant, &view);
-        let standing = entry.get().standing(&view);
-        if standing == Standing::Dead {
-            // What a flush has killed is not this purge's to hand over: it would be handed over twice.
-            let grave = Self::bury(entry, key.tenant, &mut self.text, &mut self.structure);
-            counts.dead -= grave.slots.len();
-            counts.dead_paths -= 1;
+        if entry.get().standing(&view) == Standing::Dead {
+            // What a broad invalidation has killed is not this purge's to hand over: it would be handed over twice.
+            let grave = Self::bury(entry, key.tenant, &view, counts, &mut self.heap, cx);
             self.tallies.prune(tenant);
             return (purged, softened, Some(grave));
         }
+        let record = entry.get_mut();
+        record.settle(&view, counts);
         if severity == Severity::Soft {
-            let record = entry.get_mut();
-            let fresh = record.variants.soften();
-            record.settled.raise_relaxed(view.as_of);
-            if standing == Standing::Untouched {
-                softened.softened = fresh;
-                counts.live -= fresh;
-                counts.stale += fresh;
+            softened.count = record.variants.soften_picked(|key| selection.picks(key));
+            counts.live -= softened.count;
+            counts.stale += softened.count;
+        } else if selection == Selection::All {
+            counts.remove(&record.variants);
+            purged.variants = Self::unlink(entry, &mut self.heap, cx).variants;
+        } else {
+            self.heap -= record.heap_bytes();
+            purged.variants = record.variants.extract(|key| selection.picks(key), &cx.hashing);
+            self.heap += record.heap_bytes();
+            counts.subtract_all(&purged.variants);
+            cx.occupancy.give_back(0, purged.variants.len());
+            if record.variants.is_empty() {
+                counts.paths -= 1;
+                Self::unlink(entry, &mut self.heap, cx);
             }
-            return (purged, softened, None);
         }
-        let (record, _) = entry.remove();
-        let stale = match standing {
-            Standing::Stale => record.variants.len(),
-            _ => record.variants.stale(),
-        };
-        counts.paths -= 1;
-        counts.stale -= stale;
-        counts.live -= record.variants.len() - stale;
-        self.text -= record.text();
-        self.structure -= record.variants.structure_bytes();
         self.tallies.prune(tenant);
-        purged.variants = record.variants;
         (purged, softened, None)
     }
 
@@ -311,33 +367,27 @@ impl<V> Shard<V> {
         if done {
             self.sweep.cursor = 0;
             self.shrink_if_sparse();
+            if cx.scopes.open_rules() > 0 {
+                self.fills.note_rules(&cx.scopes);
+            }
         }
         (end - begin, done)
     }
 
     fn sweep_bucket(&mut self, bucket: usize, cx: &Context, graves: &mut Vec<Grave<V>>) {
         let Some(record) = self.records.get_bucket_mut(bucket) else { return };
-        if record.settled.load_relaxed() >= cx.scopes.broad() {
+        let (id, settled) = (record.tenant, record.settled.load_relaxed());
+        if settled >= cx.scopes.broad() {
             return;
         }
-        let id = record.tenant;
         let tenant = self.tallies.tenant(id).clone();
-        let view = cx.scopes.view(&tenant);
+        let view = cx.scopes.view_of(&tenant, &record.path, settled);
         let counts = self.tallies.at(&tenant, &view);
-        match record.standing(&view) {
-            Standing::Dead => {
-                let Ok(entry) = self.records.get_bucket_entry(bucket) else { return };
-                let grave = Self::bury(entry, &tenant, &mut self.text, &mut self.structure);
-                counts.dead -= grave.slots.len();
-                counts.dead_paths -= 1;
-                self.tallies.prune(id);
-                graves.push(grave);
-            }
-            Standing::Stale => {
-                record.variants.soften();
-                record.settled.raise_relaxed(view.as_of);
-            }
-            Standing::Untouched => record.settled.raise_relaxed(view.as_of),
+        if view.standing(settled) != Standing::Dead {
+            record.settle(&view, counts);
+        } else if let Ok(entry) = self.records.get_bucket_entry(bucket) {
+            graves.push(Self::bury(entry, &tenant, &view, counts, &mut self.heap, cx));
+            self.tallies.prune(id);
         }
     }
 
@@ -352,8 +402,7 @@ impl<V> Shard<V> {
         }
         total.open_leases += self.fills.leases();
         self.counters.add_to(total);
-        total.bytes += self.text
-            + self.structure
+        total.bytes += self.heap
             + self.records.allocation_size()
             + self.fills.structure_bytes()
             + self.tallies.structure_bytes();
@@ -363,7 +412,7 @@ impl<V> Shard<V> {
         self.records.find(key.hash.table(), |record| record.is(key))
     }
 
-    /// Stores what may be stored; what a flush killed of the path goes first.
+    /// Stores what may be stored; what a broad invalidation killed of the path goes first.
     fn store(
         &mut self,
         key: &Key<'_>,
@@ -373,79 +422,130 @@ impl<V> Shard<V> {
         view: &View,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let counts = self.tallies.at(key.tenant, view);
-        let mut grave = None;
-        let known = match self.records.find_entry(key.hash.table(), |r| r.is(key)) {
-            Ok(entry) if entry.get().standing(view) == Standing::Dead => {
-                let dead = Self::bury(entry, key.tenant, &mut self.text, &mut self.structure);
-                counts.dead -= dead.slots.len();
-                counts.dead_paths -= 1;
-                grave = Some(dead);
-                false
+        let grave = self.bury_if_dead(key, view, cx);
+        let admission = match self.admit(key, variant.as_str(), cx) {
+            Ok(admission) => admission,
+            Err(reason) => {
+                self.counters.refused(reason);
+                self.tallies.prune(key.tenant.id());
+                return (Insertion::Refused(Refused { value, reason }), grave);
             }
-            Ok(_) => true,
-            Err(_) => false,
         };
-        if !known && self.records.len() == self.records.capacity() {
-            // Making room may move every record, even in a table of the same size: the sweep must begin again.
-            self.sweep = Sweep::default();
-        }
-        let stale = freshness == Freshness::Stale;
-        let mut fresh_path = 0;
+        let counts = self.tallies.at(key.tenant, view);
+        let heap = &mut self.heap;
         let record = self
             .records
             .entry(key.hash.table(), |r| r.is(key), |r| r.hash.table())
             .or_insert_with(|| {
-                fresh_path = 1;
-                Record {
-                    hash: key.hash,
-                    tenant: key.tenant.id(),
-                    path: key.path.into(),
-                    settled: AtomicGeneration::new(view.as_of),
-                    variants: VariantSet::default(),
-                }
+                counts.paths += 1;
+                *heap += key.path.len();
+                Record::new(key, view.as_of)
             })
             .into_mut();
-        if record.standing(view) == Standing::Stale {
-            record.variants.soften();
+        record.settle(view, counts);
+        self.heap -= record.heap_bytes();
+        let mut evicted = None;
+        if admission == Admission::Evicting {
+            evicted = record.variants.remove_oldest(&cx.hashing);
         }
-        record.settled.raise_relaxed(view.as_of);
-        let before = record.variants.structure_bytes();
+        let stale = freshness == Freshness::Stale;
         let replaced = record.variants.insert(variant, value, stale, &cx.hashing);
-        self.structure = self.structure + record.variants.structure_bytes() - before;
-        self.text += fresh_path * key.path.len();
-        counts.paths += fresh_path;
-        *(if stale { &mut counts.stale } else { &mut counts.live }) += 1;
-        match &replaced {
-            Some((_, true)) => counts.stale -= 1,
-            Some((_, false)) => counts.live -= 1,
-            None => self.text += variant.as_str().len(),
-        }
-        let replaced = replaced.map(|(value, _)| value);
-        (Insertion::Stored(Stored { freshness, replaced }), grave)
+        self.heap += record.heap_bytes();
+        counts.add(stale);
+        let gone = replaced.as_ref().map(|(_, stale)| *stale);
+        gone.into_iter().chain(evicted.as_ref().map(|s| s.stale)).for_each(|s| counts.subtract(s));
+        let stored = Stored {
+            freshness,
+            replaced: replaced.map(|(value, _)| value),
+            evicted: evicted.map(|slot| (owned_key(slot.key), slot.value)),
+        };
+        (Insertion::Stored(stored), grave)
     }
 
-    /// Takes a dead record out.
+    fn bury_if_dead(&mut self, key: &Key<'_>, view: &View, cx: &Context) -> Option<Grave<V>> {
+        let entry = self.records.find_entry(key.hash.table(), |r| r.is(key)).ok()?;
+        if entry.get().standing(view) != Standing::Dead {
+            return None;
+        }
+        let counts = self.tallies.at(key.tenant, view);
+        Some(Self::bury(entry, key.tenant, view, counts, &mut self.heap, cx))
+    }
+
+    /// Whether there is room for the variant, and how it is made. Takes the room.
+    fn admit(&mut self, key: &Key<'_>, variant: &str, cx: &Context) -> Result<Admission, Refusal> {
+        if key.path.len() > cx.limits.path_length {
+            return Err(Refusal::PathTooLong);
+        }
+        if variant.len() > cx.limits.key_length {
+            return Err(Refusal::KeyTooLong);
+        }
+        let Some(record) = self.record(key) else {
+            cx.occupancy.take(true)?;
+            if self.records.len() == self.records.capacity() {
+                // Making room may move every record, even in a table of the same size: the sweep must begin again.
+                self.sweep = Sweep::default();
+            }
+            return Ok(Admission::Adding);
+        };
+        if record.variants.get(variant, &cx.hashing).is_some() {
+            return Ok(Admission::Replacing);
+        }
+        if record.variants.len() >= cx.limits.variants {
+            return match cx.limits.when_full {
+                WhenFull::Refuse => Err(Refusal::TooManyVariants),
+                WhenFull::EvictOldest => Ok(Admission::Evicting),
+            };
+        }
+        cx.occupancy.take(false)?;
+        Ok(Admission::Adding)
+    }
+
+    /// What the scopes that cover the path say now.
+    fn view(key: &Key<'_>, cx: &Context) -> View {
+        cx.scopes.view_of(key.tenant, key.path, Generation::START)
+    }
+
+    fn unlink(entry: OccupiedEntry<'_, Record<V>>, heap: &mut usize, cx: &Context) -> Record<V> {
+        let (record, _) = entry.remove();
+        *heap -= record.heap_bytes();
+        cx.occupancy.give_back(1, record.variants.len());
+        record
+    }
+
+    /// Takes a dead record out, and out of the counts.
     fn bury(
         entry: OccupiedEntry<'_, Record<V>>,
         tenant: &Tenant,
-        text: &mut usize,
-        structure: &mut usize,
+        view: &View,
+        counts: &mut Counts,
+        heap: &mut usize,
+        cx: &Context,
     ) -> Grave<V> {
-        let (record, _) = entry.remove();
-        *text -= record.text();
-        *structure -= record.variants.structure_bytes();
-        let bytes = record.text() + record.variants.structure_bytes();
-        let slots = record.variants.into_iter();
+        let mut record = Self::unlink(entry, heap, cx);
+        let settled = record.settled.load_relaxed();
+        match view.whole_standing(settled) {
+            Standing::Dead => {
+                counts.dead -= record.variants.len();
+                counts.dead_paths -= 1;
+            }
+            // Only a prefix rule killed it: until now it counted as what it was before.
+            Standing::Stale => {
+                record.variants.soften();
+                counts.remove(&record.variants);
+            }
+            Standing::Untouched => counts.remove(&record.variants),
+        }
+        let bytes = record.heap_bytes();
+        let slots = record.variants.into_slots();
         Grave { tenant: tenant.clone(), path: record.path, slots, bytes }
     }
 
-    /// Gives back the memory of a table that a flush has emptied. The sweep that comes before it visited every bucket, so this
-    /// costs no more than that.
+    /// Gives back the memory of a table that a flush has emptied by half or more. The sweep that comes before it has looked at every
+    /// place, so this costs no more than that; and it moves no more records than the growth did that made the table so large.
     fn shrink_if_sparse(&mut self) {
-        const SMALL: usize = 64;
-        if self.records.capacity() > SMALL && self.records.len() < self.records.capacity() / 8 {
-            self.records.shrink_to(self.records.len() * 2, |record| record.hash.table());
+        const SMALL: usize = 3;
+        if self.records.capacity() > SMALL && self.records.len() * 2 <= self.records.capacity() {
+            self.records.shrink_to_fit(|record| record.hash.table());
         }
     }
 }

@@ -40,12 +40,24 @@ pub struct Stats {
     pub tenants: usize,
     /// Leases that were neither committed nor dropped yet.
     pub open_leases: usize,
-    /// Commits refused because the path had been purged.
+    /// Commits refused because the path, or a prefix of it, had been purged.
     pub refused_purged: u64,
     /// Commits refused because the tenant, or everything, had been flushed.
     pub refused_flushed: u64,
+    /// Values refused because their path has as many variants as it may have.
+    pub refused_variants: u64,
+    /// Values refused because the index has as many paths as it may have.
+    pub refused_paths: u64,
+    /// Values refused because the index has as many entries as it may have.
+    pub refused_entries: u64,
+    /// Values refused because their path or key is too long.
+    pub refused_length: u64,
+    /// Prefix rules that are open: purges of a prefix that not every entry was held against yet.
+    pub prefix_rules: usize,
     /// Purges of a path, hard and soft.
     pub purges: u64,
+    /// Purges of a prefix, hard and soft.
+    pub prefix_purges: u64,
     /// Flushes of a tenant, hard and soft.
     pub tenant_flushes: u64,
     /// Flushes of everything, hard and soft.
@@ -58,21 +70,33 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ShardStats {
     pub(crate) purges: u64,
-    refused_purged: u64,
-    refused_flushed: u64,
+    purged: u64,
+    flushed: u64,
+    variants: u64,
+    paths: u64,
+    entries: u64,
+    length: u64,
 }
 
 impl ShardStats {
     pub(crate) fn refused(&mut self, reason: Refusal) {
-        match reason {
-            Refusal::Purged => self.refused_purged += 1,
-            Refusal::Flushed => self.refused_flushed += 1,
-        }
+        *match reason {
+            Refusal::Purged => &mut self.purged,
+            Refusal::Flushed => &mut self.flushed,
+            Refusal::TooManyVariants => &mut self.variants,
+            Refusal::TooManyPaths => &mut self.paths,
+            Refusal::TooManyEntries => &mut self.entries,
+            Refusal::PathTooLong | Refusal::KeyTooLong => &mut self.length,
+        } += 1;
     }
 
     pub(crate) fn add_to(&self, total: &mut Stats) {
         total.purges += self.purges;
-        total.refused_purged += self.refused_purged;
-        total.refused_flushed += self.refused_flushed;
+        total.refused_purged += self.purged;
+        total.refused_flushed += self.flushed;
+        total.refused_variants += self.variants;
+        total.refused_paths += self.paths;
+        total.refused_entries += self.entries;
+        total.refused_length += self.length;
     }
 }

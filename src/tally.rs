@@ -9,6 +9,7 @@
 use crate::generation::Generation;
 use crate::scopes::{Standing, View};
 use crate::tenant::Tenant;
+use crate::variants::VariantSet;
 use hashbrown::HashMap;
 
 /// Entries of one tenant in one shard.
@@ -33,6 +34,30 @@ pub(crate) struct Tally {
 pub(crate) struct Tallies(HashMap<u32, Tally, ahash::RandomState>);
 
 impl Counts {
+    /// Takes out a path with all of its variants, which are live or stale.
+    pub(crate) fn remove<V>(&mut self, variants: &VariantSet<V>) {
+        self.paths -= 1;
+        self.subtract_all(variants);
+    }
+
+    /// Takes out variants, which are live or stale.
+    pub(crate) fn subtract_all<V>(&mut self, variants: &VariantSet<V>) {
+        self.stale -= variants.stale();
+        self.live -= variants.len() - variants.stale();
+    }
+
+    pub(crate) fn add(&mut self, stale: bool) {
+        *self.of(stale) += 1;
+    }
+
+    pub(crate) fn subtract(&mut self, stale: bool) {
+        *self.of(stale) -= 1;
+    }
+
+    fn of(&mut self, stale: bool) -> &mut usize {
+        if stale { &mut self.stale } else { &mut self.live }
+    }
+
     fn forward(&mut self, standing: Standing) {
         match standing {
             Standing::Untouched => {}
@@ -49,12 +74,12 @@ impl Tally {
     /// The counts as they are in `view`.
     pub(crate) fn counts_in(&self, view: &View) -> Counts {
         let mut counts = self.counts;
-        counts.forward(view.standing(self.as_of));
+        counts.forward(view.whole_standing(self.as_of));
         counts
     }
 
     fn forward(&mut self, view: &View) {
-        self.counts.forward(view.standing(self.as_of));
+        self.counts.forward(view.whole_standing(self.as_of));
         self.as_of = view.as_of;
     }
 }

@@ -4,7 +4,9 @@
 //! meet, whatever they are called.
 
 use crate::generation::{AtomicGeneration, Generation};
+use crate::hash::random_state;
 use crate::mode::Severity;
+use crate::prefix::Match;
 use crate::sync::RwLock;
 use hashbrown::HashMap;
 use std::fmt;
@@ -47,12 +49,9 @@ pub(crate) struct Horizon {
 }
 
 impl Horizon {
-    pub(crate) fn hard(&self) -> Generation {
-        self.hard.load()
-    }
-
-    pub(crate) fn soft(&self) -> Generation {
-        self.soft.load()
+    /// Acquires, so that who publishes an invalidation for another passes on what came before it, too.
+    pub(crate) fn read(&self) -> Match {
+        Match { hard: self.hard.load(), soft: self.soft.load() }
     }
 
     pub(crate) fn raise(&self, severity: Severity, generation: Generation) {
@@ -105,7 +104,7 @@ pub(crate) struct Tenants {
 
 impl Tenants {
     pub(crate) fn new(index: u64) -> Self {
-        Self { index, by_name: RwLock::new(HashMap::with_hasher(ahash::RandomState::new())) }
+        Self { index, by_name: RwLock::new(HashMap::with_hasher(random_state())) }
     }
 
     pub(crate) fn get_or_add(&self, name: &str) -> Tenant {

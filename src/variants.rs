@@ -20,6 +20,8 @@ pub(crate) struct Slot<V> {
     pub(crate) key: Box<str>,
     pub(crate) value: V,
     pub(crate) stale: bool,
+    /// Smaller for what was stored earlier.
+    age: u32,
 }
 
 /// The variants of one path.
@@ -28,6 +30,7 @@ pub(crate) struct VariantSet<V> {
     slots: SmallVec<[Slot<V>; 1]>,
     /// How many slots are marked stale.
     stale: usize,
+    next_age: u32,
     /// Bytes of the keys' text.
     text: usize,
     /// Slot numbers by the hash of the key. Boxed, as few paths need it.
@@ -36,7 +39,7 @@ pub(crate) struct VariantSet<V> {
 
 impl<V> Default for VariantSet<V> {
     fn default() -> Self {
-        Self { slots: SmallVec::new(), stale: 0, text: 0, index: None }
+        Self { slots: SmallVec::new(), stale: 0, next_age: 0, text: 0, index: None }
     }
 }
 
@@ -66,23 +69,37 @@ impl<V> VariantSet<V> {
         hashing: &Hashing,
     ) -> Option<(V, bool)> {
         let key = key.as_str();
-        self.stale += usize::from(stale);
+        let age = self.next_age();
         if let Some(at) = self.position(key, hashing) {
+            self.stale += usize::from(stale);
             let slot = &mut self.slots[at];
+            slot.age = age;
             let was_stale = std::mem::replace(&mut slot.stale, stale);
             self.stale -= usize::from(was_stale);
             return Some((std::mem::replace(&mut slot.value, value), was_stale));
         }
-        self.text += key.len();
+        self.push(Slot { key: key.into(), value, stale, age }, hashing);
+        None
+    }
+
+    /// Adds a slot whose key is not there yet.
+    fn push(&mut self, slot: Slot<V>, hashing: &Hashing) {
+        self.text += slot.key.len();
+        self.stale += usize::from(slot.stale);
         let at = self.slots.len();
-        self.slots.push(Slot { key: key.into(), value, stale });
+        self.slots.push(slot);
         if self.index.is_some() {
             self.index_slot(at, hashing);
         } else if self.slots.len() > SCAN_LIMIT {
             self.index = Some(Box::default());
             (0..=at).for_each(|at| self.index_slot(at, hashing));
         }
-        None
+    }
+
+    /// Takes out what was stored before all others.
+    pub(crate) fn remove_oldest(&mut self, hashing: &Hashing) -> Option<Slot<V>> {
+        let oldest = self.slots.iter().min_by_key(|slot| slot.age)?.key.clone();
+        self.remove(&oldest, hashing)
     }
 
     /// Takes out `key`. The last slot takes its place.
@@ -115,23 +132,50 @@ impl<V> VariantSet<V> {
         fresh
     }
 
+    /// Marks the picked slots stale; says how many weren't yet.
+    pub(crate) fn soften_picked(&mut self, pick: impl Fn(&str) -> bool) -> usize {
+        let fresh = self.slots.iter_mut().filter(|slot| !slot.stale && pick(&slot.key));
+        let count = fresh.map(|slot| slot.stale = true).count();
+        self.stale += count;
+        count
+    }
+
+    /// Takes out the picked slots.
+    pub(crate) fn extract(&mut self, pick: impl Fn(&str) -> bool, hashing: &Hashing) -> Self {
+        let (mut picked, mut rest) = (Self::default(), Self::default());
+        rest.next_age = self.next_age;
+        for slot in std::mem::take(&mut self.slots) {
+            let set = if pick(&slot.key) { &mut picked } else { &mut rest };
+            set.push(slot, hashing);
+        }
+        *self = rest;
+        picked
+    }
+
     /// How many slots are marked stale.
     pub(crate) fn stale(&self) -> usize {
         self.stale
     }
 
-    /// Bytes of the keys' text.
-    pub(crate) fn text(&self) -> usize {
-        self.text
-    }
-
-    /// Heap bytes, the keys' text excluded.
-    pub(crate) fn structure_bytes(&self) -> usize {
+    /// Heap bytes, the keys' text included.
+    pub(crate) fn heap_bytes(&self) -> usize {
         let slots =
             if self.slots.spilled() { self.slots.capacity() * size_of::<Slot<V>>() } else { 0 };
         let index =
             self.index.as_ref().map_or(0, |i| size_of::<HashTable<u32>>() + i.allocation_size());
-        slots + index
+        self.text + slots + index
+    }
+
+    fn next_age(&mut self) -> u32 {
+        if self.next_age == u32::MAX {
+            // Every 2^32 times, number anew from zero, in the same order.
+            let mut order: Vec<&mut u32> = self.slots.iter_mut().map(|s| &mut s.age).collect();
+            order.sort_unstable();
+            order.into_iter().zip(0..).for_each(|(age, n)| *age = n);
+            self.next_age = slot_number(self.slots.len());
+        }
+        self.next_age += 1;
+        self.next_age - 1
     }
 
     fn position(&self, key: &str, hashing: &Hashing) -> Option<usize> {
@@ -158,12 +202,12 @@ fn slot_number(at: usize) -> u32 {
     u32::try_from(at).expect("memory ends before 2^32 variants of one path")
 }
 
-impl<V> IntoIterator for VariantSet<V> {
-    type Item = Slot<V>;
-    type IntoIter = smallvec::IntoIter<[Slot<V>; 1]>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.slots.into_iter()
+impl<V> VariantSet<V> {
+    /// The slots alone.
+    ///
+    /// A `Vec`, as its iterator drops the rest when a caller's `Drop` panics; that of a `SmallVec` forgets it.
+    pub(crate) fn into_slots(self) -> Vec<Slot<V>> {
+        self.slots.into_vec()
     }
 }
 
@@ -217,5 +261,42 @@ mod tests {
         assert_eq!(set.insert(&key(2), (), false, &hashing), None);
         assert_eq!(set.soften(), 1);
         assert_eq!(set.soften(), 0);
+    }
+
+    #[test]
+    fn oldest_goes_first_also_after_replacement_removal_and_renumbering() {
+        let hashing = Hashing::new();
+        let mut set = VariantSet { next_age: u32::MAX - 4, ..VariantSet::default() };
+        for n in 0..6 {
+            assert_eq!(set.insert(&key(n), n, false, &hashing), None);
+        }
+        assert_eq!(set.insert(&key(0), 60, false, &hashing), Some((0, false)));
+        assert_eq!(set.remove(key(2).as_str(), &hashing).map(|s| s.value), Some(2));
+        let order: Vec<_> =
+            std::iter::from_fn(|| set.remove_oldest(&hashing)).map(|slot| slot.value).collect();
+        assert_eq!(order, [1, 3, 4, 5, 60]);
+    }
+
+    #[test]
+    fn extract_splits_the_set_and_both_parts_stay_whole() {
+        let hashing = Hashing::new();
+        for count in [3, 16, 17, 40] {
+            let mut set = VariantSet::default();
+            for n in 0..count {
+                assert_eq!(set.insert(&key(n), n, n % 3 == 0, &hashing), None);
+            }
+            let odd = |text: &str| text.ends_with(['1', '3', '5', '7', '9']);
+            let mut picked = set.extract(odd, &hashing);
+            assert_eq!(picked.len() + set.len(), count);
+            assert_eq!(picked.stale() + set.stale(), count.div_ceil(3));
+            for n in 0..count {
+                let of =
+                    |set: &VariantSet<usize>| set.get(key(n).as_str(), &hashing).map(|s| s.value);
+                let expected = if n % 2 == 1 { (Some(n), None) } else { (None, Some(n)) };
+                assert_eq!((of(&picked), of(&set)), expected);
+            }
+            assert_eq!(set.insert(&key(1), 0, false, &hashing), None);
+            assert_eq!(picked.remove_oldest(&hashing).map(|slot| slot.value), Some(1));
+        }
     }
 }
