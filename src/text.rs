@@ -10,6 +10,7 @@ macro_rules! canonical_text {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(std::borrow::Cow<'a, str>);
 
+        #[allow(dead_code, reason = "not every kind of text is taken apart")]
         impl<'a> $name<'a> {
             /// Takes text that is canonical already, under some rules.
             ///
@@ -27,6 +28,10 @@ macro_rules! canonical_text {
                 let text = text.into();
                 debug_assert_eq!($check(&text), Ok(()), "{text:?}");
                 Self(text)
+            }
+
+            pub(crate) fn into_text(self) -> std::borrow::Cow<'a, str> {
+                self.0
             }
 
             /// The canonical text.

@@ -1,15 +1,18 @@
 //! `VariantKey`: text known to be canonical.
 //!
-//! Invariant: the text is what canonicalization gives for some query. From then on, equality, order and hash are those of its bytes.
-//! Not here: what the operations do.
+//! Invariant: the text is what canonicalization gives for some query, with well-formed marks behind it. From then on, equality,
+//! order and hash are those of its bytes. Operations hold neither `@` nor `#`, so that marks can't be mistaken for them.
+//! Not here: what the operations do, and which representations a server has.
 
-use crate::canonical::{PathError, check_variant};
+use crate::canonical::{PathError, check_representation, check_variant};
 use crate::text::canonical_text;
 
 canonical_text! {
     /// The canonical name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
     ///
-    /// A delivery URL inside of another gives a chain of such groups, the innermost first: `?r=90?w=300`.
+    /// A delivery URL inside of another gives a chain of such groups, the innermost first: `?r=90?w=300`. Behind the operations,
+    /// two marks may follow: what [grouping](crate::canonical::Grouping) dropped from the origin (`?w=600@https`), and which of
+    /// several stored answers this is (`?w=600#webp`).
     ///
     /// # Examples
     ///
@@ -25,8 +28,93 @@ canonical_text! {
 }
 
 impl VariantKey<'_> {
-    /// The groups of operations, each with its question mark.
-    pub(crate) fn operations(&self) -> &str {
-        self.as_str()
+    /// The key without its marks: the operations, with their question marks.
+    #[must_use]
+    pub fn operations(&self) -> &str {
+        Marks::of(self.as_str()).operations
+    }
+
+    /// Which of several stored answers this is, if the key says so.
+    #[must_use]
+    pub fn representation(&self) -> Option<&str> {
+        Marks::of(self.as_str()).representation
+    }
+
+    /// The key of one of several stored answers to this one, such as the one in a format that only some clients accept. It takes the
+    /// place of a representation that the key has.
+    ///
+    /// Cost: O(length), one allocation.
+    ///
+    /// # Errors
+    ///
+    /// If `mark` is empty, or holds anything but letters, digits and `-._~,:/+`; the position is one in `mark`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::VariantKey;
+    ///
+    /// let key = VariantKey::from_canonical("?w=600")?;
+    /// let webp = key.with_representation("webp")?;
+    /// assert_eq!(webp.as_str(), "?w=600#webp");
+    /// assert_eq!(webp.representation(), Some("webp"));
+    /// assert!(key.covers(&webp) && !webp.covers(&key));
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    pub fn with_representation(&self, mark: &str) -> Result<VariantKey<'static>, PathError> {
+        check_representation(mark)?;
+        let key = self.as_str().split('#').next().unwrap_or_default();
+        Ok(VariantKey::new_unchecked([key, "#", mark].concat()))
+    }
+
+    /// Whether a purge of this key takes `other`: the operations are the same, and each mark that this key has, the other has, too.
+    ///
+    /// Cost: O(length). Allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::VariantKey;
+    ///
+    /// let key = |text| VariantKey::from_canonical(text);
+    /// assert!(key("?w=600")?.covers(&key("?w=600@https#webp")?));
+    /// assert!(!key("?w=600#jpeg")?.covers(&key("?w=600#webp")?));
+    /// assert!(!key("?w=600")?.covers(&key("?h=1&w=600")?));
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    #[must_use]
+    pub fn covers(&self, other: &VariantKey<'_>) -> bool {
+        let (named, stored) = (Marks::of(self.as_str()), Marks::of(other.as_str()));
+        named.operations == stored.operations
+            && (named.grouping.is_none() || named.grouping == stored.grouping)
+            && (named.representation.is_none() || named.representation == stored.representation)
+    }
+
+    /// The key with a mark of what grouping dropped; it must have no marks yet.
+    pub(crate) fn with_grouping(self, mark: &[u8]) -> VariantKey<'static> {
+        let mut key = self.into_text().into_owned();
+        key.reserve_exact("@".len() + mark.len());
+        key.push('@');
+        key.extend(mark.iter().map(|&byte| char::from(byte)));
+        VariantKey::new_unchecked(key)
+    }
+}
+
+/// A key, taken apart.
+pub(crate) struct Marks<'k> {
+    pub(crate) operations: &'k str,
+    pub(crate) grouping: Option<&'k str>,
+    pub(crate) representation: Option<&'k str>,
+}
+
+impl<'k> Marks<'k> {
+    pub(crate) fn of(key: &'k str) -> Self {
+        let cut = |text: &'k str, mark: u8| match text.bytes().position(|byte| byte == mark) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let (key, representation) = cut(key, b'#');
+        let (operations, grouping) = cut(key, b'@');
+        Self { operations, grouping, representation }
     }
 }

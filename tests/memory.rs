@@ -105,6 +105,8 @@ impl World {
     }
 }
 
+type Attack = fn(&World);
+
 /// Keys that differ in one number, as who enumerates sizes would send them.
 trait Numbered {
     fn new_numbered(n: u64) -> Self;
@@ -125,7 +127,6 @@ fn memory_is_within_a_tenth_of_where_it_was_after_every_attack() {
     let world = World { tenant, index, key: common::variant("?w=600") };
     world.populate();
     let before = bytes();
-    type Attack = fn(&World);
     let attacks: [(&str, Attack); 6] = [
         ("junk paths", World::junk_paths),
         ("enumerated variants", World::enumerated_variants),

@@ -15,7 +15,7 @@ pub enum PathErrorKind {
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, or a raw space at an end of the text.
+    /// A raw backslash in a path, a raw space at an end of the text, or a byte that a mark may not hold.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
@@ -98,6 +98,7 @@ impl fmt::Display for PathErrorKind {
 pub struct PathError {
     fault: Fault,
     at: usize,
+    suggestion: Option<Box<str>>,
 }
 
 impl PathError {
@@ -111,6 +112,30 @@ impl PathError {
     #[must_use]
     pub const fn at(&self) -> usize {
         self.at
+    }
+
+    /// The entry that was most likely meant, for invalidation entries with a mistake that the API's documentation warns of:
+    /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed), [`MissingV7`](PathErrorKind::MissingV7),
+    /// [`UnexpectedV7`](PathErrorKind::UnexpectedV7), [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
+    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). It is read without error by the same rules.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().token("doc").build()?;
+    /// let error = rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
+    /// assert_eq!(error.suggestion(), Some("sample.li/boat.jpg"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+
+    pub(super) fn suggesting(self, entry: Option<String>) -> Self {
+        Self { suggestion: entry.map(String::into_boxed_str), ..self }
     }
 
     /// The same error, seen from the text that this one was made from.
@@ -160,18 +185,22 @@ pub(crate) enum Fault {
     PrefixIncluded,
     WildcardNotAllowed,
     NotCanonical,
+    EmptyMark,
+    BadMark,
 }
 
 impl Fault {
     pub(crate) const fn at(self, at: usize) -> PathError {
-        PathError { fault: self, at }
+        PathError { fault: self, at, suggestion: None }
     }
 
     const fn kind(self) -> PathErrorKind {
         match self {
             Self::TooLong => PathErrorKind::TooLong,
             Self::ControlByte(_) | Self::EncodedControlByte(_) => PathErrorKind::ControlByte,
-            Self::OuterSpace | Self::Backslash => PathErrorKind::InvalidCharacter,
+            Self::OuterSpace | Self::Backslash | Self::EmptyMark | Self::BadMark => {
+                PathErrorKind::InvalidCharacter
+            }
             Self::Fragment => PathErrorKind::Fragment,
             Self::ForeignHost | Self::NotADeliveryUrl => PathErrorKind::ForeignHost,
             Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
@@ -224,6 +253,8 @@ impl Fault {
             Self::NestedTooDeep => ("delivery URL", "at most 4 of them nested in another"),
             Self::PrefixIncluded => ("origin prefix included", "the path below the prefix alone"),
             Self::WildcardNotAllowed => ("wildcard", "no \"*\" at the end of a path, or \"%2A\""),
+            Self::EmptyMark => ("empty mark", "the name of a representation"),
+            Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
             Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }

@@ -7,6 +7,7 @@
 use super::bytes::{HOST, LABEL, SCHEME};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
+use super::explain::{Rule, Trace};
 use super::host::split_port;
 use super::rules::Root;
 use super::segments::{has_dot_segments, leading_slashes, resolve};
@@ -130,7 +131,11 @@ impl Shape {
     }
 
     /// Writes `text`, which has this shape, in its one spelling.
-    pub(super) fn settle<'t>(&self, text: Cow<'t, [u8]>) -> Result<Cow<'t, [u8]>, PathError> {
+    pub(super) fn settle<'t>(
+        &self,
+        text: Cow<'t, [u8]>,
+        trace: &mut impl Trace,
+    ) -> Result<Cow<'t, [u8]>, PathError> {
         let tail = text.get(self.floor()..);
         let (has_tail, has_dots) = (tail.is_some(), tail.is_some_and(has_dot_segments));
         if has_tail && !has_dots && self.has_settled_head(&text) {
@@ -138,12 +143,16 @@ impl Shape {
         }
         // From the end to the start, so that the ranges stay true.
         let mut out = with_room(text);
+        let before = trace.keep(&out);
         if has_dots {
             resolve(&mut out, self.floor(), |byte| byte)?;
+            trace.note(Rule::DotSegments, &before, &out);
         } else if !has_tail {
             out.push(b'/');
         }
+        let before = if has_dots { trace.keep(&out) } else { before };
         self.settle_head(&mut out);
+        trace.note(Rule::SchemeAndHost, &before, &out);
         Ok(Cow::Owned(out))
     }
 
@@ -206,7 +215,7 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
 }
 
 /// Whether a first segment is shaped like a host, with or without a port.
-fn is_host(segment: &[u8]) -> bool {
+pub(super) fn is_host(segment: &[u8]) -> bool {
     let (host, port) = split_port(segment);
     let has_port = host.len() < segment.len();
     let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
@@ -234,7 +243,7 @@ mod tests {
     fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {
         let settle = || {
             let shape = Shape::of(text.as_bytes(), root)?;
-            let settled = shape.settle(Cow::Borrowed(text.as_bytes()))?;
+            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), &mut ())?;
             assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
             Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
         };

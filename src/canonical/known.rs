@@ -5,11 +5,13 @@
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
 use super::error::{Fault, PathError};
+use super::grouping::is_mark;
 use super::origin::{Origin, Settled};
-use super::query::Query;
+use super::query::{Query, stays_raw};
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
 use super::{MAX_NESTING, split_query};
+use crate::variant::Marks;
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 const MAX_CANONICAL: usize = 3 * MAX_INPUT;
@@ -28,7 +30,7 @@ pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
         return Err(Fault::Empty.at(0));
     }
     let rules = lenient();
-    let canonical = relative(path, &rules)?.into_path(own_query)?;
+    let canonical = relative(path, &rules)?.into_path(own_query, &mut ())?;
     same(text, &canonical)
 }
 
@@ -49,17 +51,41 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 
 /// Whether `text` is a canonical variant key.
 pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
-    let bytes = bounded(text)?;
-    if bytes.first() != Some(&b'?') {
+    if text.len() > MAX_CANONICAL {
+        return Err(Fault::NotCanonical.at(MAX_CANONICAL));
+    }
+    if !text.starts_with('?') {
         return Err(Fault::NotCanonical.at(0));
     }
+    let Marks { operations, grouping, representation } = Marks::of(text);
+    check_operations(operations)?;
+    if grouping.is_some_and(|mark| !is_mark(mark)) {
+        return Err(Fault::NotCanonical.at(operations.len()));
+    }
+    let before = text.len() - representation.map_or(0, str::len);
+    representation.map_or(Ok(()), |mark| {
+        check_representation(mark).map_err(|error| error.moved(|at| before + at))
+    })
+}
+
+/// Whether `mark` may name a representation.
+pub(crate) fn check_representation(mark: &str) -> Result<(), PathError> {
+    if mark.is_empty() {
+        return Err(Fault::EmptyMark.at(0));
+    }
+    let wrong = mark.bytes().position(|byte| !stays_raw(byte));
+    wrong.map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
+}
+
+fn check_operations(text: &str) -> Result<(), PathError> {
     let mut start = 0;
     for (nesting, operations) in text[1..].split('?').enumerate() {
         if nesting > MAX_NESTING {
             return Err(Fault::NestedTooDeep.at(start));
         }
         let group = &text[start..=start + operations.len()];
-        let query = Query::read(Some(group.as_bytes())).and_then(|query| same(group, &query.key));
+        let query =
+            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
         query.map_err(|error| error.moved(|at| start + at))?;
         start += group.len();
     }
@@ -79,7 +105,7 @@ fn relative<'t>(path: &'t [u8], rules: &Rules) -> Result<Settled<'t>, PathError>
     if path.first() == Some(&b'/') {
         return Err(Fault::NotCanonical.at(0));
     }
-    Origin::read(path, rules)?.settle(rules)
+    Origin::read(path, rules, &mut ())?.settle(rules, &mut ())
 }
 
 fn same(text: &str, canonical: &str) -> Result<(), PathError> {

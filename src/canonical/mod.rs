@@ -21,6 +21,7 @@
 //! | scheme, host, port and dot segments settled | yes | yes |
 //! | origin prefix repeated | error | error |
 //! | star at the end | error | wildcard, where allowed |
+//! | spellings of one picture grouped, if the rules say so | yes | yes |
 //!
 //! # Cost
 //!
@@ -31,9 +32,12 @@
 mod bytes;
 mod error;
 mod escape;
+mod explain;
 mod form;
+mod grouping;
 mod host;
 mod known;
+mod names;
 mod operations;
 mod origin;
 mod parameters;
@@ -42,19 +46,24 @@ mod raw;
 mod rules;
 mod sealed;
 mod segments;
+mod suggest;
 
 pub use error::{PathError, PathErrorKind};
+pub use explain::{Explanation, Rule, Step};
+pub use grouping::Grouping;
+pub use names::{Delivery, Selection, Target};
 pub use operations::Operations;
 pub use parameters::{Effect, PARAMETERS, Parameter};
 pub use raw::MAX_INPUT;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
-pub(crate) use known::{check_origin, check_prefix, check_variant};
+pub(crate) use known::{check_origin, check_prefix, check_representation, check_variant};
 
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use error::Fault;
 use escape::Decoded;
+use explain::Trace;
 use origin::Origin;
 use query::Query;
 use std::borrow::Cow;
@@ -64,60 +73,6 @@ const MAX_NESTING: usize = 4;
 
 /// The only query that an entry may have which invalidates whole pictures: it selects no variant, it says how the path is spelled.
 const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
-
-/// What a delivery URL asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Delivery<'a> {
-    /// The picture.
-    pub origin: OriginPath<'a>,
-    /// The rendition of it.
-    pub variant: VariantKey<'a>,
-}
-
-impl Delivery<'_> {
-    /// Copies borrowed names so that they can be kept.
-    #[must_use]
-    pub fn into_owned(self) -> Delivery<'static> {
-        Delivery { origin: self.origin.into_owned(), variant: self.variant.into_owned() }
-    }
-}
-
-/// What an invalidation entry names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target<'a> {
-    /// One picture.
-    Path(OriginPath<'a>),
-    /// Every picture whose path starts so: the entry ended in a star.
-    Prefix(PathPrefix<'a>),
-}
-
-impl Target<'_> {
-    /// Copies a borrowed name so that it can be kept.
-    #[must_use]
-    pub fn into_owned(self) -> Target<'static> {
-        match self {
-            Self::Path(path) => Target::Path(path.into_owned()),
-            Self::Prefix(prefix) => Target::Prefix(prefix.into_owned()),
-        }
-    }
-}
-
-/// What an entry names that invalidates single variants.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Selection<'a> {
-    /// The picture, or the pictures.
-    pub target: Target<'a>,
-    /// The rendition of each.
-    pub variant: VariantKey<'a>,
-}
-
-impl Selection<'_> {
-    /// Copies borrowed names so that they can be kept.
-    #[must_use]
-    pub fn into_owned(self) -> Selection<'static> {
-        Selection { target: self.target.into_owned(), variant: self.variant.into_owned() }
-    }
-}
 
 impl Rules {
     /// Reads the URL of a request: a whole delivery URL (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`) or a request target
@@ -144,10 +99,7 @@ impl Rules {
         &self,
         input: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        let input = raw::checked(input.as_ref())?;
-        let start = host::path_start(input, self)?;
-        let (path, query) = split_query(&input[start..]);
-        self.requested(path, query, 0).map_err(|error| error.moved(|at| start + at))
+        self.read_delivery(input.as_ref(), &mut ())
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -176,15 +128,14 @@ impl Rules {
         &self,
         entry: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Target<'a>, PathError> {
-        let (path, query) = split_query(raw::checked(entry.as_ref())?);
-        match query {
-            None => self.named(path, false),
-            Some(PATH_IS_ENCODED) => self.named(path, true),
-            Some(_) => Err(Fault::QueryNotAllowed.at(path.len())),
-        }
+        let entry = entry.as_ref();
+        self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
     /// Reads an entry of an invalidation request that names single variants: an origin with the operations behind it.
+    ///
+    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the variant and, where spellings of the
+    /// origin are grouped, those stored for each of them.
     ///
     /// # Errors
     ///
@@ -204,10 +155,8 @@ impl Rules {
         &self,
         entry: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Selection<'a>, PathError> {
-        let (path, query) = split_query(raw::checked(entry.as_ref())?);
-        let query = Query::read(query).map_err(|error| error.moved(|at| path.len() + at))?;
-        let target = self.named(path, query.encodes_path)?;
-        Ok(Selection { target, variant: VariantKey::new_unchecked(query.key) })
+        let entry = entry.as_ref();
+        self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
     /// Reads an entry of a transformations list: operations that pick variants. The leading question mark may be missing.
@@ -230,9 +179,64 @@ impl Rules {
         &self,
         entry: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Operations<'a>, PathError> {
-        let entry = raw::checked(entry.as_ref())?;
+        self.read_operations(entry.as_ref(), &mut ())
+    }
+}
+
+/// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
+/// given; its caller moves them.
+impl Rules {
+    fn read_delivery<'t>(
+        &self,
+        input: &'t [u8],
+        trace: &mut impl Trace,
+    ) -> Result<Delivery<'t>, PathError> {
+        let input = raw::checked(input)?;
+        let start = host::path_start(input, self)?;
+        trace.note(Rule::DeliveryHost, input, &input[start..]);
+        let (path, query) = split_query(&input[start..]);
+        let exact =
+            self.requested(path, query, 0, trace).map_err(|error| error.moved(|at| start + at))?;
+        Ok(if self.groups() { trace.group_delivery(exact) } else { exact })
+    }
+
+    fn read_invalidation<'t>(
+        &self,
+        entry: &'t [u8],
+        trace: &mut impl Trace,
+    ) -> Result<Target<'t>, PathError> {
+        let (path, query) = split_query(raw::checked(entry)?);
+        match query {
+            None => self.named(path, false, trace),
+            Some(PATH_IS_ENCODED) => self.named(path, true, trace),
+            Some(_) => Err(Fault::QueryNotAllowed.at(path.len())),
+        }
+    }
+
+    fn read_selection<'t>(
+        &self,
+        entry: &'t [u8],
+        trace: &mut impl Trace,
+    ) -> Result<Selection<'t>, PathError> {
+        let (path, query) = split_query(raw::checked(entry)?);
+        let query = Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))?;
+        let target = self.named(path, query.encodes_path, trace)?;
+        Ok(Selection { target, variant: VariantKey::new_unchecked(query.key) })
+    }
+
+    #[allow(clippy::unused_self, reason = "one day, rules may say what an operation is")]
+    fn read_operations<'t>(
+        &self,
+        entry: &'t [u8],
+        trace: &mut impl Trace,
+    ) -> Result<Operations<'t>, PathError> {
+        let entry = raw::checked(entry)?;
         let has_mark = entry.first() == Some(&b'?');
-        let query = if has_mark { Query::read(Some(entry))? } else { Query::read_bare(entry)? };
+        let query = if has_mark {
+            Query::read(Some(entry), trace)
+        } else {
+            Query::read_bare(entry, trace)
+        }?;
         if query.key == "?" {
             return Err(Fault::NoOperation.at(entry.len()));
         }
@@ -245,16 +249,17 @@ impl Rules {
         path: &'t [u8],
         query: Option<&'t [u8]>,
         depth: usize,
+        trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        let query = Query::read(query).map_err(|error| error.moved(|at| path.len() + at))?;
-        let start = segments::origin_start(path, self.v7)?;
+        let query = Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))?;
+        let start = self.origin_start(path, trace)?;
         let path = &path[start..];
         let picture = if query.encodes_path {
-            decoded(path, |path, own_query| {
-                self.picture(path, own_query, depth).map(Picture::into_owned)
+            decoded(path, trace, |path, own_query, trace| {
+                self.picture(path, own_query, depth, trace).map(Picture::into_owned)
             })
         } else {
-            self.picture(path, None, depth)
+            self.picture(path, None, depth, trace)
         };
         let Picture { origin, inner } = picture.map_err(|error| error.moved(|at| start + at))?;
         let key = match inner {
@@ -270,12 +275,13 @@ impl Rules {
         path: &'t [u8],
         own_query: Option<&'t [u8]>,
         depth: usize,
+        trace: &mut impl Trace,
     ) -> Result<Picture<'t>, PathError> {
-        let origin = Origin::read(path, self)?;
+        let origin = Origin::read(path, self, trace)?;
         if origin.is_delivery_url(self) {
-            return self.nested(&origin, path, own_query, depth);
+            return self.nested(&origin, path, own_query, depth, trace);
         }
-        let name = origin.settle(self)?.into_path(own_query)?;
+        let name = origin.settle(self, trace)?.into_path(own_query, trace)?;
         Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
     }
 
@@ -286,12 +292,14 @@ impl Rules {
         source: &[u8],
         own_query: Option<&[u8]>,
         depth: usize,
+        trace: &mut impl Trace,
     ) -> Result<Picture<'static>, PathError> {
         if depth == MAX_NESTING {
             return Err(Fault::NestedTooDeep.at(0));
         }
         let path = origin.path_of_delivery_url()?;
-        let inner = self.requested(path, own_query, depth + 1).map_err(|error| {
+        trace.note(Rule::NestedDelivery, source, path);
+        let inner = self.requested(path, own_query, depth + 1, trace).map_err(|error| {
             error.moved(|at| match at.checked_sub(path.len()) {
                 None => origin.position(at),
                 Some(in_query) => source.len() + in_query,
@@ -302,15 +310,30 @@ impl Rules {
     }
 
     /// From the path of an entry.
-    fn named<'t>(&self, path: &'t [u8], encoded: bool) -> Result<Target<'t>, PathError> {
-        let start = segments::origin_start(path, self.v7)?;
+    fn named<'t>(
+        &self,
+        path: &'t [u8],
+        encoded: bool,
+        trace: &mut impl Trace,
+    ) -> Result<Target<'t>, PathError> {
+        let start = self.origin_start(path, trace)?;
         let path = &path[start..];
         let target = if encoded {
-            decoded(path, |path, own_query| self.target(path, own_query).map(Target::into_owned))
+            decoded(path, trace, |path, own_query, trace| {
+                self.target(path, own_query, trace).map(Target::into_owned)
+            })
         } else {
-            self.target(path, None)
+            self.target(path, None, trace)
         };
-        target.map_err(|error| error.moved(|at| start + at))
+        let exact = target.map_err(|error| error.moved(|at| start + at))?;
+        Ok(if self.groups() { trace.group_target(exact) } else { exact })
+    }
+
+    /// Where the origin starts in a path: behind its leading slashes and its `v7`.
+    fn origin_start(&self, path: &[u8], trace: &mut impl Trace) -> Result<usize, PathError> {
+        let start = segments::origin_start(path, self.v7)?;
+        trace.note(Rule::PathStart, path, &path[start..]);
+        Ok(start)
     }
 
     /// From the origin part of an entry.
@@ -318,19 +341,20 @@ impl Rules {
         &self,
         path: &'t [u8],
         own_query: Option<&[u8]>,
+        trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
-        let origin = Origin::read(path, self)?;
+        let origin = Origin::read(path, self, trace)?;
         if origin.is_delivery_url(self) {
             return Err(Fault::DeliveryUrl.at(0));
         }
-        let mut origin = origin.settle(self)?;
+        let mut origin = origin.settle(self, trace)?;
         if self.wildcards && own_query.is_none() {
             origin = match origin.into_prefix() {
                 Ok(prefix) => return Ok(Target::Prefix(PathPrefix::new_unchecked(prefix))),
                 Err(path) => path,
             };
         }
-        origin.into_path(own_query).map(|name| Target::Path(OriginPath::new_unchecked(name)))
+        origin.into_path(own_query, trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
     }
 }
 
@@ -355,12 +379,14 @@ fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and the query of its own.
-fn decoded<T>(
+fn decoded<T, U: Trace>(
     path: &[u8],
-    read: impl FnOnce(&[u8], Option<&[u8]>) -> Result<T, PathError>,
+    trace: &mut U,
+    read: impl FnOnce(&[u8], Option<&[u8]>, &mut U) -> Result<T, PathError>,
 ) -> Result<T, PathError> {
     let mut text = Decoded::new();
     escape::decode_into(path, &mut text)?;
+    trace.note(Rule::PathEncoding, path, &text);
     let read_decoded = || {
         raw::clean(&text)?;
         let start = segments::leading_slashes(&text);
@@ -368,7 +394,7 @@ fn decoded<T>(
         if path.is_empty() {
             return Err(Fault::Empty.at(start));
         }
-        read(path, own_query).map_err(|error| error.moved(|at| start + at))
+        read(path, own_query, trace).map_err(|error| error.moved(|at| start + at))
     };
     read_decoded().map_err(|error| error.moved(|at| escape::position_before_decoding(path, at)))
 }

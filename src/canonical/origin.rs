@@ -6,6 +6,7 @@
 use super::bytes::{ORIGIN_QUERY, PATH};
 use super::error::{Fault, PathError};
 use super::escape::{append_normalized, normalize, position_before_normalizing, with_room};
+use super::explain::{Rule, Trace};
 use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
@@ -22,15 +23,22 @@ pub(super) struct Origin<'t> {
 
 impl<'t> Origin<'t> {
     /// Settles the escapes of `source` and tells the form of the result.
-    pub(super) fn read(source: &'t [u8], rules: &Rules) -> Result<Self, PathError> {
+    pub(super) fn read(
+        source: &'t [u8],
+        rules: &Rules,
+        trace: &mut impl Trace,
+    ) -> Result<Self, PathError> {
         let back = |at| position_before_normalizing(source, &PATH, at);
         let text = normalize(source, &PATH)?;
+        trace.note(Rule::Escapes, source, &text);
         let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
         if shape.form != Form::Relative || !has_dot_segments(&text) {
             return Ok(Self { source, text, shape });
         }
         // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
+        let before = trace.keep(&text);
         let text = resolve_relative(with_room(text)).map_err(|error| error.moved(back))?;
+        trace.note(Rule::DotSegments, &before, &text);
         let shape = Shape::of(&text, rules.root)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
         Ok(Self { source, text: Cow::Owned(text), shape })
@@ -59,10 +67,14 @@ impl<'t> Origin<'t> {
     }
 
     /// The origin in its one spelling.
-    pub(super) fn settle(self, rules: &Rules) -> Result<Settled<'t>, PathError> {
+    pub(super) fn settle(
+        self,
+        rules: &Rules,
+        trace: &mut impl Trace,
+    ) -> Result<Settled<'t>, PathError> {
         let Self { source, text, shape } = self;
         let text = shape
-            .settle(text)
+            .settle(text, trace)
             .map_err(|error| error.moved(|at| position_before_normalizing(source, &PATH, at)))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
@@ -89,13 +101,19 @@ pub(super) struct Settled<'t> {
 
 impl<'t> Settled<'t> {
     /// The origin as the name of a picture, with the query of its own if it has one.
-    pub(super) fn into_path(self, own_query: Option<&[u8]>) -> Result<Cow<'t, str>, PathError> {
+    pub(super) fn into_path(
+        self,
+        own_query: Option<&[u8]>,
+        trace: &mut impl Trace,
+    ) -> Result<Cow<'t, str>, PathError> {
         let Some(own_query) = own_query else {
             return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
         };
         let mut out = with_room(self.text);
+        let start = out.len();
         append_normalized(own_query, &ORIGIN_QUERY, &mut out)
             .map_err(|error| error.moved(|at| self.source.len() + at))?;
+        trace.note(Rule::OwnQuery, own_query, &out[start..]);
         Ok(ascii(Cow::Owned(out)))
     }
 
@@ -127,14 +145,14 @@ pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, 
     if let Some(at) = source.iter().position(|&byte| byte == b'?') {
         return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
     }
-    let origin = Origin::read(source, rules).map_err(Contradiction::Prefix)?;
+    let origin = Origin::read(source, rules, &mut ()).map_err(Contradiction::Prefix)?;
     if !matches!(origin.shape.form, Form::Url(_)) {
         return Err(Contradiction::PrefixNoUrl(prefix.into()));
     }
     if origin.is_delivery_url(rules) {
         return Err(Contradiction::PrefixIsDelivery(prefix.into()));
     }
-    let settled = origin.settle(rules).and_then(|origin| origin.into_path(None));
+    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(None, &mut ()));
     let text = settled.map_err(Contradiction::Prefix)?;
     Ok(text.strip_suffix('/').unwrap_or(&text).into())
 }

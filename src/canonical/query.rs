@@ -10,6 +10,7 @@
 use super::ascii;
 use super::bytes::{OPERATION, escape_at, escaped};
 use super::error::{Fault, PathError};
+use super::explain::{Rule, Trace};
 use super::parameters::{PARAMETERS, Role, role};
 use super::raw::MAX_INPUT;
 use super::sealed;
@@ -28,19 +29,19 @@ pub(super) struct Query<'t> {
 
 impl<'t> Query<'t> {
     /// Reads a query that starts with its question mark; no query is an empty one.
-    pub(super) fn read(text: Option<&'t [u8]>) -> Result<Self, PathError> {
+    pub(super) fn read(text: Option<&'t [u8]>, trace: &mut impl Trace) -> Result<Self, PathError> {
         let Some(text) = text else {
             return Ok(Self { key: Cow::Borrowed("?"), encodes_path: false });
         };
         match canonical(&text[1..]) {
             Some(encodes_path) => Ok(Self { key: ascii(Cow::Borrowed(text)), encodes_path }),
-            None => rewrite(text, 1),
+            None => rewrite(text, 1, trace),
         }
     }
 
     /// Reads a query without its question mark.
-    pub(super) fn read_bare(text: &'t [u8]) -> Result<Self, PathError> {
-        rewrite(text, 0)
+    pub(super) fn read_bare(text: &'t [u8], trace: &mut impl Trace) -> Result<Self, PathError> {
+        rewrite(text, 0, trace)
     }
 }
 
@@ -51,7 +52,7 @@ pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Bytes that stay raw. A raw plus is not the same as an encoded one: which of the two is a space depends on the reader.
 #[inline]
-fn stays_raw(byte: u8) -> bool {
+pub(super) fn stays_raw(byte: u8) -> bool {
     OPERATION.contains(byte) || byte == b'+'
 }
 
@@ -112,18 +113,29 @@ fn is_settled_escape(text: &[u8], at: usize) -> bool {
 }
 
 /// The long way: sorts and writes the query `text[start..]`.
-fn rewrite(text: &[u8], start: usize) -> Result<Query<'_>, PathError> {
+fn rewrite<'t, T: Trace>(
+    text: &'t [u8],
+    start: usize,
+    trace: &mut T,
+) -> Result<Query<'t>, PathError> {
     let mut pieces = Pieces::new();
-    let cut = cut(text, start, &mut pieces)?;
+    let cut = cut(text, start, &mut pieces, trace)?;
     // Pieces of one name are ordered by where they stand, so this is stable; and unlike a stable sort it never allocates.
     pieces.sort_unstable_by(|a, b| a.cmp_names(b, text).then(a.start.cmp(&b.start)));
+    if T::RECORDS {
+        note_changes(text, &pieces, &cut, trace);
+    }
     let in_order = pieces.is_sorted_by_key(|piece| piece.start);
     let key = if start == 1 && in_order && !cut.changes && !cut.renames() {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(write(text, &pieces, &cut))
     };
-    Ok(Query { key: ascii(key), encodes_path: cut.encodes_path })
+    let key = ascii(key);
+    if !in_order {
+        trace.note(Rule::Order, text, key.as_bytes());
+    }
+    Ok(Query { key, encodes_path: cut.encodes_path })
 }
 
 /// The pieces of the longest input fit on the stack: each has at least one byte and an ampersand.
@@ -190,7 +202,12 @@ impl Cut {
     }
 }
 
-fn cut(text: &[u8], start: usize, pieces: &mut Pieces) -> Result<Cut, PathError> {
+fn cut(
+    text: &[u8],
+    start: usize,
+    pieces: &mut Pieces,
+    trace: &mut impl Trace,
+) -> Result<Cut, PathError> {
     let mut cut = Cut { longest: "?".len(), ..Cut::default() };
     let mut at = start;
     for piece in text[start..].split(|&byte| byte == b'&') {
@@ -198,7 +215,7 @@ fn cut(text: &[u8], start: usize, pieces: &mut Pieces) -> Result<Cut, PathError>
             // One empty piece is the empty query.
             cut.changes |= text.len() > start;
         } else {
-            cut.push(text, at, at + piece.len(), pieces)?;
+            cut.push(text, at, at + piece.len(), pieces, trace)?;
         }
         at += piece.len() + 1;
     }
@@ -212,6 +229,7 @@ impl Cut {
         start: usize,
         end: usize,
         pieces: &mut Pieces,
+        trace: &mut impl Trace,
     ) -> Result<(), PathError> {
         let piece = &text[start..end];
         let name_end = start + piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
@@ -228,6 +246,7 @@ impl Cut {
             Role::Dropped | Role::PathFlag => {
                 self.changes = true;
                 self.encodes_path |= role == Role::PathFlag;
+                trace.note(Rule::Dropped, piece, b"");
                 return Ok(());
             }
         }
@@ -253,20 +272,35 @@ fn role_of(name: &[u8], changes: bool) -> Role {
     role(&start)
 }
 
+/// Notes what becomes of each piece.
+fn note_changes(text: &[u8], pieces: &Pieces, cut: &Cut, trace: &mut impl Trace) {
+    for piece in pieces {
+        let mut out = Vec::new();
+        write_piece(text, piece, cut, &mut out);
+        let renamed = matches!(piece.role, Role::Other(row) if cut.renames_row(row));
+        let rule = if renamed { Rule::ParameterName } else { Rule::ParameterEscapes };
+        trace.note(rule, &text[usize::from(piece.start)..usize::from(piece.end)], &out);
+    }
+}
+
+fn write_piece(text: &[u8], piece: &Piece, cut: &Cut, out: &mut Vec<u8>) {
+    match piece.role {
+        Role::Other(row) if cut.renames_row(row) => {
+            out.extend_from_slice(PARAMETERS[usize::from(row)].name.as_bytes());
+        }
+        _ => write_settled(piece.name(text), out),
+    }
+    if let Some(value) = piece.value(text) {
+        out.push(b'=');
+        write_settled(value, out);
+    }
+}
+
 fn write(text: &[u8], pieces: &Pieces, cut: &Cut) -> Vec<u8> {
     let mut out = Vec::with_capacity(cut.longest);
     for piece in pieces {
         out.push(if out.is_empty() { b'?' } else { b'&' });
-        match piece.role {
-            Role::Other(row) if cut.renames_row(row) => {
-                out.extend_from_slice(PARAMETERS[usize::from(row)].name.as_bytes());
-            }
-            _ => write_settled(piece.name(text), &mut out),
-        }
-        if let Some(value) = piece.value(text) {
-            out.push(b'=');
-            write_settled(value, &mut out);
-        }
+        write_piece(text, piece, cut, &mut out);
     }
     if out.is_empty() {
         out.push(b'?');

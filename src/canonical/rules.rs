@@ -5,6 +5,7 @@
 
 use super::bytes::{HOST, LABEL};
 use super::error::PathError;
+use super::grouping::Grouping;
 use super::origin::canonical_prefix;
 use std::fmt;
 
@@ -59,6 +60,7 @@ pub struct Rules {
     /// A canonical origin without its final slash.
     prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
+    grouping: Grouping,
 }
 
 impl Rules {
@@ -67,10 +69,29 @@ impl Rules {
         RulesBuilder::default()
     }
 
+    /// Whether spellings of one picture are filed together.
+    pub(super) fn groups(&self) -> bool {
+        self.grouping == Grouping::Grouped
+    }
+
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         matches!(port, b"" | b"80" | b"443")
             && self.hosts.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(host))
+    }
+
+    /// These rules without those that only tell mistakes.
+    pub(super) fn lenient(&self) -> Self {
+        Self { v7: V7::Optional, prefix: None, grouping: Grouping::Exact, ..self.clone() }
+    }
+
+    /// `origin` without the prefix, if it starts with it; nothing if nothing is left.
+    pub(super) fn below_prefix<'t>(&self, origin: &'t str) -> Option<&'t str> {
+        if !self.has_prefix(origin.as_bytes()) {
+            return Some(origin);
+        }
+        let below = origin[self.prefix.as_deref().map_or(0, str::len)..].trim_start_matches('/');
+        (!below.is_empty()).then_some(below)
     }
 
     /// Whether `origin` is the prefix, or something below it.
@@ -100,6 +121,7 @@ pub struct RulesBuilder {
     prefix: Option<String>,
     root: Option<Root>,
     wildcards: bool,
+    grouping: Grouping,
 }
 
 impl RulesBuilder {
@@ -139,13 +161,24 @@ impl RulesBuilder {
         self
     }
 
+    /// Whether the spellings of a picture are filed together; by default not.
+    pub fn grouping(mut self, grouping: Grouping) -> Self {
+        self.grouping = grouping;
+        self
+    }
+
     /// Checks the settings and makes rules of them.
     ///
     /// # Errors
     ///
     /// If a host or the prefix is malformed, or two settings contradict each other.
     pub fn build(self) -> Result<Rules, RulesError> {
-        let mut rules = Rules { v7: self.v7, wildcards: self.wildcards, ..Rules::default() };
+        let mut rules = Rules {
+            v7: self.v7,
+            wildcards: self.wildcards,
+            grouping: self.grouping,
+            ..Rules::default()
+        };
         if let Some(token) = self.token {
             if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
                 return Err(RulesError(Contradiction::Token(token)));

@@ -1,0 +1,109 @@
+//! What canonicalization gives: the names in a request, and those in an invalidation entry.
+//!
+//! Invariant: the parts belong together: the variant key is one of the picture beside it.
+//! Not here: how they are found.
+
+use super::grouping;
+use crate::origin::{OriginPath, PathPrefix};
+use crate::variant::VariantKey;
+
+/// What a delivery URL asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Delivery<'a> {
+    /// The picture.
+    pub origin: OriginPath<'a>,
+    /// The rendition of it.
+    pub variant: VariantKey<'a>,
+}
+
+impl Delivery<'_> {
+    /// The same request under [`Grouping::Grouped`]. To be called once, on exact names: a server needs the exact origin to fetch
+    /// the picture, and the grouped one to file it.
+    ///
+    /// Cost: O(length). Allocates only where grouping changes something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let exact = Rules::default().delivery("/https://img.domain.com/a%281%29.jpg?w=600")?;
+    /// let grouped = exact.clone().grouped();
+    /// assert_eq!(exact.origin.as_str(), "https://img.domain.com/a%281%29.jpg");
+    /// assert_eq!(grouped.origin.as_str(), "img.domain.com/a(1).jpg");
+    /// assert_eq!(grouped.variant.as_str(), "?w=600@https%3");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        let (origin, variant) = grouping::group(self.origin, self.variant);
+        Self { origin, variant }
+    }
+}
+
+impl Delivery<'_> {
+    /// Copies borrowed names so that they can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Delivery<'static> {
+        Delivery { origin: self.origin.into_owned(), variant: self.variant.into_owned() }
+    }
+}
+
+/// What an invalidation entry names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target<'a> {
+    /// One picture.
+    Path(OriginPath<'a>),
+    /// Every picture whose path starts so: the entry ended in a star.
+    Prefix(PathPrefix<'a>),
+}
+
+impl Target<'_> {
+    /// The canonical text of the path or of the prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Path(path) => path.as_str(),
+            Self::Prefix(prefix) => prefix.as_str(),
+        }
+    }
+
+    /// The same target under [`Grouping::Grouped`]. To be called once, on exact names.
+    ///
+    /// Cost: O(length). Allocates only where grouping changes something.
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(grouping::group_path(path)),
+            Self::Prefix(prefix) => Self::Prefix(grouping::group_prefix(prefix)),
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Copies a borrowed name so that it can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Target<'static> {
+        match self {
+            Self::Path(path) => Target::Path(path.into_owned()),
+            Self::Prefix(prefix) => Target::Prefix(prefix.into_owned()),
+        }
+    }
+}
+
+/// What an entry names that invalidates single variants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Selection<'a> {
+    /// The picture, or the pictures.
+    pub target: Target<'a>,
+    /// The rendition of each.
+    pub variant: VariantKey<'a>,
+}
+
+impl Selection<'_> {
+    /// Copies borrowed names so that they can be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Selection<'static> {
+        Selection { target: self.target.into_owned(), variant: self.variant.into_owned() }
+    }
+}
