@@ -1,7 +1,7 @@
 //! A small caching image CDN edge that links `cache_index`.
 //!
 //! `cargo run --release --example edge` serves sample pictures on <http://127.0.0.1:8080/>; `-- --tour` shows in a table what the
-//! index promises; `-- --help` lists the options. In here: the command line, signals and exit codes. The server is in [`app`].
+//! index promises; `-- --help` lists the options. In here: the command line, signals and exit codes. The server is in `app`.
 
 mod app;
 

@@ -262,6 +262,30 @@ async fn a_full_store_serves_without_keeping_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_rendition_too_many_takes_the_place_of_the_oldest() {
+    let limits = Limits { renditions: 3, ..Limits::default() };
+    let site = Site::start_with(limits).await;
+    site.expect("/sample.li/boat.jpg", 200, "MISS").await;
+    for version in 1..=5 {
+        site.expect(&format!("/sample.li/birds.jpg?vh={version}"), 200, "MISS").await;
+    }
+    assert_eq!(site.variants("sample.li/birds.jpg"), ["?vh=3", "?vh=4", "?vh=5"]);
+    assert_eq!(site.edge().store.len(), 4);
+    site.assert_agreement();
+    site.expect("/sample.li/boat.jpg", 200, "HIT").await;
+}
+
+#[tokio::test]
+async fn a_full_index_serves_without_keeping() {
+    let limits = Limits { entries: 1, ..Limits::default() };
+    let site = Site::start_with(limits).await;
+    site.expect("/sample.li/birds.jpg", 200, "MISS").await;
+    let answer = site.expect("/sample.li/boat.jpg", 200, "MISS").await;
+    assert_eq!(answer.header("x-not-kept"), "too many entries");
+    site.assert_agreement();
+}
+
+#[tokio::test]
 async fn other_methods_are_told_which_ones_there_are() {
     let site = Site::start().await;
     site.expect(BIRDS, 200, "MISS").await;

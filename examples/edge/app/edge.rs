@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use cache_index::canonical::Rules;
 use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Flushed, Generation, Hard, Insertion, OriginPath,
-    Tenant, VariantKey,
+    Tenant, VariantKey, WhenFull,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -37,6 +37,11 @@ const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Limits {
     /// What all renditions in the store may take up together, in bytes.
     pub(crate) store_bytes: usize,
+    /// How many renditions a picture may have. The next takes the place of the oldest, so that nobody can fill the store by
+    /// asking for all sizes of one picture.
+    pub(crate) renditions: usize,
+    /// How many renditions there may be of all pictures together: the smallest take more room in the tables than in the store.
+    pub(crate) entries: usize,
     /// How many sources are fetched at a time.
     pub(crate) fetches: usize,
     /// How long the origin may take.
@@ -51,6 +56,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             store_bytes: 512 << 20,
+            renditions: 256,
+            entries: 1 << 20,
             fetches: 64,
             fetch_time: Duration::from_secs(30),
             head_time: Duration::from_secs(15),
@@ -114,8 +121,12 @@ impl Edge {
         client_key: ClientKey,
         limits: Limits,
     ) -> Result<Self, Box<dyn Error>> {
-        // Objects have to be deleted, so the index must hand over the values of what a flush has killed.
-        let config = Config::builder().dead_values(DeadValues::Queue).build()?;
+        let config = Config::builder()
+            // Objects have to be deleted, so the index must hand over the values of what a flush has killed.
+            .dead_values(DeadValues::Queue)
+            .most_variants(limits.renditions, WhenFull::EvictOldest)
+            .most_entries(limits.entries)
+            .build()?;
         let index = CacheIndex::new(config);
         let rules = Rules::builder().token(TOKEN).root(origin.root()).build()?;
         let account = Account { tenant: index.tenant(TOKEN), rules, client_key };
@@ -165,7 +176,8 @@ impl Edge {
         };
         match lease.commit(variant, id) {
             Insertion::Stored(stored) => {
-                self.store.delete(stored.replaced);
+                self.store
+                    .delete(stored.replaced.into_iter().chain(stored.evicted.map(|(_, id)| id)));
                 Kept::Yes
             }
             Insertion::Refused(refused) => {
