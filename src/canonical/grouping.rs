@@ -87,7 +87,12 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     let head = Head::of(&text);
     head.write_mark(mark);
     let tail = &text.as_bytes()[head.end..];
-    if !tail.iter().any(|&byte| matches!(byte, b'%' | b'*')) {
+    let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
+    let pluses =
+        || tail.split(|&byte| byte == b'/').next().is_some_and(|first| first.contains(&b'+'));
+    let may_change =
+        tail.iter().any(|&byte| matches!(byte, b'%' | b'*')) || (head.end == 0 && pluses());
+    if !may_change {
         // No reserved byte is written the other way.
         return match text {
             Cow::Borrowed(text) if head.stays_whole() => Cow::Borrowed(&text[head.start..]),
@@ -95,11 +100,10 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
             _ => Cow::Owned([head.host, head.port, &text[head.end..]].concat()),
         };
     }
-    let stars = tail.iter().filter(|byte| matches!(byte, b'*')).count();
-    let mut out = Vec::with_capacity(text.len() + 2 * stars);
+    let encoded = tail.iter().filter(|byte| matches!(byte, b'*' | b'+')).count();
+    let mut out = Vec::with_capacity(text.len() + 2 * encoded);
     out.extend_from_slice(head.host.as_bytes());
     out.extend_from_slice(head.port.as_bytes());
-    let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
     fold_bytes(tail, first, &mut out, mark);
     super::ascii(Cow::Owned(out))
 }
@@ -175,9 +179,14 @@ impl Zone {
         may_be_raw && !UNRESERVED.contains(byte)
     }
 
-    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a pattern.
+    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a pattern, and a raw plus might make
+    /// a scheme of what stands before a colon.
     fn is_encoded(self, byte: u8) -> bool {
-        byte == b'*' && !matches!(self, Self::Query)
+        match self {
+            Self::FirstSegment => matches!(byte, b'*' | b'+'),
+            Self::Path => byte == b'*',
+            Self::Query => false,
+        }
     }
 
     fn behind(self, byte: u8) -> Self {

@@ -1,5 +1,8 @@
 //! The rules of canonicalization, from outside: cases, laws, and comparisons with other implementations.
 
 mod errors;
+mod laws;
+mod naive;
 mod notation;
+mod texts;
 mod vectors;
