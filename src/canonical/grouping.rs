@@ -48,19 +48,19 @@ pub(super) fn group<'t>(
     variant: VariantKey<'t>,
 ) -> (OriginPath<'t>, VariantKey<'t>) {
     let mut mark = Mark::new();
-    let path = fold(origin.into_text(), &mut mark);
+    let path = fold(origin.into_cow(), &mut mark);
     let variant = if mark.is_empty() { variant } else { variant.with_grouping(&mark) };
     (OriginPath::new_unchecked(path), variant)
 }
 
 /// Groups the path of an entry.
 pub(super) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
-    OriginPath::new_unchecked(fold(path.into_text(), &mut Mark::new()))
+    OriginPath::new_unchecked(fold(path.into_cow(), &mut Mark::new()))
 }
 
 /// Groups what precedes a star.
 pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
-    let text = prefix.into_text();
+    let text = prefix.into_cow();
     let starts_scheme = |scheme: &str| {
         // Longer texts go on with a host.
         text.len() < scheme.len() + BEHIND_SCHEME.len()

@@ -1,19 +1,8 @@
 //! Strategies for texts: made of pieces that mean something, so that few of them fail at the first step.
 
+use crate::checks::encoded;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-/// Settings that differ in all that matters.
-pub(crate) const SETTINGS: [&str; 8] = [
-    "default",
-    "v7",
-    "v7=optional",
-    "root=path",
-    "cname=img.example.com;wildcard=on",
-    "prefix=https://hello.s3.aws.com/bucket/",
-    "scope=urls",
-    "scope=urls;v7=optional;wildcard=on",
-];
 
 const PATH_PIECES: [&str; 64] = [
     "/",
@@ -151,11 +140,6 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
         1 => Just("?ci_url_encoded=1".to_owned()),
         5 => pieces(&QUERY_PIECES, 0..12).prop_map(|query| format!("?{query}")),
     ]
-}
-
-/// `text` with every byte encoded.
-pub(crate) fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |out, byte| out + &format!("%{byte:02x}"))
 }
 
 /// A path, sometimes encoded as a whole, and a query that often says so.
