@@ -56,7 +56,11 @@ impl Hashing {
 
 /// Seeds of its own for every table. A model checker must be able to replay what it found, so it gets fixed ones.
 pub(crate) fn random_state() -> RandomState {
-    if cfg!(any(loom, shuttle)) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() }
+    if cfg!(any(cache_index_loom, cache_index_shuttle)) {
+        RandomState::with_seeds(1, 2, 3, 4)
+    } else {
+        RandomState::new()
+    }
 }
 
 impl std::fmt::Debug for Hashing {

@@ -1,28 +1,28 @@
 //! The only place that names a lock or an atomic.
 //!
 //! Invariant: no other module imports `parking_lot` or `std::sync::atomic`, so that a model checker puts its own types in their place
-//! by `--cfg shuttle` (schedules of many operations) or `--cfg loom` (every schedule of few, with the real orderings).
+//! by `--cfg cache_index_shuttle` (schedules of many operations) or `--cfg cache_index_loom` (every schedule of few, with the real orderings).
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
 mod real {
     pub(crate) use parking_lot::{Mutex, RwLock};
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
 pub(crate) use real::{AtomicU64, Mutex, Ordering, RwLock};
 
-#[cfg(shuttle)]
+#[cfg(cache_index_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
-#[cfg(shuttle)]
+#[cfg(cache_index_shuttle)]
 pub(crate) use shuttle_parking_lot::{Mutex, RwLock};
 
-#[cfg(loom)]
+#[cfg(cache_index_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(loom)]
+#[cfg(cache_index_loom)]
 pub(crate) use with_parking_lots_signatures::{Mutex, RwLock};
 
 /// Loom's locks, with the signatures of parking_lot's: no poison.
-#[cfg(loom)]
+#[cfg(cache_index_loom)]
 mod with_parking_lots_signatures {
     use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 

@@ -30,7 +30,9 @@ macro_rules! canonical_text {
                 Self(text)
             }
 
-            pub(crate) fn into_text(self) -> std::borrow::Cow<'a, str> {
+            /// The text as it is held: borrowed if nothing had to be changed, and owned otherwise.
+            #[must_use]
+            pub fn into_cow(self) -> std::borrow::Cow<'a, str> {
                 self.0
             }
 

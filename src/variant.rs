@@ -92,7 +92,7 @@ impl VariantKey<'_> {
 
     /// The key with a mark of what grouping dropped; it must have no marks yet.
     pub(crate) fn with_grouping(self, mark: &[u8]) -> VariantKey<'static> {
-        let mut key = self.into_text().into_owned();
+        let mut key = self.into_cow().into_owned();
         key.reserve_exact("@".len() + mark.len());
         key.push('@');
         key.extend(mark.iter().map(|&byte| char::from(byte)));

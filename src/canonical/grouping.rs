@@ -48,19 +48,19 @@ pub(super) fn group<'t>(
     variant: VariantKey<'t>,
 ) -> (OriginPath<'t>, VariantKey<'t>) {
     let mut mark = Mark::new();
-    let path = fold(origin.into_text(), &mut mark);
+    let path = fold(origin.into_cow(), &mut mark);
     let variant = if mark.is_empty() { variant } else { variant.with_grouping(&mark) };
     (OriginPath::new_unchecked(path), variant)
 }
 
 /// Groups the path of an entry.
 pub(super) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
-    OriginPath::new_unchecked(fold(path.into_text(), &mut Mark::new()))
+    OriginPath::new_unchecked(fold(path.into_cow(), &mut Mark::new()))
 }
 
 /// Groups what precedes a star.
 pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
-    let text = prefix.into_text();
+    let text = prefix.into_cow();
     let starts_scheme = |scheme: &str| {
         // Longer texts go on with a host.
         text.len() < scheme.len() + BEHIND_SCHEME.len()
@@ -87,7 +87,12 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     let head = Head::of(&text);
     head.write_mark(mark);
     let tail = &text.as_bytes()[head.end..];
-    if !tail.iter().any(|&byte| matches!(byte, b'%' | b'*')) {
+    let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
+    let pluses =
+        || tail.split(|&byte| byte == b'/').next().is_some_and(|first| first.contains(&b'+'));
+    let may_change =
+        tail.iter().any(|&byte| matches!(byte, b'%' | b'*')) || (head.end == 0 && pluses());
+    if !may_change {
         // No reserved byte is written the other way.
         return match text {
             Cow::Borrowed(text) if head.stays_whole() => Cow::Borrowed(&text[head.start..]),
@@ -95,11 +100,10 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
             _ => Cow::Owned([head.host, head.port, &text[head.end..]].concat()),
         };
     }
-    let stars = tail.iter().filter(|byte| matches!(byte, b'*')).count();
-    let mut out = Vec::with_capacity(text.len() + 2 * stars);
+    let encoded = tail.iter().filter(|byte| matches!(byte, b'*' | b'+')).count();
+    let mut out = Vec::with_capacity(text.len() + 2 * encoded);
     out.extend_from_slice(head.host.as_bytes());
     out.extend_from_slice(head.port.as_bytes());
-    let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
     fold_bytes(tail, first, &mut out, mark);
     super::ascii(Cow::Owned(out))
 }
@@ -175,9 +179,14 @@ impl Zone {
         may_be_raw && !UNRESERVED.contains(byte)
     }
 
-    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a pattern.
+    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a pattern, and a raw plus might make
+    /// a scheme of what stands before a colon.
     fn is_encoded(self, byte: u8) -> bool {
-        byte == b'*' && !matches!(self, Self::Query)
+        match self {
+            Self::FirstSegment => matches!(byte, b'*' | b'+'),
+            Self::Path => byte == b'*',
+            Self::Query => false,
+        }
     }
 
     fn behind(self, byte: u8) -> Self {

@@ -10,12 +10,13 @@
 //! | `prefix=URL` | the origin prefix |
 //! | `root=host`, `root=path` | what a first segment is |
 //! | `wildcard=on`, `wildcard=off` | whether an entry may end in a star; off if not given |
+//! | `grouping=on` | the spellings of a picture are filed together |
 //! | `scope=original`, `scope=urls` | entries name whole pictures, or single variants |
 //! | `item=url`, `item=transformation` | entries are paths, or operations |
 //!
 //! Text: `\\` is one backslash, `\xHH` the byte HH, and `\{S*N}` the text S written N times. All else stands for itself.
 
-use cache_index::canonical::{PathError, Root, Rules, Target, V7};
+use cache_index::canonical::{Grouping, PathError, Root, Rules, Target, V7};
 use std::fmt::Write;
 
 /// The settings of a case.
@@ -65,6 +66,7 @@ impl Settings {
                 ("v7", "optional") => builder.v7(V7::Optional),
                 ("v7", "none") => builder.v7(V7::Never),
                 ("prefix", url) => builder.prefix(url),
+                ("grouping", "on") => builder.grouping(Grouping::Grouped),
                 ("root", "host") => builder.root(Root::Host),
                 ("root", "path") => builder.root(Root::Path),
                 ("wildcard", "on") => builder.allow_wildcards(),
@@ -106,7 +108,8 @@ impl Settings {
     }
 }
 
-fn pattern(target: &Target<'_>) -> String {
+/// A target as it is written in a case: with the star of a pattern.
+pub(crate) fn pattern(target: &Target<'_>) -> String {
     match target {
         Target::Path(path) => path.to_string(),
         Target::Prefix(prefix) => format!("{prefix}*"),

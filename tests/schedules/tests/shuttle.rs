@@ -2,7 +2,7 @@
 //! that a sequential index would have answered in the same way?
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --test shuttle
+//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release -p schedules --test shuttle
 //! ```
 //!
 //! `SHUTTLE_SCHEDULES` sets how many schedules are tried (default 20,000); a failure prints the schedule, and
@@ -10,8 +10,9 @@
 //!
 //! Linearizability implies the promises that the sequential index keeps: nothing comes back after an invalidation that has returned
 //! (P1), nothing else goes (P2). That every value leaves once (P4) is checked at the end of each history.
-#![cfg(shuttle)]
+#![cfg(cache_index_shuttle)]
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use cache_index::{

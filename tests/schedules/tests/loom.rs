@@ -1,12 +1,13 @@
 //! Every schedule of small races, with the orderings that the atomics really have.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 cargo test --release --test loom
+//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 cargo test --release -p schedules --test loom
 //! ```
 //!
 //! Each test sets up an index of one shard, lets two threads race, and then asks what must hold whoever came first.
-#![cfg(loom)]
+#![cfg(cache_index_loom)]
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use cache_index::{

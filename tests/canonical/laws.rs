@@ -1,0 +1,311 @@
+//! Laws of canonicalization, on generated texts.
+
+use crate::checks::{self, SETTINGS};
+use crate::naive::key;
+use crate::notation::{Kind, Settings};
+use crate::texts::{entry, good_request, request};
+use cache_index::canonical::{Grouping, PathErrorKind, Rules, Target};
+use cache_index::{PathPrefix, VariantKey};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// More cases than by default, and as many as `PROPTEST_CASES` says if it is set.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig { cases: 1000, ..config }
+    }
+}
+
+/// Whether byte `at` is a digit of an escape.
+fn in_escape(text: &str, at: usize) -> bool {
+    text.as_bytes()[at.saturating_sub(2)..at].contains(&b'%')
+}
+
+fn doc() -> Rules {
+    Rules::builder().token("doc").build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn requests_obey_the_laws(
+        settings in select(&SETTINGS[..]),
+        text in prop_oneof![request(), good_request()],
+    ) {
+        checks::request(settings, text.as_bytes());
+    }
+
+    #[test]
+    fn entries_obey_the_laws(
+        settings in select(&SETTINGS[..]),
+        start in select(&["", "", "", "/", "https://doc.cloudimg.io/", "v7/", "/v7/v7/", "https://hello.s3.aws.com/bucket/"][..]),
+        text in prop_oneof![entry(), good_request()],
+    ) {
+        checks::entry(settings, format!("{start}{text}").as_bytes());
+    }
+
+    #[test]
+    fn arbitrary_bytes_obey_the_laws(
+        settings in select(&SETTINGS[..]),
+        bytes in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        checks::request(settings, &bytes);
+        checks::entry(settings, &bytes);
+        checks::known(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn the_path_of_a_request_is_an_entry_for_it(text in prop_oneof![request(), good_request()]) {
+        let rules = doc();
+        if let (true, Ok(delivery)) = (text.starts_with('/') && !text.starts_with("//"), rules.delivery(&text)) {
+            let path = text.split('?').next().unwrap();
+            if let Ok(target) = rules.invalidation(path) {
+                // A request may hold the flag that its path is encoded, and be nested; what is left names the same picture.
+                let flagged = key(text.split_once('?').map(|(_, query)| query.as_bytes())).unwrap().1;
+                prop_assert!(flagged || target == Target::Path(delivery.origin));
+            }
+        }
+    }
+
+    #[test]
+    fn encoding_an_unreserved_byte_changes_nothing(text in good_request(), at in any::<prop::sample::Index>()) {
+        let rules = doc();
+        let delivery = rules.delivery(&text).unwrap();
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let places: Vec<_> = (1..text.len()).filter(|&at| unreserved(text.as_bytes()[at]) && !in_escape(&text, at)).collect();
+        let at = places[at.index(places.len())];
+        let byte = text.as_bytes()[at];
+        let respelled = format!("{}%{byte:02X}{}", &text[..at], &text[at + 1..]);
+        prop_assert_eq!(rules.delivery(&respelled).unwrap(), delivery);
+    }
+
+    #[test]
+    fn changing_a_digit_that_matters_changes_a_name(text in good_request(), at in any::<prop::sample::Index>()) {
+        let rules = doc();
+        let delivery = rules.delivery(&text).unwrap();
+        let matters = |at: usize| {
+            let before = text.get(..at).unwrap_or("%");
+            let signed = before.rsplit(['?', '&']).next().unwrap().starts_with("ci_sign");
+            // A port may become the default one, a letter of a parameter's name may make it a known one.
+            let (in_port, in_name) = (before.contains(':') && !before.contains('?'), before.contains('?') && !before.rsplit('&').next().unwrap().contains('='));
+            text.as_bytes()[at].is_ascii_digit() && !in_escape(&text, at) && !signed && !in_port && !in_name
+        };
+        let places: Vec<_> = (1..text.len()).filter(|&at| matters(at)).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let at = places[at.index(places.len())];
+        let changed = format!("{}{}{}", &text[..at], if &text[at..=at] == "7" { '8' } else { '7' }, &text[at + 1..]);
+        prop_assert_ne!(rules.delivery(&changed).unwrap(), delivery);
+    }
+
+    #[test]
+    fn the_order_of_different_parameters_does_not_matter(
+        values in proptest::collection::vec("[a-z0-9%,]{0,3}", 6),
+        order in Just([0, 1, 2, 3, 4, 5]).prop_shuffle(),
+    ) {
+        let names = ["width", "h", "func", "wat%5Ftext", "x!", "a"];
+        let piece = |i: usize| format!("{}={}", names[i], values[i].replace('%', "%25"));
+        let sorted: Vec<_> = (0..6).map(piece).collect();
+        let shuffled: Vec<_> = order.into_iter().map(piece).collect();
+        let one = format!("/a.jpg?{}", sorted.join("&"));
+        let other = format!("/a.jpg?{}&", shuffled.join("&&"));
+        prop_assert_eq!(doc().delivery(&one).unwrap(), doc().delivery(&other).unwrap());
+    }
+
+    #[test]
+    fn grouping_keeps_prefixes(text in prop_oneof![request(), good_request()], end in any::<prop::sample::Index>()) {
+        let rules = Rules::builder().token("doc").allow_wildcards().build().unwrap();
+        if let Ok(delivery) = rules.delivery(&text) {
+            let origin = delivery.origin.as_str().to_owned();
+            let start = &origin[..end.index(origin.len() + 1)];
+            if let Ok(prefix) = PathPrefix::from_canonical(start) {
+                let grouped = delivery.grouped();
+                let Target::Prefix(prefix) = Target::Prefix(prefix).grouped() else { unreachable!() };
+                prop_assert!(prefix.contains(&grouped.origin), "{origin}: {start} -> {prefix}, {}", grouped.origin);
+            }
+        }
+    }
+
+    #[test]
+    fn a_representation_is_read_back_and_covered(text in good_request(), mark in "[a-zA-Z0-9._~,:/+-]{1,12}") {
+        let delivery = doc().delivery(&text).unwrap().grouped();
+        let marked = delivery.variant.with_representation(&mark).unwrap();
+        prop_assert_eq!(VariantKey::from_canonical(marked.as_str()), Ok(marked.borrowed()));
+        prop_assert_eq!(marked.representation(), Some(&*mark));
+        prop_assert_eq!(marked.operations(), delivery.variant.operations());
+        prop_assert!(delivery.variant.covers(&marked) && !marked.covers(&delivery.variant));
+    }
+}
+
+#[test]
+fn spellings_of_a_picture_share_a_grouped_origin() {
+    let rules = Rules::builder()
+        .token("doc")
+        .grouping(Grouping::Grouped)
+        .allow_wildcards()
+        .build()
+        .unwrap();
+    let families: [&[&str]; 4] = [
+        &[
+            "sample.li/a(1).jpg",
+            "http://sample.li/a(1).jpg",
+            "https://sample.li/a(1).jpg",
+            "https://SAMPLE.li:443/a%281%29.jpg",
+            "http://sample.li:443/a(1%29.jpg",
+            "ftp://sample.li./a(1).jpg",
+            "sample.li:80/a(1).jpg",
+        ],
+        &["a&b=c.jpg", "a%26b=c.jpg", "a&b%3Dc.jpg", "a%26b%3dc.jpg"],
+        &["x/18:47@2x.png", "x/18%3A47%402x.png"],
+        &["x/a*b", "x/a%2Ab", "x/a%2ab"],
+    ];
+    for family in families {
+        let mut exact = std::collections::HashSet::new();
+        for path in family {
+            let request = format!("/{path}?w=1");
+            let delivery = rules.delivery(&request).unwrap();
+            let first = format!("/{}", family[0]);
+            assert_eq!(rules.invalidation(path), rules.invalidation(&first), "{path}");
+            assert_eq!(rules.invalidation(path).unwrap(), Target::Path(delivery.origin.borrowed()));
+            exact.insert(doc().delivery(&request).unwrap().into_owned());
+            assert!(
+                VariantKey::from_canonical("?w=1").unwrap().covers(&delivery.variant),
+                "{path}"
+            );
+        }
+        let mut grouped: Vec<_> = exact.iter().map(|delivery| delivery.clone().grouped()).collect();
+        grouped.dedup();
+        assert_eq!(grouped.len(), exact.len());
+    }
+}
+
+#[test]
+fn grouped_names_are_written_so() {
+    for (request, origin, key) in [
+        ("/sample.li/a.jpg?w=1", "sample.li/a.jpg", "?w=1"),
+        ("/https://sample.li/a.jpg?w=1", "sample.li/a.jpg", "?w=1@https"),
+        ("/http://sample.li:8080/a.jpg", "sample.li:8080/a.jpg", "?@http"),
+        ("/http://sample.li.:443/a.jpg", "sample.li/a.jpg", "?@http.:443"),
+        ("/ftp://h.:8080/", "h:8080/", "?@ftp."),
+        ("/sample.li:443/a", "sample.li/a", "?@:443"),
+        ("/photo%281%29.jpg", "photo(1).jpg", "?@%3"),
+        ("/a(b)c(d%29.jpg", "a(b)c(d).jpg", "?@%8"),
+        ("/a(b)c(d)e%28.jpg", "a(b)c(d)e(.jpg", "?@%01"),
+        ("/x%3Ay/%3A", "x%3Ay/:", "?@%1"),
+        ("/a*b/c", "a%2Ab/c", "?@%1"),
+        ("/a+b+c/d%2Be+", "a%2Bb%2Bc/d+e+", "?@%7"),
+        ("/a%2B", "a%2B", "?"),
+        ("/a%2Ab/c", "a%2Ab/c", "?"),
+        ("/https://../a", "https://../a", "?"),
+        ("/_a_/%26", "_a_/&", "?@%1"),
+        ("/doc.cloudimg.io/http://h/a?w=1", "h/a", "??w=1@http"),
+        ("/a%3Fb%3D%252F%2F?ci_url_encoded=1", "a?b=//", "?@%2"),
+    ] {
+        let grouped = doc().delivery(request).unwrap().grouped();
+        assert_eq!((grouped.origin.as_str(), grouped.variant.as_str()), (origin, key), "{request}");
+    }
+    for (entry, prefix) in [
+        ("https://h/a%28*", "h/a("),
+        ("h*", ""),
+        ("http*", ""),
+        ("https:*", ""),
+        ("ftp:*", ""),
+        ("hx*", "hx"),
+        ("sample.li:*", "sample.li"),
+        ("sample.li:44*", "sample.li"),
+        ("sample.li:5*", "sample.li:5"),
+        ("sample.li:443/*", "sample.li/"),
+        ("a:*", "a:"),
+        ("a/x**", "a/x%2A"),
+    ] {
+        let rules = Rules::builder().grouping(Grouping::Grouped).allow_wildcards().build().unwrap();
+        let target = rules.invalidation(entry).unwrap();
+        assert_eq!(target, Target::Prefix(prefix.try_into().unwrap()), "{entry}");
+    }
+}
+
+#[test]
+fn marks_that_grouping_does_not_write_are_refused() {
+    for good in [
+        "?@http",
+        "?@https.",
+        "?@ftp.:80",
+        "?@:443",
+        "?@%1",
+        "?@http%0F",
+        "?w=1@https#webp",
+        "?#image/svg+xml",
+    ] {
+        assert!(VariantKey::from_canonical(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "?@",
+        "?@s3",
+        "?@.",
+        "?@%",
+        "?@%0",
+        "?@%f",
+        "?@%10",
+        "?@http:80",
+        "?@https:443",
+        "?@http:8080",
+        "?@httpx",
+        "?#",
+        "?#a#b",
+        "?#a@http",
+        "?#\u{e9}",
+    ] {
+        assert!(VariantKey::from_canonical(bad).is_err(), "{bad}");
+    }
+    let key = VariantKey::from_canonical("?w=1#webp").unwrap();
+    assert_eq!(key.with_representation("avif").unwrap().as_str(), "?w=1#avif");
+    let error = key.with_representation("a#b").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid mark at byte 1: expected letters, digits and \"-._~,:/+\""
+    );
+    assert_eq!(error.kind(), PathErrorKind::InvalidCharacter);
+    let error = key.with_representation("").unwrap_err();
+    assert_eq!(error.to_string(), "empty mark at byte 0: expected the name of a representation");
+}
+
+#[test]
+fn suggestions_are_what_was_meant() {
+    for (settings, entry, suggestion) in [
+        ("default", "https://doc.cloudimg.io/sample.li/boat.jpg", "sample.li/boat.jpg"),
+        ("default", "//doc.cloudimg.io/sample.li/boat.jpg?w=1", "sample.li/boat.jpg"),
+        ("v7", "https://doc.cloudimg.io/v7/boat.jpg", "v7/boat.jpg"),
+        ("v7", "/sample.li/boat.jpg", "v7/sample.li/boat.jpg"),
+        ("default", "/v7/https://h/a.jpg", "https://h/a.jpg"),
+        ("default", "/v7/https://h/a.jpg?w=600", "https://h/a.jpg"),
+        ("default", "/v7/v7/a.jpg", "%767%2Fa.jpg?ci_url_encoded=1"),
+        ("default", "/sample.li/birds.jpg?w=600", "sample.li/birds.jpg"),
+        (
+            "default",
+            "/https%3A%2F%2Fh%2Fa%3Fw%3D22?ci_url_encoded=1&w=300",
+            "%68ttps%3A%2F%2Fh%2Fa%3Fw%3D22?ci_url_encoded=1",
+        ),
+        ("prefix=https://h/img", "https://h/img/a.jpg", "a.jpg"),
+        ("prefix=https://h/img;wildcard=on", "https://H/img/a*", "a*"),
+        ("scope=urls;v7", "a.jpg?width=3", "v7/a.jpg?w=3"),
+        ("scope=urls", "//doc.cloudimg.io/a.jpg?w=3", "a.jpg?w=3"),
+    ] {
+        let settings = Settings::parse(settings).unwrap();
+        let error = settings.read(Kind::Invalidation, entry.as_bytes()).unwrap_err();
+        assert_eq!(error.suggestion(), Some(suggestion), "{entry}");
+    }
+    for (settings, entry) in [
+        ("default", "a/../../b"),
+        ("prefix=https://h/img", "https://h/img/"),
+        ("default", "a%2?w=1"),
+    ] {
+        let settings = Settings::parse(settings).unwrap();
+        let error = settings.read(Kind::Invalidation, entry.as_bytes()).unwrap_err();
+        assert_eq!(error.suggestion(), None, "{entry}");
+    }
+}
