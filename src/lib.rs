@@ -32,7 +32,7 @@
 //! | origin path | canonical name of a source picture inside a tenant |
 //! | variant key | canonical name of one rendition of it; `?` for the untransformed picture |
 //! | live, stale, dead | may be served; may be served while it is refreshed; must never be served |
-//! | purge, flush | invalidate one path; a whole tenant, or everything |
+//! | purge, flush | invalidate one path, some variants of it, or all paths under a prefix; a whole tenant, or everything |
 //! | hard, soft | makes entries dead; makes them stale |
 //! | lease | taken on a miss, before the source is read; needed to store what was read |
 //! | generation | the one counter of the index; every purge and flush takes the next number |
@@ -44,8 +44,11 @@
 //! |---|---|---|
 //! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
 //! | [`lease`](CacheIndex::lease), [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
-//! | [`purge`](CacheIndex::purge) | O(variants of the path) | one shard, exclusively, while they are unlinked |
+//! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
+//! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
+//! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
 //! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
+//! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
 //! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, some microseconds each |
 //! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |

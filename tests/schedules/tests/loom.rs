@@ -16,7 +16,25 @@ use cache_index::{
 };
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The names, read before a model begins: a model's threads have small stacks, and canonicalization is none of its business.
+struct Names {
+    path: OriginPath<'static>,
+    prefix: PathPrefix<'static>,
+    key: VariantKey<'static>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+    path: common::path("a/x"),
+    prefix: PathPrefix::from_canonical("a/").unwrap().into_owned(),
+    key: common::variant("?w=1"),
+});
+
+fn model(race: impl Fn() + Send + Sync + 'static) {
+    LazyLock::force(&NAMES);
+    loom::model(race);
+}
 
 struct World {
     index: CacheIndex<u32>,
@@ -33,9 +51,9 @@ impl World {
         Arc::new(Self {
             tenant: index.tenant("t"),
             index,
-            path: common::path("a/x"),
-            prefix: PathPrefix::from_canonical("a/").unwrap().into_owned(),
-            key: common::variant("?w=1"),
+            path: NAMES.path.clone(),
+            prefix: NAMES.prefix.clone(),
+            key: NAMES.key.clone(),
         })
     }
 
@@ -85,7 +103,7 @@ const SOFT: [Invalidate; 4] = [
 
 /// A lease that was taken before is committed while the invalidation runs: in the end the value is not served.
 fn commit_against(invalidate: Invalidate, present: bool) {
-    loom::model(move || {
+    model(move || {
         let world = if present { World::with_entry(1) } else { World::new() };
         let lease = world.lease();
         let other = Arc::clone(&world);
@@ -127,7 +145,7 @@ fn commit_against_purge_of_a_prefix() {
 #[test]
 fn commit_against_soft_invalidations_is_stale() {
     for invalidate in SOFT {
-        loom::model(move || {
+        model(move || {
             let world = World::new();
             let lease = world.lease();
             let other = Arc::clone(&world);
@@ -143,7 +161,7 @@ fn commit_against_soft_invalidations_is_stale() {
 #[test]
 fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
     for invalidate in HARD {
-        loom::model(move || {
+        model(move || {
             let world = World::new();
             let source = Arc::new(AtomicUsize::new(1));
             let (filler, version) = (Arc::clone(&world), Arc::clone(&source));
@@ -163,7 +181,7 @@ fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
 
 #[test]
 fn purge_against_purge_hands_the_value_over_once() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let other = Arc::clone(&world);
         let purger = thread::spawn(move || other.purge());
@@ -175,7 +193,7 @@ fn purge_against_purge_hands_the_value_over_once() {
 
 #[test]
 fn purge_against_flush_hands_the_value_over_once() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let other = Arc::clone(&world);
         let flusher = thread::spawn(move || _ = other.index.flush_all(Hard));
@@ -190,7 +208,7 @@ fn purge_against_flush_hands_the_value_over_once() {
 #[test]
 fn look_up_against_broad_invalidations() {
     for invalidate in &HARD[1..] {
-        loom::model(move || {
+        model(move || {
             let world = World::with_entry(1);
             let other = Arc::clone(&world);
             let reader = thread::spawn(move || (other.lookup(), other.lookup()));
@@ -205,7 +223,7 @@ fn look_up_against_broad_invalidations() {
 #[test]
 fn who_learns_that_a_flush_has_returned_finds_nothing_older() {
     for invalidate in &HARD[1..] {
-        loom::model(move || {
+        model(move || {
             let world = World::with_entry(1);
             let returned = Arc::new(AtomicUsize::new(0));
             let (other, flag) = (Arc::clone(&world), Arc::clone(&returned));
@@ -224,7 +242,7 @@ fn who_learns_that_a_flush_has_returned_finds_nothing_older() {
 /// Two invalidations at once: the later number must not settle entries that the earlier one has yet to reach.
 #[test]
 fn flush_against_flush_while_a_look_up_settles() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let other = Arc::clone(&world);
         let second = other.index.tenant("another tenant");
@@ -239,7 +257,7 @@ fn flush_against_flush_while_a_look_up_settles() {
 
 #[test]
 fn look_up_between_two_flushes_settles_nothing_that_the_first_has_yet_to_reach() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         let other_tenant = world.index.tenant("another tenant");
@@ -255,7 +273,7 @@ fn look_up_between_two_flushes_settles_nothing_that_the_first_has_yet_to_reach()
 /// Of two look-ups, one may publish the flush and the other settle the record on the strength of that.
 #[test]
 fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         let flusher = thread::spawn(move || _ = one.index.flush_tenant(&one.tenant, Hard));
@@ -270,7 +288,7 @@ fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
 /// A flush and then a soft flush by the same thread: nobody sees the second without the first.
 #[test]
 fn no_look_up_sees_a_later_invalidation_without_an_earlier_one() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         let other = Arc::clone(&world);
         let reader = thread::spawn(move || other.lookup());
@@ -283,7 +301,7 @@ fn no_look_up_sees_a_later_invalidation_without_an_earlier_one() {
 
 #[test]
 fn who_learns_that_all_was_reclaimed_finds_nothing_more_to_reclaim() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         world.index.flush_all(Hard);
         let other = Arc::clone(&world);
@@ -298,7 +316,7 @@ fn who_learns_that_all_was_reclaimed_finds_nothing_more_to_reclaim() {
 
 #[test]
 fn reclaim_against_insert_loses_nothing() {
-    loom::model(|| {
+    model(|| {
         let world = World::with_entry(1);
         world.index.flush_all(Hard);
         let other = Arc::clone(&world);
@@ -314,7 +332,7 @@ fn reclaim_against_insert_loses_nothing() {
 /// A rule retires when a sweep has settled everything, the open fill included.
 #[test]
 fn retiring_a_rule_against_a_commit_that_it_covers() {
-    loom::model(|| {
+    model(|| {
         let world = World::new();
         let lease = world.lease();
         drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard));
@@ -329,7 +347,7 @@ fn retiring_a_rule_against_a_commit_that_it_covers() {
 
 #[test]
 fn dropping_a_lease_against_a_purge_leaves_nothing_behind() {
-    loom::model(|| {
+    model(|| {
         let world = World::new();
         let lease = world.lease();
         let dropper = thread::spawn(move || drop(lease));
