@@ -12,6 +12,7 @@ use app::origin::Origin;
 use app::origin::folder::Folder;
 use app::origin::samples::Samples;
 use app::server;
+use cache_index::canonical::Grouping;
 use clap::Parser;
 use std::io::{self, Write};
 use std::path::Path;
@@ -46,9 +47,14 @@ async fn serve(args: Args) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let generated = args.client_key.is_none();
     let key = args.client_key.unwrap_or_else(client_key::generate);
-    let edge =
-        Edge::new(origin(args.origin_dir.as_deref())?, ClientKey::new(&key)?, Limits::default())
-            .map_err(|error| error.to_string())?;
+    let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
+    let edge = Edge::new(
+        origin(args.origin_dir.as_deref())?,
+        ClientKey::new(&key)?,
+        grouping,
+        Limits::default(),
+    )
+    .map_err(|error| error.to_string())?;
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
 
     let mut greeting = format!("edge: listening on http://{address}/ (Ctrl-C ends it)\n");

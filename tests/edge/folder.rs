@@ -6,6 +6,7 @@ use crate::app::edge::{Edge, Limits};
 use crate::app::origin::folder::Folder;
 use crate::app::server::Running;
 use crate::harness::{BLUE, KEY, RED, picture};
+use cache_index::canonical::Grouping;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Place {
         fs::write(path.join("pictures/notes.txt"), "no picture").unwrap();
         let folder = Folder::open(&path.join("pictures")).unwrap();
         let key = ClientKey::new(KEY).unwrap();
-        let edge = Edge::new(Arc::new(folder), key, Limits::default()).unwrap();
+        let edge = Edge::new(Arc::new(folder), key, Grouping::Grouped, Limits::default()).unwrap();
         let running = Running::start(edge).await.unwrap();
         let client = Client::new(running.address);
         Self { path, running, client }

@@ -9,7 +9,7 @@ use crate::app::server::Running;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use cache_index::OriginPath;
-use cache_index::canonical::{Delivery, Root};
+use cache_index::canonical::{Delivery, Grouping, Root};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -96,12 +96,16 @@ impl Site {
     }
 
     pub(crate) async fn start_with(limits: Limits) -> Self {
+        Self::start_as(Grouping::Grouped, limits).await
+    }
+
+    pub(crate) async fn start_as(grouping: Grouping, limits: Limits) -> Self {
         let script = Script::default();
         script.set("sample.li/birds.jpg", Ok(picture(RED)));
         script.set("sample.li/boat.jpg", Ok(picture(BLUE)));
         let gate = Gate::new(Arc::new(script.clone()));
         let key = ClientKey::new(KEY).unwrap();
-        let edge = Edge::new(Arc::new(gate.clone()), key, limits).unwrap();
+        let edge = Edge::new(Arc::new(gate.clone()), key, grouping, limits).unwrap();
         let running = Running::start(edge).await.unwrap();
         let client = Client::new(running.address);
         Self { running, client, script, gate }
@@ -149,7 +153,7 @@ impl Site {
     pub(crate) fn variants(&self, path: &str) -> Vec<String> {
         let account = &self.edge().account;
         let target = format!("/{path}");
-        let Delivery { origin, .. } = account.rules.delivery(&target).unwrap();
+        let Delivery { origin, .. } = account.filing.delivery(&target).unwrap();
         let variants = self.edge().index.variants(&account.tenant, &origin);
         let mut names: Vec<_> = variants.iter().map(|key| key.as_str().to_owned()).collect();
         names.sort();
@@ -177,7 +181,7 @@ impl Site {
         let mut entries = 0;
         for path in ["sample.li/birds.jpg", "sample.li/boat.jpg"] {
             let target = format!("/{path}");
-            let origin = edge.account.rules.delivery(&target).unwrap().origin;
+            let origin = edge.account.filing.delivery(&target).unwrap().origin;
             for variant in edge.index.variants(&edge.account.tenant, &origin) {
                 let found = edge.index.lookup(&edge.account.tenant, &origin, &variant);
                 let id = found.servable().expect("a listed variant");

@@ -1,9 +1,11 @@
 //! `POST /invalidate`: what goes, what the reply says, and what is refused and changes nothing.
 
 use crate::app::client::Answer;
-use crate::harness::{BLUE, KEY, Site, eventually, json, picture, text};
+use crate::app::edge::Limits;
+use crate::harness::{BLUE, KEY, RED, Site, eventually, json, picture, text};
 use axum::body::Bytes;
 use axum::http::Method;
+use cache_index::canonical::Grouping;
 use serde_json::json;
 
 const BIRDS: [&str; 3] = [
@@ -53,6 +55,54 @@ async fn all_renditions_of_a_picture_go_and_no_other() {
     assert_eq!(site.expect(BIRDS[2], 200, "HIT").await.body, picture(BLUE));
     site.expect(BOAT, 200, "HIT").await;
     site.assert_agreement();
+}
+
+/// Pictures whose exact names differ in nothing that a customer would think of.
+const SPELLINGS: [&str; 3] = [
+    "/sample.li/a(1).jpg?w=30",
+    "/sample.li/a%281%29.jpg?w=30",
+    "/https://sample.li/a(1).jpg?w=30",
+];
+
+/// A site at whose origin each spelling is a picture of its own.
+async fn spelled(grouping: Grouping) -> Site {
+    let site = Site::start_as(grouping, Limits::default()).await;
+    for (name, color) in [
+        ("sample.li/a(1).jpg", BLUE),
+        ("sample.li/a%281%29.jpg", RED),
+        ("https://sample.li/a(1).jpg", RED),
+    ] {
+        site.script.set(name, Ok(picture(color)));
+    }
+    for target in SPELLINGS {
+        site.expect(target, 200, "MISS").await;
+        site.expect(target, 200, "HIT").await;
+    }
+    site
+}
+
+#[tokio::test]
+async fn spellings_of_a_picture_are_kept_apart_and_go_together() {
+    let site = spelled(Grouping::Grouped).await;
+    let first = site.get(SPELLINGS[0]).await.body;
+    assert_ne!(first, site.get(SPELLINGS[1]).await.body, "two pictures under one name");
+
+    let lines = site.purge(&["/http://sample.li/a(1%29.jpg"]).await;
+
+    assert_eq!((&lines[0]["outcome"], &lines[0]["variants"]), (&json!("purged"), &json!(3)));
+    for target in SPELLINGS {
+        site.expect(target, 200, "MISS").await;
+    }
+}
+
+#[tokio::test]
+async fn spellings_go_one_by_one_where_names_are_exact() {
+    let site = spelled(Grouping::Exact).await;
+    let lines = site.purge(&["/sample.li/a%281%29.jpg"]).await;
+    assert_eq!(lines[0]["variants"], json!(1));
+    site.expect(SPELLINGS[0], 200, "HIT").await;
+    site.expect(SPELLINGS[1], 200, "MISS").await;
+    site.expect(SPELLINGS[2], 200, "HIT").await;
 }
 
 #[tokio::test]

@@ -20,6 +20,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY", env = "EDGE_CLIENT_KEY", hide_env_values = true)]
     pub(crate) client_key: Option<String>,
 
+    /// Invalidate each spelling of a picture apart (`http://` and `https://`, `%28` and `(`) instead of all of them together.
+    #[arg(long)]
+    pub(crate) exact: bool,
+
     /// Start on a free port, try everything out over HTTP, say of each step whether it held, and end.
     #[arg(long, conflicts_with_all = ["listen", "origin_dir"])]
     pub(crate) tour: bool,

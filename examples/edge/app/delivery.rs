@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use cache_index::canonical::Delivery;
-use cache_index::{Lookup, OriginPath, VariantKey};
+use cache_index::{Lookup, OriginPath};
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -62,21 +62,22 @@ fn target(uri: &Uri) -> Cow<'_, str> {
 }
 
 async fn serve(edge: &Edge, target: &str) -> Result<Served, Fault> {
-    let Delivery { origin, variant } = edge
+    let exact = edge
         .account
-        .rules
+        .exact
         .delivery(target)
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
     // Checked before the look-up, so that a bad request is told so whether or not it could be answered.
-    let operations = Operations::parse(&variant).map_err(Fault::bad_request)?;
-    match look_up(edge, &origin, &variant) {
+    let operations = Operations::parse(&exact.variant).map_err(Fault::bad_request)?;
+    let filed = edge.account.file(&exact);
+    match look_up(edge, &filed) {
         Some(object) => Ok(Served { object, cache: CacheStatus::Hit }),
-        None => fill(edge, &origin, &variant, operations).await,
+        None => fill(edge, &exact.origin, &filed, operations).await,
     }
 }
 
-fn look_up(edge: &Edge, origin: &OriginPath<'_>, variant: &VariantKey<'_>) -> Option<Arc<Object>> {
-    match edge.index.lookup(&edge.account.tenant, origin, variant) {
+fn look_up(edge: &Edge, filed: &Delivery<'_>) -> Option<Arc<Object>> {
+    match edge.index.lookup(&edge.account.tenant, &filed.origin, &filed.variant) {
         // Between the look-up and this line the object may be invalidated and deleted: then this is a miss.
         Lookup::Live(id) => edge.store.get(id),
         // Nothing here makes entries stale. If something did: made anew while the client waits.
@@ -84,11 +85,11 @@ fn look_up(edge: &Edge, origin: &OriginPath<'_>, variant: &VariantKey<'_>) -> Op
     }
 }
 
-/// Fetches, renders, keeps.
+/// Fetches the picture by its exact name, renders it, and keeps it under the name by which it is filed.
 async fn fill(
     edge: &Edge,
     origin: &OriginPath<'_>,
-    variant: &VariantKey<'_>,
+    filed: &Delivery<'_>,
     operations: Operations,
 ) -> Result<Served, Fault> {
     let closed = |_| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
@@ -96,12 +97,12 @@ async fn fill(
 
     // Before the source is read: from here on, an invalidation of this picture is noticed when the lease is committed. If anything
     // fails on the way, or the client goes away, the lease is dropped and nothing is kept.
-    let lease = edge.index.lease(&edge.account.tenant, origin);
+    let lease = edge.index.lease(&edge.account.tenant, &filed.origin);
     let source = fetch(edge, origin).await?;
     let rendition = edge.render(source, operations).await.map_err(render_fault)?;
 
     let object = Arc::new(Object::new(rendition));
-    let cache = match edge.keep(lease, variant, &object) {
+    let cache = match edge.keep(lease, &filed.variant, &object) {
         Kept::Yes => CacheStatus::Miss,
         Kept::No(reason) => CacheStatus::MissNotKept(reason),
     };

@@ -10,7 +10,7 @@ use super::origin::Origin;
 use super::render::{self, RenderError, Rendition};
 use super::store::{Object, ObjectId, ObjectStore};
 use axum::body::Bytes;
-use cache_index::canonical::Rules;
+use cache_index::canonical::{Delivery, Grouping, Rules};
 use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Flushed, Generation, Hard, Insertion, OriginPath,
     Tenant, VariantKey, WhenFull,
@@ -69,8 +69,22 @@ impl Default for Limits {
 /// A customer: a delivery token, and who may invalidate what was delivered for it. There is one for now.
 pub(crate) struct Account {
     pub(crate) tenant: Tenant,
-    pub(crate) rules: Rules,
+    /// What a URL names exactly: the picture that is fetched.
+    pub(crate) exact: Rules,
+    /// The names under which pictures are filed and invalidated: with grouping, the same for all spellings of a picture.
+    pub(crate) filing: Rules,
+    grouping: Grouping,
     pub(crate) client_key: ClientKey,
+}
+
+impl Account {
+    /// The names under which to file what `exact` names.
+    pub(crate) fn file<'a>(&self, exact: &Delivery<'a>) -> Delivery<'a> {
+        match self.grouping {
+            Grouping::Grouped => exact.clone().grouped(),
+            _ => exact.clone(),
+        }
+    }
 }
 
 /// The state of the server.
@@ -119,6 +133,7 @@ impl Edge {
     pub(crate) fn new(
         origin: Arc<dyn Origin>,
         client_key: ClientKey,
+        grouping: Grouping,
         limits: Limits,
     ) -> Result<Self, Box<dyn Error>> {
         let config = Config::builder()
@@ -128,8 +143,9 @@ impl Edge {
             .most_entries(limits.entries)
             .build()?;
         let index = CacheIndex::new(config);
-        let rules = Rules::builder().token(TOKEN).root(origin.root()).build()?;
-        let account = Account { tenant: index.tenant(TOKEN), rules, client_key };
+        let rules = Rules::builder().token(TOKEN).root(origin.root());
+        let (exact, filing) = (rules.clone().build()?, rules.grouping(grouping).build()?);
+        let account = Account { tenant: index.tenant(TOKEN), exact, filing, grouping, client_key };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             index,

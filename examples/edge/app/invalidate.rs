@@ -53,7 +53,7 @@ async fn handle(edge: &Edge, request: Request) -> Result<Reply, Fault> {
         return Err(Fault::bad_request("POST /invalidate takes no query parameters"));
     }
     let bytes = read(edge, &parts.headers, body).await?;
-    let invalidation = Invalidation::parse(&bytes, &edge.account.rules)?;
+    let invalidation = Invalidation::parse(&bytes, &edge.account.filing)?;
     Ok(apply(edge, &invalidation))
 }
 

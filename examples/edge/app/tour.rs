@@ -11,7 +11,7 @@ use super::origin::gate::Gate;
 use super::origin::samples::{NOW, Samples};
 use super::server::Running;
 use axum::body::Bytes;
-use cache_index::canonical::Delivery;
+use cache_index::canonical::{Delivery, Grouping};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -33,8 +33,13 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
     let key = client_key::generate();
     let samples = Samples::draw().map_err(|error| error.to_string())?;
     let gate = Gate::new(Arc::new(samples));
-    let edge = Edge::new(Arc::new(gate.clone()), ClientKey::new(&key)?, Limits::default())
-        .map_err(|error| error.to_string())?;
+    let edge = Edge::new(
+        Arc::new(gate.clone()),
+        ClientKey::new(&key)?,
+        Grouping::Grouped,
+        Limits::default(),
+    )
+    .map_err(|error| error.to_string())?;
     let running = Running::start(edge).await?;
     let held = walk(&running, &gate, &key, out).await.map_err(|error| error.to_string())?;
     running.stop().await;
@@ -180,7 +185,7 @@ impl<W: Write> Tour<'_, W> {
     /// What the index itself says.
     fn variants(&mut self, expected: u64) -> io::Result<()> {
         let account = &self.edge.account;
-        let seen = match account.rules.delivery(&format!("/{NOW}")) {
+        let seen = match account.filing.delivery(&format!("/{NOW}")) {
             Ok(Delivery { origin, .. }) => {
                 let variants = self.edge.index.variants(&account.tenant, &origin).len();
                 count(variants as u64, "variant")
