@@ -2,6 +2,10 @@
 //!
 //! Invariant: a class depends on the byte alone, never on its neighbors or on the locale.
 //! Not here: what is done with a byte outside of its class; each step says that for itself.
+#![expect(
+    clippy::needless_bitwise_bool,
+    reason = "branches would keep bytes out of vector registers"
+)]
 
 /// A set of bytes.
 #[derive(Debug)]
@@ -12,7 +16,7 @@ impl Class {
         Self([false; 256]).and(members)
     }
 
-    const fn and(mut self, members: &[u8]) -> Self {
+    pub(super) const fn and(mut self, members: &[u8]) -> Self {
         let mut i = 0;
         while i < members.len() {
             self.0[members[i] as usize] = true;
@@ -60,10 +64,60 @@ pub(super) const LABEL: Class = Class::of(LETTERS_AND_DIGITS).and(b"-_");
 /// What may follow the first letter of a scheme (RFC 3986, section 3.1).
 pub(super) const SCHEME: Class = Class::of(LETTERS_AND_DIGITS).and(b"+-.");
 
+/// The same class as [`PATH`], as comparisons, which are made for many bytes at a time.
+#[inline]
+pub(super) fn is_path(byte: u8) -> bool {
+    // `$` to `;`, in which only `%` is not a path's; `@` to `Z`; `a` to `z`; and single ones.
+    (byte.wrapping_sub(b'$') <= b';' - b'$') & (byte != b'%')
+        | (byte.wrapping_sub(b'@') <= b'Z' - b'@')
+        | (byte.wrapping_sub(b'a') <= b'z' - b'a')
+        | (byte == b'!')
+        | (byte == b'=')
+        | (byte == b'_')
+        | (byte == b'~')
+}
+
+/// How many bytes are looked at in one go: a vector register of any processor in use.
+const BLOCK: usize = 16;
+
+/// Whether `is` holds of any byte; it must not branch.
+#[inline]
+pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    let holds = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is(byte));
+    match text.last_chunk::<BLOCK>() {
+        // The last block overlaps the one before it, which is cheaper than looking at single bytes.
+        Some(last) => text.chunks_exact(BLOCK).any(&holds) || holds(last),
+        None => holds(text),
+    }
+}
+
+/// Where `byte` stands first.
+#[inline]
+pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    let holds = |block: &[u8]| block.iter().fold(false, |found, &other| found | (other == byte));
+    let blocks = text.chunks_exact(BLOCK).take_while(|block| !holds(block)).count();
+    let rest = &text[blocks * BLOCK..];
+    rest.iter().position(|&other| other == byte).map(|at| blocks * BLOCK + at)
+}
+
+/// Whether a slash is followed by a dot anywhere.
+#[inline]
+pub(super) fn any_dot_behind_slash(text: &[u8]) -> bool {
+    let Some((_, behind)) = text.split_first() else { return false };
+    let holds = |one: &[u8], next: &[u8]| {
+        let pairs = one.iter().zip(next);
+        pairs.fold(false, |found, (&one, &next)| found | ((one == b'/') & (next == b'.')))
+    };
+    let blocks = text.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK));
+    let looked_at = behind.len() / BLOCK * BLOCK;
+    blocks.fold(false, |found, (one, next)| found | holds(one, next))
+        || holds(&text[looked_at..], &behind[looked_at..])
+}
+
 /// Control bytes: never part of a path, raw or encoded (RFC 3986, section 7.3, warns of them).
 #[inline]
 pub(super) const fn is_control(byte: u8) -> bool {
-    byte < 0x20 || byte == 0x7F
+    (byte < 0x20) | (byte == 0x7F)
 }
 
 /// The value of each hexadecimal digit, `NO_DIGIT` for all other bytes (RFC 3986, section 2.1).
@@ -106,6 +160,33 @@ mod tests {
             assert!(!UNRESERVED.contains(byte) || PATH.contains(byte), "{byte:#04x}");
             assert_eq!(ORIGIN_QUERY.contains(byte), PATH.contains(byte) || byte == b'?');
             assert!(!PATH.contains(byte) || (!is_control(byte) && byte.is_ascii()), "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn the_fast_class_is_the_class() {
+        for byte in 0..=255 {
+            assert_eq!(is_path(byte), PATH.contains(byte), "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn searches_look_at_every_byte() {
+        for len in 0..80 {
+            let mut text = vec![b'a'; len];
+            assert!(!any(&text, |byte| byte == b'?') && !any_dot_behind_slash(&text));
+            assert_eq!(find(&text, b'?'), None);
+            for at in 0..len {
+                text[at] = b'?';
+                assert!(any(&text, |byte| byte == b'?'));
+                assert_eq!(find(&text, b'?'), Some(at));
+                text[at] = b'a';
+                if at > 0 {
+                    (text[at - 1], text[at]) = (b'/', b'.');
+                    assert!(any_dot_behind_slash(&text), "{len} {at}");
+                    (text[at - 1], text[at]) = (b'a', b'a');
+                }
+            }
         }
     }
 

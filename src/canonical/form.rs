@@ -4,7 +4,7 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME};
+use super::bytes::{HOST, LABEL, SCHEME, find};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
 use super::explain::{Rule, Trace};
@@ -69,7 +69,7 @@ impl Shape {
         if let Some((scheme, authority)) = scheme(text)? {
             return Self::of_url(text, scheme, authority);
         }
-        let slash = text.iter().position(|&byte| byte == b'/');
+        let slash = find(text, b'/');
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
         Ok(match slash.map(|len| (len, &text[..len])) {
             Some((len, [b'_', .., b'_'])) if len >= 3 => plain(Form::Alias, len),
@@ -217,22 +217,24 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
 /// Whether a first segment is shaped like a host, with or without a port.
 pub(super) fn is_host(segment: &[u8]) -> bool {
     let (host, port) = split_port(segment);
-    let has_port = host.len() < segment.len();
     let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
-    if has_port && !good_port {
+    if host.len() < segment.len() && !good_port {
         return false;
     }
-    let mut labels = host.rsplit(|&byte| byte == b'.');
-    let top = labels.next().unwrap_or_default();
-    let is_word = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
-    let is_punycode =
-        top.len() > 4 && top[..4].eq_ignore_ascii_case(b"xn--") && LABEL.contains_all(top);
-    let mut below = 0;
-    (is_word || is_punycode)
-        && labels
-            .inspect(|_| below += 1)
-            .all(|label| !label.is_empty() && LABEL.contains_all(label))
-        && below > 0
+    let mut top = 0;
+    for (at, &byte) in host.iter().enumerate() {
+        match byte {
+            // An empty label.
+            b'.' if at == top => return false,
+            b'.' => top = at + 1,
+            byte if LABEL.contains(byte) => {}
+            _ => return false,
+        }
+    }
+    let label = &host[top..];
+    let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
+    let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
+    top > 0 && (is_word || is_punycode)
 }
 
 #[cfg(test)]

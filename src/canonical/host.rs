@@ -23,10 +23,15 @@ pub(super) fn path_start(input: &[u8], rules: &Rules) -> Result<usize, PathError
 }
 
 fn authority_start(input: &[u8]) -> Option<usize> {
-    let starts = [&b"https://"[..], b"http://", b"//"];
-    let matching =
+    let starts =
         |start: &[u8]| input.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
-    starts.into_iter().find(|start| matching(start)).map(<[u8]>::len)
+    match input.first()? {
+        b'/' if input.get(1) == Some(&b'/') => Some("//".len()),
+        b'h' | b'H' => {
+            [&b"https://"[..], b"http://"].into_iter().find(|start| starts(start)).map(<[u8]>::len)
+        }
+        _ => None,
+    }
 }
 
 /// An authority without credentials, cut at its first colon.

@@ -372,7 +372,7 @@ impl Picture<'_> {
 
 /// Cuts a text before its first question mark.
 fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match text.iter().position(|&byte| byte == b'?') {
+    match bytes::find(text, b'?') {
         Some(at) => (&text[..at], Some(&text[at..])),
         None => (text, None),
     }

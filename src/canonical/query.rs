@@ -8,13 +8,13 @@
 //! once, into a buffer of the right size.
 
 use super::ascii;
-use super::bytes::{OPERATION, escape_at, escaped};
+use super::bytes::{Class, OPERATION, escape_at, escaped};
 use super::error::{Fault, PathError};
 use super::explain::{Rule, Trace};
 use super::parameters::{PARAMETERS, Role, role};
 use super::raw::MAX_INPUT;
 use super::sealed;
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -53,7 +53,7 @@ pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Bytes that stay raw. A raw plus is not the same as an encoded one: which of the two is a space depends on the reader.
 #[inline]
 pub(super) fn stays_raw(byte: u8) -> bool {
-    OPERATION.contains(byte) || byte == b'+'
+    STAYS_RAW.contains(byte)
 }
 
 /// Whether the query is its own canonical form, and if so, whether it holds the flag that the path is encoded.
@@ -77,7 +77,7 @@ fn canonical(query: &[u8]) -> Option<bool> {
             Some(b'&') if at + 1 < query.len() => at += 1,
             Some(_) => return None,
         }
-        if name < previous {
+        if !in_order(previous, name) {
             return None;
         }
         previous = name;
@@ -91,13 +91,26 @@ fn canonical(query: &[u8]) -> Option<bool> {
     Some(encodes_path)
 }
 
+/// Whether `previous` sorts before `name`, or is the same. Nearly always, the first byte tells.
+#[inline]
+fn in_order(previous: &[u8], name: &[u8]) -> bool {
+    match (previous.first(), name.first()) {
+        (None, _) => true,
+        (Some(one), Some(other)) if one != other => one < other,
+        _ => previous <= name,
+    }
+}
+
+/// Bytes that stay raw, in one table.
+const STAYS_RAW: Class = OPERATION.and(b"+");
+
 /// Where the settled bytes and escapes that start at `at` end.
 #[inline]
-fn skip_settled(query: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = query.get(at) {
-        if stays_raw(byte) {
+fn skip_settled(text: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = text.get(at) {
+        if STAYS_RAW.contains(byte) {
             at += 1;
-        } else if byte == b'%' && is_settled_escape(query, at) {
+        } else if byte == b'%' && is_settled_escape(text, at) {
             at += 3;
         } else {
             break;
@@ -118,8 +131,26 @@ fn rewrite<'t, T: Trace>(
     start: usize,
     trace: &mut T,
 ) -> Result<Query<'t>, PathError> {
-    let mut pieces = Pieces::new();
-    let cut = cut(text, start, &mut pieces, trace)?;
+    // The pieces are kept on the stack, in an array that is no larger than needed.
+    let few = text.iter().filter(|byte| matches!(byte, b'&')).count() < FEW;
+    if few {
+        rewrite_in::<[Piece; FEW], T>(text, start, trace)
+    } else {
+        rewrite_in::<[Piece; MAX_INPUT / 2], T>(text, start, trace)
+    }
+}
+
+/// As many parameters as honest requests have.
+const FEW: usize = 24;
+
+#[inline(never)]
+fn rewrite_in<'t, A: Array<Item = Piece>, T: Trace>(
+    text: &'t [u8],
+    start: usize,
+    trace: &mut T,
+) -> Result<Query<'t>, PathError> {
+    let mut pieces = SmallVec::<A>::new();
+    let cut = Cut::of(text, start, &mut pieces, trace)?;
     // Pieces of one name are ordered by where they stand, so this is stable; and unlike a stable sort it never allocates.
     pieces.sort_unstable_by(|a, b| a.cmp_names(b, text).then(a.start.cmp(&b.start)));
     if T::RECORDS {
@@ -138,12 +169,11 @@ fn rewrite<'t, T: Trace>(
     Ok(Query { key, encodes_path: cut.encodes_path })
 }
 
-/// The pieces of the longest input fit on the stack: each has at least one byte and an ampersand.
-type Pieces = SmallVec<[Piece; MAX_INPUT / 2]>;
-
 /// One parameter: where it stands in the query, and what its name means.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
+    /// The first bytes of the canonical name, as a number that compares like them.
+    prefix: u32,
     start: u16,
     name_end: u16,
     end: u16,
@@ -164,17 +194,38 @@ impl Piece {
     }
 
     /// Compares the canonical names.
+    #[inline]
     fn cmp_names(&self, other: &Self, text: &[u8]) -> Ordering {
-        let name = |piece: &Self| match piece.role {
-            Role::Other(row) => PARAMETERS[usize::from(row)].name.as_bytes(),
-            _ => piece.name(text),
-        };
-        let (one, another) = (name(self), name(other));
+        // A prefix that ends in a zero is the whole name; no name holds one.
+        if self.prefix != other.prefix || self.prefix.trailing_zeros() >= 8 {
+            return self.prefix.cmp(&other.prefix);
+        }
+        let (one, another) = (self.sort_name(text), other.sort_name(text));
         if self.name_changes || other.name_changes {
             settled(one).cmp(settled(another))
         } else {
             one.cmp(another)
         }
+    }
+
+    /// The name to sort by, if it is settled.
+    fn sort_name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        match self.role {
+            Role::Other(row) => PARAMETERS[usize::from(row)].name.as_bytes(),
+            _ => self.name(text),
+        }
+    }
+
+    fn with_prefix(mut self, text: &[u8]) -> Self {
+        let name = self.sort_name(text);
+        let mut bytes = [0; 4];
+        if self.name_changes {
+            bytes.iter_mut().zip(settled(name)).for_each(|(to, from)| *to = from);
+        } else {
+            bytes.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        }
+        self.prefix = u32::from_be_bytes(bytes);
+        self
     }
 }
 
@@ -191,6 +242,63 @@ struct Cut {
 }
 
 impl Cut {
+    fn of<A: Array<Item = Piece>>(
+        text: &[u8],
+        start: usize,
+        pieces: &mut SmallVec<A>,
+        trace: &mut impl Trace,
+    ) -> Result<Self, PathError> {
+        let mut cut = Self { longest: "?".len(), ..Self::default() };
+        let mut at = start;
+        while at < text.len() {
+            if text[at] == b'&' {
+                // An empty piece.
+                cut.changes = true;
+                at += 1;
+                continue;
+            }
+            let name = Part::read(text, at, true)?;
+            let has_value = text.get(name.end) == Some(&b'=');
+            let value = Part::read(text, name.end + usize::from(has_value), false)?;
+            cut.push(text, at, &name, &value, pieces, trace);
+            // An ampersand at the end is followed by an empty piece.
+            cut.changes |= value.end + 1 == text.len();
+            at = value.end + 1;
+        }
+        Ok(cut)
+    }
+
+    fn push<A: Array<Item = Piece>>(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        name: &Part,
+        value: &Part,
+        pieces: &mut SmallVec<A>,
+        trace: &mut impl Trace,
+    ) {
+        let value_text = &text[value.start..value.end];
+        let role = role_of(&text[start..name.end], name.changes);
+        match role {
+            Role::Plain => {}
+            Role::Canonical(row) => self.seen[0] |= 1 << row,
+            Role::Other(row) => self.seen[1] |= 1 << row,
+            Role::Sealed => self.encodes_path |= sealed::holds_flag(value_text),
+            Role::PathFlag if !settled(value_text).eq([b'1']) => {}
+            Role::Dropped | Role::PathFlag => {
+                self.changes = true;
+                self.encodes_path |= role == Role::PathFlag;
+                trace.note(Rule::Dropped, &text[start..value.end], b"");
+                return;
+            }
+        }
+        self.changes |= name.changes || value.changes;
+        self.longest += name.len + value.len + "=&".len();
+        let [start, name_end, end] = [start, name.end, value.end].map(position);
+        let piece = Piece { prefix: 0, start, name_end, end, role, name_changes: name.changes };
+        pieces.push(piece.with_prefix(text));
+    }
+
     /// Whether the parameter of that row, found by its other name, is renamed. If it is there by both, it isn't known which of
     /// them is effective, and both stay.
     fn renames_row(&self, row: u8) -> bool {
@@ -202,65 +310,39 @@ impl Cut {
     }
 }
 
-fn cut(
-    text: &[u8],
-    start: usize,
-    pieces: &mut Pieces,
-    trace: &mut impl Trace,
-) -> Result<Cut, PathError> {
-    let mut cut = Cut { longest: "?".len(), ..Cut::default() };
-    let mut at = start;
-    for piece in text[start..].split(|&byte| byte == b'&') {
-        if piece.is_empty() {
-            // One empty piece is the empty query.
-            cut.changes |= text.len() > start;
-        } else {
-            cut.push(text, at, at + piece.len(), pieces, trace)?;
-        }
-        at += piece.len() + 1;
-    }
-    Ok(cut)
-}
-
-impl Cut {
-    fn push(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        end: usize,
-        pieces: &mut Pieces,
-        trace: &mut impl Trace,
-    ) -> Result<(), PathError> {
-        let piece = &text[start..end];
-        let name_end = start + piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-        let value_start = (name_end + 1).min(end);
-        let name = measure(text, start, name_end)?;
-        let value = measure(text, value_start, end)?;
-        let role = role_of(&text[start..name_end], name.changes);
-        match role {
-            Role::Plain => {}
-            Role::Canonical(row) => self.seen[0] |= 1 << row,
-            Role::Other(row) => self.seen[1] |= 1 << row,
-            Role::Sealed => self.encodes_path |= sealed::holds_flag(&text[value_start..end]),
-            Role::PathFlag if !settled(&text[value_start..end]).eq([b'1']) => {}
-            Role::Dropped | Role::PathFlag => {
-                self.changes = true;
-                self.encodes_path |= role == Role::PathFlag;
-                trace.note(Rule::Dropped, piece, b"");
-                return Ok(());
-            }
-        }
-        self.changes |= name.changes || value.changes;
-        self.longest += name.len + value.len + "=&".len();
-        let [start, name_end, end] = [start, name_end, end].map(position);
-        pieces.push(Piece { start, name_end, end, role, name_changes: name.changes });
-        Ok(())
-    }
-}
-
 /// Positions are kept in 16 bits, so that all pieces fit on the stack. No text is longer: not the input, and not a key.
 fn position(at: usize) -> u16 {
     at.try_into().unwrap_or(u16::MAX)
+}
+
+/// A name or a value.
+struct Part {
+    start: usize,
+    end: usize,
+    /// How long it is when settled.
+    len: usize,
+    /// Whether settling changes it.
+    changes: bool,
+}
+
+impl Part {
+    #[inline]
+    fn read(text: &[u8], start: usize, is_name: bool) -> Result<Self, PathError> {
+        let mut at = skip_settled(text, start);
+        let mut part = Self { start, end: at, len: at - start, changes: false };
+        while let Some(&byte) = text.get(at) {
+            if byte == b'&' || (is_name && byte == b'=') {
+                break;
+            }
+            let (unit, read) = unit(text, at).ok_or(Fault::InvalidEscape.at(at))?;
+            let is_escape = matches!(unit, Unit::Escape(byte) if read == 3 && text[at..at + 3] == escaped(byte));
+            part.changes |= !is_escape && !matches!((&unit, read), (Unit::Raw(_), 1));
+            part.len += if matches!(unit, Unit::Raw(_)) { 1 } else { 3 };
+            at += read;
+        }
+        part.end = at;
+        Ok(part)
+    }
 }
 
 fn role_of(name: &[u8], changes: bool) -> Role {
@@ -273,7 +355,7 @@ fn role_of(name: &[u8], changes: bool) -> Role {
 }
 
 /// Notes what becomes of each piece.
-fn note_changes(text: &[u8], pieces: &Pieces, cut: &Cut, trace: &mut impl Trace) {
+fn note_changes(text: &[u8], pieces: &[Piece], cut: &Cut, trace: &mut impl Trace) {
     for piece in pieces {
         let mut out = Vec::new();
         write_piece(text, piece, cut, &mut out);
@@ -296,7 +378,7 @@ fn write_piece(text: &[u8], piece: &Piece, cut: &Cut, out: &mut Vec<u8>) {
     }
 }
 
-fn write(text: &[u8], pieces: &Pieces, cut: &Cut) -> Vec<u8> {
+fn write(text: &[u8], pieces: &[Piece], cut: &Cut) -> Vec<u8> {
     let mut out = Vec::with_capacity(cut.longest);
     for piece in pieces {
         out.push(if out.is_empty() { b'?' } else { b'&' });
@@ -325,27 +407,6 @@ fn unit(text: &[u8], at: usize) -> Option<(Unit, usize)> {
         }),
         byte => Some((Unit::Escape(byte), 1)),
     }
-}
-
-struct Measure {
-    /// How long the settled text is.
-    len: usize,
-    /// Whether it differs from the text.
-    changes: bool,
-}
-
-#[inline]
-fn measure(text: &[u8], start: usize, end: usize) -> Result<Measure, PathError> {
-    // An escape that reaches beyond the end isn't one.
-    let part = &text[..end];
-    let mut at = skip_settled(part, start);
-    let mut measure = Measure { len: at - start, changes: at < end };
-    while at < end {
-        let (unit, read) = unit(part, at).ok_or(Fault::InvalidEscape.at(at))?;
-        measure.len += if matches!(unit, Unit::Raw(_)) { 1 } else { 3 };
-        at += read;
-    }
-    Ok(measure)
 }
 
 fn write_settled(text: &[u8], out: &mut Vec<u8>) {

@@ -3,7 +3,7 @@
 //! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
 //! has to ask. Not here: anything that depends on the rules.
 
-use super::bytes::is_control;
+use super::bytes::{any, is_control};
 use super::error::{Fault, PathError};
 
 /// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
@@ -25,9 +25,10 @@ pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
 
 /// The checks that are repeated on text that was decoded.
 pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
-    // One pass without branches, which the compiler turns into vector code; the position is looked for only if there is one.
-    let suspicious = |byte: u8| is_control(byte) || byte == b'#';
-    if !text.iter().fold(false, |found, &byte| found | suspicious(byte)) {
+    // The position is looked for only if there is one.
+    #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+    let suspicious = |byte| is_control(byte) | (byte == b'#');
+    if !any(text, suspicious) {
         return Ok(());
     }
     let find = |wrong: fn(u8) -> bool| text.iter().position(|&byte| wrong(byte));

@@ -4,6 +4,7 @@
 //! `a%2F..` does not; and a `..` never leaves the part of the text that it may not leave.
 //! Not here: merging of slashes. An empty segment inside of a path is a segment.
 
+use super::bytes::any_dot_behind_slash;
 use super::error::{Fault, PathError};
 use super::rules::V7;
 
@@ -38,8 +39,7 @@ fn is_dot_segment(segment: &[u8]) -> bool {
 #[inline]
 pub(super) fn has_dot_segments(path: &[u8]) -> bool {
     // Few segments start with a dot, and they are found without cutting the path into segments.
-    let starts = |pair: &[u8]| pair == b"/.";
-    (path.first() == Some(&b'.') || path.windows(2).any(starts))
+    (path.first() == Some(&b'.') || any_dot_behind_slash(path))
         && path.split(|&byte| byte == b'/').any(is_dot_segment)
 }
 
