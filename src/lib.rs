@@ -53,6 +53,39 @@
 //! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, some microseconds each |
 //! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
 //!
+//! # Promises
+//!
+//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no look-up that starts later returns a
+//! value whose fill began before it, in any thread: not if the path had no entry at the time, not if the fill commits later, not after
+//! the entry was removed and stored again. After a soft one, such a value is at best stale. A fill begins when its lease is taken; so
+//! take it before the source is read, also to revalidate. [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
+//!
+//! **P2, nothing else goes.** A purge of one path refuses no fill and touches no entry of any other path; a flush of one tenant none of
+//! another's. Refusals are exact, not probable. Within one path, a purge of some variants refuses the path's open fills, whatever they
+//! would be stored as. The one exception is announced: see P7.
+//!
+//! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no ties.
+//!
+//! **P4, every value is handed over once.** A value that was stored is live or stale, or was returned by replace, evict, remove, purge or
+//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops the latter itself. All of this holds outside
+//! of the locks, and also when the caller's `Clone`, `PartialEq` or `Drop` panics.
+//!
+//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
+//! drops them outside. Tables grow per shard. A flush visits nothing.
+//!
+//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
+//! [`reclaim`](CacheIndex::reclaim); prefix rules retire when nothing older than they is left. Look-ups alone free nothing.
+//!
+//! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
+//! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
+//! too much and is never too little, and [says so](PrefixPurged::widened). Open fills take memory by the number of open leases; a dropped
+//! lease leaves nothing behind. Tenants are not bounded: ask for those that exist.
+//!
+//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. Who enumerates variants
+//! meets the limits of P7.
+//!
+//! **P9, spellings of a picture meet, pictures don't.** See [`canonical`].
+//!
 //! # Under concurrency
 //!
 //! Every operation happens at one moment between its call and its return, in an order on which all threads agree: those on one path
