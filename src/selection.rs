@@ -10,8 +10,8 @@ use crate::variant::VariantKey;
 pub enum Selection<'a> {
     /// Every variant.
     All,
-    /// These variants, each with all of its representations: `?w=600` picks `?w=600#webp` as well. A key that names a representation
-    /// picks that one alone.
+    /// These variants and all that they [cover](VariantKey::covers): `?w=600` picks its representation `?w=600#webp` as well. A key
+    /// that names a representation picks that one alone.
     Keys(&'a [VariantKey<'a>]),
     /// Variants that include all operations of at least one of these entries: `?w=200` picks `?h=100&w=200`.
     Operations(&'a [Operations<'a>]),
@@ -22,10 +22,10 @@ impl Selection<'_> {
     pub(crate) fn picks(self, key: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Keys(keys) => keys.iter().any(|wanted| {
-                key.strip_prefix(wanted.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(REPRESENTATION))
-            }),
+            Self::Keys(keys) => {
+                let key = VariantKey::new_unchecked(key);
+                keys.iter().any(|wanted| wanted.covers(&key))
+            }
             Self::Operations(entries) => {
                 let key = VariantKey::new_unchecked(key);
                 entries.iter().any(|entry| entry.matches(&key))
@@ -34,19 +34,20 @@ impl Selection<'_> {
     }
 }
 
-/// What stands before the mark of a representation. It occurs nowhere else in a key, where it would be written `%23`.
-const REPRESENTATION: char = '#';
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn key_picks_itself_and_its_representations_and_no_longer_key() {
-        let keys = [VariantKey::new_unchecked("?w=60")];
+        let keys = ["?w=60", "?h=1#webp"].map(VariantKey::new_unchecked);
         let picked = Selection::Keys(&keys);
         assert!(picked.picks("?w=60"));
         assert!(picked.picks("?w=60#webp"));
+        assert!(picked.picks("?w=60@https#webp"));
+        assert!(picked.picks("?h=1#webp"));
+        assert!(!picked.picks("?h=1"));
+        assert!(!picked.picks("?h=1#jpeg"));
         assert!(!picked.picks("?w=600"));
         assert!(!picked.picks("?w=60?r=90"));
     }
