@@ -3,7 +3,7 @@
 //! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can make an escape of it.
 //! Not here: Unicode. Bytes are compared, not characters: no normalization form, no case folding, no guess at an encoding.
 
-use super::bytes::{Class, UNRESERVED, any, escape_at, escaped, find, is_control, is_path};
+use super::bytes::{Class, UNRESERVED, escape_at, escaped, find, is_control};
 use super::error::{Fault, PathError};
 use super::raw::MAX_INPUT;
 use smallvec::SmallVec;
@@ -18,10 +18,6 @@ pub(super) type Decoded = SmallVec<[u8; MAX_INPUT]>;
 /// Writes every byte of `text` in its one spelling (RFC 3986, section 6.2.2.2): bytes of `raw` as they are, unreserved ones
 /// decoded, all others as an escape in upper case.
 pub(super) fn normalize<'t>(text: &'t [u8], raw: &Class) -> Result<Cow<'t, [u8]>, PathError> {
-    if !any(text, |byte| !is_path(byte)) {
-        // All these bytes are raw ones of every class that is asked for.
-        return Ok(Cow::Borrowed(text));
-    }
     let Some(start) = first_change(text, raw) else { return Ok(Cow::Borrowed(text)) };
     let mut out = Vec::with_capacity(longest(text, raw) + ROOM);
     out.extend_from_slice(&text[..start]);
