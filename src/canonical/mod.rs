@@ -211,8 +211,8 @@ impl Rules {
         let input = raw::checked(input)?;
         let (path, query) = split_query(&input[host::path_start(input, self)?..]);
         let start = segments::origin_start(path, self.v7)?;
-        let origin = Origin::read(&path[start..], self, &mut ())?.settle(self, &mut ())?;
-        let origin = OriginPath::new_unchecked(origin.into_path(None, &mut ())?);
+        let origin = Origin::read(&path[start..], None, self, &mut ())?.settle(self, &mut ())?;
+        let origin = OriginPath::new_unchecked(origin.into_path(&mut ())?);
         let key = Query::read(query, &mut ())?.key;
         Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
@@ -298,11 +298,11 @@ impl Rules {
             let name = ascii(Cow::Borrowed(path));
             return Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None });
         }
-        let origin = Origin::read(path, self, trace)?;
+        let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return self.nested(&origin, path, own_query, depth, trace);
         }
-        let name = origin.settle(self, trace)?.into_path(own_query, trace)?;
+        let name = origin.settle(self, trace)?.into_path(trace)?;
         Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
     }
 
@@ -361,13 +361,13 @@ impl Rules {
     fn target<'t>(
         &self,
         path: &'t [u8],
-        own_query: Option<&[u8]>,
+        own_query: Option<&'t [u8]>,
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
         if own_query.is_none() && self.is_quick_origin(path) {
             return Ok(Target::Path(OriginPath::new_unchecked(ascii(Cow::Borrowed(path)))));
         }
-        let origin = Origin::read(path, self, trace)?;
+        let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return Err(Fault::DeliveryUrl.at(0));
         }
@@ -378,7 +378,7 @@ impl Rules {
                 Err(path) => path,
             };
         }
-        origin.into_path(own_query, trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
+        origin.into_path(trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
     }
 }
 
