@@ -100,18 +100,33 @@ pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
     rest.iter().position(|&other| other == byte).map(|at| blocks * BLOCK + at)
 }
 
+/// Whether `is` holds of any two neighbors; it must not branch.
+#[inline]
+fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
+    let Some((_, behind)) = text.split_first() else { return false };
+    let before = &text[..behind.len()];
+    let holds = |one: &[u8], next: &[u8]| {
+        one.iter().zip(next).fold(false, |found, (&one, &next)| found | is(one, next))
+    };
+    match (before.last_chunk::<BLOCK>(), behind.last_chunk::<BLOCK>()) {
+        (Some(one), Some(next)) => {
+            let mut blocks = before.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK));
+            blocks.any(|(one, next)| holds(one, next)) || holds(one, next)
+        }
+        _ => holds(before, behind),
+    }
+}
+
 /// Whether a slash is followed by a dot anywhere.
 #[inline]
 pub(super) fn any_dot_behind_slash(text: &[u8]) -> bool {
-    let Some((_, behind)) = text.split_first() else { return false };
-    let holds = |one: &[u8], next: &[u8]| {
-        let pairs = one.iter().zip(next);
-        pairs.fold(false, |found, (&one, &next)| found | ((one == b'/') & (next == b'.')))
-    };
-    let blocks = text.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK));
-    let looked_at = behind.len() / BLOCK * BLOCK;
-    blocks.fold(false, |found, (one, next)| found | holds(one, next))
-        || holds(&text[looked_at..], &behind[looked_at..])
+    any_pair(text, |one, next| (one == b'/') & (next == b'.'))
+}
+
+/// Whether there is anything but a path's raw bytes in `text`, the last byte left out, or a dot behind a slash.
+#[inline]
+pub(super) fn any_unusual(text: &[u8]) -> bool {
+    any_pair(text, |one, next| !is_path(one) | ((one == b'/') & (next == b'.')))
 }
 
 /// Control bytes: never part of a path, raw or encoded (RFC 3986, section 7.3, warns of them).

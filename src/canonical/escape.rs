@@ -3,13 +3,13 @@
 //! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can make an escape of it.
 //! Not here: Unicode. Bytes are compared, not characters: no normalization form, no case folding, no guess at an encoding.
 
-use super::bytes::{Class, UNRESERVED, any, escape_at, escaped, find, is_control, is_path};
+use super::bytes::{Class, ORIGIN_QUERY, UNRESERVED, escape_at, escaped, find, is_control};
 use super::error::{Fault, PathError};
 use super::raw::MAX_INPUT;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// Room that later steps may need: a second slash behind the scheme, a slash behind the host.
+/// Two slashes.
 const ROOM: usize = 2;
 
 /// Text that was decoded. It is never longer than the input, so it never leaves the stack.
@@ -17,13 +17,15 @@ pub(super) type Decoded = SmallVec<[u8; MAX_INPUT]>;
 
 /// Writes every byte of `text` in its one spelling (RFC 3986, section 6.2.2.2): bytes of `raw` as they are, unreserved ones
 /// decoded, all others as an escape in upper case.
-pub(super) fn normalize<'t>(text: &'t [u8], raw: &Class) -> Result<Cow<'t, [u8]>, PathError> {
-    if !any(text, |byte| !is_path(byte)) {
-        // All these bytes are raw ones of every class that is asked for.
-        return Ok(Cow::Borrowed(text));
-    }
+///
+/// If a buffer is needed, it has room for `room` more bytes.
+pub(super) fn normalize<'t>(
+    text: &'t [u8],
+    raw: &Class,
+    room: usize,
+) -> Result<Cow<'t, [u8]>, PathError> {
     let Some(start) = first_change(text, raw) else { return Ok(Cow::Borrowed(text)) };
-    let mut out = Vec::with_capacity(longest(text, raw) + ROOM);
+    let mut out = Vec::with_capacity(longest(text, raw) + room);
     out.extend_from_slice(&text[..start]);
     write_normalized(text, start, raw, &mut out)?;
     Ok(Cow::Owned(out))
@@ -35,8 +37,12 @@ pub(super) fn append_normalized(
     raw: &Class,
     out: &mut Vec<u8>,
 ) -> Result<(), PathError> {
-    out.reserve_exact(longest(text, raw));
     write_normalized(text, 0, raw, out)
+}
+
+/// The room that later steps need: for a second slash behind the scheme, a slash behind the host, and the query of the origin.
+pub(super) fn room_for(own_query: Option<&[u8]>) -> usize {
+    ROOM + own_query.map_or(0, |query| longest(query, &ORIGIN_QUERY))
 }
 
 /// How long the normalized `text` can be.
@@ -77,12 +83,12 @@ fn write_normalized(
     Ok(())
 }
 
-/// A copy of `text` with room for what later steps insert.
-pub(super) fn with_room(text: Cow<'_, [u8]>) -> Vec<u8> {
+/// A copy of `text` with room for what later steps insert; text that is owned has it already.
+pub(super) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
     match text {
         Cow::Owned(text) => text,
         Cow::Borrowed(text) => {
-            let mut copy = Vec::with_capacity(text.len() + ROOM);
+            let mut copy = Vec::with_capacity(text.len() + room);
             copy.extend_from_slice(text);
             copy
         }
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
 
     fn normal(text: &str) -> String {
-        let bytes = normalize(text.as_bytes(), &PATH).unwrap();
+        let bytes = normalize(text.as_bytes(), &PATH, ROOM).unwrap();
         String::from_utf8(bytes.into_owned()).unwrap()
     }
 
@@ -204,13 +210,13 @@ mod tests {
     #[test]
     fn canonical_text_is_borrowed() {
         let text = b"sample.li/photo(1)%20%2F.jpg";
-        assert!(matches!(normalize(text, &PATH), Ok(Cow::Borrowed(same)) if same == text));
+        assert!(matches!(normalize(text, &PATH, ROOM), Ok(Cow::Borrowed(same)) if same == text));
     }
 
     #[test]
     fn the_buffer_is_reserved_once() {
         for text in ["caf\u{e9}\u{e9}\u{e9}.jpg", "%41%41%41", "%41\"<>\u{20ac}", "x%2f%2f"] {
-            let Ok(Cow::Owned(buffer)) = normalize(text.as_bytes(), &PATH) else {
+            let Ok(Cow::Owned(buffer)) = normalize(text.as_bytes(), &PATH, ROOM) else {
                 panic!("{text}")
             };
             assert_eq!(buffer.capacity(), longest(text.as_bytes(), &PATH) + ROOM, "{text}");
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn positions_lead_back_through_both_transformations() {
         let text = "a%41\u{e9}b%2fc".as_bytes();
-        let normal = normalize(text, &PATH).unwrap();
+        let normal = normalize(text, &PATH, ROOM).unwrap();
         assert_eq!(&*normal, b"aA%C3%A9b%2Fc");
         let back = |position| position_before_normalizing(text, &PATH, position);
         assert_eq!([0, 1, 2, 4, 5, 8, 9, 12, 13].map(back), [0, 1, 4, 4, 5, 6, 7, 10, 11]);

@@ -134,6 +134,7 @@ impl Shape {
     pub(super) fn settle<'t>(
         &self,
         text: Cow<'t, [u8]>,
+        room: usize,
         trace: &mut impl Trace,
     ) -> Result<Cow<'t, [u8]>, PathError> {
         let tail = text.get(self.floor()..);
@@ -142,7 +143,7 @@ impl Shape {
             return Ok(text);
         }
         // From the end to the start, so that the ranges stay true.
-        let mut out = with_room(text);
+        let mut out = with_room(text, room);
         let before = trace.keep(&out);
         if has_dots {
             resolve(&mut out, self.floor(), |byte| byte)?;
@@ -245,7 +246,7 @@ mod tests {
     fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {
         let settle = || {
             let shape = Shape::of(text.as_bytes(), root)?;
-            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), &mut ())?;
+            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), 2, &mut ())?;
             assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
             Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
         };

@@ -13,6 +13,12 @@ pub(super) fn path_start(input: &[u8], rules: &Rules) -> Result<usize, PathError
         return if at_root { Ok(0) } else { Err(Fault::NotADeliveryUrl.at(0)) };
     };
     let rest = &input[start..];
+    if let Some(host) = rules.hosts().find(|host| rest.starts_with(host)) {
+        // Nearly always, the host is written as the rules have it.
+        if matches!(rest.get(host.len()), None | Some(b'/' | b'?')) {
+            return Ok(start + host.len());
+        }
+    }
     let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let (host, port) = split_port(&rest[..len]);
     if rules.delivers_from(host, port) {
@@ -26,6 +32,7 @@ fn authority_start(input: &[u8]) -> Option<usize> {
     let starts =
         |start: &[u8]| input.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
     match input.first()? {
+        _ if input.starts_with(b"https://") => Some("https://".len()),
         b'/' if input.get(1) == Some(&b'/') => Some("//".len()),
         b'h' | b'H' => {
             [&b"https://"[..], b"http://"].into_iter().find(|start| starts(start)).map(<[u8]>::len)

@@ -30,7 +30,7 @@ pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
         return Err(Fault::Empty.at(0));
     }
     let rules = lenient();
-    let canonical = relative(path, &rules)?.into_path(own_query, &mut ())?;
+    let canonical = relative(path, own_query, &rules)?.into_path(&mut ())?;
     same(text, &canonical)
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
     }
     let pattern = format!("{text}*");
     let rules = lenient();
-    match relative(pattern.as_bytes(), &rules)?.into_prefix() {
+    match relative(pattern.as_bytes(), None, &rules)?.into_prefix() {
         Ok(canonical) => same(text, &canonical),
         Err(_) => Err(Fault::NotCanonical.at(text.len())),
     }
@@ -101,11 +101,15 @@ fn bounded(text: &str) -> Result<&[u8], PathError> {
 }
 
 /// Reads a path as an origin. A leading slash is never part of one.
-fn relative<'t>(path: &'t [u8], rules: &Rules) -> Result<Settled<'t>, PathError> {
+fn relative<'t>(
+    path: &'t [u8],
+    own_query: Option<&'t [u8]>,
+    rules: &Rules,
+) -> Result<Settled<'t>, PathError> {
     if path.first() == Some(&b'/') {
         return Err(Fault::NotCanonical.at(0));
     }
-    Origin::read(path, rules, &mut ())?.settle(rules, &mut ())
+    Origin::read(path, own_query, rules, &mut ())?.settle(rules, &mut ())
 }
 
 fn same(text: &str, canonical: &str) -> Result<(), PathError> {

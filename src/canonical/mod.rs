@@ -42,6 +42,7 @@ mod operations;
 mod origin;
 mod parameters;
 mod query;
+mod quick;
 mod raw;
 mod rules;
 mod sealed;
@@ -99,7 +100,11 @@ impl Rules {
         &self,
         input: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        self.read_delivery(input.as_ref(), &mut ())
+        let input = input.as_ref();
+        let Some(exact) = self.quick_delivery(input) else {
+            return self.read_delivery(input, &mut ());
+        };
+        Ok(if self.groups() { exact.grouped() } else { exact })
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -200,6 +205,18 @@ impl Rules {
         Ok(if self.groups() { trace.group_delivery(exact) } else { exact })
     }
 
+    /// What the pipeline says by itself, for a comparison with the shortcut.
+    #[cfg(test)]
+    fn read_without_shortcut<'t>(&self, input: &'t [u8]) -> Result<Delivery<'t>, PathError> {
+        let input = raw::checked(input)?;
+        let (path, query) = split_query(&input[host::path_start(input, self)?..]);
+        let start = segments::origin_start(path, self.v7)?;
+        let origin = Origin::read(&path[start..], None, self, &mut ())?.settle(self, &mut ())?;
+        let origin = OriginPath::new_unchecked(origin.into_path(&mut ())?);
+        let key = Query::read(query, &mut ())?.key;
+        Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
+    }
+
     fn read_invalidation<'t>(
         &self,
         entry: &'t [u8],
@@ -277,11 +294,15 @@ impl Rules {
         depth: usize,
         trace: &mut impl Trace,
     ) -> Result<Picture<'t>, PathError> {
-        let origin = Origin::read(path, self, trace)?;
+        if own_query.is_none() && self.is_quick_origin(path) {
+            let name = ascii(Cow::Borrowed(path));
+            return Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None });
+        }
+        let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return self.nested(&origin, path, own_query, depth, trace);
         }
-        let name = origin.settle(self, trace)?.into_path(own_query, trace)?;
+        let name = origin.settle(self, trace)?.into_path(trace)?;
         Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
     }
 
@@ -340,10 +361,13 @@ impl Rules {
     fn target<'t>(
         &self,
         path: &'t [u8],
-        own_query: Option<&[u8]>,
+        own_query: Option<&'t [u8]>,
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
-        let origin = Origin::read(path, self, trace)?;
+        if own_query.is_none() && self.is_quick_origin(path) {
+            return Ok(Target::Path(OriginPath::new_unchecked(ascii(Cow::Borrowed(path)))));
+        }
+        let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return Err(Fault::DeliveryUrl.at(0));
         }
@@ -354,7 +378,7 @@ impl Rules {
                 Err(path) => path,
             };
         }
-        origin.into_path(own_query, trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
+        origin.into_path(trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
     }
 }
 
@@ -379,6 +403,7 @@ fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and the query of its own.
+#[inline(never)]
 fn decoded<T, U: Trace>(
     path: &[u8],
     trace: &mut U,

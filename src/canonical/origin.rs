@@ -5,7 +5,9 @@
 
 use super::bytes::{ORIGIN_QUERY, PATH};
 use super::error::{Fault, PathError};
-use super::escape::{append_normalized, normalize, position_before_normalizing, with_room};
+use super::escape::{
+    append_normalized, normalize, position_before_normalizing, room_for, with_room,
+};
 use super::explain::{Rule, Trace};
 use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
@@ -17,6 +19,7 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub(super) struct Origin<'t> {
     source: &'t [u8],
+    own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
     shape: Shape,
 }
@@ -25,23 +28,25 @@ impl<'t> Origin<'t> {
     /// Settles the escapes of `source` and tells the form of the result.
     pub(super) fn read(
         source: &'t [u8],
+        own_query: Option<&'t [u8]>,
         rules: &Rules,
         trace: &mut impl Trace,
     ) -> Result<Self, PathError> {
         let back = |at| position_before_normalizing(source, &PATH, at);
-        let text = normalize(source, &PATH)?;
+        let room = room_for(own_query);
+        let text = normalize(source, &PATH, room)?;
         trace.note(Rule::Escapes, source, &text);
         let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
         if shape.form != Form::Relative || !has_dot_segments(&text) {
-            return Ok(Self { source, text, shape });
+            return Ok(Self { source, own_query, text, shape });
         }
         // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
         let before = trace.keep(&text);
-        let text = resolve_relative(with_room(text)).map_err(|error| error.moved(back))?;
+        let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
         trace.note(Rule::DotSegments, &before, &text);
         let shape = Shape::of(&text, rules.root)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
-        Ok(Self { source, text: Cow::Owned(text), shape })
+        Ok(Self { source, own_query, text: Cow::Owned(text), shape })
     }
 
     /// Whether the origin is a delivery URL of this tenant.
@@ -61,7 +66,7 @@ impl<'t> Origin<'t> {
     /// Where byte `at` of that path stood in the source.
     pub(super) fn position(&self, at: usize) -> usize {
         let at = at + self.shape.end();
-        let normal = normalize(self.source, &PATH);
+        let normal = normalize(self.source, &PATH, 0);
         let resolved = normal.is_ok_and(|normal| normal != self.text);
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
     }
@@ -72,20 +77,20 @@ impl<'t> Origin<'t> {
         rules: &Rules,
         trace: &mut impl Trace,
     ) -> Result<Settled<'t>, PathError> {
-        let Self { source, text, shape } = self;
+        let Self { source, own_query, text, shape } = self;
         let text = shape
-            .settle(text, trace)
+            .settle(text, room_for(own_query), trace)
             .map_err(|error| error.moved(|at| position_before_normalizing(source, &PATH, at)))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
         }
-        Ok(Settled { source, text })
+        Ok(Settled { source, own_query, text })
     }
 }
 
 /// Where byte `at` of the text that was read stood in `source`.
 fn position_in(source: &[u8], form: Form, at: usize) -> usize {
-    let before = match normalize(source, &PATH) {
+    let before = match normalize(source, &PATH, 0) {
         Ok(normal) if form == Form::Relative => position_before_resolving(&normal, at),
         _ => at,
     };
@@ -96,20 +101,17 @@ fn position_in(source: &[u8], form: Form, at: usize) -> usize {
 #[derive(Debug)]
 pub(super) struct Settled<'t> {
     source: &'t [u8],
+    own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
 }
 
 impl<'t> Settled<'t> {
     /// The origin as the name of a picture, with the query of its own if it has one.
-    pub(super) fn into_path(
-        self,
-        own_query: Option<&[u8]>,
-        trace: &mut impl Trace,
-    ) -> Result<Cow<'t, str>, PathError> {
-        let Some(own_query) = own_query else {
+    pub(super) fn into_path(self, trace: &mut impl Trace) -> Result<Cow<'t, str>, PathError> {
+        let Some(own_query) = self.own_query else {
             return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
         };
-        let mut out = with_room(self.text);
+        let mut out = with_room(self.text, room_for(self.own_query));
         let start = out.len();
         append_normalized(own_query, &ORIGIN_QUERY, &mut out)
             .map_err(|error| error.moved(|at| self.source.len() + at))?;
@@ -125,7 +127,7 @@ impl<'t> Settled<'t> {
                 text.pop();
                 Ok(ascii(Cow::Owned(text)))
             }
-            text => Err(Self { source: self.source, text }),
+            text => Err(Self { text, ..self }),
         }
     }
 
@@ -145,14 +147,14 @@ pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, 
     if let Some(at) = source.iter().position(|&byte| byte == b'?') {
         return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
     }
-    let origin = Origin::read(source, rules, &mut ()).map_err(Contradiction::Prefix)?;
+    let origin = Origin::read(source, None, rules, &mut ()).map_err(Contradiction::Prefix)?;
     if !matches!(origin.shape.form, Form::Url(_)) {
         return Err(Contradiction::PrefixNoUrl(prefix.into()));
     }
     if origin.is_delivery_url(rules) {
         return Err(Contradiction::PrefixIsDelivery(prefix.into()));
     }
-    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(None, &mut ()));
+    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(&mut ()));
     let text = settled.map_err(Contradiction::Prefix)?;
     Ok(text.strip_suffix('/').unwrap_or(&text).into())
 }

@@ -91,6 +91,12 @@ fn canonical(query: &[u8]) -> Option<bool> {
     Some(encodes_path)
 }
 
+/// Whether the query is its own canonical form and holds no flag, as far as can be told in one pass.
+#[inline]
+pub(super) fn is_plain(query: &[u8]) -> bool {
+    canonical(query) == Some(false)
+}
+
 /// Whether `previous` sorts before `name`, or is the same. Nearly always, the first byte tells.
 #[inline]
 fn in_order(previous: &[u8], name: &[u8]) -> bool {
@@ -107,16 +113,14 @@ const STAYS_RAW: Class = OPERATION.and(b"+");
 /// Where the settled bytes and escapes that start at `at` end.
 #[inline]
 fn skip_settled(text: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = text.get(at) {
-        if STAYS_RAW.contains(byte) {
-            at += 1;
-        } else if byte == b'%' && is_settled_escape(text, at) {
-            at += 3;
-        } else {
-            break;
+    loop {
+        let rest = &text[at..];
+        match rest.iter().position(|&byte| !STAYS_RAW.contains(byte)) {
+            None => return text.len(),
+            Some(len) if rest[len] == b'%' && is_settled_escape(rest, len) => at += len + 3,
+            Some(len) => return at + len,
         }
     }
-    at
 }
 
 #[inline]
@@ -131,26 +135,28 @@ fn rewrite<'t, T: Trace>(
     start: usize,
     trace: &mut T,
 ) -> Result<Query<'t>, PathError> {
-    // The pieces are kept on the stack, in an array that is no larger than needed.
-    let few = text.iter().filter(|byte| matches!(byte, b'&')).count() < FEW;
-    if few {
-        rewrite_in::<[Piece; FEW], T>(text, start, trace)
-    } else {
-        rewrite_in::<[Piece; MAX_INPUT / 2], T>(text, start, trace)
+    // The pieces are kept on the stack, in an array that is hardly larger than needed.
+    if !T::RECORDS {
+        if let Some(query) = rewrite_in::<[Piece; FEW], T>(text, start, trace)? {
+            return Ok(query);
+        }
     }
+    let query = rewrite_in::<[Piece; MAX_INPUT / 2], T>(text, start, trace)?;
+    Ok(query.unwrap_or(Query { key: Cow::Borrowed("?"), encodes_path: false }))
 }
 
 /// As many parameters as honest requests have.
 const FEW: usize = 24;
 
+/// Nothing if there are more pieces than fit into the small array. The large one holds those of the longest input.
 #[inline(never)]
 fn rewrite_in<'t, A: Array<Item = Piece>, T: Trace>(
     text: &'t [u8],
     start: usize,
     trace: &mut T,
-) -> Result<Query<'t>, PathError> {
+) -> Result<Option<Query<'t>>, PathError> {
     let mut pieces = SmallVec::<A>::new();
-    let cut = Cut::of(text, start, &mut pieces, trace)?;
+    let Some(cut) = Cut::of(text, start, &mut pieces, trace)? else { return Ok(None) };
     // Pieces of one name are ordered by where they stand, so this is stable; and unlike a stable sort it never allocates.
     pieces.sort_unstable_by(|a, b| a.cmp_names(b, text).then(a.start.cmp(&b.start)));
     if T::RECORDS {
@@ -166,7 +172,7 @@ fn rewrite_in<'t, A: Array<Item = Piece>, T: Trace>(
     if !in_order {
         trace.note(Rule::Order, text, key.as_bytes());
     }
-    Ok(Query { key, encodes_path: cut.encodes_path })
+    Ok(Some(Query { key, encodes_path: cut.encodes_path }))
 }
 
 /// One parameter: where it stands in the query, and what its name means.
@@ -179,18 +185,12 @@ struct Piece {
     end: u16,
     role: Role,
     name_changes: bool,
+    value_changes: bool,
 }
 
 impl Piece {
     fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[usize::from(self.start)..usize::from(self.name_end)]
-    }
-
-    /// The value, if there is an equals sign.
-    fn value<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
-        text[usize::from(self.name_end)..usize::from(self.end)]
-            .split_first()
-            .map(|(_, value)| value)
     }
 
     /// Compares the canonical names.
@@ -247,7 +247,7 @@ impl Cut {
         start: usize,
         pieces: &mut SmallVec<A>,
         trace: &mut impl Trace,
-    ) -> Result<Self, PathError> {
+    ) -> Result<Option<Self>, PathError> {
         let mut cut = Self { longest: "?".len(), ..Self::default() };
         let mut at = start;
         while at < text.len() {
@@ -257,6 +257,9 @@ impl Cut {
                 at += 1;
                 continue;
             }
+            if A::size() == FEW && pieces.len() == FEW {
+                return Ok(None);
+            }
             let name = Part::read(text, at, true)?;
             let has_value = text.get(name.end) == Some(&b'=');
             let value = Part::read(text, name.end + usize::from(has_value), false)?;
@@ -265,7 +268,7 @@ impl Cut {
             cut.changes |= value.end + 1 == text.len();
             at = value.end + 1;
         }
-        Ok(cut)
+        Ok(Some(cut))
     }
 
     fn push<A: Array<Item = Piece>>(
@@ -295,7 +298,15 @@ impl Cut {
         self.changes |= name.changes || value.changes;
         self.longest += name.len + value.len + "=&".len();
         let [start, name_end, end] = [start, name.end, value.end].map(position);
-        let piece = Piece { prefix: 0, start, name_end, end, role, name_changes: name.changes };
+        let piece = Piece {
+            prefix: 0,
+            start,
+            name_end,
+            end,
+            role,
+            name_changes: name.changes,
+            value_changes: value.changes,
+        };
         pieces.push(piece.with_prefix(text));
     }
 
@@ -366,15 +377,24 @@ fn note_changes(text: &[u8], pieces: &[Piece], cut: &Cut, trace: &mut impl Trace
 }
 
 fn write_piece(text: &[u8], piece: &Piece, cut: &Cut, out: &mut Vec<u8>) {
-    match piece.role {
+    let (name_end, end) = (usize::from(piece.name_end), usize::from(piece.end));
+    let settled_from = match piece.role {
         Role::Other(row) if cut.renames_row(row) => {
             out.extend_from_slice(PARAMETERS[usize::from(row)].name.as_bytes());
+            name_end
         }
-        _ => write_settled(piece.name(text), out),
-    }
-    if let Some(value) = piece.value(text) {
-        out.push(b'=');
-        write_settled(value, out);
+        _ if piece.name_changes => {
+            write_settled(piece.name(text), out);
+            name_end
+        }
+        _ => usize::from(piece.start),
+    };
+    if piece.value_changes {
+        let value_start = name_end + "=".len();
+        out.extend_from_slice(&text[settled_from..value_start]);
+        write_settled(&text[value_start..end], out);
+    } else {
+        out.extend_from_slice(&text[settled_from..end]);
     }
 }
 

@@ -74,6 +74,11 @@ impl Rules {
         self.grouping == Grouping::Grouped
     }
 
+    /// The delivery hosts, in lower case.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &[u8]> {
+        self.hosts.iter().map(|host| host.as_bytes())
+    }
+
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         matches!(port, b"" | b"80" | b"443")
