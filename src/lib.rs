@@ -1,10 +1,144 @@
-//! Knows, for every picture, which resized renditions of it a cache holds.
+//! Knows, for every picture, which resized renditions of it a cache holds, so that purging a picture, a tenant or everything is
+//! exact, immediate, and cannot be undone by a fetch that was already under way.
+//!
+//! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`], has many stored renditions, each
+//! named by a [`VariantKey`]. The [`CacheIndex`] maps the one to the set of the others, and each of those to a value of the
+//! server's: an object id, a file offset, `()`.
+//!
+//! ```
+//! use cache_index::canonical::Rules;
+//! use cache_index::{CacheIndex, Hard, Lookup};
+//!
+//! let index = CacheIndex::default();
+//! let tenant = index.tenant("doc");
+//! let request = Rules::default().delivery("/sample.li/birds.jpg?width=600&h=400")?;
+//!
+//! // On a miss: first the lease, then the source.
+//! let lease = index.lease(&tenant, &request.origin);
+//! assert!(lease.commit(&request.variant, 17_u64).is_stored());
+//! assert_eq!(index.lookup(&tenant, &request.origin, &request.variant), Lookup::Live(17));
+//!
+//! // When the picture changes: all renditions go, and no fetch that is under way can bring one back.
+//! assert_eq!(index.purge(&tenant, &request.origin, Hard).len(), 1);
+//! assert_eq!(index.lookup(&tenant, &request.origin, &request.variant), Lookup::Miss);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | tenant | one customer; paths of two tenants never meet |
+//! | origin path | canonical name of a source picture inside a tenant |
+//! | variant key | canonical name of one rendition of it; `?` for the untransformed picture |
+//! | live, stale, dead | may be served; may be served while it is refreshed; must never be served |
+//! | purge, flush | invalidate one path, some variants of it, or all paths under a prefix; a whole tenant, or everything |
+//! | hard, soft | makes entries dead; makes them stale |
+//! | lease | taken on a miss, before the source is read; needed to store what was read |
+//! | generation | the one counter of the index; every purge and flush takes the next number |
+//! | reclaim | free dead entries, and hand their values over |
+//!
+//! # Operations
+//!
+//! | operation | cost | locks |
+//! |---|---|---|
+//! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
+//! | [`lease`](CacheIndex::lease), [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
+//! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
+//! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
+//! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
+//! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
+//! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
+//! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
+//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, some microseconds each |
+//! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
+//!
+//! # Promises
+//!
+//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no look-up that starts later returns a
+//! value whose fill began before it, in any thread: not if the path had no entry at the time, not if the fill commits later, not after
+//! the entry was removed and stored again. After a soft one, such a value is at best stale. A fill begins when its lease is taken; so
+//! take it before the source is read, also to revalidate. [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
+//!
+//! **P2, nothing else goes.** A purge of one path refuses no fill and touches no entry of any other path; a flush of one tenant none of
+//! another's. Refusals are exact, not probable. Within one path, a purge of some variants refuses the path's open fills, whatever they
+//! would be stored as. The one exception is announced: see P7.
+//!
+//! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no ties.
+//!
+//! **P4, every value is handed over once.** A value that was stored is live or stale, or was returned by replace, evict, remove, purge or
+//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops the latter itself. All of this holds outside
+//! of the locks, and also when the caller's `Clone`, `PartialEq` or `Drop` panics.
+//!
+//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
+//! drops them outside. Tables grow per shard. A flush visits nothing.
+//!
+//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
+//! [`reclaim`](CacheIndex::reclaim); prefix rules retire when nothing older than they is left. Look-ups alone free nothing.
+//!
+//! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
+//! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
+//! too much and is never too little, and [says so](PrefixPurged::widened). Open fills take memory by the number of open leases; a dropped
+//! lease leaves nothing behind. Tenants are not bounded: ask for those that exist.
+//!
+//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. Who enumerates variants
+//! meets the limits of P7.
+//!
+//! **P9, spellings of a picture meet, pictures don't.** See [`canonical`].
+//!
+//! # Under concurrency
+//!
+//! Every operation happens at one moment between its call and its return, in an order on which all threads agree: those on one path
+//! because they hold its shard's lock, flushes because each is published by one atomic write. No call returns a lock guard, runs a
+//! callback, blocks on I/O, or holds two shard locks at once. Values are dropped by the caller, or by the index outside of its locks.
+//!
+//! # What it is not
+//!
+//! No cache: it doesn't fetch, doesn't evict by itself, and stores no bytes. No distributed index: it knows one process. Not
+//! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
 #![forbid(unsafe_code)]
 
 pub mod canonical;
+mod config;
+mod generation;
+mod graves;
+mod hash;
+mod index;
+mod lease;
+mod limits;
+mod mode;
+mod open_fills;
 mod origin;
+mod outcome;
+mod prefix;
+mod scopes;
+mod selection;
+mod shard;
+mod stats;
+mod sync;
+mod tally;
+mod tenant;
 mod text;
 mod variant;
+mod variants;
 
+pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
+pub use generation::Generation;
+pub use index::CacheIndex;
+pub use lease::FillLease;
+pub use limits::WhenFull;
+pub use mode::{Hard, Mode, Soft};
 pub use origin::{OriginPath, PathPrefix};
+pub use outcome::{
+    Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
+    ReclaimedEntries, Refusal, Refused, Softened, Stored,
+};
+pub use selection::Selection;
+pub use stats::Stats;
+pub use tenant::Tenant;
 pub use variant::VariantKey;
+
+/// The example of the README is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

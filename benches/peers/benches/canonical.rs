@@ -45,7 +45,9 @@ const MIXES: [Mix; 3] =
 /// Nanoseconds per URL.
 fn time(urls: &[String], mut read: impl FnMut(&str)) -> f64 {
     let start = Instant::now();
-    urls.iter().for_each(|text| read(black_box(text)));
+    for text in urls {
+        read(black_box(text));
+    }
     nanoseconds(start.elapsed()) / urls.len() as f64
 }
 
@@ -163,7 +165,7 @@ fn needing_changes(random: &mut fastrand::Rng, n: usize) -> String {
     random.shuffle(&mut operations);
     let mut path = path(random, n);
     match random.usize(..8) {
-        0 => path = path.replace("-", "%2D"),
+        0 => path = path.replace('-', "%2D"),
         1 => path = path.replace(".jpg", " (1).jpg"),
         2 => path = path.replace(".jpg", "-caf\u{e9}.jpg"),
         3 => path = path.replace("sample.li", "Sample.LI").replace("https:", "HTTPS:"),

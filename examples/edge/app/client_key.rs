@@ -1,0 +1,65 @@
+//! Client keys: who may invalidate.
+//!
+//! Invariant: the key itself is not kept, only its digest, and digests are compared in constant time; so neither a log line nor the
+//! time that a refusal takes says anything about the key.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+/// The digest of a key.
+#[derive(Clone)]
+pub(crate) struct ClientKey([u8; 32]);
+
+impl ClientKey {
+    /// # Errors
+    /// If the key is empty or can't stand in an HTTP header; the text doesn't repeat it.
+    pub(crate) fn new(key: &str) -> Result<Self, String> {
+        let printable = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if key.is_empty() || key.len() > 256 || !printable {
+            return Err("the client key must be 1 to 256 visible ASCII characters".to_owned());
+        }
+        Ok(Self(digest(key.as_bytes())))
+    }
+
+    /// Whether `offered` is this key.
+    pub(crate) fn opens_for(&self, offered: &[u8]) -> bool {
+        self.0.ct_eq(&digest(offered)).into()
+    }
+}
+
+/// A new key, with 122 random bits from the operating system.
+pub(crate) fn generate() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_key_itself_opens() {
+        let key = ClientKey::new("correct-horse").unwrap();
+        assert!(key.opens_for(b"correct-horse"));
+        for wrong in ["", "correct-hors", "correct-horse ", "Correct-horse"] {
+            assert!(!key.opens_for(wrong.as_bytes()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_sent_is_refused() {
+        for bad in ["", "with space", "with\nnewline", "ключ"] {
+            let reason = ClientKey::new(bad).err().unwrap();
+            assert_eq!(reason, "the client key must be 1 to 256 visible ASCII characters");
+        }
+    }
+
+    #[test]
+    fn generated_keys_differ() {
+        assert_ne!(generate(), generate());
+    }
+}

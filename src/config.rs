@@ -1,0 +1,213 @@
+//! `Config`: the knobs of an index, checked when it is built.
+//!
+//! Invariant: a `Config` that exists is valid; no value is silently rounded.
+
+use crate::limits::{Limits, WhenFull};
+use std::fmt;
+
+/// How an index is laid out and what it does with dead values.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues};
+///
+/// let config = Config::builder().shards(64).dead_values(DeadValues::Queue).build()?;
+/// let index = CacheIndex::<u64>::new(config);
+/// assert_eq!(index.stats().live, 0);
+/// # Ok::<(), cache_index::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    shards: usize,
+    dead_values: DeadValues,
+    most_prefix_rules: usize,
+    limits: Limits,
+}
+
+/// What happens to the values of entries that a flush has killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadValues {
+    /// The index drops them as it comes across them, never under a lock. For values that own nothing, or whose `Drop` does all
+    /// that is needed.
+    #[default]
+    Drop,
+    /// The index keeps them until [`reclaim`](crate::CacheIndex::reclaim) hands them over. For values that name objects which
+    /// the server must delete. Memory grows with what has been flushed and not reclaimed.
+    Queue,
+}
+
+/// Builds a [`Config`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfigBuilder(Config);
+
+/// A setting that can't be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    expected: &'static str,
+    got: usize,
+}
+
+impl Config {
+    /// The most shards that an index can have.
+    pub const MAX_SHARDS: usize = 1 << 16;
+
+    /// Begins with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
+    /// number of paths and entries, paths and variant keys of up to 24,576 bytes.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder(Self::default())
+    }
+
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// What happens to dead values.
+    pub fn dead_values(&self) -> DeadValues {
+        self.dead_values
+    }
+
+    pub(crate) fn most_prefix_rules(&self) -> usize {
+        self.most_prefix_rules
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            // Far more than cores, so that two threads seldom meet, and tables small enough that growing one is short.
+            shards: 256,
+            dead_values: DeadValues::Drop,
+            most_prefix_rules: 4096,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl ConfigBuilder {
+    /// The number of shards, each a lock and a table of its own: a power of two, up to [`Config::MAX_SHARDS`].
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.0.shards = shards;
+        self
+    }
+
+    /// What happens to dead values.
+    pub fn dead_values(mut self, dead_values: DeadValues) -> Self {
+        self.0.dead_values = dead_values;
+        self
+    }
+
+    /// The most variants that a path may have, at least one, and what happens to the next.
+    pub fn most_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
+        (self.0.limits.variants, self.0.limits.when_full) = (variants, when_full);
+        self
+    }
+
+    /// The most paths that the index may hold, at least one.
+    pub fn most_paths(mut self, paths: usize) -> Self {
+        self.0.limits.paths = Some(paths as u64);
+        self
+    }
+
+    /// The most entries that the index may hold, all paths together, at least one.
+    pub fn most_entries(mut self, entries: usize) -> Self {
+        self.0.limits.entries = Some(entries as u64);
+        self
+    }
+
+    /// The longest path that is stored, in bytes, at least one.
+    pub fn longest_path(mut self, bytes: usize) -> Self {
+        self.0.limits.path_length = bytes;
+        self
+    }
+
+    /// The longest variant key that is stored, in bytes, at least one.
+    pub fn longest_key(mut self, bytes: usize) -> Self {
+        self.0.limits.key_length = bytes;
+        self
+    }
+
+    /// The most prefix rules that are open at a time, at least one. A purge of a prefix beyond that invalidates the whole tenant of
+    /// the oldest rule, and says so.
+    pub fn most_prefix_rules(mut self, rules: usize) -> Self {
+        self.0.most_prefix_rules = rules;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If the number of shards is no power of two, or too large, or if a limit is zero.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let Config { shards, most_prefix_rules, ref limits, .. } = self.0;
+        let whole =
+            |limit: Option<u64>| limit.map_or(usize::MAX, |n| n.try_into().unwrap_or(usize::MAX));
+        let limits = [
+            ("variants per path", limits.variants),
+            ("paths", whole(limits.paths)),
+            ("entries", whole(limits.entries)),
+            ("length of a path", limits.path_length),
+            ("length of a variant key", limits.key_length),
+            ("prefix rules", most_prefix_rules),
+        ];
+        if !shards.is_power_of_two() || shards > Config::MAX_SHARDS {
+            let expected = "a power of two from 1 to 65536";
+            return Err(ConfigError { setting: "shard count", expected, got: shards });
+        }
+        match limits.into_iter().find(|(_, limit)| *limit == 0) {
+            Some((setting, got)) => Err(ConfigError { setting, expected: "at least 1", got }),
+            None => Ok(self.0),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be {}, got {}", self.setting, self.expected, self.got)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_powers_of_two_in_range_are_shard_counts() {
+        for shards in [1, 2, 256, 65_536] {
+            assert_eq!(Config::builder().shards(shards).build().map(|c| c.shards()), Ok(shards));
+        }
+        for shards in [0, 3, 12, 65_537, 131_072, usize::MAX] {
+            let error = Config::builder().shards(shards).build().unwrap_err();
+            let expected =
+                format!("shard count must be a power of two from 1 to 65536, got {shards}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn limits_of_nothing_are_refused_by_name() {
+        let error = |builder: ConfigBuilder| builder.build().unwrap_err().to_string();
+        let new = Config::builder;
+        assert_eq!(error(new().most_paths(0)), "paths must be at least 1, got 0");
+        assert_eq!(error(new().most_entries(0)), "entries must be at least 1, got 0");
+        assert_eq!(
+            error(new().most_variants(0, WhenFull::Refuse)),
+            "variants per path must be at least 1, got 0"
+        );
+        assert_eq!(error(new().longest_path(0)), "length of a path must be at least 1, got 0");
+        assert_eq!(
+            error(new().longest_key(0)),
+            "length of a variant key must be at least 1, got 0"
+        );
+        assert_eq!(error(new().most_prefix_rules(0)), "prefix rules must be at least 1, got 0");
+    }
+}

@@ -1,0 +1,109 @@
+//! `FillLease`: the permission to store what a fill brings.
+//!
+//! Invariant: a lease is refused if its path was purged, or its tenant or everything flushed, after it was taken; whether the
+//! path had an entry at the time or not. Nothing else refuses it.
+//!
+//! ```text
+//!   fill                               purge
+//!   lease = index.lease(path)            .
+//!   reads the old picture                .
+//!     .                                the picture is replaced at its source
+//!     .                                index.purge(path)      notes the purge with the open fill
+//!   lease.commit(variant, value)         .
+//!   -> Refused: the old picture          .
+//!      does not come back                .
+//! ```
+//!
+//! Not here: making a second request wait for the first one's fill. That belongs to the server.
+
+use crate::index::Core;
+use crate::outcome::Insertion;
+use crate::shard::{Began, Key};
+use crate::tenant::Tenant;
+use crate::variant::VariantKey;
+use std::fmt;
+use std::sync::Arc;
+
+/// Permission to store one variant of a path, taken *before* the source is read.
+///
+/// Dropping it says that the fill failed; nothing stays behind. It keeps the index alive, can be sent to another thread and kept
+/// across an `await`.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Lookup, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let tenant = index.tenant("doc");
+/// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+///
+/// if index.lookup(&tenant, &birds, &small) == Lookup::Miss {
+///     let lease = index.lease(&tenant, &birds);
+///     let object = 7_u64; // read the source, resize, write the object
+///     assert!(lease.commit(&small, object).is_stored());
+/// }
+/// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a lease that is dropped gives up the fill"]
+pub struct FillLease<V> {
+    core: Arc<Core<V>>,
+    tenant: Tenant,
+    path: Arc<str>,
+    hash: crate::hash::PathHash,
+    began: Began,
+    /// False once the commit has closed the fill.
+    open: bool,
+}
+
+impl<V> FillLease<V> {
+    pub(crate) fn new(core: &Arc<Core<V>>, key: &Key<'_>, path: Arc<str>, began: Began) -> Self {
+        let (core, tenant) = (Arc::clone(core), key.tenant.clone());
+        Self { core, tenant, path, hash: key.hash, began, open: true }
+    }
+
+    /// The tenant whose picture is being fetched.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The canonical text of the path that is being fetched.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Stores what the fill brought, unless an invalidation overtook it.
+    ///
+    /// A value that is replaced or refused is handed back.
+    ///
+    /// **Cost:** O(1) amortized; after a flush, a bounded step of cleaning up besides.
+    /// **Locks:** one shard, exclusively, while the entry is written.
+    pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
+        self.open = false;
+        self.core.commit(&self.key(), self.began, variant, value)
+    }
+
+    fn key(&self) -> Key<'_> {
+        Key { hash: self.hash, tenant: &self.tenant, path: &self.path }
+    }
+}
+
+impl<V> Drop for FillLease<V> {
+    fn drop(&mut self) {
+        if self.open {
+            self.core.close(&self.key(), self.began);
+        }
+    }
+}
+
+impl<V> fmt::Debug for FillLease<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FillLease")
+            .field("tenant", &self.tenant.name())
+            .field("path", &self.path)
+            .field("began", &self.began)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! What bounds an index: limits from its configuration, and how much of them is taken.
+//!
+//! Invariant: over a limit there is a named outcome, never a wrong answer. The counts of paths and entries are exact: room is taken
+//! before something is stored and given back when it leaves the tables. Dead entries take room until they are swept.
+
+use crate::outcome::Refusal;
+use crate::sync::{AtomicU64, Ordering};
+
+/// What happens to a variant for which its path has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// The path's oldest variant makes room and is handed over. Finding it costs O(variants of the path).
+    EvictOldest,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) variants: usize,
+    pub(crate) when_full: WhenFull,
+    pub(crate) paths: Option<u64>,
+    pub(crate) entries: Option<u64>,
+    /// Bytes.
+    pub(crate) path_length: usize,
+    /// Bytes.
+    pub(crate) key_length: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // More sizes than any site serves, less than an attacker who counts through `w` would make.
+            variants: 16_384,
+            when_full: WhenFull::Refuse,
+            paths: None,
+            entries: None,
+            // The longest request that canonicalization accepts is 8192 bytes; escaping may triple it.
+            path_length: 3 * 8192,
+            key_length: 3 * 8192,
+        }
+    }
+}
+
+/// How much of a limited number is taken.
+#[derive(Debug)]
+struct Room {
+    limit: Option<u64>,
+    taken: AtomicU64,
+}
+
+/// How much of an index's limits is taken.
+#[derive(Debug)]
+pub(crate) struct Occupancy {
+    paths: Room,
+    entries: Room,
+}
+
+impl Room {
+    fn new(limit: Option<u64>) -> Self {
+        Self { limit, taken: AtomicU64::default() }
+    }
+
+    /// Who sets no limit pays for no counter.
+    fn take(&self) -> bool {
+        let Some(limit) = self.limit else { return true };
+        // Relaxed: a count that publishes nothing; a read-modify-write never counts two takers as one.
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed);
+        if taken >= limit {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken < limit
+    }
+
+    fn give_back(&self, count: usize) {
+        if self.limit.is_some() {
+            self.taken.fetch_sub(count as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Occupancy {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { paths: Room::new(limits.paths), entries: Room::new(limits.entries) }
+    }
+
+    /// Takes room for one more entry, of a new path or of one that is there.
+    pub(crate) fn take(&self, new_path: bool) -> Result<(), Refusal> {
+        if new_path && !self.paths.take() {
+            return Err(Refusal::TooManyPaths);
+        }
+        if !self.entries.take() {
+            if new_path {
+                self.paths.give_back(1);
+            }
+            return Err(Refusal::TooManyEntries);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn give_back(&self, paths: usize, entries: usize) {
+        self.paths.give_back(paths);
+        self.entries.give_back(entries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_entry_leaves_no_room_taken() {
+        let limits = Limits { paths: Some(2), entries: Some(2), ..Limits::default() };
+        let occupancy = Occupancy::new(&limits);
+        assert_eq!(occupancy.take(true), Ok(()));
+        assert_eq!(occupancy.take(false), Ok(()));
+        assert_eq!(occupancy.take(true), Err(Refusal::TooManyEntries));
+        occupancy.give_back(0, 1);
+        assert_eq!(occupancy.take(true), Ok(()), "the refused path kept its room");
+        assert_eq!(occupancy.take(true), Err(Refusal::TooManyPaths));
+    }
+}

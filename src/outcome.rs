@@ -1,0 +1,394 @@
+//! What the operations return.
+//!
+//! Invariant: every value that leaves the index leaves it inside one of these, so that the caller drops it, deletes its object,
+//! or stores it elsewhere, with no lock held.
+
+use crate::generation::Generation;
+use crate::origin::OriginPath;
+use crate::tenant::Tenant;
+use crate::variant::VariantKey;
+use crate::variants::{Slot, VariantSet};
+use std::fmt;
+
+/// What a look-up found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<V> {
+    /// May be served.
+    Live(V),
+    /// May be served while it is refreshed; refreshing it is a fill, and takes a lease.
+    Stale(V),
+    /// There is nothing that may be served.
+    Miss,
+}
+
+impl<V> Lookup<V> {
+    /// The value that may be served, be it live or stale.
+    pub fn servable(self) -> Option<V> {
+        match self {
+            Self::Live(value) | Self::Stale(value) => Some(value),
+            Self::Miss => None,
+        }
+    }
+}
+
+/// Whether an entry may be served as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Freshness {
+    /// May be served.
+    Live,
+    /// May be served while it is refreshed.
+    Stale,
+}
+
+/// What became of a value that was to be stored.
+///
+/// A refusal is no error: the fill was overtaken by an invalidation, the value may be served to the one client that waits for
+/// it, and must then be thrown away.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, Insertion, OriginPath, Refusal, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let tenant = index.tenant("doc");
+/// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+///
+/// let lease = index.lease(&tenant, &birds);
+/// let gone = index.purge(&tenant, &birds, Hard);
+/// assert!(gone.is_empty());
+/// assert_eq!(gone.voided_fills(), 1);
+///
+/// let Insertion::Refused(refused) = lease.commit(&small, 7_u64) else { unreachable!() };
+/// assert_eq!((refused.value, refused.reason), (7, Refusal::Purged));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a replaced or refused value is handed back here"]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Insertion<V> {
+    /// The index holds the value.
+    Stored(Stored<V>),
+    /// It doesn't, and here the value is again.
+    Refused(Refused<V>),
+}
+
+impl<V> Insertion<V> {
+    /// Whether the index holds the value.
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+}
+
+/// A value that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored<V> {
+    /// Stale if a soft purge or flush overtook the fill.
+    pub freshness: Freshness,
+    /// The value that the new one took the place of.
+    pub replaced: Option<V>,
+    /// The variant that made room, if the path was full and the index is configured to
+    /// [evict the oldest](crate::WhenFull::EvictOldest).
+    pub evicted: Option<(VariantKey<'static>, V)>,
+}
+
+/// A value that was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused<V> {
+    /// The value that was to be stored.
+    pub value: V,
+    /// Why it wasn't.
+    pub reason: Refusal,
+}
+
+/// Why a value was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The path, or a prefix of it, was purged after the fill began.
+    Purged,
+    /// The tenant, or everything, was flushed after the fill began.
+    Flushed,
+    /// The path has as many variants as it may have.
+    TooManyVariants,
+    /// The index has as many paths as it may have, dead ones that were not swept yet included.
+    TooManyPaths,
+    /// The index has as many entries as it may have, dead ones that were not swept yet included.
+    TooManyEntries,
+    /// The path is longer than it may be.
+    PathTooLong,
+    /// The variant key is longer than it may be.
+    KeyTooLong,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Purged => "purged",
+            Self::Flushed => "flushed",
+            Self::TooManyVariants => "too many variants of the path",
+            Self::TooManyPaths => "too many paths",
+            Self::TooManyEntries => "too many entries",
+            Self::PathTooLong => "path too long",
+            Self::KeyTooLong => "variant key too long",
+        })
+    }
+}
+
+/// What a hard purge took out: variants with their values, in no particular order.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let tenant = index.tenant("doc");
+/// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+/// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
+///
+/// let gone = index.purge(&tenant, &birds, Hard);
+/// assert_eq!(gone.len(), 1);
+/// for (variant, object) in gone {
+///     println!("delete object {object}, which was {variant}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "the values that went are in here, for the caller to delete their objects"]
+pub struct Purged<V> {
+    pub(crate) generation: Generation,
+    pub(crate) variants: VariantSet<V>,
+    pub(crate) voided: usize,
+}
+
+impl<V> Purged<V> {
+    /// How many variants went. Dead ones, which an earlier flush had reached, don't count: they weren't served any more.
+    pub fn len(&self) -> usize {
+        self.variants.len()
+    }
+
+    /// Whether the path had no variant that was live or stale. Open fills are no variants: see [`Self::voided_fills`].
+    pub fn is_empty(&self) -> bool {
+        self.variants.is_empty()
+    }
+
+    /// The number of this purge.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// How many open fills of the path will be refused because of this purge.
+    pub fn voided_fills(&self) -> usize {
+        self.voided
+    }
+}
+
+impl<V> fmt::Debug for Purged<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Purged")
+            .field("generation", &self.generation)
+            .field("len", &self.len())
+            .field("voided_fills", &self.voided)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V> IntoIterator for Purged<V> {
+    type Item = (VariantKey<'static>, V);
+    type IntoIter = PurgedEntries<V>;
+
+    fn into_iter(self) -> PurgedEntries<V> {
+        PurgedEntries(self.variants.into_slots().into_iter())
+    }
+}
+
+/// The entries of a [`Purged`].
+pub struct PurgedEntries<V>(std::vec::IntoIter<Slot<V>>);
+
+impl<V> Iterator for PurgedEntries<V> {
+    type Item = (VariantKey<'static>, V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|slot| (owned_key(slot.key), slot.value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<V> ExactSizeIterator for PurgedEntries<V> {}
+
+impl<V> fmt::Debug for PurgedEntries<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PurgedEntries").field("left", &self.0.len()).finish()
+    }
+}
+
+/// What a soft purge did.
+#[must_use = "a purge that matched nothing says so here"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softened {
+    pub(crate) generation: Generation,
+    pub(crate) count: usize,
+    pub(crate) overtaken: usize,
+}
+
+impl Softened {
+    /// How many variants became stale. Those that were stale already don't count.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether no variant became stale.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The number of this purge.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// How many open fills of the path will be stored stale because of this purge.
+    pub fn overtaken_fills(&self) -> usize {
+        self.overtaken
+    }
+}
+
+/// The receipt of a purge of a prefix.
+///
+/// It doesn't say how many entries went: such a purge visits none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrefixPurged {
+    pub(crate) generation: Generation,
+    pub(crate) widened: Option<Tenant>,
+}
+
+impl PrefixPurged {
+    /// The number of this purge. What began before it under the prefix is dead (hard) or stale (soft).
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The tenant that was invalidated as a whole, because there was no room for one more prefix rule and the oldest was one of
+    /// its: more than was asked for, never less.
+    pub fn widened(&self) -> Option<&Tenant> {
+        self.widened.as_ref()
+    }
+}
+
+/// The receipt of a flush.
+///
+/// It doesn't say how many entries went: a flush visits none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flushed {
+    pub(crate) generation: Generation,
+}
+
+impl Flushed {
+    /// The number of this flush. What began before it is dead (hard) or stale (soft).
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
+/// Dead entries of one path on their way out.
+pub(crate) struct Grave<V> {
+    pub(crate) tenant: Tenant,
+    pub(crate) path: Box<str>,
+    pub(crate) slots: Vec<Slot<V>>,
+    /// Heap bytes.
+    pub(crate) bytes: usize,
+}
+
+/// An entry that a flush, or the purge of a prefix, killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dead<V> {
+    /// Whose it was.
+    pub tenant: Tenant,
+    /// The picture.
+    pub path: OriginPath<'static>,
+    /// The rendition.
+    pub variant: VariantKey<'static>,
+    /// What was stored with it.
+    pub value: V,
+}
+
+/// What [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) took out.
+#[must_use = "the dead values are in here, for the caller to delete their objects"]
+pub struct Reclaimed<V> {
+    pub(crate) entries: Vec<(Tenant, std::sync::Arc<str>, Slot<V>)>,
+    pub(crate) done: bool,
+}
+
+impl<V> Reclaimed<V> {
+    /// How many entries were taken out.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none was. That doesn't mean that none is left: see [`Self::is_done`].
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether no dead entry is left of all that had been flushed when the call began. If not, call again.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl<V> fmt::Debug for Reclaimed<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Reclaimed");
+        debug.field("len", &self.len()).field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+impl<V> IntoIterator for Reclaimed<V> {
+    type Item = Dead<V>;
+    type IntoIter = ReclaimedEntries<V>;
+
+    fn into_iter(self) -> ReclaimedEntries<V> {
+        ReclaimedEntries(self.entries.into_iter())
+    }
+}
+
+/// The entries of a [`Reclaimed`].
+pub struct ReclaimedEntries<V>(std::vec::IntoIter<(Tenant, std::sync::Arc<str>, Slot<V>)>);
+
+impl<V> Iterator for ReclaimedEntries<V> {
+    type Item = Dead<V>;
+
+    fn next(&mut self) -> Option<Dead<V>> {
+        let (tenant, path, slot) = self.0.next()?;
+        Some(Dead {
+            tenant,
+            path: OriginPath::new_unchecked(path.to_string()),
+            variant: owned_key(slot.key),
+            value: slot.value,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<V> ExactSizeIterator for ReclaimedEntries<V> {}
+
+impl<V> fmt::Debug for ReclaimedEntries<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReclaimedEntries").field("left", &self.0.len()).finish()
+    }
+}
+
+pub(crate) fn owned_key(text: Box<str>) -> VariantKey<'static> {
+    VariantKey::new_unchecked(text.into_string())
+}

@@ -1,0 +1,179 @@
+//! Prefix rules: purges of all paths that begin with a text.
+//!
+//! A rule is a prefix and the generations of its last hard and soft purge. It costs nothing per path when it is made; each path is
+//! held against the rules once, when it is next looked at, and then settled.
+//!
+//! Invariant: a rule is here until every record and every open fill older than it has been settled beyond its generation. Retiring
+//! it earlier would bring purged pictures back.
+//!
+//! Matching asks for each length that a prefix of the tenant has, not for each rule: a thousand avatars' folders are one look-up.
+
+use crate::generation::Generation;
+use crate::mode::Severity;
+use crate::tenant::Tenant;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The last invalidations of one prefix, or of all prefixes that match a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub(crate) hard: Generation,
+    pub(crate) soft: Generation,
+}
+
+impl Match {
+    pub(crate) fn newest(self) -> Generation {
+        self.hard.max(self.soft)
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { hard: self.hard.max(other.hard), soft: self.soft.max(other.soft) }
+    }
+}
+
+#[derive(Debug)]
+struct TenantRules {
+    tenant: Tenant,
+    by_prefix: HashMap<Arc<str>, Match, ahash::RandomState>,
+    /// How many prefixes there are of each length.
+    lengths: BTreeMap<usize, usize>,
+}
+
+/// The open rules of an index.
+#[derive(Debug, Default)]
+pub(crate) struct PrefixRules {
+    by_tenant: HashMap<u32, TenantRules, ahash::RandomState>,
+    /// By the newest generation of each rule; generations are unique.
+    by_age: BTreeMap<Generation, (u32, Arc<str>)>,
+}
+
+impl PrefixRules {
+    pub(crate) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
+    pub(crate) fn has(&self, tenant: &Tenant, prefix: &str) -> bool {
+        let rules = self.by_tenant.get(&tenant.id());
+        rules.is_some_and(|rules| rules.by_prefix.contains_key(prefix))
+    }
+
+    /// The newest invalidations of all prefixes of `path`.
+    pub(crate) fn matching(&self, tenant: u32, path: &str) -> Match {
+        let Some(rules) = self.by_tenant.get(&tenant) else { return Match::default() };
+        let prefixes = rules.lengths.range(..=path.len()).filter_map(|(len, _)| path.get(..*len));
+        prefixes
+            .filter_map(|prefix| rules.by_prefix.get(prefix))
+            .fold(Match::default(), |newest, rule| newest.or(*rule))
+    }
+
+    /// Notes a purge of `prefix`.
+    pub(crate) fn add(
+        &mut self,
+        tenant: &Tenant,
+        prefix: &str,
+        severity: Severity,
+        generation: Generation,
+    ) {
+        let rules = self.by_tenant.entry(tenant.id()).or_insert_with(|| TenantRules {
+            tenant: tenant.clone(),
+            by_prefix: HashMap::default(),
+            lengths: BTreeMap::new(),
+        });
+        let text = if let Some((text, known)) = rules.by_prefix.get_key_value(prefix) {
+            self.by_age.remove(&known.newest());
+            Arc::clone(text)
+        } else {
+            *rules.lengths.entry(prefix.len()).or_default() += 1;
+            prefix.into()
+        };
+        let rule = rules.by_prefix.entry(Arc::clone(&text)).or_default();
+        match severity {
+            Severity::Hard => rule.hard = generation,
+            Severity::Soft => rule.soft = generation,
+        }
+        self.by_age.insert(generation, (tenant.id(), text));
+    }
+
+    /// Takes out the rule that was not renewed for the longest time.
+    pub(crate) fn remove_oldest(&mut self) -> Option<(Tenant, Match)> {
+        let (_, (tenant, prefix)) = self.by_age.pop_first()?;
+        self.remove(tenant, &prefix)
+    }
+
+    /// Takes out the rules that nothing older than `settled` is left of.
+    pub(crate) fn retire(&mut self, settled: Generation) {
+        while self.by_age.first_key_value().is_some_and(|(generation, _)| *generation <= settled) {
+            self.remove_oldest();
+        }
+        if self.by_age.is_empty() {
+            // The memory of many rules goes with them.
+            *self = Self::default();
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let text: usize = self.by_age.values().map(|(_, prefix)| prefix.len()).sum();
+        let node = size_of::<(Generation, (u32, Arc<str>))>();
+        let tables: usize = self.by_tenant.values().map(|r| r.by_prefix.allocation_size()).sum();
+        text + tables + self.by_age.len() * node + self.by_tenant.allocation_size()
+    }
+
+    fn remove(&mut self, tenant: u32, prefix: &str) -> Option<(Tenant, Match)> {
+        let rules = self.by_tenant.get_mut(&tenant)?;
+        let rule = rules.by_prefix.remove(prefix)?;
+        if let Some(count) = rules.lengths.get_mut(&prefix.len()) {
+            *count -= 1;
+            if *count == 0 {
+                rules.lengths.remove(&prefix.len());
+            }
+        }
+        let owner = rules.tenant.clone();
+        if rules.by_prefix.is_empty() {
+            self.by_tenant.remove(&tenant);
+        }
+        Some((owner, rule))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::Tenants;
+
+    fn at(n: u64) -> Generation {
+        Generation::new(n)
+    }
+
+    #[test]
+    fn prefix_matches_what_begins_with_it_and_nothing_shorter() {
+        let tenant = Tenants::new(0).get_or_add("a");
+        let mut rules = PrefixRules::default();
+        rules.add(&tenant, "a/b", Severity::Hard, at(1));
+        rules.add(&tenant, "a/b/", Severity::Soft, at(2));
+        let found = |path| rules.matching(tenant.id(), path);
+        assert_eq!(found("a/"), Match::default());
+        assert_eq!(found("a/b"), Match { hard: at(1), soft: at(0) });
+        assert_eq!(found("a/bc"), Match { hard: at(1), soft: at(0) });
+        assert_eq!(found("a/b/"), Match { hard: at(1), soft: at(2) });
+        assert_eq!(found("a/b/c"), Match { hard: at(1), soft: at(2) });
+        assert_eq!(found("a/c/b/"), Match::default());
+        assert_eq!(rules.matching(tenant.id() + 1, "a/b/c"), Match::default());
+    }
+
+    #[test]
+    fn renewed_rule_is_one_rule_and_retires_with_its_newest_generation() {
+        let tenant = Tenants::new(0).get_or_add("a");
+        let mut rules = PrefixRules::default();
+        rules.add(&tenant, "x/", Severity::Hard, at(1));
+        rules.add(&tenant, "y/", Severity::Hard, at(2));
+        rules.add(&tenant, "x/", Severity::Soft, at(3));
+        assert_eq!(rules.len(), 2);
+        rules.retire(at(2));
+        assert_eq!(rules.len(), 1);
+        assert_eq!(rules.matching(tenant.id(), "x/1"), Match { hard: at(1), soft: at(3) });
+        rules.retire(at(3));
+        assert_eq!(rules.len(), 0);
+        assert_eq!(rules.matching(tenant.id(), "x/1"), Match::default());
+    }
+}

@@ -1,0 +1,296 @@
+//! Broad scopes: everything, a tenant, all paths under a prefix; and what their last invalidations say of an entry.
+//!
+//! Invalidating a broad scope only moves a number, its horizon. An entry is live only if nothing that covers it was invalidated
+//! after the entry was last known to be good.
+//!
+//! Invariant: broad invalidations take turns. Each takes its generation, writes its horizon, and then publishes the generation
+//! as `broad`, before the next one begins. So whoever reads `broad` at *g* finds every horizon up to *g* written, and who
+//! finds a horizon beyond the `broad` that it read has met an invalidation half way: it publishes that generation itself and
+//! looks again. The moment of the publication is therefore the one moment at which the invalidation happened, for
+//! every scope, in every shard, for look-ups, leases and commits alike.
+//!
+//! Two designs that look simpler and are wrong: horizons without turns (a later flush publishes first, an entry is then
+//! settled beyond the earlier one's number before its horizon is written, and outlives it); and a lease that takes its generation
+//! from the clock (between the flush's number and its horizon it looks newer than a flush that others still don't see).
+
+use crate::generation::{AtomicGeneration, Generation};
+use crate::mode::Severity;
+use crate::prefix::{Match, PrefixRules};
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
+use crate::tenant::{Horizon, Tenant};
+
+/// The clock, the horizons that belong to no tenant, and the newest broad invalidation.
+#[derive(Debug)]
+pub(crate) struct Scopes {
+    /// Where every purge and flush takes its number.
+    pub(crate) clock: AtomicGeneration,
+    /// The newest broad invalidation that has happened. Changes rarely, so that look-ups share its cache line.
+    broad: AtomicGeneration,
+    all: Horizon,
+    rules: RwLock<PrefixRules>,
+    /// How many rules there are, so that nobody locks `rules` to find none.
+    open_rules: AtomicU64,
+    /// The newest rule: what was good since then needs no look at the rules.
+    newest_rule: AtomicGeneration,
+    most_rules: usize,
+    turn: Mutex<()>,
+}
+
+/// What the scopes that cover a path, or a tenant, say at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The newest broad invalidation that this view knows of.
+    pub(crate) as_of: Generation,
+    /// Of everything and of the tenant.
+    whole: Match,
+    /// Of the prefixes of the path.
+    prefix: Match,
+}
+
+/// What broad invalidations made of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// None reached it.
+    Untouched,
+    /// A soft one did.
+    Stale,
+    /// A hard one did.
+    Dead,
+}
+
+/// What a purge of a prefix did to the rules.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleAdded {
+    pub(crate) generation: Generation,
+    /// The tenant that was invalidated as a whole, to make room.
+    pub(crate) widened: Option<Tenant>,
+}
+
+impl Match {
+    fn standing(self, since: Generation) -> Standing {
+        if self.hard > since {
+            Standing::Dead
+        } else if self.soft > since {
+            Standing::Stale
+        } else {
+            Standing::Untouched
+        }
+    }
+}
+
+impl View {
+    /// The standing of what was good at `since`.
+    pub(crate) fn standing(&self, since: Generation) -> Standing {
+        self.whole.or(self.prefix).standing(since)
+    }
+
+    /// The same, as far as everything and the tenant go.
+    pub(crate) fn whole_standing(&self, since: Generation) -> Standing {
+        self.whole.standing(since)
+    }
+
+    /// The same view with what prefix rules said that have retired since.
+    pub(crate) fn with_retired(mut self, retired: Match) -> Self {
+        self.prefix = self.prefix.or(retired);
+        self
+    }
+}
+
+impl Scopes {
+    pub(crate) fn new(most_rules: usize) -> Self {
+        Self {
+            clock: AtomicGeneration::default(),
+            broad: AtomicGeneration::default(),
+            all: Horizon::default(),
+            rules: RwLock::default(),
+            open_rules: AtomicU64::default(),
+            newest_rule: AtomicGeneration::default(),
+            most_rules,
+            turn: Mutex::default(),
+        }
+    }
+
+    /// The generation in which something begins now, as far as broad scopes go.
+    pub(crate) fn broad(&self) -> Generation {
+        self.broad.load()
+    }
+
+    /// What the scopes that cover all of the tenant's paths say now.
+    pub(crate) fn view(&self, tenant: &Tenant) -> View {
+        self.consistent(tenant, Match::default)
+    }
+
+    /// What the scopes that cover the path say now of what was good at `since`, or later.
+    pub(crate) fn view_of(&self, tenant: &Tenant, path: &str, since: Generation) -> View {
+        self.consistent(tenant, || {
+            // Relaxed, both: who has read a rule's generation in `broad` sees them through that; who hasn't may miss the rule. And
+            // who sees that a rule has retired while it holds a shard's lock sees what the sweep settled in that shard before.
+            if self.open_rules.load(Ordering::Relaxed) > 0
+                && self.newest_rule.load_relaxed() > since
+            {
+                self.rules.read().matching(tenant.id(), path)
+            } else {
+                Match::default()
+            }
+        })
+    }
+
+    fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> Match) -> View {
+        loop {
+            let as_of = self.broad.load();
+            let whole = self.all.read().or(tenant.horizon().read());
+            let prefix = prefix();
+            let newest = whole.newest().max(prefix.newest());
+            if newest <= as_of {
+                return View { as_of, whole, prefix };
+            }
+            // An invalidation has written its horizon and not yet published it: do it for it, then all of it is visible.
+            self.broad.publish(newest);
+        }
+    }
+
+    /// Invalidates everything.
+    pub(crate) fn invalidate_all(&self, severity: Severity) -> Generation {
+        self.invalidate(&self.all, severity)
+    }
+
+    /// Invalidates all that belongs to `tenant`.
+    pub(crate) fn invalidate_tenant(&self, tenant: &Tenant, severity: Severity) -> Generation {
+        self.invalidate(tenant.horizon(), severity)
+    }
+
+    fn invalidate(&self, horizon: &Horizon, severity: Severity) -> Generation {
+        let _turn = self.turn.lock();
+        let generation = self.clock.next();
+        horizon.raise(severity, generation);
+        self.broad.publish(generation);
+        generation
+    }
+
+    /// Invalidates all paths of `tenant` that begin with `prefix`.
+    ///
+    /// If there is no room for one more rule, the oldest is widened to its whole tenant, which invalidates too much and never too
+    /// little.
+    pub(crate) fn invalidate_prefix(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        severity: Severity,
+    ) -> RuleAdded {
+        let _turn = self.turn.lock();
+        let generation = self.clock.next();
+        let mut rules = self.rules.write();
+        let mut widened = None;
+        if rules.len() >= self.most_rules && !rules.has(tenant, prefix) {
+            if let Some((owner, rule)) = rules.remove_oldest() {
+                // With today's generation and not the rule's own: what was settled since then is to be counted with the rest.
+                if rule.hard > Generation::START {
+                    owner.horizon().raise(Severity::Hard, generation);
+                }
+                if rule.soft > Generation::START {
+                    owner.horizon().raise(Severity::Soft, generation);
+                }
+                widened = Some(owner);
+            }
+        }
+        rules.add(tenant, prefix, severity, generation);
+        // Relaxed: published by `broad`, last.
+        self.open_rules.store(rules.len() as u64, Ordering::Relaxed);
+        self.newest_rule.raise_relaxed(generation);
+        drop(rules);
+        self.broad.publish(generation);
+        RuleAdded { generation, widened }
+    }
+
+    /// Forgets the rules that nothing older than `settled` is left of.
+    pub(crate) fn retire_rules(&self, settled: Generation) {
+        if self.open_rules() > 0 {
+            let mut rules = self.rules.write();
+            rules.retire(settled);
+            // Relaxed: the rules' lock orders the writers; for readers see `view_of`.
+            self.open_rules.store(rules.len() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// What the open rules say of a path.
+    pub(crate) fn rules_for(&self, tenant: u32, path: &str) -> Match {
+        self.rules.read().matching(tenant, path)
+    }
+
+    pub(crate) fn open_rules(&self) -> usize {
+        usize::try_from(self.open_rules.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn rule_bytes(&self) -> usize {
+        self.rules.read().bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::Tenants;
+
+    #[test]
+    fn flush_of_a_tenant_covers_that_tenant_alone() {
+        let scopes = Scopes::new(8);
+        let tenants = Tenants::new(0);
+        let (a, b) = (tenants.get_or_add("a"), tenants.get_or_add("b"));
+        let before = scopes.broad();
+
+        scopes.invalidate_tenant(&a, Severity::Hard);
+
+        assert_eq!(scopes.view(&a).standing(before), Standing::Dead);
+        assert_eq!(scopes.view(&b).standing(before), Standing::Untouched);
+        assert_eq!(scopes.view(&a).standing(scopes.broad()), Standing::Untouched);
+    }
+
+    #[test]
+    fn hard_outweighs_soft_in_either_order() {
+        let scopes = Scopes::new(8);
+        let tenant = Tenants::new(0).get_or_add("a");
+        let before = scopes.broad();
+        scopes.invalidate_tenant(&tenant, Severity::Soft);
+        assert_eq!(scopes.view(&tenant).standing(before), Standing::Stale);
+        let between = scopes.broad();
+        scopes.invalidate_all(Severity::Hard);
+        assert_eq!(scopes.view(&tenant).standing(before), Standing::Dead);
+        scopes.invalidate_all(Severity::Soft);
+        assert_eq!(scopes.view(&tenant).standing(between), Standing::Dead);
+        assert_eq!(scopes.view(&tenant).standing(scopes.broad()), Standing::Untouched);
+    }
+
+    #[test]
+    fn view_publishes_an_invalidation_that_it_met_half_way() {
+        let scopes = Scopes::new(8);
+        let tenant = Tenants::new(0).get_or_add("a");
+        let generation = scopes.clock.next();
+        tenant.horizon().raise(Severity::Hard, generation);
+
+        let view = scopes.view(&tenant);
+
+        assert_eq!(view.as_of, generation);
+        assert_eq!(scopes.broad(), generation);
+        assert_eq!(view.standing(Generation::START), Standing::Dead);
+    }
+
+    #[test]
+    fn rules_beyond_the_limit_widen_the_oldest_to_its_tenant() {
+        let scopes = Scopes::new(2);
+        let tenants = Tenants::new(0);
+        let (a, b) = (tenants.get_or_add("a"), tenants.get_or_add("b"));
+        scopes.invalidate_prefix(&a, "x/", Severity::Hard);
+        scopes.invalidate_prefix(&b, "y/", Severity::Hard);
+        let renewed = scopes.invalidate_prefix(&a, "x/", Severity::Hard);
+        assert!(renewed.widened.is_none());
+        let before = scopes.broad();
+        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Untouched);
+
+        let added = scopes.invalidate_prefix(&a, "z/", Severity::Hard);
+
+        assert_eq!(added.widened.as_ref(), Some(&b));
+        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Dead);
+        assert_eq!(scopes.view_of(&a, "q", before).standing(before), Standing::Untouched);
+        assert_eq!(scopes.open_rules(), 2);
+    }
+}

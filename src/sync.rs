@@ -1,0 +1,80 @@
+//! The only place that names a lock or an atomic.
+//!
+//! Invariant: no other module imports `parking_lot` or `std::sync::atomic`, so that a model checker puts its own types in their place
+//! by `--cfg cache_index_shuttle` (schedules of many operations) or `--cfg cache_index_loom` (every schedule of few, with the real orderings).
+
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
+mod real {
+    pub(crate) use parking_lot::{Mutex, RwLock};
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+}
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
+pub(crate) use real::{AtomicU64, Mutex, Ordering, RwLock};
+
+#[cfg(cache_index_shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+#[cfg(cache_index_shuttle)]
+pub(crate) use shuttle_parking_lot::{Mutex, RwLock};
+
+#[cfg(cache_index_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(cache_index_loom)]
+pub(crate) use with_parking_lots_signatures::{Mutex, RwLock};
+
+/// Loom's locks, with the signatures of parking_lot's: no poison.
+#[cfg(cache_index_loom)]
+mod with_parking_lots_signatures {
+    use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("no thread of the model panics")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().expect("no thread of the model panics")
+        }
+
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().expect("no thread of the model panics")
+        }
+    }
+
+    impl<T: Default> Default for RwLock<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+}
+
+/// Keeps its content on cache lines of its own, so that the lock word of one shard and the counters of another don't share
+/// one. 128 bytes, because the prefetcher of current x86 processors fetches lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct CachePadded<T>(pub(crate) T);

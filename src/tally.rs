@@ -1,0 +1,118 @@
+//! Counts of live, stale and dead entries, per shard and tenant.
+//!
+//! A flush visits no entry, so it can't count them either. Each tally remembers up to which broad invalidation it has been
+//! counted, and is brought forward when it is next looked at: a flush since then moves all that it held to dead (or stale) at once.
+//!
+//! Invariant: within one shard, a tally is never behind a record of its tenant that a writer settled; so whatever a flush
+//! kills has been counted before the flush, and moves with it.
+
+use crate::generation::Generation;
+use crate::scopes::{Standing, View};
+use crate::tenant::Tenant;
+use crate::variants::VariantSet;
+use hashbrown::HashMap;
+
+/// Entries of one tenant in one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) paths: usize,
+    pub(crate) live: usize,
+    pub(crate) stale: usize,
+    pub(crate) dead_paths: usize,
+    pub(crate) dead: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) tenant: Tenant,
+    pub(crate) counts: Counts,
+    as_of: Generation,
+}
+
+/// The tallies of one shard. A tenant without records in the shard has none.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies(HashMap<u32, Tally, ahash::RandomState>);
+
+impl Counts {
+    /// Takes out a path with all of its variants, which are live or stale.
+    pub(crate) fn remove<V>(&mut self, variants: &VariantSet<V>) {
+        self.paths -= 1;
+        self.subtract_all(variants);
+    }
+
+    /// Takes out variants, which are live or stale.
+    pub(crate) fn subtract_all<V>(&mut self, variants: &VariantSet<V>) {
+        self.stale -= variants.stale();
+        self.live -= variants.len() - variants.stale();
+    }
+
+    pub(crate) fn add(&mut self, stale: bool) {
+        *self.of(stale) += 1;
+    }
+
+    pub(crate) fn subtract(&mut self, stale: bool) {
+        *self.of(stale) -= 1;
+    }
+
+    fn of(&mut self, stale: bool) -> &mut usize {
+        if stale { &mut self.stale } else { &mut self.live }
+    }
+
+    fn forward(&mut self, standing: Standing) {
+        match standing {
+            Standing::Untouched => {}
+            Standing::Stale => self.stale += std::mem::take(&mut self.live),
+            Standing::Dead => {
+                self.dead_paths += std::mem::take(&mut self.paths);
+                self.dead += std::mem::take(&mut self.live) + std::mem::take(&mut self.stale);
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// The counts as they are in `view`.
+    pub(crate) fn counts_in(&self, view: &View) -> Counts {
+        let mut counts = self.counts;
+        counts.forward(view.whole_standing(self.as_of));
+        counts
+    }
+
+    fn forward(&mut self, view: &View) {
+        self.counts.forward(view.whole_standing(self.as_of));
+        self.as_of = view.as_of;
+    }
+}
+
+impl Tallies {
+    /// The tenant's tally, brought forward to `view`.
+    pub(crate) fn at(&mut self, tenant: &Tenant, view: &View) -> &mut Counts {
+        let tally = self.0.entry(tenant.id()).or_insert_with(|| Tally {
+            tenant: tenant.clone(),
+            counts: Counts::default(),
+            as_of: view.as_of,
+        });
+        tally.forward(view);
+        &mut tally.counts
+    }
+
+    /// The tenant with this id, which has records in this shard.
+    pub(crate) fn tenant(&self, id: u32) -> &Tenant {
+        &self.0.get(&id).expect("a tenant with records has a tally").tenant
+    }
+
+    /// Forgets the tenant's tally if nothing is left to count.
+    pub(crate) fn prune(&mut self, id: u32) {
+        if self.0.get(&id).is_some_and(|tally| tally.counts == Counts::default()) {
+            self.0.remove(&id);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tally> {
+        self.0.values()
+    }
+
+    pub(crate) fn structure_bytes(&self) -> usize {
+        self.0.allocation_size()
+    }
+}

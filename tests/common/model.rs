@@ -1,0 +1,223 @@
+//! The reference index: slow, and obviously right.
+//!
+//! It keeps every entry and every invalidation that there ever was, with the moment of each, and answers from the definition: an
+//! entry is dead if a hard invalidation that covers it came after its fill began, stale if a soft one did.
+
+use cache_index::Refusal;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Paths that prefixes tell apart in every way: by folder, within a name, by nothing but a slash.
+pub const PATHS: [&str; 5] = ["a/b/1.jpg", "a/b/2.jpg", "a/bc.jpg", "a/c/1.jpg", "b/1.jpg"];
+pub const PREFIXES: [&str; 5] = ["a/", "a/b", "a/b/", "a/b/1.jpg", "c"];
+
+pub type Tenant = usize;
+pub type Path = usize;
+pub type Variant = usize;
+pub type Value = u64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Tenant(Tenant),
+    Path(Tenant, Path),
+    /// All paths whose text begins with that of this prefix.
+    Prefix(Tenant, &'static str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Hard,
+    Soft,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Live,
+    Stale,
+    Dead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Live(Value),
+    Stale(Value),
+    Miss,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    pub tenant: Tenant,
+    pub path: Path,
+    began: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Stored { stale: bool, replaced: Option<Value> },
+    Refused(Refusal),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    value: Value,
+    began: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    now: usize,
+    invalidations: Vec<(usize, Scope, Mode)>,
+    /// What may be served.
+    entries: BTreeMap<(Tenant, Path, Variant), Entry>,
+    /// Values that died and were not handed over yet.
+    pub dead: BTreeSet<Value>,
+    pub open: Vec<(usize, Lease)>,
+    names: usize,
+    pub refused_purged: u64,
+    pub refused_flushed: u64,
+    pub purges: u64,
+}
+
+impl Scope {
+    fn covers(self, tenant: Tenant, path: Path) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tenant(t) => t == tenant,
+            Self::Path(t, p) => (t, p) == (tenant, path),
+            Self::Prefix(t, prefix) => t == tenant && PATHS[path].starts_with(prefix),
+        }
+    }
+}
+
+impl Model {
+    fn tick(&mut self) -> usize {
+        self.now += 1;
+        self.now
+    }
+
+    fn since(&self, began: usize, tenant: Tenant, path: Path) -> Vec<(Scope, Mode)> {
+        let later = self.invalidations.iter().filter(|(at, ..)| *at > began);
+        later.filter(|(_, scope, _)| scope.covers(tenant, path)).map(|&(_, s, m)| (s, m)).collect()
+    }
+
+    fn state(&self, (tenant, path, _): (Tenant, Path, Variant), entry: Entry) -> State {
+        let since = self.since(entry.began, tenant, path);
+        if since.iter().any(|(_, mode)| *mode == Mode::Hard) {
+            State::Dead
+        } else if since.is_empty() {
+            State::Live
+        } else {
+            State::Stale
+        }
+    }
+
+    pub fn lookup(&self, tenant: Tenant, path: Path, variant: Variant) -> Found {
+        let key = (tenant, path, variant);
+        match self.entries.get(&key).map(|entry| (self.state(key, *entry), entry.value)) {
+            None | Some((State::Dead, _)) => Found::Miss,
+            Some((State::Live, value)) => Found::Live(value),
+            Some((State::Stale, value)) => Found::Stale(value),
+        }
+    }
+
+    /// Opens a lease and gives its name.
+    pub fn lease(&mut self, tenant: Tenant, path: Path) -> usize {
+        let began = self.tick();
+        self.names += 1;
+        self.open.push((self.names, Lease { tenant, path, began }));
+        self.names
+    }
+
+    pub fn close(&mut self, name: usize) -> Lease {
+        let at = self.open.iter().position(|(n, _)| *n == name).expect("lease is open");
+        self.open.remove(at).1
+    }
+
+    pub fn commit(&mut self, name: usize, variant: Variant, value: Value) -> Stored {
+        let lease = self.close(name);
+        let since = self.since(lease.began, lease.tenant, lease.path);
+        let hard = |of: fn(&Scope) -> bool| since.iter().any(|(s, m)| *m == Mode::Hard && of(s));
+        // Several reasons: a purge of the very path is named first, then a flush.
+        if hard(|s| matches!(s, Scope::Path(..))) {
+            self.refused_purged += 1;
+            return Stored::Refused(Refusal::Purged);
+        }
+        if hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
+            self.refused_flushed += 1;
+            return Stored::Refused(Refusal::Flushed);
+        }
+        if hard(|s| matches!(s, Scope::Prefix(..))) {
+            self.refused_purged += 1;
+            return Stored::Refused(Refusal::Purged);
+        }
+        self.store((lease.tenant, lease.path, variant), Entry { value, began: lease.began })
+    }
+
+    pub fn insert(&mut self, key: (Tenant, Path, Variant), value: Value) -> Stored {
+        let began = self.tick();
+        self.store(key, Entry { value, began })
+    }
+
+    fn store(&mut self, key: (Tenant, Path, Variant), entry: Entry) -> Stored {
+        let stale = self.state(key, entry) == State::Stale;
+        let replaced = self.entries.insert(key, entry).map(|old| old.value);
+        Stored::Stored { stale, replaced }
+    }
+
+    pub fn remove(&mut self, key: (Tenant, Path, Variant), expected: Value) -> Option<Value> {
+        if self.entries.get(&key)?.value != expected {
+            return None;
+        }
+        self.entries.remove(&key).map(|entry| entry.value)
+    }
+
+    /// Invalidates; gives what went (hard), or what became stale (soft).
+    pub fn invalidate(&mut self, scope: Scope, mode: Mode) -> Vec<(Variant, Value)> {
+        let covered = |(t, p, _): &(Tenant, Path, Variant)| scope.covers(*t, *p);
+        let fresh = |model: &Self, key, entry| model.state(key, entry) == State::Live;
+        let met: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(key, _)| covered(key))
+            .filter(|(key, entry)| mode == Mode::Hard || fresh(self, **key, **entry))
+            .map(|(key, entry)| (*key, entry.value))
+            .collect();
+        let at = self.tick();
+        self.invalidations.push((at, scope, mode));
+        let is_purge = matches!(scope, Scope::Path(..));
+        self.purges += u64::from(is_purge);
+        if mode == Mode::Hard {
+            for (key, value) in &met {
+                self.entries.remove(key);
+                if !is_purge {
+                    self.dead.insert(*value);
+                }
+            }
+        }
+        met.into_iter().map(|((_, _, variant), value)| (variant, value)).collect()
+    }
+
+    /// Open leases of the path that a hard purge now would void, or a soft one overtake.
+    pub fn valid_fills(&self, tenant: Tenant, path: Path) -> usize {
+        let of_path = self.open.iter().filter(|(_, l)| (l.tenant, l.path) == (tenant, path));
+        of_path
+            .filter(|(_, lease)| {
+                let since = self.since(lease.began, tenant, path);
+                !since.iter().any(|(s, m)| *m == Mode::Hard && matches!(s, Scope::Path(..)))
+            })
+            .count()
+    }
+
+    pub fn variants(&self, tenant: Tenant, path: Path) -> Vec<Variant> {
+        let of_path = self.entries.keys().filter(|(t, p, _)| (*t, *p) == (tenant, path));
+        of_path.map(|(_, _, variant)| *variant).collect()
+    }
+
+    /// Live entries, stale entries, paths with entries.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let states: Vec<_> = self.entries.iter().map(|(k, e)| self.state(*k, *e)).collect();
+        let count = |state| states.iter().filter(|s| **s == state).count();
+        let paths: BTreeSet<_> = self.entries.keys().map(|(t, p, _)| (*t, *p)).collect();
+        (count(State::Live), count(State::Stale), paths.len())
+    }
+}

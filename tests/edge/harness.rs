@@ -1,0 +1,219 @@
+//! `Site`: an edge that is running, in front of an origin that does what a test tells it to.
+
+use crate::app::client::{Answer, Client};
+use crate::app::client_key::ClientKey;
+use crate::app::edge::{Edge, Limits};
+use crate::app::origin::gate::Gate;
+use crate::app::origin::{Fetch, Origin, OriginError};
+use crate::app::server::Running;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use cache_index::OriginPath;
+use cache_index::canonical::{Delivery, Grouping, Root};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+pub(crate) const KEY: &str = "a-key-for-tests";
+
+/// How long something may take before a test gives up. Nothing is expected to take long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A small picture in one color.
+pub(crate) fn picture(color: [u8; 3]) -> Bytes {
+    let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(60, 40, Rgb(color)));
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner().into()
+}
+
+pub(crate) const RED: [u8; 3] = [255, 0, 0];
+pub(crate) const BLUE: [u8; 3] = [0, 0, 255];
+
+/// An origin whose answers a test sets.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    answers: Arc<Mutex<HashMap<String, Result<Bytes, OriginError>>>>,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Script {
+    pub(crate) fn set(&self, path: &str, answer: Result<Bytes, OriginError>) {
+        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+impl Origin for Script {
+    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        let answer = self.answers.lock().unwrap().get(path.as_str()).cloned();
+        Box::pin(async { answer.unwrap_or(Err(OriginError::NotFound)) })
+    }
+
+    fn root(&self) -> Root {
+        Root::Host
+    }
+
+    fn examples(&self) -> Vec<String> {
+        vec!["/sample.li/birds.jpg".to_owned()]
+    }
+}
+
+/// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg` (blue).
+pub(crate) struct Site {
+    pub(crate) running: Running,
+    pub(crate) client: Client,
+    pub(crate) script: Script,
+    pub(crate) gate: Gate,
+}
+
+/// All that an invalidation could change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    birds: Vec<String>,
+    boat: Vec<String>,
+    objects: usize,
+    bytes: usize,
+    live: usize,
+    dead: usize,
+    purges: u64,
+    flushes: u64,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits) -> Self {
+        Self::start_as(Grouping::Grouped, limits).await
+    }
+
+    pub(crate) async fn start_as(grouping: Grouping, limits: Limits) -> Self {
+        let script = Script::default();
+        script.set("sample.li/birds.jpg", Ok(picture(RED)));
+        script.set("sample.li/boat.jpg", Ok(picture(BLUE)));
+        let gate = Gate::new(Arc::new(script.clone()));
+        let key = ClientKey::new(KEY).unwrap();
+        let edge = Edge::new(Arc::new(gate.clone()), key, grouping, limits).unwrap();
+        let running = Running::start(edge).await.unwrap();
+        let client = Client::new(running.address);
+        Self { running, client, script, gate }
+    }
+
+    pub(crate) fn edge(&self) -> &Edge {
+        &self.running.edge
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.client.get(target).await.unwrap()
+    }
+
+    /// Asks for a picture, and checks how that went.
+    #[track_caller]
+    pub(crate) fn expect(
+        &self,
+        target: &str,
+        status: u16,
+        cache: &str,
+    ) -> impl Future<Output = Answer> {
+        let (client, target, cache) = (self.client.clone(), target.to_owned(), cache.to_owned());
+        let caller = std::panic::Location::caller();
+        async move {
+            let answer = client.get(&target).await.unwrap();
+            let seen = (answer.status.as_u16(), answer.cache());
+            assert_eq!(seen, (status, cache.as_str()), "{target} at {caller}: {answer:?}");
+            answer
+        }
+    }
+
+    pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Answer {
+        self.client.invalidate(KEY, body).await.unwrap()
+    }
+
+    /// Invalidates pictures, and gives the lines of the receipt.
+    pub(crate) async fn purge(&self, urls: &[&str]) -> Vec<Value> {
+        let body = serde_json::json!({ "scope": "original", "urls": urls });
+        let answer = self.post(body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
+    }
+
+    /// What the index holds of a picture.
+    pub(crate) fn variants(&self, path: &str) -> Vec<String> {
+        let account = &self.edge().account;
+        let target = format!("/{path}");
+        let Delivery { origin, .. } = account.filing.delivery(&target).unwrap();
+        let variants = self.edge().index.variants(&account.tenant, &origin);
+        let mut names: Vec<_> = variants.iter().map(|key| key.as_str().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let stats = self.edge().index.stats();
+        State {
+            birds: self.variants("sample.li/birds.jpg"),
+            boat: self.variants("sample.li/boat.jpg"),
+            objects: self.edge().store.len(),
+            bytes: self.edge().store.bytes(),
+            live: stats.live,
+            dead: stats.dead,
+            purges: stats.purges,
+            flushes: stats.flushes + stats.tenant_flushes,
+        }
+    }
+
+    /// Checks that index and object store agree: each entry has its object, and no object is left over.
+    #[track_caller]
+    pub(crate) fn assert_agreement(&self) {
+        let edge = self.edge();
+        let mut entries = 0;
+        for path in ["sample.li/birds.jpg", "sample.li/boat.jpg"] {
+            let target = format!("/{path}");
+            let origin = edge.account.filing.delivery(&target).unwrap().origin;
+            for variant in edge.index.variants(&edge.account.tenant, &origin) {
+                let found = edge.index.lookup(&edge.account.tenant, &origin, &variant);
+                let id = found.servable().expect("a listed variant");
+                assert!(edge.store.get(id).is_some(), "{path}{} has no object", variant.as_str());
+                entries += 1;
+            }
+        }
+        assert_eq!(edge.store.len(), entries, "objects in the store, entries in the index");
+        assert_eq!(edge.index.stats().live, entries);
+    }
+}
+
+/// The body of an answer.
+pub(crate) fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// The body of an answer.
+pub(crate) fn text(answer: &Answer) -> String {
+    String::from_utf8(answer.body.to_vec()).unwrap()
+}
+
+/// Waits for something that happens in the background. The test fails if it never does.
+#[track_caller]
+pub(crate) fn eventually(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let waiting = async {
+            while !holds() {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, waiting).await.is_ok(), "never came true: {caller}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The edge example, end to end: real HTTP to a server in this process, and the built command itself.
+//!
+//! Not here: what the operations do to pixels, and how names are made canonical; that is tested beside the code.
+
+#[path = "../../examples/edge/app/mod.rs"]
+#[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]
+mod app;
+
+mod command;
+mod connections;
+mod delivery;
+mod folder;
+mod harness;
+mod invalidation;
+mod race;

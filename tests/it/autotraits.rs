@@ -1,0 +1,25 @@
+//! What may cross threads.
+
+use cache_index::{
+    CacheIndex, Config, ConfigError, Dead, FillLease, Generation, Insertion, Lookup, OriginPath,
+    Purged, Reclaimed, Stats, Tenant, VariantKey,
+};
+
+fn send_sync<T: Send + Sync>() {}
+fn owned<T: 'static>() {}
+
+#[test]
+fn handles_leases_and_outcomes_cross_threads() {
+    send_sync::<CacheIndex<u64>>();
+    send_sync::<FillLease<u64>>();
+    send_sync::<Tenant>();
+    send_sync::<OriginPath<'_>>();
+    send_sync::<VariantKey<'_>>();
+    send_sync::<Insertion<u64>>();
+    send_sync::<Lookup<u64>>();
+    send_sync::<Purged<u64>>();
+    send_sync::<Reclaimed<u64>>();
+    send_sync::<Dead<u64>>();
+    send_sync::<(Config, ConfigError, Generation, Stats)>();
+    owned::<FillLease<u64>>();
+}

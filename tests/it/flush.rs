@@ -1,0 +1,81 @@
+//! Flushes: O(1), and what came before them is gone in every shard at once.
+
+use crate::common::{path, variant};
+use cache_index::{CacheIndex, Hard, Lookup, Soft};
+
+#[test]
+fn flush_all_kills_every_entry_of_every_tenant() {
+    let index = CacheIndex::default();
+    let key = variant("?w=1");
+    let tenants = ["a", "b", "c"].map(|name| index.tenant(name));
+    let paths: Vec<_> = (0..500).map(|n| path(&format!("sample.li/{n}.jpg"))).collect();
+    for (n, path) in paths.iter().enumerate() {
+        assert!(index.insert(&tenants[n % 3], path, &key, n).is_stored());
+    }
+
+    index.flush_all(Hard);
+
+    for (n, path) in paths.iter().enumerate() {
+        assert_eq!(index.lookup(&tenants[n % 3], path, &key), Lookup::Miss);
+    }
+    let stats = index.stats();
+    assert_eq!((stats.live, stats.paths, stats.dead), (0, 0, 500));
+}
+
+#[test]
+fn flush_of_a_tenant_leaves_the_others_live() {
+    let index = CacheIndex::default();
+    let (a, b, key) = (index.tenant("a"), index.tenant("b"), variant("?"));
+    let birds = path("sample.li/birds.jpg");
+    assert!(index.insert(&a, &birds, &key, 1).is_stored());
+    assert!(index.insert(&b, &birds, &key, 2).is_stored());
+
+    index.flush_tenant(&a, Hard);
+
+    assert_eq!(index.lookup(&a, &birds, &key), Lookup::Miss);
+    assert_eq!(index.lookup(&b, &birds, &key), Lookup::Live(2));
+    let stats = index.stats();
+    assert_eq!((stats.live, stats.dead), (1, 1));
+}
+
+#[test]
+fn soft_flush_keeps_entries_servable_until_they_are_refreshed() {
+    let index = CacheIndex::default();
+    let (a, birds) = (index.tenant("a"), path("sample.li/birds.jpg"));
+    let keys = [variant("?w=1"), variant("?w=2")];
+    for key in &keys {
+        assert!(index.insert(&a, &birds, key, 1).is_stored());
+    }
+
+    index.flush_tenant(&a, Soft);
+    assert_eq!(index.stats().stale, 2);
+    assert!(index.lease(&a, &birds).commit(&keys[0], 2).is_stored());
+
+    assert_eq!(index.lookup(&a, &birds, &keys[0]), Lookup::Live(2));
+    assert_eq!(index.lookup(&a, &birds, &keys[1]), Lookup::Stale(1));
+    let stats = index.stats();
+    assert_eq!((stats.live, stats.stale), (1, 1));
+}
+
+#[test]
+fn purge_after_a_flush_does_not_hand_over_what_the_flush_killed() {
+    let index = CacheIndex::default();
+    let (a, birds, key) = (index.tenant("a"), path("sample.li/birds.jpg"), variant("?w=1"));
+    assert!(index.insert(&a, &birds, &key, 1).is_stored());
+    index.flush_all(Hard);
+    assert!(index.purge(&a, &birds, Hard).is_empty());
+}
+
+#[test]
+fn generations_of_purges_and_flushes_grow_in_the_order_in_which_they_happened() {
+    let index = CacheIndex::<u64>::default();
+    let (a, birds) = (index.tenant("a"), path("sample.li/birds.jpg"));
+    let generations = [
+        index.flush_all(Hard).generation(),
+        index.purge(&a, &birds, Hard).generation(),
+        index.flush_tenant(&a, Soft).generation(),
+        index.purge(&a, &birds, Soft).generation(),
+        index.flush_all(Soft).generation(),
+    ];
+    assert!(generations.is_sorted_by(|a, b| a < b), "{generations:?}");
+}

@@ -1,0 +1,14 @@
+//! The promises, one test each for every way in which they could break.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod autotraits;
+mod flush;
+mod lease;
+mod limits;
+mod panics;
+mod prefix;
+mod reclaim;
+mod selection;
+mod values;

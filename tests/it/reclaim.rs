@@ -1,0 +1,108 @@
+//! P6: dead memory comes back, by `reclaim` and by use alone.
+
+use crate::common::{path, variant};
+use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, OriginPath};
+use std::collections::BTreeSet;
+
+fn paths(count: usize) -> Vec<OriginPath<'static>> {
+    (0..count).map(|n| path(&format!("sample.li/{n}.jpg"))).collect()
+}
+
+fn index(dead_values: DeadValues) -> CacheIndex<usize> {
+    let config = Config::builder().shards(16).dead_values(dead_values);
+    CacheIndex::new(config.build().unwrap())
+}
+
+#[test]
+fn reclaim_hands_over_every_dead_entry_once_and_no_live_one() {
+    for dead_values in [DeadValues::Queue, DeadValues::Drop] {
+        let index = index(dead_values);
+        let (old, new, key) = (index.tenant("old"), index.tenant("new"), variant("?w=1"));
+        let paths = paths(1000);
+        for (n, path) in paths.iter().enumerate() {
+            assert!(index.insert(&old, path, &key, n).is_stored());
+            assert!(index.insert(&new, path, &key, 1000 + n).is_stored());
+        }
+        index.flush_tenant(&old, Hard);
+
+        let mut values = Vec::new();
+        loop {
+            let reclaimed = index.reclaim(64);
+            assert!(reclaimed.len() <= 64);
+            let done = reclaimed.is_done();
+            for dead in reclaimed {
+                assert_eq!(dead.tenant, old);
+                assert_eq!(dead.path, paths[dead.value]);
+                assert_eq!(dead.variant, key);
+                values.push(dead.value);
+            }
+            if done {
+                break;
+            }
+        }
+
+        values.sort_unstable();
+        assert_eq!(values, (0..1000).collect::<Vec<_>>());
+        let stats = index.stats();
+        assert_eq!((stats.live, stats.dead), (1000, 0));
+        for (n, path) in paths.iter().enumerate() {
+            assert_eq!(index.lookup(&new, path, &key), Lookup::Live(1000 + n));
+        }
+    }
+}
+
+#[test]
+fn reclaim_splits_a_path_where_the_limit_falls() {
+    let index = index(DeadValues::Queue);
+    let (tenant, birds) = (index.tenant("doc"), path("sample.li/birds.jpg"));
+    for n in 0..10 {
+        assert!(index.insert(&tenant, &birds, &variant(&format!("?w={n}")), n).is_stored());
+    }
+    index.flush_all(Hard);
+
+    let parts: Vec<Vec<usize>> =
+        (0..4).map(|_| index.reclaim(4).into_iter().map(|dead| dead.value).collect()).collect();
+
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2, 0]);
+    let all: BTreeSet<_> = parts.into_iter().flatten().collect();
+    assert_eq!(all, (0..10).collect());
+}
+
+#[test]
+fn traffic_alone_frees_what_a_flush_killed() {
+    let index = index(DeadValues::Drop);
+    let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
+    for path in paths(20_000) {
+        assert!(index.insert(&tenant, &path, &key, 0).is_stored());
+    }
+    let populated = index.stats().bytes;
+    index.flush_all(Hard);
+    assert_eq!(index.stats().dead, 20_000);
+
+    // Traffic on one path: the other shards must be swept all the same.
+    let busy = path("sample.li/busy.jpg");
+    for _ in 0..20_000 {
+        assert!(index.lease(&tenant, &busy).commit(&key, 1).is_stored());
+    }
+
+    let stats = index.stats();
+    assert_eq!((stats.live, stats.dead), (1, 0));
+    assert!(stats.bytes * 20 < populated, "{} of {populated} bytes are left", stats.bytes);
+}
+
+#[test]
+fn traffic_queues_dead_values_for_the_server_that_wants_them() {
+    let index = index(DeadValues::Queue);
+    let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
+    for (n, path) in paths(100).iter().enumerate() {
+        assert!(index.insert(&tenant, path, &key, n).is_stored());
+    }
+    index.flush_all(Hard);
+    let busy = path("sample.li/busy.jpg");
+    for _ in 0..1000 {
+        assert!(index.insert(&tenant, &busy, &key, 1000).is_stored());
+    }
+    assert_eq!(index.stats().dead, 100);
+    let values: BTreeSet<_> = index.reclaim(usize::MAX).into_iter().map(|d| d.value).collect();
+    assert_eq!(values, (0..100).collect());
+}

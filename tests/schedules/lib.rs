@@ -1,0 +1,1 @@
+//! Nothing: see `tests/shuttle.rs` and `tests/loom.rs`.

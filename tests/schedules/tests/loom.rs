@@ -1,0 +1,360 @@
+//! Every schedule of small races, with the orderings that the atomics really have.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 cargo test --release -p schedules --test loom
+//! ```
+//!
+//! Each test sets up an index of one shard, lets two threads race, and then asks what must hold whoever came first.
+#![cfg(cache_index_loom)]
+
+#[path = "../../common/mod.rs"]
+mod common;
+
+use cache_index::{
+    CacheIndex, Config, DeadValues, FillLease, Hard, Insertion, Lookup, OriginPath, PathPrefix,
+    Soft, Tenant, VariantKey,
+};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use std::sync::{Arc, LazyLock};
+
+/// The names, read before a model begins: a model's threads have small stacks, and canonicalization is none of its business.
+struct Names {
+    path: OriginPath<'static>,
+    prefix: PathPrefix<'static>,
+    key: VariantKey<'static>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+    path: common::path("a/x"),
+    prefix: PathPrefix::from_canonical("a/").unwrap().into_owned(),
+    key: common::variant("?w=1"),
+});
+
+fn model(race: impl Fn() + Send + Sync + 'static) {
+    LazyLock::force(&NAMES);
+    loom::model(race);
+}
+
+struct World {
+    index: CacheIndex<u32>,
+    tenant: Tenant,
+    path: OriginPath<'static>,
+    prefix: PathPrefix<'static>,
+    key: VariantKey<'static>,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let config = Config::builder().shards(1).dead_values(DeadValues::Queue).build().unwrap();
+        let index = CacheIndex::new(config);
+        Arc::new(Self {
+            tenant: index.tenant("t"),
+            index,
+            path: NAMES.path.clone(),
+            prefix: NAMES.prefix.clone(),
+            key: NAMES.key.clone(),
+        })
+    }
+
+    fn with_entry(value: u32) -> Arc<Self> {
+        let world = Self::new();
+        assert!(world.insert(value));
+        world
+    }
+
+    fn insert(&self, value: u32) -> bool {
+        self.index.insert(&self.tenant, &self.path, &self.key, value).is_stored()
+    }
+
+    fn lookup(&self) -> Lookup<u32> {
+        self.index.lookup(&self.tenant, &self.path, &self.key)
+    }
+
+    fn lease(&self) -> FillLease<u32> {
+        self.index.lease(&self.tenant, &self.path)
+    }
+
+    fn purge(&self) -> Vec<u32> {
+        let gone = self.index.purge(&self.tenant, &self.path, Hard);
+        gone.into_iter().map(|(_, value)| value).collect()
+    }
+
+    fn reclaim(&self) -> Vec<u32> {
+        self.index.reclaim(100).into_iter().map(|dead| dead.value).collect()
+    }
+}
+
+type Invalidate = fn(&World);
+
+const HARD: [Invalidate; 4] = [
+    |world| drop(world.purge()),
+    |world| _ = world.index.flush_tenant(&world.tenant, Hard),
+    |world| _ = world.index.flush_all(Hard),
+    |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard)),
+];
+
+const SOFT: [Invalidate; 4] = [
+    |world| _ = world.index.purge(&world.tenant, &world.path, Soft),
+    |world| _ = world.index.flush_tenant(&world.tenant, Soft),
+    |world| _ = world.index.flush_all(Soft),
+    |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Soft)),
+];
+
+/// A lease that was taken before is committed while the invalidation runs: in the end the value is not served.
+fn commit_against(invalidate: Invalidate, present: bool) {
+    model(move || {
+        let world = if present { World::with_entry(1) } else { World::new() };
+        let lease = world.lease();
+        let other = Arc::clone(&world);
+        let committer = thread::spawn(move || drop(lease.commit(&other.key, 2)));
+        invalidate(&world);
+        committer.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+#[test]
+fn commit_against_purge_of_a_present_path() {
+    commit_against(HARD[0], true);
+}
+
+#[test]
+fn commit_against_purge_of_an_absent_path() {
+    commit_against(HARD[0], false);
+}
+
+#[test]
+fn commit_against_flush_of_the_tenant() {
+    commit_against(HARD[1], true);
+    commit_against(HARD[1], false);
+}
+
+#[test]
+fn commit_against_flush_of_everything() {
+    commit_against(HARD[2], true);
+    commit_against(HARD[2], false);
+}
+
+#[test]
+fn commit_against_purge_of_a_prefix() {
+    commit_against(HARD[3], true);
+    commit_against(HARD[3], false);
+}
+
+#[test]
+fn commit_against_soft_invalidations_is_stale() {
+    for invalidate in SOFT {
+        model(move || {
+            let world = World::new();
+            let lease = world.lease();
+            let other = Arc::clone(&world);
+            let committer = thread::spawn(move || lease.commit(&other.key, 2).is_stored());
+            invalidate(&world);
+            assert!(committer.join().unwrap());
+            assert_eq!(world.lookup(), Lookup::Stale(2));
+        });
+    }
+}
+
+/// The whole fill races: the source changes, then the invalidation; whatever is served in the end is new.
+#[test]
+fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
+    for invalidate in HARD {
+        model(move || {
+            let world = World::new();
+            let source = Arc::new(AtomicUsize::new(1));
+            let (filler, version) = (Arc::clone(&world), Arc::clone(&source));
+            let filler = thread::spawn(move || {
+                let lease = filler.lease();
+                // Relaxed: the index must do without help from the source.
+                let read = version.load(Ordering::Relaxed);
+                drop(lease.commit(&filler.key, u32::try_from(read).unwrap()));
+            });
+            source.store(2, Ordering::Relaxed);
+            invalidate(&world);
+            filler.join().unwrap();
+            assert_ne!(world.lookup(), Lookup::Live(1));
+        });
+    }
+}
+
+#[test]
+fn purge_against_purge_hands_the_value_over_once() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let purger = thread::spawn(move || other.purge());
+        let mut gone = world.purge();
+        gone.extend(purger.join().unwrap());
+        assert_eq!(gone, [1]);
+    });
+}
+
+#[test]
+fn purge_against_flush_hands_the_value_over_once() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let flusher = thread::spawn(move || _ = other.index.flush_all(Hard));
+        let mut gone = world.purge();
+        flusher.join().unwrap();
+        gone.extend(world.reclaim());
+        assert_eq!(gone, [1]);
+    });
+}
+
+/// What a look-up settles while an invalidation is half way must not survive it; and it doesn't come back once it was missed.
+#[test]
+fn look_up_against_broad_invalidations() {
+    for invalidate in &HARD[1..] {
+        model(move || {
+            let world = World::with_entry(1);
+            let other = Arc::clone(&world);
+            let reader = thread::spawn(move || (other.lookup(), other.lookup()));
+            invalidate(&world);
+            let (first, second) = reader.join().unwrap();
+            assert!(first != Lookup::Miss || second == Lookup::Miss, "missed, then found");
+            assert_eq!(world.lookup(), Lookup::Miss);
+        });
+    }
+}
+
+#[test]
+fn who_learns_that_a_flush_has_returned_finds_nothing_older() {
+    for invalidate in &HARD[1..] {
+        model(move || {
+            let world = World::with_entry(1);
+            let returned = Arc::new(AtomicUsize::new(0));
+            let (other, flag) = (Arc::clone(&world), Arc::clone(&returned));
+            let reader = thread::spawn(move || {
+                let after = flag.load(Ordering::Acquire) == 1;
+                (after, other.lookup())
+            });
+            invalidate(&world);
+            returned.store(1, Ordering::Release);
+            let (after, found) = reader.join().unwrap();
+            assert!(!after || found == Lookup::Miss);
+        });
+    }
+}
+
+/// Two invalidations at once: the later number must not settle entries that the earlier one has yet to reach.
+#[test]
+fn flush_against_flush_while_a_look_up_settles() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let second = other.index.tenant("another tenant");
+        let flusher = thread::spawn(move || _ = other.index.flush_tenant(&second, Hard));
+        world.index.flush_tenant(&world.tenant, Hard);
+        let found = world.lookup();
+        flusher.join().unwrap();
+        assert_eq!(found, Lookup::Miss);
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+#[test]
+fn look_up_between_two_flushes_settles_nothing_that_the_first_has_yet_to_reach() {
+    model(|| {
+        let world = World::with_entry(1);
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        let other_tenant = world.index.tenant("another tenant");
+        let own = thread::spawn(move || _ = one.index.flush_tenant(&one.tenant, Hard));
+        let others = thread::spawn(move || _ = two.index.flush_tenant(&other_tenant, Hard));
+        let _ = world.lookup();
+        own.join().unwrap();
+        others.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+/// Of two look-ups, one may publish the flush and the other settle the record on the strength of that.
+#[test]
+fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
+    model(|| {
+        let world = World::with_entry(1);
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        let flusher = thread::spawn(move || _ = one.index.flush_tenant(&one.tenant, Hard));
+        let reader = thread::spawn(move || two.lookup());
+        let found = world.lookup();
+        let found_too = reader.join().unwrap();
+        flusher.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss, "after {found:?} and {found_too:?}");
+    });
+}
+
+/// A flush and then a soft flush by the same thread: nobody sees the second without the first.
+#[test]
+fn no_look_up_sees_a_later_invalidation_without_an_earlier_one() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let reader = thread::spawn(move || other.lookup());
+        world.index.flush_tenant(&world.tenant, Hard);
+        world.index.flush_all(Soft);
+        let found = reader.join().unwrap();
+        assert_ne!(found, Lookup::Stale(1));
+    });
+}
+
+#[test]
+fn who_learns_that_all_was_reclaimed_finds_nothing_more_to_reclaim() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all(Hard);
+        let other = Arc::clone(&world);
+        let inserter = thread::spawn(move || assert!(other.insert(2)));
+        let reclaimed = world.index.reclaim(100);
+        let done = reclaimed.is_done();
+        let found = reclaimed.len();
+        inserter.join().unwrap();
+        assert!(!done || found == 1, "done, with {found} of 1");
+    });
+}
+
+#[test]
+fn reclaim_against_insert_loses_nothing() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all(Hard);
+        let other = Arc::clone(&world);
+        let inserter = thread::spawn(move || assert!(other.insert(2)));
+        let mut reclaimed = world.reclaim();
+        inserter.join().unwrap();
+        reclaimed.extend(world.reclaim());
+        assert_eq!(reclaimed, [1]);
+        assert_eq!(world.lookup(), Lookup::Live(2));
+    });
+}
+
+/// A rule retires when a sweep has settled everything, the open fill included.
+#[test]
+fn retiring_a_rule_against_a_commit_that_it_covers() {
+    model(|| {
+        let world = World::new();
+        let lease = world.lease();
+        drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard));
+        let other = Arc::clone(&world);
+        let committer = thread::spawn(move || lease.commit(&other.key, 2));
+        assert!(world.index.reclaim(100).is_done());
+        let insertion = committer.join().unwrap();
+        assert!(matches!(insertion, Insertion::Refused(_)), "{insertion:?}");
+        assert_eq!(world.index.stats().prefix_rules, 0);
+    });
+}
+
+#[test]
+fn dropping_a_lease_against_a_purge_leaves_nothing_behind() {
+    model(|| {
+        let world = World::new();
+        let lease = world.lease();
+        let dropper = thread::spawn(move || drop(lease));
+        let voided = world.index.purge(&world.tenant, &world.path, Hard).voided_fills();
+        dropper.join().unwrap();
+        assert!(voided <= 1);
+        assert_eq!(world.index.stats().open_leases, 0);
+        assert!(world.lease().commit(&world.key, 2).is_stored());
+    });
+}

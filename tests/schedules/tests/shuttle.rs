@@ -1,0 +1,484 @@
+//! Random schedules of random programs, each history checked: is there an order of the operations, within the time that each took,
+//! that a sequential index would have answered in the same way?
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release -p schedules --test shuttle
+//! ```
+//!
+//! `SHUTTLE_SCHEDULES` sets how many schedules are tried (default 20,000); a failure prints the schedule, and
+//! `SHUTTLE_REPLAY=schedule` in the environment runs that one again.
+//!
+//! Linearizability implies the promises that the sequential index keeps: nothing comes back after an invalidation that has returned
+//! (P1), nothing else goes (P2). That every value leaves once (P4) is checked at the end of each history.
+#![cfg(cache_index_shuttle)]
+
+#[path = "../../common/mod.rs"]
+mod common;
+
+use cache_index::{
+    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
+    PathPrefix, Soft, Tenant, VariantKey,
+};
+use shuttle::rand::Rng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use todc_utils::linearizability::WGLChecker;
+use todc_utils::linearizability::history::{Action, History};
+use todc_utils::specifications::Specification;
+
+/// Tenant and path of each place. A flush of tenant 0 covers the first two, the prefix of tenant 0 the first.
+const PLACES: [(usize, &str); 3] = [(0, "a/x"), (0, "b/y"), (1, "a/x")];
+const PREFIX: (usize, &str) = (0, "a/");
+const VARIANTS: usize = 2;
+const THREADS: usize = 3;
+
+type Place = usize;
+type Variant = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Place(Place),
+    Tenant(usize),
+    Prefix,
+    All,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Lookup(Place, Variant),
+    Lease(Place),
+    /// Commits the thread's oldest open lease, if it has one.
+    Commit(Variant),
+    Drop,
+    Insert(Place, Variant),
+    /// Removes what the thread found last at this place.
+    Remove(Place, Variant),
+    Hard(Scope),
+    Soft(Scope),
+    Reclaim,
+}
+
+/// An operation with its answer; the answer is empty in the call.
+#[derive(Clone, Debug)]
+enum Done {
+    Lookup(Place, Variant, Option<(u32, bool)>),
+    Lease(Place, u32),
+    /// The name of the lease, and what was stored stale or not, or refused.
+    Commit(u32, Variant, u32, Option<bool>, Option<u32>),
+    Drop(u32),
+    Insert(Place, Variant, u32, Option<u32>),
+    Remove(Place, Variant, u32, bool),
+    /// What went, where that is said.
+    Hard(Scope, Option<BTreeSet<(Variant, u32)>>),
+    /// How many became stale, where that is said.
+    Soft(Scope, Option<usize>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Fill {
+    Valid,
+    Overtaken,
+    Void,
+}
+
+/// The sequential index: entries with a stale mark, leases with what became of them, both marked when an invalidation happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct State {
+    entries: BTreeMap<(Place, Variant), (u32, bool)>,
+    leases: BTreeMap<u32, (Place, Fill)>,
+}
+
+struct Spec;
+
+impl Scope {
+    fn covers(self, place: Place) -> bool {
+        match self {
+            Self::Place(p) => p == place,
+            Self::Tenant(t) => PLACES[place].0 == t,
+            Self::Prefix => PLACES[place].0 == PREFIX.0 && PLACES[place].1.starts_with(PREFIX.1),
+            Self::All => true,
+        }
+    }
+}
+
+impl State {
+    fn hard(&mut self, scope: Scope) -> BTreeSet<(Variant, u32)> {
+        self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
+        let gone = self.entries.extract_if(.., |(place, _), _| scope.covers(*place));
+        gone.map(|((_, variant), (value, _))| (variant, value)).collect()
+    }
+
+    fn soft(&mut self, scope: Scope) -> usize {
+        let leases = self.leases.values_mut().filter(|l| scope.covers(l.0) && l.1 == Fill::Valid);
+        leases.for_each(|lease| lease.1 = Fill::Overtaken);
+        let entries = self.entries.iter_mut().filter(|(key, e)| scope.covers(key.0) && !e.1);
+        entries.map(|(_, entry)| entry.1 = true).count()
+    }
+}
+
+impl Specification for Spec {
+    type State = State;
+    type Operation = Done;
+
+    fn init() -> State {
+        State::default()
+    }
+
+    fn apply(operation: &Done, state: &State) -> (bool, State) {
+        let mut next = state.clone();
+        let holds = match operation {
+            Done::Lookup(p, v, found) => next.entries.get(&(*p, *v)) == found.as_ref(),
+            Done::Lease(p, name) => next.leases.insert(*name, (*p, Fill::Valid)).is_none(),
+            Done::Commit(name, v, value, stored, replaced) => match next.leases.remove(name) {
+                Some((_, Fill::Void)) => stored.is_none(),
+                Some((p, fill)) => {
+                    let stale = fill == Fill::Overtaken;
+                    let old = next.entries.insert((p, *v), (*value, stale));
+                    *stored == Some(stale) && old.map(|(value, _)| value) == *replaced
+                }
+                None => false,
+            },
+            Done::Drop(name) => next.leases.remove(name).is_some(),
+            Done::Insert(p, v, value, replaced) => {
+                let old = next.entries.insert((*p, *v), (*value, false));
+                old.map(|(value, _)| value) == *replaced
+            }
+            Done::Remove(p, v, expected, removed) => {
+                let holds = next.entries.get(&(*p, *v)).is_some_and(|e| e.0 == *expected);
+                if holds {
+                    next.entries.remove(&(*p, *v));
+                }
+                holds == *removed
+            }
+            Done::Hard(scope, said) => {
+                let gone = next.hard(*scope);
+                said.as_ref().is_none_or(|said| *said == gone)
+            }
+            Done::Soft(scope, said) => {
+                let softened = next.soft(*scope);
+                said.is_none_or(|said| said == softened)
+            }
+        };
+        (holds, next)
+    }
+}
+
+/// What the threads share. The log's lock is std's: it adds no point at which the schedule could change.
+struct World {
+    index: CacheIndex<u32>,
+    tenants: [Tenant; 2],
+    paths: [OriginPath<'static>; 3],
+    prefix: PathPrefix<'static>,
+    keys: [VariantKey<'static>; VARIANTS],
+    log: Mutex<Vec<(usize, Action<Done>)>>,
+    stored: Mutex<Vec<u32>>,
+    returned: Mutex<Vec<u32>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Config::builder().shards(2).dead_values(DeadValues::Queue).build().unwrap();
+        let index = CacheIndex::new(config);
+        Self {
+            tenants: ["t", "u"].map(|name| index.tenant(name)),
+            index,
+            paths: PLACES.map(|(_, text)| common::path(text)),
+            prefix: PathPrefix::from_canonical(PREFIX.1).unwrap().into_owned(),
+            keys: ["?w=1", "?w=2"].map(common::variant),
+            log: Mutex::default(),
+            stored: Mutex::default(),
+            returned: Mutex::default(),
+        }
+    }
+
+    fn place(&self, place: Place) -> (&Tenant, &OriginPath<'static>) {
+        (&self.tenants[PLACES[place].0], &self.paths[place])
+    }
+
+    fn logged(&self, thread: usize, call: Done, run: impl FnOnce() -> Done) -> Done {
+        self.log.lock().unwrap().push((thread, Action::Call(call)));
+        let done = run();
+        self.log.lock().unwrap().push((thread, Action::Response(done.clone())));
+        done
+    }
+
+    fn hand_back(&self, values: impl IntoIterator<Item = u32>) {
+        self.returned.lock().unwrap().extend(values);
+    }
+
+    /// Returns what was stored: stale or not, and what it replaced.
+    fn settle(&self, insertion: Insertion<u32>, value: u32) -> Option<(bool, Option<u32>)> {
+        match insertion {
+            Insertion::Stored(stored) => {
+                self.stored.lock().unwrap().push(value);
+                self.hand_back(stored.replaced);
+                Some((stored.freshness == Freshness::Stale, stored.replaced))
+            }
+            Insertion::Refused(refused) => {
+                assert_eq!(refused.value, value);
+                None
+            }
+        }
+    }
+
+    fn run(&self, thread: usize, steps: &[Step]) {
+        let mut leases: Vec<(u32, FillLease<u32>)> = Vec::new();
+        let mut last_found = BTreeMap::new();
+        for (n, step) in steps.iter().enumerate() {
+            // Names and values of their own for every step.
+            let serial = u32::try_from(thread * 100 + n).unwrap();
+            match *step {
+                Step::Lookup(p, v) => {
+                    self.logged(thread, Done::Lookup(p, v, None), || {
+                        let (tenant, path) = self.place(p);
+                        let found = match self.index.lookup(tenant, path, &self.keys[v]) {
+                            Lookup::Live(value) => Some((value, false)),
+                            Lookup::Stale(value) => Some((value, true)),
+                            Lookup::Miss => None,
+                        };
+                        last_found.insert((p, v), found.map(|(value, _)| value));
+                        Done::Lookup(p, v, found)
+                    });
+                }
+                Step::Lease(p) => {
+                    self.logged(thread, Done::Lease(p, serial), || {
+                        let (tenant, path) = self.place(p);
+                        leases.push((serial, self.index.lease(tenant, path)));
+                        Done::Lease(p, serial)
+                    });
+                }
+                Step::Commit(_) | Step::Drop if leases.is_empty() => {}
+                Step::Commit(v) => {
+                    let (name, lease) = leases.remove(0);
+                    let call = Done::Commit(name, v, serial, None, None);
+                    self.logged(thread, call, || {
+                        let stored = self.settle(lease.commit(&self.keys[v], serial), serial);
+                        let replaced = stored.and_then(|(_, replaced)| replaced);
+                        Done::Commit(name, v, serial, stored.map(|(stale, _)| stale), replaced)
+                    });
+                }
+                Step::Drop => {
+                    let (name, lease) = leases.remove(0);
+                    self.logged(thread, Done::Drop(name), || {
+                        drop(lease);
+                        Done::Drop(name)
+                    });
+                }
+                Step::Insert(p, v) => {
+                    self.logged(thread, Done::Insert(p, v, serial, None), || {
+                        let (tenant, path) = self.place(p);
+                        let insertion = self.index.insert(tenant, path, &self.keys[v], serial);
+                        let stored = self.settle(insertion, serial);
+                        Done::Insert(p, v, serial, stored.and_then(|(_, replaced)| replaced))
+                    });
+                }
+                Step::Remove(p, v) => {
+                    let expected = last_found.get(&(p, v)).copied().flatten().unwrap_or(u32::MAX);
+                    self.logged(thread, Done::Remove(p, v, expected, false), || {
+                        let (tenant, path) = self.place(p);
+                        let removed = self.index.remove(tenant, path, &self.keys[v], &expected);
+                        self.hand_back(removed);
+                        Done::Remove(p, v, expected, removed.is_some())
+                    });
+                }
+                Step::Hard(scope) => {
+                    self.logged(thread, Done::Hard(scope, None), || self.hard(scope));
+                }
+                Step::Soft(scope) => {
+                    self.logged(thread, Done::Soft(scope, None), || self.soft(scope));
+                }
+                // Answers nothing that an order could contradict.
+                Step::Reclaim => {
+                    self.hand_back(self.index.reclaim(2).into_iter().map(|dead| dead.value));
+                }
+            }
+        }
+        for (name, lease) in leases {
+            self.logged(thread, Done::Drop(name), || {
+                drop(lease);
+                Done::Drop(name)
+            });
+        }
+    }
+
+    fn hard(&self, scope: Scope) -> Done {
+        let said = match scope {
+            Scope::Place(p) => {
+                let (tenant, path) = self.place(p);
+                let gone: Vec<_> = self.index.purge(tenant, path, Hard).into_iter().collect();
+                self.hand_back(gone.iter().map(|(_, value)| *value));
+                let number = |key| self.keys.iter().position(|k| *k == key).unwrap();
+                Some(gone.into_iter().map(|(key, value)| (number(key), value)).collect())
+            }
+            Scope::Tenant(t) => {
+                self.index.flush_tenant(&self.tenants[t], Hard);
+                None
+            }
+            Scope::Prefix => {
+                self.index.purge_prefix(&self.tenants[PREFIX.0], &self.prefix, Hard);
+                None
+            }
+            Scope::All => {
+                self.index.flush_all(Hard);
+                None
+            }
+        };
+        Done::Hard(scope, said)
+    }
+
+    fn soft(&self, scope: Scope) -> Done {
+        let said = match scope {
+            Scope::Place(p) => {
+                let (tenant, path) = self.place(p);
+                Some(self.index.purge(tenant, path, Soft).len())
+            }
+            Scope::Tenant(t) => {
+                self.index.flush_tenant(&self.tenants[t], Soft);
+                None
+            }
+            Scope::Prefix => {
+                self.index.purge_prefix(&self.tenants[PREFIX.0], &self.prefix, Soft);
+                None
+            }
+            Scope::All => {
+                self.index.flush_all(Soft);
+                None
+            }
+        };
+        Done::Soft(scope, said)
+    }
+
+    /// After the last operation: the history has an order, and every value has left once.
+    fn check(self) {
+        let log = self.log.into_inner().unwrap();
+        let text = format!("{log:#?}");
+        if !log.is_empty() {
+            let linearizable = WGLChecker::<Spec>::is_linearizable(History::from_actions(log));
+            assert!(linearizable, "no order of the operations explains the answers: {text}");
+        }
+        assert_eq!(self.index.stats().open_leases, 0);
+        self.index.flush_all(Hard);
+        while {
+            let dead = self.index.reclaim(100);
+            let done = dead.is_done();
+            self.returned.lock().unwrap().extend(dead.into_iter().map(|dead| dead.value));
+            !done
+        } {}
+        let (mut stored, mut returned) =
+            (self.stored.into_inner().unwrap(), self.returned.into_inner().unwrap());
+        stored.sort_unstable();
+        returned.sort_unstable();
+        assert_eq!(stored, returned, "a value was lost or handed over twice: {text}");
+    }
+}
+
+fn scope(rng: &mut impl Rng) -> Scope {
+    match rng.gen_range(0..8) {
+        0..4 => Scope::Place(rng.gen_range(0..2)),
+        4 => Scope::Tenant(rng.gen_range(0..2)),
+        5..7 => Scope::Prefix,
+        _ => Scope::All,
+    }
+}
+
+fn step(rng: &mut impl Rng) -> Step {
+    // Most at the first place, so that they meet.
+    let place = if rng.gen_range(0..3) == 0 { rng.gen_range(0..PLACES.len()) } else { 0 };
+    let variant = if rng.gen_range(0..3) == 0 { 1 } else { 0 };
+    match rng.gen_range(0..20) {
+        0..5 => Step::Lookup(place, variant),
+        5..9 => Step::Lease(place),
+        9..13 => Step::Commit(variant),
+        13 => Step::Drop,
+        14 => Step::Insert(place, variant),
+        15 => Step::Remove(place, variant),
+        16..18 => Step::Hard(scope(rng)),
+        18 => Step::Soft(scope(rng)),
+        _ => Step::Reclaim,
+    }
+}
+
+/// Three threads of four steps; each begins with something to lose: a lease, or an entry.
+fn program() -> Vec<Vec<Step>> {
+    let mut rng = shuttle::rand::thread_rng();
+    (0..THREADS)
+        .map(|thread| {
+            let first = match thread {
+                0 => Step::Lease(0),
+                1 => Step::Insert(0, 0),
+                _ => Step::Hard(scope(&mut rng)),
+            };
+            std::iter::once(first).chain((0..3).map(|_| step(&mut rng))).collect()
+        })
+        .collect()
+}
+
+fn one_history(concurrent: &AtomicUsize) {
+    let world = Arc::new(World::new());
+    let threads: Vec<_> = program()
+        .into_iter()
+        .enumerate()
+        .map(|(thread, steps)| {
+            let world = Arc::clone(&world);
+            shuttle::thread::spawn(move || world.run(thread, &steps))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let world = Arc::into_inner(world).expect("all threads have ended");
+    // A call that is followed by another thread's call was overtaken by it.
+    let overlapped = world
+        .log
+        .lock()
+        .unwrap()
+        .windows(2)
+        .any(|pair| matches!(pair, [(a, Action::Call(_)), (b, _)] if a != b));
+    concurrent.fetch_add(usize::from(overlapped), SeqCst);
+    world.check();
+}
+
+fn schedules() -> usize {
+    let set = std::env::var("SHUTTLE_SCHEDULES").ok();
+    set.map_or(20_000, |n| n.parse().expect("a number of schedules"))
+}
+
+/// Says how long it took to find what made the test fail.
+struct Tried(Arc<AtomicUsize>);
+
+impl Drop for Tried {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed after {} schedules", self.0.load(SeqCst));
+        }
+    }
+}
+
+fn explore(explore: impl FnOnce(Arc<dyn Fn() + Send + Sync>)) {
+    let (concurrent, tried) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counter, begun) = (Arc::clone(&concurrent), Arc::clone(&tried));
+    let history: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+        begun.fetch_add(1, SeqCst);
+        one_history(&counter);
+    });
+    let _tried = Tried(tried);
+    if let Ok(schedule) = std::env::var("SHUTTLE_REPLAY") {
+        shuttle::replay(move || history(), &schedule);
+        return;
+    }
+    explore(history);
+    let concurrent = concurrent.load(SeqCst);
+    println!("{} schedules, {concurrent} of them with overlapping operations", schedules());
+    assert!(concurrent > schedules() / 10, "hardly anything overlapped: nothing was tried");
+}
+
+#[test]
+fn every_history_of_a_random_schedule_is_linearizable() {
+    explore(|history| shuttle::check_random(move || history(), schedules()));
+}
+
+#[test]
+fn every_history_of_a_schedule_with_few_preemptions_is_linearizable() {
+    explore(|history| shuttle::check_pct(move || history(), schedules(), 3));
+}

@@ -1,0 +1,65 @@
+//! Real threads: P1, P2 and P4 while everything happens at once; a short run of `examples/soak.rs`, and one that purges only what the
+//! fills are not about.
+
+#[path = "../examples/soak.rs"]
+#[allow(dead_code, reason = "its `main` reads the command line")]
+mod soak;
+
+mod common;
+
+use cache_index::{CacheIndex, Config, Hard, Insertion};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+
+#[test]
+fn nothing_comes_back_and_no_value_is_lost_or_doubled() {
+    let report = soak::soak(4, 1, soak::Until::Rounds(50_000));
+    assert_eq!(report.violations, [""; 0]);
+    assert_eq!(report.stored, report.returned);
+    // What was never tried can't have failed.
+    assert!(report.overlapped > 0, "{report:?}");
+    assert!(report.fills_that_met_an_invalidation > 0, "{report:?}");
+    assert!(report.refused_purged > 0 && report.refused_flushed > 0, "{report:?}");
+}
+
+#[test]
+fn purges_of_other_paths_and_flushes_of_other_tenants_refuse_no_fill() {
+    let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+    let (mine, other) = (index.tenant("mine"), index.tenant("other"));
+    let (path, neighbor) = (common::path("s.li/a.jpg"), common::path("s.li/b.jpg"));
+    let key = common::variant("?w=1");
+    let barrier = Barrier::new(2);
+    let done = AtomicBool::new(false);
+    let purges = AtomicU64::new(0);
+    let mut overlapped = 0_u64;
+    let mut refused = 0_u64;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            barrier.wait();
+            while !done.load(SeqCst) {
+                drop(index.purge(&mine, &neighbor, Hard));
+                drop(index.purge(&other, &path, Hard));
+                index.flush_tenant(&other, Hard);
+                purges.fetch_add(1, SeqCst);
+            }
+        });
+        barrier.wait();
+        // At least so many fills, and as many more as it takes for some to overlap.
+        let mut fills = 0_u64;
+        while fills < 50_000 || overlapped < 100 {
+            let before = purges.load(SeqCst);
+            let lease = index.lease(&mine, &path);
+            if fills % 64 == 0 {
+                // Lets the other thread in, also on one core.
+                thread::yield_now();
+            }
+            let insertion = lease.commit(&key, fills);
+            overlapped += u64::from(purges.load(SeqCst) > before);
+            refused += u64::from(matches!(insertion, Insertion::Refused(_)));
+            fills += 1;
+        }
+        done.store(true, SeqCst);
+    });
+    assert_eq!(refused, 0);
+}
