@@ -5,7 +5,7 @@
 //! Not here: a second copy of the rules.
 
 use super::PathError;
-use super::names::{Delivery, Selection, Target};
+use super::names::{Delivery, Target, VariantTarget};
 use super::operations::Operations;
 use super::rules::Rules;
 use std::fmt;
@@ -130,7 +130,7 @@ impl Rules {
     pub fn explain_selection<'a>(
         &self,
         entry: &'a (impl AsRef<[u8]> + ?Sized),
-    ) -> Explanation<Selection<'a>> {
+    ) -> Explanation<VariantTarget<'a>> {
         let entry = entry.as_ref();
         explained(|steps| {
             let read = self.read_selection(entry, steps);

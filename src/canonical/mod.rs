@@ -52,7 +52,7 @@ mod suggest;
 pub use error::{PathError, PathErrorKind};
 pub use explain::{Explanation, Rule, Step};
 pub use grouping::Grouping;
-pub use names::{Delivery, Selection, Target};
+pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
 pub use parameters::{Effect, PARAMETERS, Parameter};
 pub use raw::MAX_INPUT;
@@ -159,7 +159,7 @@ impl Rules {
     pub fn selection<'a>(
         &self,
         entry: &'a (impl AsRef<[u8]> + ?Sized),
-    ) -> Result<Selection<'a>, PathError> {
+    ) -> Result<VariantTarget<'a>, PathError> {
         let entry = entry.as_ref();
         self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
@@ -234,11 +234,11 @@ impl Rules {
         &self,
         entry: &'t [u8],
         trace: &mut impl Trace,
-    ) -> Result<Selection<'t>, PathError> {
+    ) -> Result<VariantTarget<'t>, PathError> {
         let (path, query) = split_query(raw::checked(entry)?);
         let query = Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))?;
         let target = self.named(path, query.encodes_path, trace)?;
-        Ok(Selection { target, variant: VariantKey::new_unchecked(query.key) })
+        Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
     }
 
     #[allow(clippy::unused_self, reason = "one day, rules may say what an operation is")]

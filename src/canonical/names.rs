@@ -93,17 +93,17 @@ impl Target<'_> {
 
 /// What an entry names that invalidates single variants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Selection<'a> {
+pub struct VariantTarget<'a> {
     /// The picture, or the pictures.
     pub target: Target<'a>,
     /// The rendition of each.
     pub variant: VariantKey<'a>,
 }
 
-impl Selection<'_> {
+impl VariantTarget<'_> {
     /// Copies borrowed names so that they can be kept.
     #[must_use]
-    pub fn into_owned(self) -> Selection<'static> {
-        Selection { target: self.target.into_owned(), variant: self.variant.into_owned() }
+    pub fn into_owned(self) -> VariantTarget<'static> {
+        VariantTarget { target: self.target.into_owned(), variant: self.variant.into_owned() }
     }
 }
