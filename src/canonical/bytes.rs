@@ -91,13 +91,26 @@ pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
     }
 }
 
+/// The length of the blocks at the start in which `is` holds of no byte; it must not branch.
+#[inline]
+pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    let holds = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is(byte));
+    text.chunks_exact(BLOCK).take_while(|block| !holds(block)).count() * BLOCK
+}
+
+/// Of how many bytes `is` holds; it must not branch.
+#[inline]
+pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    // Sums of blocks fit into a byte.
+    let sum = |block: &[u8]| block.iter().fold(0, |sum: u8, &byte| sum + u8::from(is(byte)));
+    text.chunks(BLOCK).map(|block| usize::from(sum(block))).sum()
+}
+
 /// Where `byte` stands first.
 #[inline]
 pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
-    let holds = |block: &[u8]| block.iter().fold(false, |found, &other| found | (other == byte));
-    let blocks = text.chunks_exact(BLOCK).take_while(|block| !holds(block)).count();
-    let rest = &text[blocks * BLOCK..];
-    rest.iter().position(|&other| other == byte).map(|at| blocks * BLOCK + at)
+    let start = blocks_without(text, |other| other == byte);
+    text[start..].iter().position(|&other| other == byte).map(|at| start + at)
 }
 
 /// Whether `is` holds of any two neighbors; it must not branch.

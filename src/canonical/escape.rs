@@ -3,7 +3,9 @@
 //! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can make an escape of it.
 //! Not here: Unicode. Bytes are compared, not characters: no normalization form, no case folding, no guess at an encoding.
 
-use super::bytes::{Class, ORIGIN_QUERY, UNRESERVED, escape_at, escaped, find, is_control};
+use super::bytes::{
+    Class, UNRESERVED, blocks_without, count, escape_at, escaped, find, is_control, is_path,
+};
 use super::error::{Fault, PathError};
 use super::raw::MAX_INPUT;
 use smallvec::SmallVec;
@@ -25,7 +27,7 @@ pub(super) fn normalize<'t>(
     room: usize,
 ) -> Result<Cow<'t, [u8]>, PathError> {
     let Some(start) = first_change(text, raw) else { return Ok(Cow::Borrowed(text)) };
-    let mut out = Vec::with_capacity(longest(text, raw) + room);
+    let mut out = Vec::with_capacity(longest(text) + room);
     out.extend_from_slice(&text[..start]);
     write_normalized(text, start, raw, &mut out)?;
     Ok(Cow::Owned(out))
@@ -42,13 +44,13 @@ pub(super) fn append_normalized(
 
 /// The room that later steps need: for a second slash behind the scheme, a slash behind the host, and the query of the origin.
 pub(super) fn room_for(own_query: Option<&[u8]>) -> usize {
-    ROOM + own_query.map_or(0, |query| longest(query, &ORIGIN_QUERY))
+    ROOM + own_query.map_or(0, longest)
 }
 
-/// How long the normalized `text` can be.
-fn longest(text: &[u8], raw: &Class) -> usize {
-    let encoded = text.iter().filter(|&&byte| byte != b'%' && !raw.contains(byte)).count();
-    text.len() + 2 * encoded
+/// How long the normalized `text` can be, within a few bytes.
+fn longest(text: &[u8]) -> usize {
+    // Question marks of a query are raw, and counted.
+    text.len() + 2 * count(text, |byte| !is_path(byte)) - 2 * count(text, |byte| byte == b'%')
 }
 
 fn write_normalized(
@@ -98,7 +100,8 @@ pub(super) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
 /// Where `text` stops being what [`normalize`] writes, or holds a fault.
 #[inline]
 fn first_change(text: &[u8], raw: &Class) -> Option<usize> {
-    let mut at = 0;
+    // Path bytes are raw in every class that is asked for.
+    let mut at = blocks_without(text, |byte| !is_path(byte));
     while let Some(skip) = text[at..].iter().position(|&byte| !raw.contains(byte)) {
         at += skip;
         match step(text, at, raw) {
@@ -219,7 +222,7 @@ mod tests {
             let Ok(Cow::Owned(buffer)) = normalize(text.as_bytes(), &PATH, ROOM) else {
                 panic!("{text}")
             };
-            assert_eq!(buffer.capacity(), longest(text.as_bytes(), &PATH) + ROOM, "{text}");
+            assert_eq!(buffer.capacity(), longest(text.as_bytes()) + ROOM, "{text}");
         }
     }
 

@@ -100,11 +100,7 @@ impl Rules {
         &self,
         input: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        let input = input.as_ref();
-        let Some(exact) = self.quick_delivery(input) else {
-            return self.read_delivery(input, &mut ());
-        };
-        Ok(if self.groups() { exact.grouped() } else { exact })
+        self.read_delivery(input.as_ref(), &mut ())
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -191,13 +187,21 @@ impl Rules {
 /// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
 /// given; its caller moves them.
 impl Rules {
-    fn read_delivery<'t>(
+    fn read_delivery<'t, T: Trace>(
         &self,
         input: &'t [u8],
-        trace: &mut impl Trace,
+        trace: &mut T,
     ) -> Result<Delivery<'t>, PathError> {
+        raw::bounded(input)?;
+        let quick_start = self.quick_path_start(input);
+        if let Some(start) = quick_start.filter(|_| !T::RECORDS) {
+            let (path, query) = split_query(&input[start..]);
+            if let Some(exact) = self.quick_names(path, query) {
+                return Ok(if self.groups() { exact.grouped() } else { exact });
+            }
+        }
         let input = raw::checked(input)?;
-        let start = host::path_start(input, self)?;
+        let start = quick_start.map_or_else(|| host::path_start(input, self), Ok)?;
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
         let exact =

@@ -339,20 +339,29 @@ struct Part {
 impl Part {
     #[inline]
     fn read(text: &[u8], start: usize, is_name: bool) -> Result<Self, PathError> {
-        let mut at = skip_settled(text, start);
-        let mut part = Self { start, end: at, len: at - start, changes: false };
+        let end = skip_settled(text, start);
+        let part = Self { start, end, len: end - start, changes: false };
+        match text.get(end) {
+            None | Some(b'&') => Ok(part),
+            Some(b'=') if is_name => Ok(part),
+            Some(_) => part.read_on(text, is_name),
+        }
+    }
+
+    /// Goes on behind bytes that are settled.
+    fn read_on(mut self, text: &[u8], is_name: bool) -> Result<Self, PathError> {
+        self.changes = true;
+        let mut at = self.end;
         while let Some(&byte) = text.get(at) {
             if byte == b'&' || (is_name && byte == b'=') {
                 break;
             }
             let (unit, read) = unit(text, at).ok_or(Fault::InvalidEscape.at(at))?;
-            let is_escape = matches!(unit, Unit::Escape(byte) if read == 3 && text[at..at + 3] == escaped(byte));
-            part.changes |= !is_escape && !matches!((&unit, read), (Unit::Raw(_), 1));
-            part.len += if matches!(unit, Unit::Raw(_)) { 1 } else { 3 };
+            self.len += if matches!(unit, Unit::Raw(_)) { 1 } else { 3 };
             at += read;
         }
-        part.end = at;
-        Ok(part)
+        self.end = at;
+        Ok(self)
     }
 }
 

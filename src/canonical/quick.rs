@@ -3,47 +3,43 @@
 //! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
 //! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
 
-use super::bytes::{any_unusual, find, is_path};
+use super::bytes::{any_unusual, is_path};
 use super::form::is_host;
 use super::names::Delivery;
 use super::query;
-use super::raw::MAX_INPUT;
 use super::rules::{Root, Rules, V7};
 use crate::origin::OriginPath;
 use crate::variant::VariantKey;
 
 impl Rules {
-    /// The names in a request that is written in the one spelling of each, if that can be told at a glance.
+    /// The names in a request, of which path and query are given, if it is written in the one spelling of each.
     #[inline]
-    pub(super) fn quick_delivery<'t>(&self, input: &'t [u8]) -> Option<Delivery<'t>> {
-        if input.len() > MAX_INPUT {
+    pub(super) fn quick_names<'t>(
+        &self,
+        path: &'t [u8],
+        query: Option<&'t [u8]>,
+    ) -> Option<Delivery<'t>> {
+        if !query.is_none_or(|query| query::is_plain(&query[1..])) {
             return None;
         }
-        let target = &input[self.quick_path_start(input)?..];
-        let path_end = find(target, b'?').unwrap_or(target.len());
-        if !query::is_plain(target.get(path_end + 1..).unwrap_or_default()) {
-            return None;
-        }
-        let path_start = match (self.v7, &target[1..path_end]) {
-            (V7::Required, [b'v', b'7', b'/', ..]) => "/v7/".len(),
-            (V7::Required, _) | (_, [b'v', b'7', ..]) => return None,
+        let start = match (self.v7, path) {
+            (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
+            (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
             _ => "/".len(),
         };
-        if !self.is_quick_origin(&target[path_start..path_end]) {
+        let origin = path.get(start..)?;
+        if path[0] != b'/' || !self.is_quick_origin(origin) {
             return None;
         }
-        // All of it is ASCII by now, so that it can be cut anywhere.
-        let text = std::str::from_utf8(target).ok()?;
-        let key = if path_end == text.len() { "?" } else { &text[path_end..] };
-        Some(Delivery {
-            origin: OriginPath::new_unchecked(&text[path_start..path_end]),
-            variant: VariantKey::new_unchecked(key),
-        })
+        // All of it is ASCII by now.
+        let origin = OriginPath::new_unchecked(std::str::from_utf8(origin).ok()?);
+        let key = query.map_or(Ok("?"), std::str::from_utf8).ok()?;
+        Some(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
     #[inline]
-    fn quick_path_start(&self, input: &[u8]) -> Option<usize> {
+    pub(super) fn quick_path_start(&self, input: &[u8]) -> Option<usize> {
         let behind_scheme = match input {
             [b'/', b'/', ..] => "//".len(),
             [b'/', ..] => return Some(0),
@@ -102,10 +98,17 @@ fn is_lower_host(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split_query;
     use super::*;
 
     fn rules() -> Rules {
         Rules::builder().token("doc").build().unwrap()
+    }
+
+    fn quick(text: &str) -> Option<Delivery<'_>> {
+        let text = text.as_bytes();
+        let (path, query) = split_query(&text[rules().quick_path_start(text)?..]);
+        rules().quick_names(path, query)
     }
 
     #[test]
@@ -118,9 +121,8 @@ mod tests {
             "https://doc.cloudimg.io/_Alias.x_/a?w=1&w=2",
             "https://doc.cloudimg.io/10.0.0.1/X",
         ] {
-            let quick = rules().quick_delivery(text.as_bytes());
             let read = rules().read_without_shortcut(text.as_bytes());
-            assert_eq!(quick, Some(read.unwrap()), "{text}");
+            assert_eq!(quick(text), Some(read.unwrap()), "{text}");
         }
     }
 
@@ -153,7 +155,7 @@ mod tests {
             "https://doc.cloudimg.iox/a",
             "https://doc.cloudimg.io",
         ] {
-            assert_eq!(rules().quick_delivery(text.as_bytes()), None, "{text}");
+            assert_eq!(quick(text), None, "{text}");
         }
     }
 }

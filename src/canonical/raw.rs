@@ -11,9 +11,7 @@ pub const MAX_INPUT: usize = 8192;
 
 /// Lets `input` pass, or says what is wrong with it.
 pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
-    if input.len() > MAX_INPUT {
-        return Err(Fault::TooLong.at(MAX_INPUT));
-    }
+    bounded(input)?;
     clean(input)?;
     // A space that was written raw at an end comes from pasting; an encoded one is part of a name.
     match input {
@@ -21,6 +19,12 @@ pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
         [.., b' '] => Err(Fault::OuterSpace.at(input.len() - 1)),
         _ => Ok(input),
     }
+}
+
+/// Lets `input` pass if it isn't too long.
+#[inline]
+pub(super) fn bounded(input: &[u8]) -> Result<(), PathError> {
+    if input.len() > MAX_INPUT { Err(Fault::TooLong.at(MAX_INPUT)) } else { Ok(()) }
 }
 
 /// The checks that are repeated on text that was decoded.
