@@ -187,25 +187,28 @@ impl Rules {
 /// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
 /// given; its caller moves them.
 impl Rules {
-    fn read_delivery<'t, T: Trace>(
+    fn read_delivery<'t>(
         &self,
         input: &'t [u8],
-        trace: &mut T,
+        trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
         raw::bounded(input)?;
-        let quick_start = self.quick_path_start(input);
-        if let Some(start) = quick_start.filter(|_| !T::RECORDS) {
-            let (path, query) = split_query(&input[start..]);
-            if let Some(exact) = self.quick_names(path, query) {
-                return Ok(if self.groups() { exact.grouped() } else { exact });
-            }
-        }
-        let input = raw::checked(input)?;
-        let start = quick_start.map_or_else(|| host::path_start(input, self), Ok)?;
+        let start = match self.quick_path_start(input) {
+            Some(start) => start,
+            None => host::path_start(input, self)?,
+        };
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
-        let exact =
-            self.requested(path, query, 0, trace).map_err(|error| error.moved(|at| start + at))?;
+        let moved = |error: PathError| error.moved(|at| start + at);
+        let query = read_query(path, query, trace).map_err(moved)?;
+        // Text that is canonical holds nothing that the checks look for.
+        let quick = if query.is_plain() { self.quick_request(path) } else { None };
+        let exact = if let Some(origin) = quick {
+            Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
+        } else {
+            raw::checked(input)?;
+            self.requested(path, query, 0, trace).map_err(moved)?
+        };
         Ok(if self.groups() { trace.group_delivery(exact) } else { exact })
     }
 
@@ -240,7 +243,7 @@ impl Rules {
         trace: &mut impl Trace,
     ) -> Result<VariantTarget<'t>, PathError> {
         let (path, query) = split_query(raw::checked(entry)?);
-        let query = Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))?;
+        let query = read_query(path, query, trace)?;
         let target = self.named(path, query.encodes_path, trace)?;
         Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
     }
@@ -268,11 +271,10 @@ impl Rules {
     fn requested<'t>(
         &self,
         path: &'t [u8],
-        query: Option<&'t [u8]>,
+        query: Query<'t>,
         depth: usize,
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        let query = Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))?;
         let start = self.origin_start(path, trace)?;
         let path = &path[start..];
         let picture = if query.encodes_path {
@@ -324,7 +326,9 @@ impl Rules {
         }
         let path = origin.path_of_delivery_url()?;
         trace.note(Rule::NestedDelivery, source, path);
-        let inner = self.requested(path, own_query, depth + 1, trace).map_err(|error| {
+        let inner = read_query(path, own_query, trace)
+            .and_then(|query| self.requested(path, query, depth + 1, trace));
+        let inner = inner.map_err(|error| {
             error.moved(|at| match at.checked_sub(path.len()) {
                 None => origin.position(at),
                 Some(in_query) => source.len() + in_query,
@@ -404,6 +408,15 @@ fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (&text[..at], Some(&text[at..])),
         None => (text, None),
     }
+}
+
+/// Reads the query behind `path`; positions are counted from the start of the path.
+fn read_query<'t>(
+    path: &[u8],
+    query: Option<&'t [u8]>,
+    trace: &mut impl Trace,
+) -> Result<Query<'t>, PathError> {
+    Query::read(query, trace).map_err(|error| error.moved(|at| path.len() + at))
 }
 
 /// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and the query of its own.

@@ -39,6 +39,11 @@ impl<'t> Query<'t> {
         }
     }
 
+    /// Whether the query was canonical, and says nothing about the path.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.encodes_path && matches!(self.key, Cow::Borrowed(_))
+    }
+
     /// Reads a query without its question mark.
     pub(super) fn read_bare(text: &'t [u8], trace: &mut impl Trace) -> Result<Self, PathError> {
         rewrite(text, 0, trace)
@@ -89,12 +94,6 @@ fn canonical(query: &[u8]) -> Option<bool> {
         }
     }
     Some(encodes_path)
-}
-
-/// Whether the query is its own canonical form and holds no flag, as far as can be told in one pass.
-#[inline]
-pub(super) fn is_plain(query: &[u8]) -> bool {
-    canonical(query) == Some(false)
 }
 
 /// Whether `previous` sorts before `name`, or is the same. Nearly always, the first byte tells.

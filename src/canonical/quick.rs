@@ -3,38 +3,25 @@
 //! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
 //! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
 
+use super::ascii;
 use super::bytes::{any_unusual, is_path};
 use super::form::is_host;
-use super::names::Delivery;
-use super::query;
 use super::rules::{Root, Rules, V7};
 use crate::origin::OriginPath;
-use crate::variant::VariantKey;
+use std::borrow::Cow;
 
 impl Rules {
-    /// The names in a request, of which path and query are given, if it is written in the one spelling of each.
+    /// The origin in the path of a request, if it is written in its one spelling.
     #[inline]
-    pub(super) fn quick_names<'t>(
-        &self,
-        path: &'t [u8],
-        query: Option<&'t [u8]>,
-    ) -> Option<Delivery<'t>> {
-        if !query.is_none_or(|query| query::is_plain(&query[1..])) {
-            return None;
-        }
+    pub(super) fn quick_request<'t>(&self, path: &'t [u8]) -> Option<OriginPath<'t>> {
         let start = match (self.v7, path) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
             (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
             _ => "/".len(),
         };
         let origin = path.get(start..)?;
-        if path[0] != b'/' || !self.is_quick_origin(origin) {
-            return None;
-        }
-        // All of it is ASCII by now.
-        let origin = OriginPath::new_unchecked(std::str::from_utf8(origin).ok()?);
-        let key = query.map_or(Ok("?"), std::str::from_utf8).ok()?;
-        Some(Delivery { origin, variant: VariantKey::new_unchecked(key) })
+        let is_quick = path[0] == b'/' && self.is_quick_origin(origin);
+        is_quick.then(|| OriginPath::new_unchecked(ascii(Cow::Borrowed(origin))))
     }
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
@@ -98,8 +85,11 @@ fn is_lower_host(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Delivery;
+    use super::super::query::Query;
     use super::super::split_query;
     use super::*;
+    use crate::variant::VariantKey;
 
     fn rules() -> Rules {
         Rules::builder().token("doc").build().unwrap()
@@ -108,7 +98,9 @@ mod tests {
     fn quick(text: &str) -> Option<Delivery<'_>> {
         let text = text.as_bytes();
         let (path, query) = split_query(&text[rules().quick_path_start(text)?..]);
-        rules().quick_names(path, query)
+        let query = Query::read(query, &mut ()).ok().filter(Query::is_plain)?;
+        let variant = VariantKey::new_unchecked(query.key);
+        Some(Delivery { origin: rules().quick_request(path)?, variant })
     }
 
     #[test]
