@@ -20,9 +20,10 @@ fn main() {
     // `cargo test` runs benches, too; one round shows that they work.
     let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 1 };
     let rules = Rules::builder().token("doc").build().expect("good rules");
-    let [mix, ours, ratio] = ["mix", "this crate", "ratio"];
-    let [url, ada, url_key, ada_key] = ["url", "ada-url", "url, key", "ada-url, key"];
-    println!("{mix:<16}{ours:>12}{url:>12}{ada:>12}{ratio:>8}{url_key:>12}{ada_key:>14}{ratio:>8}");
+    println!(
+        "{:<16}{:>12}{:>12}{:>12}{:>8}{:>12}{:>14}{:>8}",
+        "mix", "this crate", "url", "ada-url", "ratio", "url, key", "ada-url, key", "ratio"
+    );
     for (name, make) in MIXES {
         let mut random = fastrand::Rng::with_seed(7);
         let urls: Vec<String> = (0..URLS).map(|n| make(&mut random, n)).collect();
