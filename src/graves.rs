@@ -54,6 +54,14 @@ impl<V> Graves<V> {
         self.entries
     }
 
+    /// Panics where the counts don't agree with the queue.
+    #[cfg(fuzzing)]
+    pub(crate) fn check(&self) {
+        assert_eq!(self.entries, self.queue.iter().map(|grave| grave.slots.len()).sum(), "entries");
+        assert_eq!(self.bytes, self.queue.iter().map(|grave| grave.bytes).sum(), "bytes");
+        assert!(self.queue.iter().all(|grave| !grave.slots.is_empty()), "an empty grave");
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.queue.capacity() * size_of::<Grave<V>>()
     }

@@ -6,6 +6,8 @@ use crate::config::{Config, DeadValues};
 use crate::generation::{AtomicGeneration, Generation};
 use crate::graves::Graves;
 use crate::hash::Hashing;
+#[cfg(fuzzing)]
+use crate::hash::PathHash;
 use crate::lease::FillLease;
 use crate::limits::Occupancy;
 use crate::mode::{Mode, Severity};
@@ -537,6 +539,13 @@ impl<V> CacheIndex<V> {
     pub fn stats(&self) -> Stats {
         self.core.stats()
     }
+
+    /// Panics where an invariant of the index doesn't hold inside. Only while nobody else uses it; only for the fuzzer.
+    #[cfg(fuzzing)]
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        self.core.check_invariants();
+    }
 }
 
 impl<V> fmt::Debug for CacheIndex<V> {
@@ -659,6 +668,25 @@ impl<V> Core<V> {
         }
         let done = self.swept.load_relaxed() >= target && self.graves.lock().entries() == 0;
         Reclaimed { entries, done }
+    }
+
+    #[cfg(fuzzing)]
+    fn check_invariants(&self) {
+        let (mut paths, mut entries, mut any_dead) = (0, 0, false);
+        for (number, shard) in self.shards.iter().enumerate() {
+            let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
+            let (of_shard, entries_of_shard, dead_in_shard) =
+                shard.0.read().check(&self.cx, belongs);
+            paths += of_shard;
+            entries += entries_of_shard;
+            any_dead |= dead_in_shard;
+        }
+        self.cx.occupancy.check(paths, entries);
+        let (swept, broad) = (self.swept.load_relaxed(), self.cx.scopes.broad());
+        assert!(swept <= broad && broad <= self.cx.scopes.clock.load_relaxed(), "generations");
+        assert!(swept < broad || !any_dead, "dead entries behind the sweep");
+        assert!(swept < broad || self.cx.scopes.open_rules() == 0, "rules behind the sweep");
+        self.graves.lock().check();
     }
 
     fn stats(&self) -> Stats {

@@ -99,6 +99,17 @@ impl Occupancy {
         Ok(())
     }
 
+    /// Panics if more or less room is taken than there are paths and entries.
+    #[cfg(fuzzing)]
+    pub(crate) fn check(&self, paths: u64, entries: u64) {
+        for (room, taken) in [(&self.paths, paths), (&self.entries, entries)] {
+            assert!(
+                room.limit.is_none() || room.taken.load(Ordering::Relaxed) == taken,
+                "{room:?}"
+            );
+        }
+    }
+
     pub(crate) fn give_back(&self, paths: usize, entries: usize) {
         self.paths.give_back(paths);
         self.entries.give_back(entries);

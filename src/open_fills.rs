@@ -150,6 +150,18 @@ impl OpenFills {
         }
     }
 
+    /// Panics where the invariants at the top of this module don't hold.
+    #[cfg(fuzzing)]
+    pub(crate) fn check(&self, belongs: impl Fn(PathHash, u32, &str) -> bool) {
+        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum(), "leases");
+        for fill in &self.fills {
+            assert!(belongs(fill.hash, fill.tenant, &fill.path), "{fill:?} is filed elsewhere");
+            assert!(fill.leases > 0 && fill.voided <= fill.leases, "{fill:?}");
+            let of_path = |f: &&OpenFill| f.tenant == fill.tenant && f.path == fill.path;
+            assert_eq!(self.fills.iter().filter(of_path).count(), 1, "{fill:?} is here twice");
+        }
+    }
+
     fn find_mut(&mut self, hash: PathHash, tenant: u32, path: &str) -> Option<&mut OpenFill> {
         self.fills.find_mut(hash.table(), |fill| fill.tenant == tenant && &*fill.path == path)
     }

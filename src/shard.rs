@@ -411,6 +411,59 @@ impl<V> Shard<V> {
             + self.tallies.structure_bytes();
     }
 
+    /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
+    /// number of paths and of entries, and whether any are dead.
+    #[cfg(fuzzing)]
+    pub(crate) fn check(
+        &self,
+        cx: &Context,
+        belongs: impl Fn(PathHash) -> bool,
+    ) -> (u64, u64, bool) {
+        let filed_well = |hash: PathHash, tenant: u32, path: &str| {
+            belongs(hash) && hash == cx.hashing.path(tenant, path)
+        };
+        let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
+        let (mut entries, mut any_dead) = (0, false);
+        for record in &self.records {
+            assert!(filed_well(record.hash, record.tenant, &record.path), "{}", record.path);
+            assert!(!record.variants.is_empty(), "{} has no variant", record.path);
+            record.variants.check(&cx.hashing);
+            let settled = record.settled.load_relaxed();
+            assert!(settled <= cx.scopes.broad(), "{} is settled ahead of time", record.path);
+            let tenant = self.tallies.tenant(record.tenant);
+            let key = Key { hash: record.hash, tenant, path: &record.path };
+            assert!(self.record(&key).is_some_and(|r| std::ptr::eq(r, record)), "a path twice");
+
+            entries += record.variants.len() as u64;
+            any_dead |= record.standing(&Self::view(&key, cx)) == Standing::Dead;
+            let (len, stale) = (record.variants.len(), record.variants.stale());
+            let counts = counted.entry(record.tenant).or_default();
+            match cx.scopes.view(tenant).whole_standing(settled) {
+                Standing::Dead => {
+                    counts.dead_paths += 1;
+                    counts.dead += len;
+                }
+                Standing::Stale => {
+                    counts.paths += 1;
+                    counts.stale += len;
+                }
+                Standing::Untouched => {
+                    counts.paths += 1;
+                    counts.stale += stale;
+                    counts.live += len - stale;
+                }
+            }
+        }
+        let tallied = self
+            .tallies
+            .iter()
+            .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
+        assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
+        assert_eq!(self.heap, self.records.iter().map(Record::heap_bytes).sum(), "heap");
+        self.fills.check(filed_well);
+        (self.records.len() as u64, entries, any_dead)
+    }
+
     fn record(&self, key: &Key<'_>) -> Option<&Record<V>> {
         self.records.find(key.hash.table(), |record| record.is(key))
     }

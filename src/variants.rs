@@ -157,6 +157,22 @@ impl<V> VariantSet<V> {
         self.stale
     }
 
+    /// Panics where the invariants at the top of this module don't hold.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check(&self, hashing: &Hashing) {
+        assert_eq!(self.text, self.slots.iter().map(|slot| slot.key.len()).sum(), "text");
+        assert_eq!(self.stale, self.slots.iter().filter(|slot| slot.stale).count(), "stale");
+        for (at, slot) in self.slots.iter().enumerate() {
+            assert_eq!(self.position(&slot.key, hashing), Some(at), "{} occurs once", slot.key);
+            assert!(slot.age < self.next_age, "{} is younger than the set", slot.key);
+        }
+        if let Some(index) = &self.index {
+            assert_eq!(index.len(), self.slots.len(), "index");
+        } else {
+            assert!(self.slots.len() <= SCAN_LIMIT, "index missing");
+        }
+    }
+
     /// Heap bytes, the keys' text included.
     pub(crate) fn heap_bytes(&self) -> usize {
         let slots =
@@ -239,6 +255,7 @@ mod tests {
                     "{n} {m}"
                 );
             }
+            set.check(&hashing);
         }
         assert_eq!(set.len(), 66);
     }
@@ -288,6 +305,8 @@ mod tests {
             let odd = |text: &str| text.ends_with(['1', '3', '5', '7', '9']);
             let mut picked = set.extract(odd, &hashing);
             assert_eq!(picked.len() + set.len(), count);
+            picked.check(&hashing);
+            set.check(&hashing);
             assert_eq!(picked.stale() + set.stale(), count.div_ceil(3));
             for n in 0..count {
                 let of =

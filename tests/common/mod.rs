@@ -6,6 +6,7 @@
 )]
 
 pub mod model;
+pub mod pair;
 
 use cache_index::{OriginPath, VariantKey};
 

@@ -20,6 +20,8 @@ pub enum Scope {
     All,
     Tenant(Tenant),
     Path(Tenant, Path),
+    /// Of the variants of a path those whose bit is set, and whatever is being fetched for the path.
+    Variants(Tenant, Path, u32),
     /// All paths whose text begins with that of this prefix.
     Prefix(Tenant, &'static str),
 }
@@ -61,6 +63,7 @@ pub enum Stored {
 struct Entry {
     value: Value,
     began: usize,
+    stored: usize,
 }
 
 #[derive(Debug, Default)]
@@ -83,9 +86,21 @@ impl Scope {
         match self {
             Self::All => true,
             Self::Tenant(t) => t == tenant,
-            Self::Path(t, p) => (t, p) == (tenant, path),
+            Self::Path(t, p) | Self::Variants(t, p, _) => (t, p) == (tenant, path),
             Self::Prefix(t, prefix) => t == tenant && PATHS[path].starts_with(prefix),
         }
+    }
+
+    /// What was stored already is picked by its variant; of what is stored later nobody knew the variant.
+    fn picks(self, variant: Variant, was_stored: bool) -> bool {
+        match self {
+            Self::Variants(_, _, picked) => !was_stored || picked >> variant & 1 == 1,
+            _ => true,
+        }
+    }
+
+    fn is_purge(self) -> bool {
+        matches!(self, Self::Path(..) | Self::Variants(..))
     }
 }
 
@@ -95,16 +110,25 @@ impl Model {
         self.now
     }
 
-    fn since(&self, began: usize, tenant: Tenant, path: Path) -> Vec<(Scope, Mode)> {
-        let later = self.invalidations.iter().filter(|(at, ..)| *at > began);
-        later.filter(|(_, scope, _)| scope.covers(tenant, path)).map(|&(_, s, m)| (s, m)).collect()
+    fn since(
+        &self,
+        began: usize,
+        tenant: Tenant,
+        path: Path,
+    ) -> impl Iterator<Item = &(usize, Scope, Mode)> {
+        let later = self.invalidations.iter().filter(move |(at, ..)| *at > began);
+        later.filter(move |(_, scope, _)| scope.covers(tenant, path))
     }
 
-    fn state(&self, (tenant, path, _): (Tenant, Path, Variant), entry: Entry) -> State {
-        let since = self.since(entry.began, tenant, path);
-        if since.iter().any(|(_, mode)| *mode == Mode::Hard) {
+    fn state(&self, (tenant, path, variant): (Tenant, Path, Variant), entry: Entry) -> State {
+        let mut reached = self
+            .since(entry.began, tenant, path)
+            .filter(|(at, scope, _)| scope.picks(variant, entry.stored < *at))
+            .peekable();
+        let untouched = reached.peek().is_none();
+        if reached.any(|(.., mode)| *mode == Mode::Hard) {
             State::Dead
-        } else if since.is_empty() {
+        } else if untouched {
             State::Live
         } else {
             State::Stale
@@ -135,10 +159,10 @@ impl Model {
 
     pub fn commit(&mut self, name: usize, variant: Variant, value: Value) -> Stored {
         let lease = self.close(name);
-        let since = self.since(lease.began, lease.tenant, lease.path);
-        let hard = |of: fn(&Scope) -> bool| since.iter().any(|(s, m)| *m == Mode::Hard && of(s));
+        let since: Vec<_> = self.since(lease.began, lease.tenant, lease.path).copied().collect();
+        let hard = |of: fn(Scope) -> bool| since.iter().any(|&(_, s, m)| m == Mode::Hard && of(s));
         // Several reasons: a purge of the very path is named first, then a flush.
-        if hard(|s| matches!(s, Scope::Path(..))) {
+        if hard(Scope::is_purge) {
             self.refused_purged += 1;
             return Stored::Refused(Refusal::Purged);
         }
@@ -150,15 +174,16 @@ impl Model {
             self.refused_purged += 1;
             return Stored::Refused(Refusal::Purged);
         }
-        self.store((lease.tenant, lease.path, variant), Entry { value, began: lease.began })
+        self.store((lease.tenant, lease.path, variant), value, lease.began)
     }
 
     pub fn insert(&mut self, key: (Tenant, Path, Variant), value: Value) -> Stored {
         let began = self.tick();
-        self.store(key, Entry { value, began })
+        self.store(key, value, began)
     }
 
-    fn store(&mut self, key: (Tenant, Path, Variant), entry: Entry) -> Stored {
+    fn store(&mut self, key: (Tenant, Path, Variant), value: Value, began: usize) -> Stored {
+        let entry = Entry { value, began, stored: self.tick() };
         let stale = self.state(key, entry) == State::Stale;
         let replaced = self.entries.insert(key, entry).map(|old| old.value);
         Stored::Stored { stale, replaced }
@@ -173,7 +198,8 @@ impl Model {
 
     /// Invalidates; gives what went (hard), or what became stale (soft).
     pub fn invalidate(&mut self, scope: Scope, mode: Mode) -> Vec<(Variant, Value)> {
-        let covered = |(t, p, _): &(Tenant, Path, Variant)| scope.covers(*t, *p);
+        let covered =
+            |&(t, p, v): &(Tenant, Path, Variant)| scope.covers(t, p) && scope.picks(v, true);
         let fresh = |model: &Self, key, entry| model.state(key, entry) == State::Live;
         let met: Vec<_> = self
             .entries
@@ -184,12 +210,11 @@ impl Model {
             .collect();
         let at = self.tick();
         self.invalidations.push((at, scope, mode));
-        let is_purge = matches!(scope, Scope::Path(..));
-        self.purges += u64::from(is_purge);
+        self.purges += u64::from(scope.is_purge());
         if mode == Mode::Hard {
             for (key, value) in &met {
                 self.entries.remove(key);
-                if !is_purge {
+                if !scope.is_purge() {
                     self.dead.insert(*value);
                 }
             }
@@ -202,8 +227,8 @@ impl Model {
         let of_path = self.open.iter().filter(|(_, l)| (l.tenant, l.path) == (tenant, path));
         of_path
             .filter(|(_, lease)| {
-                let since = self.since(lease.began, tenant, path);
-                !since.iter().any(|(s, m)| *m == Mode::Hard && matches!(s, Scope::Path(..)))
+                let mut since = self.since(lease.began, tenant, path);
+                !since.any(|(_, scope, mode)| *mode == Mode::Hard && scope.is_purge())
             })
             .count()
     }

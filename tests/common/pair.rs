@@ -1,0 +1,332 @@
+//! The index and the model, side by side: every outcome must be the same.
+
+use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
+use cache_index::canonical::Rules;
+use cache_index::{
+    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
+    PathPrefix, Selection, Soft, Tenant, VariantKey,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const TENANTS: usize = 2;
+pub const VARIANTS: usize = 24;
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    Lookup(usize, usize, usize),
+    Lease(usize, usize),
+    /// Which of the open leases, counted from the oldest and around.
+    Commit(usize, usize),
+    Drop(usize),
+    Insert(usize, usize, usize),
+    /// With the value that is there, or with another.
+    Remove(usize, usize, usize, bool),
+    Purge(usize, usize, Mode),
+    /// The variants whose bit is set, each by its key.
+    PurgeKeys(usize, usize, u32, Mode),
+    /// The variants of that width, whatever their height.
+    PurgeWidth(usize, usize, usize, Mode),
+    PurgeMany(usize, Vec<usize>, Mode),
+    PurgePrefix(usize, usize, Mode),
+    FlushTenant(usize, Mode),
+    FlushAll(Mode),
+    Variants(usize, usize),
+    Paths(usize, usize),
+    Reclaim(usize),
+}
+
+impl Op {
+    /// The operation that the next bytes stand for, so that a fuzzer can write a sequence.
+    pub fn read(bytes: &mut impl Iterator<Item = u8>) -> Option<Self> {
+        let kind = bytes.next()?;
+        let mut next = || bytes.next().map(usize::from);
+        // As bits of one byte: what the fuzzer changes is then one thing at a time.
+        let place = |byte: usize| (byte & 1, (byte >> 1) % PATHS.len());
+        let few = |byte: usize| if byte < 192 { byte % 4 } else { byte % VARIANTS };
+        let mode = |byte: u8| if byte & 0x80 == 0 { Mode::Hard } else { Mode::Soft };
+        let (t, p) = place(next()?);
+        Some(match kind & 0x1F {
+            0..=3 => Self::Lookup(t, p, few(next()?)),
+            4..=7 => Self::Lease(t, p),
+            8..=12 => Self::Commit(next()?, few(next()?)),
+            13 => Self::Drop(next()?),
+            14..=17 => Self::Insert(t, p, few(next()?)),
+            18 => Self::Remove(t, p, few(next()?), kind & 0x80 == 0),
+            19 | 20 => Self::Purge(t, p, mode(kind)),
+            21 if kind & 0x40 == 0 => Self::PurgeKeys(t, p, u32::from(next()? as u8), mode(kind)),
+            21 => Self::PurgeWidth(t, p, next()? % (VARIANTS / 2), mode(kind)),
+            22 => Self::PurgeMany(t, vec![p, next()? % PATHS.len()], mode(kind)),
+            23 | 24 => Self::PurgePrefix(t, p % PREFIXES.len(), mode(kind)),
+            25 => Self::FlushTenant(t, mode(kind)),
+            26 => Self::FlushAll(mode(kind)),
+            27 => Self::Variants(t, p),
+            28 => Self::Paths(t, p % PREFIXES.len()),
+            _ => Self::Reclaim(next()? % 20),
+        })
+    }
+}
+
+/// The index and the model, side by side.
+pub struct Pair {
+    index: CacheIndex<Value>,
+    dead_values: DeadValues,
+    model: Model,
+    tenants: Vec<Tenant>,
+    paths: Vec<OriginPath<'static>>,
+    keys: Vec<VariantKey<'static>>,
+    leases: BTreeMap<usize, FillLease<Value>>,
+    next_value: Value,
+    /// Whether the counts may lag behind a prefix purge.
+    unsettled: bool,
+}
+
+/// Two variants of each width.
+fn key(n: Variant) -> VariantKey<'static> {
+    let height = if n % 2 == 0 { "" } else { "h=9&" };
+    super::variant(&format!("?{height}w={}", n / 2))
+}
+
+impl Pair {
+    pub fn new(shards: usize, dead_values: DeadValues) -> Self {
+        let config = Config::builder().shards(shards).dead_values(dead_values).build().unwrap();
+        let index = CacheIndex::new(config);
+        Self {
+            tenants: (0..TENANTS).map(|n| index.tenant(&format!("tenant {n}"))).collect(),
+            paths: PATHS.map(super::path).to_vec(),
+            keys: (0..VARIANTS).map(key).collect(),
+            index,
+            dead_values,
+            model: Model::default(),
+            leases: BTreeMap::new(),
+            next_value: 0,
+            unsettled: false,
+        }
+    }
+
+    fn value(&mut self) -> Value {
+        self.next_value += 1;
+        self.next_value
+    }
+
+    fn name(&self, n: usize) -> Option<usize> {
+        let open = &self.model.open;
+        (!open.is_empty()).then(|| open[n % open.len()].0)
+    }
+
+    pub fn run(&mut self, op: &Op) {
+        match *op {
+            Op::Lookup(t, p, v) => {
+                let found = self.index.lookup(&self.tenants[t], &self.paths[p], &self.keys[v]);
+                assert_eq!(as_found(found), self.model.lookup(t, p, v));
+            }
+            Op::Lease(t, p) => {
+                let lease = self.index.lease(&self.tenants[t], &self.paths[p]);
+                self.leases.insert(self.model.lease(t, p), lease);
+            }
+            Op::Commit(n, v) => {
+                let Some(name) = self.name(n) else { return };
+                let value = self.value();
+                let lease = self.leases.remove(&name).unwrap();
+                let stored = lease.commit(&self.keys[v], value);
+                assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
+            }
+            Op::Drop(n) => {
+                let Some(name) = self.name(n) else { return };
+                self.leases.remove(&name);
+                self.model.close(name);
+            }
+            Op::Insert(t, p, v) => {
+                let value = self.value();
+                let key = &self.keys[v];
+                let stored = self.index.insert(&self.tenants[t], &self.paths[p], key, value);
+                assert_eq!(as_stored(stored, value), self.model.insert((t, p, v), value));
+            }
+            Op::Remove(t, p, v, right) => {
+                let expected = match (self.model.lookup(t, p, v), right) {
+                    (Found::Live(value) | Found::Stale(value), true) => value,
+                    _ => 0,
+                };
+                let key = &self.keys[v];
+                let removed = self.index.remove(&self.tenants[t], &self.paths[p], key, &expected);
+                assert_eq!(removed, self.model.remove((t, p, v), expected));
+            }
+            Op::Purge(t, p, mode) => {
+                self.purge(t, p, Scope::Path(t, p), Selection::All, mode);
+            }
+            Op::PurgeKeys(t, p, picked, mode) => {
+                let keys: Vec<_> =
+                    (0..VARIANTS).filter(|v| picked >> v & 1 == 1).map(key).collect();
+                self.purge(t, p, Scope::Variants(t, p, picked), Selection::Keys(&keys), mode);
+            }
+            Op::PurgeWidth(t, p, width, mode) => {
+                let width_alone = format!("w={width}");
+                let picked = [Rules::default().operations(&width_alone).unwrap()];
+                let scope = Scope::Variants(t, p, 0b11 << (2 * width));
+                self.purge(t, p, scope, Selection::Operations(&picked), mode);
+            }
+            Op::PurgeMany(t, ref ps, mode) => self.purge_many(t, ps, mode),
+            Op::PurgePrefix(t, p, mode) => {
+                let prefix = PathPrefix::from_canonical(PREFIXES[p]).unwrap();
+                let receipt = match mode {
+                    Mode::Hard => self.index.purge_prefix(&self.tenants[t], &prefix, Hard),
+                    Mode::Soft => self.index.purge_prefix(&self.tenants[t], &prefix, Soft),
+                };
+                assert_eq!(receipt.widened(), None);
+                self.model.invalidate(Scope::Prefix(t, PREFIXES[p]), mode);
+                self.unsettled = true;
+            }
+            Op::FlushTenant(t, mode) => {
+                match mode {
+                    Mode::Hard => self.index.flush_tenant(&self.tenants[t], Hard),
+                    Mode::Soft => self.index.flush_tenant(&self.tenants[t], Soft),
+                };
+                self.model.invalidate(Scope::Tenant(t), mode);
+            }
+            Op::FlushAll(mode) => {
+                match mode {
+                    Mode::Hard => self.index.flush_all(Hard),
+                    Mode::Soft => self.index.flush_all(Soft),
+                };
+                self.model.invalidate(Scope::All, mode);
+            }
+            Op::Variants(t, p) => {
+                let keys = self.index.variants(&self.tenants[t], &self.paths[p]);
+                let keys: BTreeSet<_> = keys.into_iter().collect();
+                let expected = self.model.variants(t, p);
+                assert_eq!(keys, expected.iter().map(|v| self.keys[*v].clone()).collect());
+            }
+            Op::Paths(t, p) => {
+                let prefix = PathPrefix::from_canonical(PREFIXES[p]).unwrap();
+                let paths = self.index.paths(&self.tenants[t], &prefix);
+                let paths: BTreeSet<_> = paths.into_iter().collect();
+                let all = (0..PATHS.len()).filter(|path| PATHS[*path].starts_with(PREFIXES[p]));
+                let cached = all.filter(|path| !self.model.variants(t, *path).is_empty());
+                assert_eq!(paths, cached.map(|path| self.paths[path].clone()).collect());
+            }
+            Op::Reclaim(limit) => {
+                self.reclaim(limit);
+            }
+        }
+    }
+
+    fn purge(&mut self, t: usize, p: usize, scope: Scope, picked: Selection<'_>, mode: Mode) {
+        let (tenant, path) = (&self.tenants[t], &self.paths[p]);
+        let fills = self.model.valid_fills(t, p);
+        let met = self.model.invalidate(scope, mode);
+        match mode {
+            Mode::Hard => {
+                let gone = self.index.purge_selected(tenant, path, picked, Hard);
+                assert_eq!(gone.voided_fills(), fills);
+                assert_eq!(gone.len(), met.len());
+                let gone: BTreeSet<_> = gone.into_iter().collect();
+                let met = met.into_iter().map(|(v, value)| (self.keys[v].clone(), value));
+                assert_eq!(gone, met.collect());
+            }
+            Mode::Soft => {
+                let softened = self.index.purge_selected(tenant, path, picked, Soft);
+                assert_eq!(softened.overtaken_fills(), fills);
+                assert_eq!(softened.len(), met.len());
+            }
+        }
+    }
+
+    fn purge_many(&mut self, t: usize, ps: &[usize], mode: Mode) {
+        let paths: Vec<_> = ps.iter().map(|p| self.paths[*p].clone()).collect();
+        // One path after the other, in the model as in the index; a path named twice has nothing left the second time.
+        let mut expected = Vec::new();
+        for p in ps {
+            let fills = self.model.valid_fills(t, *p);
+            expected.push((self.model.invalidate(Scope::Path(t, *p), mode).len(), fills));
+        }
+        let tenant = &self.tenants[t];
+        let purged: Vec<_> = match mode {
+            Mode::Hard => {
+                let gone = self.index.purge_many(tenant, &paths, Hard);
+                gone.iter().map(|gone| (gone.len(), gone.voided_fills())).collect()
+            }
+            Mode::Soft => {
+                let softened = self.index.purge_many(tenant, &paths, Soft);
+                softened.iter().map(|s| (s.len(), s.overtaken_fills())).collect()
+            }
+        };
+        assert_eq!(purged, expected);
+    }
+
+    /// What comes out must have died and must not have come out before.
+    fn reclaim(&mut self, limit: usize) -> bool {
+        let reclaimed = self.index.reclaim(limit);
+        let done = reclaimed.is_done();
+        assert!(reclaimed.len() <= limit);
+        self.unsettled &= !done;
+        for dead in reclaimed {
+            assert!(self.model.dead.remove(&dead.value), "{dead:?} wasn't dead, or came twice");
+        }
+        done
+    }
+
+    pub fn check_totals(&self) {
+        let stats = self.index.stats();
+        let (live, stale, paths) = self.model.counts();
+        if self.unsettled {
+            // What a prefix purge reached counts as before until it is come across.
+            let (of_index, of_model) =
+                (stats.live + stats.stale + stats.dead, live + stale + self.model.dead.len());
+            match self.dead_values {
+                DeadValues::Queue => assert_eq!(of_index, of_model),
+                DeadValues::Drop => assert!(of_index <= of_model),
+            }
+        } else {
+            assert_eq!((stats.live, stats.stale, stats.paths), (live, stale, paths));
+            match self.dead_values {
+                DeadValues::Queue => assert_eq!(stats.dead, self.model.dead.len()),
+                DeadValues::Drop => assert!(stats.dead <= self.model.dead.len()),
+            }
+        }
+        assert_eq!(stats.open_leases, self.model.open.len());
+        assert_eq!(stats.refused_purged, self.model.refused_purged);
+        assert_eq!(stats.refused_flushed, self.model.refused_flushed);
+        assert_eq!(stats.purges, self.model.purges);
+    }
+
+    pub fn finish(mut self) {
+        #[cfg(fuzzing)]
+        self.index.check_invariants();
+        while !self.reclaim(7) {}
+        if self.dead_values == DeadValues::Queue {
+            assert_eq!(self.model.dead, BTreeSet::new(), "dead values that never came out");
+        }
+        self.check_totals();
+        assert_eq!(self.index.stats().dead, 0);
+        assert_eq!(self.index.stats().prefix_rules, 0, "rules that nothing needs any more");
+        for t in 0..TENANTS {
+            for p in 0..PATHS.len() {
+                for v in 0..VARIANTS {
+                    self.run(&Op::Lookup(t, p, v));
+                }
+            }
+        }
+        #[cfg(fuzzing)]
+        self.index.check_invariants();
+    }
+}
+
+fn as_found(lookup: Lookup<Value>) -> Found {
+    match lookup {
+        Lookup::Live(value) => Found::Live(value),
+        Lookup::Stale(value) => Found::Stale(value),
+        Lookup::Miss => Found::Miss,
+    }
+}
+
+fn as_stored(insertion: Insertion<Value>, value: Value) -> Stored {
+    match insertion {
+        Insertion::Stored(stored) => Stored::Stored {
+            stale: stored.freshness == Freshness::Stale,
+            replaced: stored.replaced,
+        },
+        Insertion::Refused(refused) => {
+            assert_eq!(refused.value, value, "another value came back");
+            Stored::Refused(refused.reason)
+        }
+    }
+}
