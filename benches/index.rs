@@ -2,9 +2,10 @@
 //!
 //! Every bench checks the result of what it measures. 100,000 paths of 6 variants unless said otherwise.
 
-use cache_index::{CacheIndex, Hard, Lookup, OriginPath, Soft, Tenant, VariantKey};
+use cache_index::{CacheIndex, Hard, Lookup, OriginPath, PathPrefix, Soft, Tenant, VariantKey};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 const PATHS: u64 = 100_000;
 const VARIANTS: u64 = 6;
@@ -148,16 +149,73 @@ fn flush(c: &mut Criterion) {
         let world = World::new(paths);
         group.bench_function(BenchmarkId::new("all, paths", paths), |b| {
             b.iter(|| black_box(world.index.flush_all(Hard)));
+            assert_eq!(world.index.stats().live, 0);
         });
-        assert_eq!(world.index.stats().live, 0);
     }
     let world = World::new(PATHS);
     group.bench_function(BenchmarkId::new("tenant, paths", PATHS), |b| {
         b.iter(|| black_box(world.index.flush_tenant(&world.tenant, Hard)));
+        assert_eq!(world.index.stats().live, 0);
     });
-    assert_eq!(world.index.stats().live, 0);
     group.finish();
 }
 
-criterion_group!(benches, look_up, store, purge, flush);
+/// What a look-up costs while prefix rules are open: the first of a path since the newest rule, which holds the path against all
+/// rules, and later ones.
+fn prefix_rules(c: &mut Criterion) {
+    let mut group = c.benchmark_group("prefix rules open");
+    for rules in [0_usize, 1, 1000] {
+        let mut world = World::new(PATHS);
+        let other = world.index.tenant("other");
+        // Of 41 different lengths, as folders have; none covers a path of the bench.
+        let prefixes: Vec<_> = (0..rules)
+            .map(|n| format!("shop.example.com/media/avatars/{n:04}{}/", "x".repeat(n % 41)))
+            .map(|text| PathPrefix::from_canonical(&text).expect("canonical").into_owned())
+            .collect();
+        for prefix in &prefixes {
+            world.index.purge_prefix(&world.tenant, prefix, Hard);
+        }
+        group.bench_function(BenchmarkId::new("first look-up", rules), |b| {
+            b.iter_custom(|iterations| {
+                let (mut left, mut time) = (iterations, Duration::ZERO);
+                while left > 0 {
+                    // From here on every path counts as not held against the rules.
+                    match prefixes.first() {
+                        Some(prefix) => {
+                            world.index.purge_prefix(&world.tenant, prefix, Hard).generation()
+                        }
+                        None => world.index.flush_tenant(&other, Hard).generation(),
+                    };
+                    let round = left.min(PATHS);
+                    let start = Instant::now();
+                    for _ in 0..round {
+                        let n = world.next();
+                        let found =
+                            world.index.lookup(&world.tenant, &world.paths[n], &world.keys[n % 6]);
+                        assert_eq!(found, Lookup::Live(n as u64 % 6));
+                    }
+                    time += start.elapsed();
+                    left -= round;
+                }
+                time
+            });
+        });
+        assert_eq!(world.index.stats().prefix_rules, rules);
+        (0..PATHS).for_each(|_| {
+            let n = world.next();
+            let found = world.index.lookup(&world.tenant, &world.paths[n], &world.keys[0]);
+            assert_eq!(found, Lookup::Live(0));
+        });
+        group.bench_function(BenchmarkId::new("later look-ups", rules), |b| {
+            b.iter(|| {
+                let n = world.next();
+                let found = world.index.lookup(&world.tenant, &world.paths[n], &world.keys[n % 6]);
+                assert_eq!(found, Lookup::Live(n as u64 % 6));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, look_up, store, purge, flush, prefix_rules);
 criterion_main!(benches);
