@@ -1,12 +1,14 @@
 //! This crate: a lease before the source is read, committed afterwards.
 
 use super::{Entrant, Rendition, Usage, Version};
-use cache_index::{CacheIndex, Hard, Insertion, OriginPath, PathPrefix, Tenant, VariantKey};
+use cache_index::{
+    CacheIndex, Hard, Insertion, OriginPath, PathPrefix, Selection, Tenant, VariantKey,
+};
 
 pub(super) const ENTRANTS: &[Entrant] = &[Entrant {
     peer: "cache-index",
     usage: "lease",
-    how: "`lease` before the source is read, `commit` after; `purge` (for a variant, too), `purge_prefix`, `flush_all`, all `Hard`. \
+    how: "`lease` before the source is read, `commit` after; `purge_selected` for a variant, `purge`, `purge_prefix`, `flush_all`, all `Hard`. \
           A flush and the purge of a prefix visit no entry; a refused value is handed back.",
     make: || {
         let index = CacheIndex::default();
@@ -45,9 +47,10 @@ impl Usage for Leased {
         }
     }
 
-    // Wider than asked: the path's other variants go, too.
     fn purge_variant(&self, rendition: Rendition) {
-        self.purge_path(rendition.path);
+        let keys = [variant(rendition.variant)];
+        let path = path(rendition.path);
+        drop(self.index.purge_selected(&self.tenant, &path, Selection::Keys(&keys), Hard));
     }
 
     fn purge_path(&self, text: &'static str) {
