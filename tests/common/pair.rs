@@ -53,7 +53,7 @@ impl Op {
             14..=17 => Self::Insert(t, p, few(next()?)),
             18 => Self::Remove(t, p, few(next()?), kind & 0x80 == 0),
             19 | 20 => Self::Purge(t, p, mode(kind)),
-            21 if kind & 0x40 == 0 => Self::PurgeKeys(t, p, u32::from(next()? as u8), mode(kind)),
+            21 if kind & 0x40 == 0 => Self::PurgeKeys(t, p, u32::from(bytes.next()?), mode(kind)),
             21 => Self::PurgeWidth(t, p, next()? % (VARIANTS / 2), mode(kind)),
             22 => Self::PurgeMany(t, vec![p, next()? % PATHS.len()], mode(kind)),
             23 | 24 => Self::PurgePrefix(t, p % PREFIXES.len(), mode(kind)),
