@@ -4,7 +4,7 @@
 
 use crate::outcome::Grave;
 use crate::tenant::Tenant;
-use crate::variants::Slot;
+use crate::variants::Entry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,22 +24,22 @@ impl<V> Default for Graves<V> {
 impl<V> Graves<V> {
     pub(crate) fn push(&mut self, graves: impl IntoIterator<Item = Grave<V>>) {
         for grave in graves {
-            self.entries += grave.slots.len();
+            self.entries += grave.entries.len();
             self.bytes += grave.bytes;
             self.queue.push_back(grave);
         }
     }
 
     /// Moves entries to `out` until that holds `limit`, or none is left.
-    pub(crate) fn take(&mut self, limit: usize, out: &mut Vec<(Tenant, Arc<str>, Slot<V>)>) {
+    pub(crate) fn take(&mut self, limit: usize, out: &mut Vec<(Tenant, Arc<str>, Entry<V>)>) {
         while out.len() < limit {
             let Some(grave) = self.queue.front_mut() else { break };
             let path: Arc<str> = Arc::from(&*grave.path);
-            let taken = grave.slots.len().min(limit - out.len());
-            let slots = grave.slots.drain(grave.slots.len() - taken..);
-            out.extend(slots.map(|slot| (grave.tenant.clone(), Arc::clone(&path), slot)));
+            let taken = grave.entries.len().min(limit - out.len());
+            let entries = grave.entries.drain(grave.entries.len() - taken..);
+            out.extend(entries.map(|entry| (grave.tenant.clone(), Arc::clone(&path), entry)));
             self.entries -= taken;
-            if grave.slots.is_empty() {
+            if grave.entries.is_empty() {
                 self.bytes -= grave.bytes;
                 self.queue.pop_front();
             }
@@ -57,9 +57,13 @@ impl<V> Graves<V> {
     /// Panics where the counts don't agree with the queue.
     #[cfg(fuzzing)]
     pub(crate) fn check(&self) {
-        assert_eq!(self.entries, self.queue.iter().map(|grave| grave.slots.len()).sum(), "entries");
+        assert_eq!(
+            self.entries,
+            self.queue.iter().map(|grave| grave.entries.len()).sum(),
+            "entries"
+        );
         assert_eq!(self.bytes, self.queue.iter().map(|grave| grave.bytes).sum(), "bytes");
-        assert!(self.queue.iter().all(|grave| !grave.slots.is_empty()), "an empty grave");
+        assert!(self.queue.iter().all(|grave| !grave.entries.is_empty()), "an empty grave");
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -1,31 +1,50 @@
 //! Hashing: a path is hashed once per operation, and the bits are split between the shard and the shard's table.
 //!
-//! Invariant: the bits that choose the shard are none of those that a `hashbrown` table looks at (the low bits choose the
-//! bucket, the top seven are the tag), so that the paths of one shard spread over its table like any others.
+//! Invariant: the bits that choose the shard are none of those that the shard's tables look at, so that the paths of one shard
+//! spread over its tables like any others.
 //!
 //! Not here: identity. Equal hashes never stand for equal paths; whole keys are compared.
 
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// Where the shard bits begin: below the seven tag bits at the top, sixteen bits wide, so that tables of up to 2^41 buckets
-/// use none of them.
-const SHARD_SHIFT: u32 = 41;
-
 /// The hash of a tenant and a path, good within one index of one process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PathHash(u64);
 
+/// The half of a hash that tables use, and keep with what they file. Tables hold less than 2^32 places, so the other half would only
+/// make them larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableHash(u32);
+
 impl PathHash {
-    /// The number that the shard's tables use.
-    pub(crate) fn table(self) -> u64 {
+    /// The low half.
+    #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    pub(crate) fn table(self) -> TableHash {
+        TableHash(self.0 as u32)
+    }
+
+    /// The shard, for a number of shards that is a power of two of at most 2^16: from the high half.
+    #[allow(clippy::cast_possible_truncation, reason = "the mask leaves at most sixteen bits")]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        (self.0 >> 32) as usize & (shards - 1)
+    }
+}
+
+impl TableHash {
+    pub(crate) fn get(self) -> u32 {
         self.0
     }
 
-    /// The shard, for a number of shards that is a power of two of at most 2^16.
-    #[allow(clippy::cast_possible_truncation, reason = "the mask leaves at most sixteen bits")]
-    pub(crate) fn shard(self, shards: usize) -> usize {
-        (self.0 >> SHARD_SHIFT) as usize & (shards - 1)
+    /// The number for a `hashbrown` table, which takes the bucket from the low bits and a tag from the top seven.
+    pub(crate) fn spread(self) -> u64 {
+        // Odd, so that different low bits stay different; about 2^64 divided by the golden ratio, so that the top bits depend on all.
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(hash: u32) -> Self {
+        Self(hash)
     }
 }
 
@@ -47,10 +66,11 @@ impl Hashing {
         PathHash(hasher.finish())
     }
 
-    pub(crate) fn variant(&self, key: &str) -> u64 {
+    #[allow(clippy::cast_possible_truncation, reason = "a table needs no more")]
+    pub(crate) fn variant(&self, key: &str) -> TableHash {
         let mut hasher = self.0.build_hasher();
         hasher.write(key.as_bytes());
-        hasher.finish()
+        TableHash(hasher.finish() as u32)
     }
 }
 
@@ -76,9 +96,10 @@ mod tests {
 
     #[test]
     fn shard_ignores_the_bits_that_the_table_uses() {
-        let low_and_tag = 0xfe00_01ff_ffff_ffff;
-        assert_eq!(PathHash(low_and_tag).shard(1 << 16), 0);
-        assert_eq!(PathHash(!low_and_tag).shard(1 << 16), (1 << 16) - 1);
+        let table = PathHash(0xffff_ffff);
+        assert_eq!(table.shard(1 << 16), 0);
+        let shard = PathHash(0xffff << 32);
+        assert_eq!((shard.shard(1 << 16), shard.table()), ((1 << 16) - 1, TableHash(0)));
     }
 
     #[test]
@@ -100,16 +121,19 @@ mod tests {
         const PATHS: u32 = 1_000_000;
         const PARTS: usize = 256;
         let hashing = Hashing::new();
-        let (mut shards, mut buckets) = ([0_u32; PARTS], [0_u32; PARTS]);
+        let (mut shards, mut buckets, mut tags) = ([0_u32; PARTS], [0_u32; PARTS], [0_u32; PARTS]);
         for n in 0..PATHS {
             let hash = hashing.path(0, &format!("shop.example/pictures/{n}"));
             shards[hash.shard(PARTS)] += 1;
             // The buckets of one shard's table, for all paths at once.
-            buckets[usize::try_from(hash.table() % PARTS as u64).unwrap()] += 1;
+            let place = hash.table().get();
+            buckets[place as usize % PARTS] += 1;
+            tags[(hash.table().spread() >> 56) as usize] += 1;
         }
         // Chance gives 3906 to each, and strays from that by 62 one time in three; by 8 times as much practically never.
         let expected = 3906 - 500..3906 + 500;
         assert!(shards.iter().all(|count| expected.contains(count)), "{shards:?}");
         assert!(buckets.iter().all(|count| expected.contains(count)), "{buckets:?}");
+        assert!(tags.iter().all(|count| expected.contains(count)), "{tags:?}");
     }
 }

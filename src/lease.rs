@@ -18,7 +18,8 @@
 
 use crate::index::Core;
 use crate::outcome::Insertion;
-use crate::shard::{Began, Key};
+use crate::records::Key;
+use crate::shard::Began;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
 use std::fmt;

@@ -61,7 +61,7 @@ impl OpenFills {
     pub(crate) fn open(&mut self, hash: PathHash, tenant: u32, path: &str) -> Arc<str> {
         self.leases += 1;
         let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
-        match self.fills.entry(hash.table(), found, |fill| fill.hash.table()) {
+        match self.fills.entry(hash.table().spread(), found, |fill| fill.hash.table().spread()) {
             Entry::Occupied(mut fill) => {
                 fill.get_mut().leases += 1;
                 Arc::clone(&fill.get().path)
@@ -94,7 +94,7 @@ impl OpenFills {
         let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
         let mut entry = self
             .fills
-            .find_entry(hash.table(), found)
+            .find_entry(hash.table().spread(), found)
             .expect("a path is here while a lease for it is open");
         self.leases -= 1;
         let fill = entry.get_mut();
@@ -163,7 +163,8 @@ impl OpenFills {
     }
 
     fn find_mut(&mut self, hash: PathHash, tenant: u32, path: &str) -> Option<&mut OpenFill> {
-        self.fills.find_mut(hash.table(), |fill| fill.tenant == tenant && &*fill.path == path)
+        self.fills
+            .find_mut(hash.table().spread(), |fill| fill.tenant == tenant && &*fill.path == path)
     }
 
     /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
@@ -173,7 +174,7 @@ impl OpenFills {
         // `capacity`, which leaves out those that closed fills have used up.
         let places = self.fills.num_buckets();
         if places > 4 && self.fills.len() <= places / 8 {
-            self.fills.shrink_to(self.fills.len() * 2, |fill| fill.hash.table());
+            self.fills.shrink_to(self.fills.len() * 2, |fill| fill.hash.table().spread());
         }
     }
 }

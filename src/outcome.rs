@@ -7,8 +7,9 @@ use crate::generation::Generation;
 use crate::origin::OriginPath;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{Slot, VariantSet};
+use crate::variants::{Entry, Taken};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a look-up found.
 #[must_use]
@@ -161,7 +162,7 @@ impl fmt::Display for Refusal {
 #[must_use = "the values that went are in here, for the caller to delete their objects"]
 pub struct Purged<V> {
     pub(crate) generation: Generation,
-    pub(crate) variants: VariantSet<V>,
+    pub(crate) variants: Taken<V>,
     pub(crate) voided: usize,
 }
 
@@ -173,7 +174,7 @@ impl<V> Purged<V> {
 
     /// Whether the path had no variant that was live or stale. Open fills are no variants: see [`Self::voided_fills`].
     pub fn is_empty(&self) -> bool {
-        self.variants.is_empty()
+        self.len() == 0
     }
 
     /// The number of this purge.
@@ -202,18 +203,18 @@ impl<V> IntoIterator for Purged<V> {
     type IntoIter = PurgedEntries<V>;
 
     fn into_iter(self) -> PurgedEntries<V> {
-        PurgedEntries(self.variants.into_slots().into_iter())
+        PurgedEntries(self.variants.into_entries().into_iter())
     }
 }
 
 /// The entries of a [`Purged`].
-pub struct PurgedEntries<V>(std::vec::IntoIter<Slot<V>>);
+pub struct PurgedEntries<V>(std::vec::IntoIter<Entry<V>>);
 
 impl<V> Iterator for PurgedEntries<V> {
     type Item = (VariantKey<'static>, V);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|slot| (owned_key(slot.key), slot.value))
+        self.0.next().map(|entry| (key_of(entry.key), entry.value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -301,7 +302,7 @@ impl Flushed {
 pub(crate) struct Grave<V> {
     pub(crate) tenant: Tenant,
     pub(crate) path: Box<str>,
-    pub(crate) slots: Vec<Slot<V>>,
+    pub(crate) entries: Vec<Entry<V>>,
     /// Heap bytes.
     pub(crate) bytes: usize,
 }
@@ -323,7 +324,7 @@ pub struct Dead<V> {
 /// What [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) took out.
 #[must_use = "the dead values are in here, for the caller to delete their objects"]
 pub struct Reclaimed<V> {
-    pub(crate) entries: Vec<(Tenant, std::sync::Arc<str>, Slot<V>)>,
+    pub(crate) entries: Vec<(Tenant, Arc<str>, Entry<V>)>,
     pub(crate) done: bool,
 }
 
@@ -361,18 +362,18 @@ impl<V> IntoIterator for Reclaimed<V> {
 }
 
 /// The entries of a [`Reclaimed`].
-pub struct ReclaimedEntries<V>(std::vec::IntoIter<(Tenant, std::sync::Arc<str>, Slot<V>)>);
+pub struct ReclaimedEntries<V>(std::vec::IntoIter<(Tenant, Arc<str>, Entry<V>)>);
 
 impl<V> Iterator for ReclaimedEntries<V> {
     type Item = Dead<V>;
 
     fn next(&mut self) -> Option<Dead<V>> {
-        let (tenant, path, slot) = self.0.next()?;
+        let (tenant, path, entry) = self.0.next()?;
         Some(Dead {
             tenant,
-            path: OriginPath::new_unchecked(path.to_string()),
-            variant: owned_key(slot.key),
-            value: slot.value,
+            path: OriginPath::new_unchecked(path),
+            variant: key_of(entry.key),
+            value: entry.value,
         })
     }
 
@@ -389,6 +390,6 @@ impl<V> fmt::Debug for ReclaimedEntries<V> {
     }
 }
 
-pub(crate) fn owned_key(text: Box<str>) -> VariantKey<'static> {
-    VariantKey::new_unchecked(text.into_string())
+pub(crate) fn key_of(text: Arc<str>) -> VariantKey<'static> {
+    VariantKey::new_unchecked(text)
 }

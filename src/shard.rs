@@ -1,30 +1,34 @@
 //! One shard: the single-threaded core of the index, without locks.
 //!
 //! Invariants:
-//! - A record has at least one variant, and `settled` never runs ahead of what is true of *all* its variants: none of them was
+//! - Between two calls, a record has at least one variant.
+//! - `settled` never runs ahead of what is true of *all* variants of a record: none of them was
 //!   reached by a hard invalidation up to `settled`, and those reached by a soft one are marked stale.
 //! - Everything that compares generations reads them inside the call, that is, under the shard's lock. A generation read before
 //!   the lock would let an insert that a flush overtook wipe what was stored after the flush.
 //! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`Grave`].
 
-use crate::generation::{AtomicGeneration, Generation};
-use crate::hash::{Hashing, PathHash};
+use crate::generation::Generation;
+use crate::hash::Hashing;
+#[cfg(fuzzing)]
+use crate::hash::{PathHash, TableHash};
 use crate::limits::{Limits, Occupancy, WhenFull};
 use crate::mode::Severity;
 use crate::open_fills::{OpenFills, Overtaken};
 use crate::origin::OriginPath;
 use crate::outcome::{
-    Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, owned_key,
+    Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
+use crate::records::{Key, Place, Record, Records};
 use crate::scopes::{Scopes, Standing, View};
 use crate::selection::Selection;
 use crate::stats::ShardStats;
-use crate::tally::{Counts, Tallies};
+#[cfg(fuzzing)]
+use crate::tally::Counts;
+use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::VariantSet;
-use hashbrown::HashTable;
-use hashbrown::hash_table::OccupiedEntry;
+use crate::variants::{At, Taken};
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -36,26 +40,15 @@ pub(crate) struct Context {
     pub(crate) occupancy: Occupancy,
 }
 
-/// Places of the smallest table that is made smaller.
-const SMALLEST_TABLE: usize = 8;
-
 /// How room is made for a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     /// There is some.
     Adding,
-    /// It takes another value's place.
-    Replacing,
+    /// It takes the place of another value.
+    Replacing(At),
     /// The path's oldest variant goes.
     Evicting,
-}
-
-/// A path as the shard looks for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Key<'a> {
-    pub(crate) hash: PathHash,
-    pub(crate) tenant: &'a Tenant,
-    pub(crate) path: &'a str,
 }
 
 /// The moment at which a fill began.
@@ -68,82 +61,25 @@ pub(crate) struct Began {
 }
 
 #[derive(Debug)]
-struct Record<V> {
-    hash: PathHash,
-    tenant: u32,
-    path: Box<str>,
-    /// Moved forward by readers, too: what they find live they needn't find live again.
-    settled: AtomicGeneration,
-    variants: VariantSet<V>,
-}
-
-/// How far the sweep of this shard has come.
-#[derive(Debug, Default)]
-struct Sweep {
-    cursor: usize,
-    /// The size of the table that `cursor` points into; if it changes, records have moved and the sweep begins again.
-    buckets: usize,
-}
-
-#[derive(Debug)]
 pub(crate) struct Shard<V> {
-    records: HashTable<Record<V>>,
+    records: Records<V>,
     fills: OpenFills,
     tallies: Tallies,
-    sweep: Sweep,
+    /// While a sweep is under way: how many places, from the first on, are still to be looked at. From the last to the first, so that
+    /// what takes the place of a removed record has been looked at, or was stored since.
+    unswept: Option<usize>,
     counters: ShardStats,
-    /// Heap bytes of the records, beside the table.
-    heap: usize,
 }
 
 impl<V> Default for Shard<V> {
     fn default() -> Self {
         Self {
-            records: HashTable::new(),
+            records: Records::default(),
             fills: OpenFills::default(),
             tallies: Tallies::default(),
-            sweep: Sweep::default(),
+            unswept: None,
             counters: ShardStats::default(),
-            heap: 0,
         }
-    }
-}
-
-impl<V> Record<V> {
-    fn new(key: &Key<'_>, settled: Generation) -> Self {
-        Self {
-            hash: key.hash,
-            tenant: key.tenant.id(),
-            path: key.path.into(),
-            settled: AtomicGeneration::new(settled),
-            variants: VariantSet::default(),
-        }
-    }
-
-    fn is(&self, key: &Key<'_>) -> bool {
-        self.tenant == key.tenant.id() && *self.path == *key.path
-    }
-
-    fn standing(&self, view: &View) -> Standing {
-        view.standing(self.settled.load_relaxed())
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.path.len() + self.variants.heap_bytes()
-    }
-
-    /// Writes down what soft invalidations did to a record that no hard one reached.
-    fn settle(&mut self, view: &View, counts: &mut Counts) {
-        let settled = self.settled.load_relaxed();
-        if view.standing(settled) == Standing::Stale {
-            let fresh = self.variants.soften();
-            if view.whole_standing(settled) == Standing::Untouched {
-                // Only a prefix rule reached it; what a flush reaches, the tally has moved already.
-                counts.live -= fresh;
-                counts.stale += fresh;
-            }
-        }
-        self.settled.raise_relaxed(view.as_of);
     }
 }
 
@@ -153,8 +89,14 @@ impl<V> Shard<V> {
     where
         V: Clone,
     {
-        let Some(record) = self.record(key) else { return Lookup::Miss };
-        let Some(slot) = record.variants.get(variant, &cx.hashing) else { return Lookup::Miss };
+        // First, though it is needed last: the processor waits for it and for the record at the same time.
+        let known = self.records.keys().find(variant, &cx.hashing);
+        let Some(place) = self.records.find(key) else { return Lookup::Miss };
+        let record = self.records.get(place);
+        let Some(at) = record.variants.find_known(known, variant, &cx.hashing) else {
+            return Lookup::Miss;
+        };
+        let (value, stale) = record.variants.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled.load_relaxed() >= cx.scopes.broad() {
             Standing::Untouched
@@ -170,21 +112,22 @@ impl<V> Shard<V> {
         };
         match standing {
             Standing::Dead => Lookup::Miss,
-            Standing::Untouched if !slot.stale => Lookup::Live(slot.value.clone()),
-            Standing::Untouched | Standing::Stale => Lookup::Stale(slot.value.clone()),
+            Standing::Untouched if !stale => Lookup::Live(value.clone()),
+            Standing::Untouched | Standing::Stale => Lookup::Stale(value.clone()),
         }
     }
 
     /// The keys of the path's variants that may be served, in no particular order.
     pub(crate) fn variants(&self, key: &Key<'_>, cx: &Context) -> Vec<VariantKey<'static>> {
-        let Some(record) = self.record(key) else { return Vec::new() };
+        let Some(place) = self.records.find(key) else { return Vec::new() };
+        let record = self.records.get(place);
         let settled = record.settled.load_relaxed();
         let view = cx.scopes.view_of(key.tenant, key.path, settled);
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        let keys = record.variants.iter().map(|slot| slot.key.to_string());
-        keys.map(VariantKey::new_unchecked).collect()
+        let texts = record.variants.texts(self.records.keys());
+        texts.into_iter().map(key_of).collect()
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
@@ -272,28 +215,22 @@ impl<V> Shard<V> {
         V: PartialEq,
     {
         let view = Self::view(key, cx);
-        let mut entry = self.records.find_entry(key.hash.table(), |r| r.is(key)).ok()?;
-        let record = entry.get();
+        let place = self.records.find(key)?;
+        let record = self.records.get(place);
+        let at = record.variants.find(variant, self.records.keys(), &cx.hashing)?;
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
-        if record.standing(&view) == Standing::Dead
-            || record.variants.get(variant, &cx.hashing)?.value != *expected
-        {
+        if record.standing(&view) == Standing::Dead || record.variants.get(at).0 != expected {
             return None;
         }
         let counts = self.tallies.at(key.tenant, &view);
-        let record = entry.get_mut();
-        record.settle(&view, counts);
-        self.heap -= record.heap_bytes();
-        let slot = record.variants.remove(variant, &cx.hashing)?;
-        self.heap += record.heap_bytes();
-        counts.subtract(slot.stale);
+        let entry = self.records.edit(place, |record, keys| {
+            record.settle(&view, counts, keys);
+            record.variants.remove(at, keys, &cx.hashing)
+        });
+        counts.subtract(entry.stale);
         cx.occupancy.give_back(0, 1);
-        if record.variants.is_empty() {
-            counts.paths -= 1;
-            Self::unlink(entry, &mut self.heap, cx);
-            self.tallies.prune(key.tenant.id());
-        }
-        Some(slot.value)
+        self.drop_if_empty(place, key.tenant, cx);
+        Some(entry.value)
     }
 
     /// Purges the path, or the variants of it that `selection` picks. The outcome of the other mode is empty.
@@ -305,7 +242,7 @@ impl<V> Shard<V> {
         cx: &Context,
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
         let generation = cx.scopes.clock.next();
-        let mut purged = Purged { generation, variants: VariantSet::default(), voided: 0 };
+        let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
         let mut softened = Softened { generation, count: 0, overtaken: 0 };
         let (hash, tenant) = (key.hash, key.tenant.id());
         self.counters.purges += 1;
@@ -316,81 +253,82 @@ impl<V> Shard<V> {
             }
         }
         let view = Self::view(key, cx);
-        let Ok(mut entry) = self.records.find_entry(hash.table(), |r| r.is(key)) else {
-            return (purged, softened, None);
-        };
-        let counts = self.tallies.at(key.tenant, &view);
-        if entry.get().standing(&view) == Standing::Dead {
+        let Some(place) = self.records.find(key) else { return (purged, softened, None) };
+        if self.records.get(place).standing(&view) == Standing::Dead {
             // What a broad invalidation has killed is not this purge's to hand over: it would be handed over twice.
-            let grave = Self::bury(entry, key.tenant, &view, counts, &mut self.heap, cx);
+            let grave = self.bury(place, key.tenant, &view, cx);
             self.tallies.prune(tenant);
             return (purged, softened, Some(grave));
         }
-        let record = entry.get_mut();
-        record.settle(&view, counts);
+        let counts = self.tallies.at(key.tenant, &view);
         if severity == Severity::Soft {
-            softened.count = record.variants.soften_picked(|key| selection.picks(key));
+            softened.count = self.records.edit(place, |record, keys| {
+                record.settle(&view, counts, keys);
+                record.variants.soften(|key| selection.picks(key), keys)
+            });
             counts.live -= softened.count;
             counts.stale += softened.count;
         } else if selection == Selection::All {
-            counts.remove(&record.variants);
-            purged.variants = Self::unlink(entry, &mut self.heap, cx).variants;
+            self.records.edit(place, |record, keys| record.settle(&view, counts, keys));
+            counts.remove(&self.records.get(place).variants);
+            let (record, keys) = self.records.remove(place);
+            cx.occupancy.give_back(1, record.variants.len());
+            purged.variants = record.variants.take(keys);
+            self.tallies.prune(tenant);
         } else {
-            self.heap -= record.heap_bytes();
-            purged.variants = record.variants.extract(|key| selection.picks(key), &cx.hashing);
-            self.heap += record.heap_bytes();
-            counts.subtract_all(&purged.variants);
+            purged.variants = self.records.edit(place, |record, keys| {
+                record.settle(&view, counts, keys);
+                let stale = record.variants.stale();
+                let gone = record.variants.extract(|key| selection.picks(key), keys, &cx.hashing);
+                let stale = stale - record.variants.stale();
+                counts.stale -= stale;
+                counts.live -= gone.len() - stale;
+                gone
+            });
             cx.occupancy.give_back(0, purged.variants.len());
-            if record.variants.is_empty() {
-                counts.paths -= 1;
-                Self::unlink(entry, &mut self.heap, cx);
-            }
+            self.drop_if_empty(place, key.tenant, cx);
         }
-        self.tallies.prune(tenant);
         (purged, softened, None)
     }
 
-    /// Settles the next `buckets` places of the table and takes dead records out of them. Says how many places it looked at and
-    /// whether it reached the end.
+    /// Settles the next `places` records and takes out those that are dead. Says how many it looked at and whether none is left to
+    /// look at.
     pub(crate) fn sweep(
         &mut self,
-        buckets: usize,
+        places: usize,
         cx: &Context,
         graves: &mut Vec<Grave<V>>,
     ) -> (usize, bool) {
-        if self.sweep.buckets != self.records.num_buckets() {
-            self.sweep = Sweep { cursor: 0, buckets: self.records.num_buckets() };
+        // Fewer than there were, if some have been removed meanwhile.
+        let unswept = self.unswept.unwrap_or(usize::MAX).min(self.records.len());
+        let rest = unswept.saturating_sub(places);
+        for place in (rest..unswept).rev() {
+            self.sweep_place(place, cx, graves);
         }
-        let end = self.sweep.buckets.min(self.sweep.cursor.saturating_add(buckets));
-        let begin = std::mem::replace(&mut self.sweep.cursor, end);
-        for bucket in begin..end {
-            self.sweep_bucket(bucket, cx, graves);
-        }
-        let done = end == self.sweep.buckets;
-        if done {
-            self.sweep.cursor = 0;
-            self.shrink_if_sparse();
+        self.unswept = (rest > 0).then_some(rest);
+        if rest == 0 {
+            self.records.shrink();
             if cx.scopes.open_rules() > 0 {
                 self.fills.note_rules(&cx.scopes);
             }
         }
-        (end - begin, done)
+        (unswept - rest, rest == 0)
     }
 
-    fn sweep_bucket(&mut self, bucket: usize, cx: &Context, graves: &mut Vec<Grave<V>>) {
-        let Some(record) = self.records.get_bucket_mut(bucket) else { return };
+    fn sweep_place(&mut self, place: usize, cx: &Context, graves: &mut Vec<Grave<V>>) {
+        let (place, record) = self.records.at(place);
         let (id, settled) = (record.tenant, record.settled.load_relaxed());
         if settled >= cx.scopes.broad() {
             return;
         }
         let tenant = self.tallies.tenant(id).clone();
         let view = cx.scopes.view_of(&tenant, &record.path, settled);
-        let counts = self.tallies.at(&tenant, &view);
-        if view.standing(settled) != Standing::Dead {
-            record.settle(&view, counts);
-        } else if let Ok(entry) = self.records.get_bucket_entry(bucket) {
-            graves.push(Self::bury(entry, &tenant, &view, counts, &mut self.heap, cx));
+        if view.standing(settled) == Standing::Dead {
+            graves.push(self.bury(place, &tenant, &view, cx));
             self.tallies.prune(id);
+        } else {
+            let counts = self.tallies.at(&tenant, &view);
+            self.records.edit(place, |record, keys| record.settle(&view, counts, keys));
         }
     }
 
@@ -405,10 +343,8 @@ impl<V> Shard<V> {
         }
         total.open_leases += self.fills.leases();
         self.counters.add_to(total);
-        total.bytes += self.heap
-            + self.records.allocation_size()
-            + self.fills.structure_bytes()
-            + self.tallies.structure_bytes();
+        total.bytes +=
+            self.records.bytes() + self.fills.structure_bytes() + self.tallies.structure_bytes();
     }
 
     /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
@@ -419,20 +355,26 @@ impl<V> Shard<V> {
         cx: &Context,
         belongs: impl Fn(PathHash) -> bool,
     ) -> (u64, u64, bool) {
-        let filed_well = |hash: PathHash, tenant: u32, path: &str| {
-            belongs(hash) && hash == cx.hashing.path(tenant, path)
+        self.records.check(&cx.hashing);
+        let filed_well = |hash: TableHash, tenant: u32, path: &str| {
+            let expected = cx.hashing.path(tenant, path);
+            belongs(expected) && hash == expected.table()
         };
         let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
         let (mut entries, mut any_dead) = (0, false);
-        for record in &self.records {
+        for record in self.records.iter() {
             assert!(filed_well(record.hash, record.tenant, &record.path), "{}", record.path);
             assert!(!record.variants.is_empty(), "{} has no variant", record.path);
-            record.variants.check(&cx.hashing);
             let settled = record.settled.load_relaxed();
             assert!(settled <= cx.scopes.broad(), "{} is settled ahead of time", record.path);
             let tenant = self.tallies.tenant(record.tenant);
-            let key = Key { hash: record.hash, tenant, path: &record.path };
-            assert!(self.record(&key).is_some_and(|r| std::ptr::eq(r, record)), "a path twice");
+            let key = Key {
+                hash: cx.hashing.path(tenant.id(), &record.path),
+                tenant,
+                path: &record.path,
+            };
+            let found = self.records.find(&key).map(|place| self.records.get(place));
+            assert!(found.is_some_and(|found| std::ptr::eq(found, record)), "a path twice");
 
             entries += record.variants.len() as u64;
             any_dead |= record.standing(&Self::view(&key, cx)) == Standing::Dead;
@@ -459,13 +401,8 @@ impl<V> Shard<V> {
             .iter()
             .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
-        assert_eq!(self.heap, self.records.iter().map(Record::heap_bytes).sum(), "heap");
-        self.fills.check(filed_well);
+        self.fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
         (self.records.len() as u64, entries, any_dead)
-    }
-
-    fn record(&self, key: &Key<'_>) -> Option<&Record<V>> {
-        self.records.find(key.hash.table(), |record| record.is(key))
     }
 
     /// Stores what may be stored; what a broad invalidation killed of the path goes first.
@@ -478,8 +415,18 @@ impl<V> Shard<V> {
         view: &View,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let grave = self.bury_if_dead(key, view, cx);
-        let admission = match self.admit(key, variant.as_str(), cx) {
+        let mut place = self.records.find(key);
+        let mut grave = None;
+        if let Some(dead) = place.filter(|&p| self.records.get(p).standing(view) == Standing::Dead)
+        {
+            grave = Some(self.bury(dead, key.tenant, view, cx));
+            place = None;
+        }
+        let there = place.and_then(|place| {
+            let variants = &self.records.get(place).variants;
+            variants.find(variant.as_str(), self.records.keys(), &cx.hashing)
+        });
+        let admission = match self.admit(key, variant.as_str(), place, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
                 self.counters.refused(reason);
@@ -488,71 +435,58 @@ impl<V> Shard<V> {
             }
         };
         let counts = self.tallies.at(key.tenant, view);
-        let heap = &mut self.heap;
-        let record = self
-            .records
-            .entry(key.hash.table(), |r| r.is(key), |r| r.hash.table())
-            .or_insert_with(|| {
-                counts.paths += 1;
-                *heap += key.path.len();
-                Record::new(key, view.as_of)
-            })
-            .into_mut();
-        record.settle(view, counts);
-        self.heap -= record.heap_bytes();
-        let mut evicted = None;
-        if admission == Admission::Evicting {
-            evicted = record.variants.remove_oldest(&cx.hashing);
-        }
+        let place = place.unwrap_or_else(|| {
+            counts.paths += 1;
+            self.records.push(Record::new(key, view.as_of))
+        });
         let stale = freshness == Freshness::Stale;
-        let replaced = record.variants.insert(variant, value, stale, &cx.hashing);
-        self.heap += record.heap_bytes();
+        let (replaced, evicted) = self.records.edit(place, |record, keys| {
+            record.settle(view, counts, keys);
+            let variants = &mut record.variants;
+            if let Admission::Replacing(at) = admission {
+                return (Some(variants.replace(at, value, stale)), None);
+            }
+            let evicting = admission == Admission::Evicting;
+            let evicted = evicting.then(|| variants.remove_oldest(keys, &cx.hashing)).flatten();
+            variants.push(variant.as_str(), value, stale, keys, &cx.hashing);
+            (None, evicted)
+        });
         counts.add(stale);
         let gone = replaced.as_ref().map(|(_, stale)| *stale);
-        gone.into_iter().chain(evicted.as_ref().map(|s| s.stale)).for_each(|s| counts.subtract(s));
+        gone.into_iter().chain(evicted.as_ref().map(|e| e.stale)).for_each(|s| counts.subtract(s));
         let stored = Stored {
             freshness,
             replaced: replaced.map(|(value, _)| value),
-            evicted: evicted.map(|slot| (owned_key(slot.key), slot.value)),
+            evicted: evicted.map(|entry| (key_of(entry.key), entry.value)),
         };
         (Insertion::Stored(stored), grave)
     }
 
-    fn bury_if_dead(&mut self, key: &Key<'_>, view: &View, cx: &Context) -> Option<Grave<V>> {
-        let entry = self.records.find_entry(key.hash.table(), |r| r.is(key)).ok()?;
-        if entry.get().standing(view) != Standing::Dead {
-            return None;
-        }
-        let counts = self.tallies.at(key.tenant, view);
-        Some(Self::bury(entry, key.tenant, view, counts, &mut self.heap, cx))
-    }
-
     /// Whether there is room for the variant, and how it is made. Takes the room.
-    fn admit(&mut self, key: &Key<'_>, variant: &str, cx: &Context) -> Result<Admission, Refusal> {
+    fn admit(
+        &self,
+        key: &Key<'_>,
+        variant: &str,
+        place: Option<Place>,
+        there: Option<At>,
+        cx: &Context,
+    ) -> Result<Admission, Refusal> {
         if key.path.len() > cx.limits.path_length {
             return Err(Refusal::PathTooLong);
         }
         if variant.len() > cx.limits.key_length {
             return Err(Refusal::KeyTooLong);
         }
-        let Some(record) = self.record(key) else {
-            cx.occupancy.take(true)?;
-            if self.records.len() == self.records.capacity() {
-                // Making room may move every record, even in a table of the same size: the sweep must begin again.
-                self.sweep = Sweep::default();
-            }
-            return Ok(Admission::Adding);
-        };
-        if record.variants.get(variant, &cx.hashing).is_some() {
-            return Ok(Admission::Replacing);
+        if let Some(at) = there {
+            return Ok(Admission::Replacing(at));
         }
-        if record.variants.len() >= cx.limits.variants {
+        if place.is_some_and(|p| self.records.get(p).variants.len() >= cx.limits.variants) {
             return match cx.limits.when_full {
                 WhenFull::Refuse => Err(Refusal::TooManyVariants),
                 WhenFull::EvictOldest => Ok(Admission::Evicting),
             };
         }
-        cx.occupancy.take(false)?;
+        cx.occupancy.take(place.is_none())?;
         Ok(Admission::Adding)
     }
 
@@ -561,23 +495,21 @@ impl<V> Shard<V> {
         cx.scopes.view_of(key.tenant, key.path, Generation::START)
     }
 
-    fn unlink(entry: OccupiedEntry<'_, Record<V>>, heap: &mut usize, cx: &Context) -> Record<V> {
-        let (record, _) = entry.remove();
-        *heap -= record.heap_bytes();
-        cx.occupancy.give_back(1, record.variants.len());
-        record
+    /// Takes out a record whose last variant has gone.
+    fn drop_if_empty(&mut self, place: Place, tenant: &Tenant, cx: &Context) {
+        if self.records.get(place).variants.is_empty() {
+            self.records.remove(place);
+            cx.occupancy.give_back(1, 0);
+            self.tallies.of(tenant).paths -= 1;
+            self.tallies.prune(tenant.id());
+        }
     }
 
     /// Takes a dead record out, and out of the counts.
-    fn bury(
-        entry: OccupiedEntry<'_, Record<V>>,
-        tenant: &Tenant,
-        view: &View,
-        counts: &mut Counts,
-        heap: &mut usize,
-        cx: &Context,
-    ) -> Grave<V> {
-        let mut record = Self::unlink(entry, heap, cx);
+    fn bury(&mut self, place: Place, tenant: &Tenant, view: &View, cx: &Context) -> Grave<V> {
+        let counts = self.tallies.at(tenant, view);
+        let (mut record, keys) = self.records.remove(place);
+        cx.occupancy.give_back(1, record.variants.len());
         let settled = record.settled.load_relaxed();
         match view.whole_standing(settled) {
             Standing::Dead => {
@@ -586,23 +518,13 @@ impl<V> Shard<V> {
             }
             // Only a prefix rule killed it: until now it counted as what it was before.
             Standing::Stale => {
-                record.variants.soften();
+                record.variants.soften(|_| true, keys);
                 counts.remove(&record.variants);
             }
             Standing::Untouched => counts.remove(&record.variants),
         }
         let bytes = record.heap_bytes();
-        let slots = record.variants.into_slots();
-        Grave { tenant: tenant.clone(), path: record.path, slots, bytes }
-    }
-
-    /// Gives back the memory of a table that a flush has emptied by half or more. The sweep that comes before it has looked at every
-    /// place, so this costs no more than that; and it moves no more records than the growth did that made the table so large.
-    fn shrink_if_sparse(&mut self) {
-        // By places and not by `capacity`, which leaves out those that removed records have used up. Seven of eight are filled at most.
-        let half = self.records.num_buckets() / 2;
-        if half >= SMALLEST_TABLE && self.records.len() <= half / 8 * 7 {
-            self.records.shrink_to_fit(|record| record.hash.table());
-        }
+        let Record { path, variants, .. } = record;
+        Grave { tenant: tenant.clone(), path, entries: variants.take(keys).into_entries(), bytes }
     }
 }

@@ -37,13 +37,9 @@ impl Counts {
     /// Takes out a path with all of its variants, which are live or stale.
     pub(crate) fn remove<V>(&mut self, variants: &VariantSet<V>) {
         self.paths -= 1;
-        self.subtract_all(variants);
-    }
-
-    /// Takes out variants, which are live or stale.
-    pub(crate) fn subtract_all<V>(&mut self, variants: &VariantSet<V>) {
-        self.stale -= variants.stale();
-        self.live -= variants.len() - variants.stale();
+        let stale = variants.stale();
+        self.stale -= stale;
+        self.live -= variants.len() - stale;
     }
 
     pub(crate) fn add(&mut self, stale: bool) {
@@ -94,6 +90,11 @@ impl Tallies {
         });
         tally.forward(view);
         &mut tally.counts
+    }
+
+    /// The counts of a tenant that was asked for by [`Self::at`] just now.
+    pub(crate) fn of(&mut self, tenant: &Tenant) -> &mut Counts {
+        &mut self.0.get_mut(&tenant.id()).expect("a tenant with records has a tally").counts
     }
 
     /// The tenant with this id, which has records in this shard.

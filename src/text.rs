@@ -3,12 +3,117 @@
 //! Invariant: the text in them is private, and made only by canonicalization or by a checked constructor.
 //! Not here: what is canonical; each kind names its own check.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Text as a caller or an index holds it. Who holds it makes no difference to what it equals.
+#[derive(Clone)]
+pub(crate) enum Text<'a> {
+    Borrowed(&'a str),
+    Owned(String),
+    /// With the index that handed it out: the keys that a purge gives back are not copied.
+    Shared(Arc<str>),
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn into_cow(self) -> Cow<'a, str> {
+        match self {
+            Self::Borrowed(text) => Cow::Borrowed(text),
+            Self::Owned(text) => Cow::Owned(text),
+            Self::Shared(text) => Cow::Owned(text.as_ref().to_owned()),
+        }
+    }
+
+    pub(crate) fn into_owned(self) -> Text<'static> {
+        match self {
+            Self::Borrowed(text) => Text::Owned(text.to_owned()),
+            Self::Owned(text) => Text::Owned(text),
+            Self::Shared(text) => Text::Shared(text),
+        }
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Owned(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text)
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text)
+    }
+}
+
+impl From<Arc<str>> for Text<'_> {
+    fn from(text: Arc<str>) -> Self {
+        Self::Shared(text)
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Borrowed(text),
+            Cow::Owned(text) => Self::Owned(text),
+        }
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialOrd for Text<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Text<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// Makes a newtype of canonical text, with its conversions.
 macro_rules! canonical_text {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name<'a>(std::borrow::Cow<'a, str>);
+        pub struct $name<'a>(crate::text::Text<'a>);
 
         #[allow(dead_code, reason = "not every kind of text is taken apart")]
         impl<'a> $name<'a> {
@@ -24,14 +129,14 @@ macro_rules! canonical_text {
             }
 
             /// Wraps text that canonicalization produced.
-            pub(crate) fn new_unchecked(text: impl Into<std::borrow::Cow<'a, str>>) -> Self {
+            pub(crate) fn new_unchecked(text: impl Into<crate::text::Text<'a>>) -> Self {
                 Self(text.into())
             }
 
-            /// The text as it is held: borrowed if nothing had to be changed, and owned otherwise.
+            /// The text: borrowed if it was and nothing had to be changed, and owned otherwise. What an index handed out is copied.
             #[must_use]
             pub fn into_cow(self) -> std::borrow::Cow<'a, str> {
-                self.0
+                self.0.into_cow()
             }
 
             /// The canonical text.
@@ -43,13 +148,13 @@ macro_rules! canonical_text {
             /// The same text, borrowed from this value.
             #[must_use]
             pub fn borrowed(&self) -> $name<'_> {
-                $name(std::borrow::Cow::Borrowed(self.as_str()))
+                $name(crate::text::Text::Borrowed(self.as_str()))
             }
 
-            /// Copies borrowed text so that it can be kept; text that is owned is moved.
+            /// Copies borrowed text so that it can be kept; other text is moved.
             #[must_use]
             pub fn into_owned(self) -> $name<'static> {
-                $name(std::borrow::Cow::Owned(self.0.into_owned()))
+                $name(self.0.into_owned())
             }
         }
 
@@ -83,7 +188,7 @@ macro_rules! canonical_text {
 
         impl From<$name<'_>> for String {
             fn from(text: $name<'_>) -> Self {
-                text.0.into_owned()
+                text.into_cow().into_owned()
             }
         }
     };

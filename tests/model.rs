@@ -23,10 +23,12 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (any::<usize>(), v()).prop_map(|(n, v)| Op::Commit(n, v)),
         1 => any::<usize>().prop_map(Op::Drop),
         6 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Insert(t, p, v)),
+        1 => (t.clone(), p.clone(), 0..=VARIANTS)
+            .prop_map(|(t, p, n)| Op::InsertSome(t, p, n)),
         2 => (t.clone(), p.clone(), v(), any::<bool>())
             .prop_map(|(t, p, v, right)| Op::Remove(t, p, v, right)),
         3 => (t.clone(), p.clone(), mode()).prop_map(|(t, p, m)| Op::Purge(t, p, m)),
-        1 => (t.clone(), p.clone(), any::<u32>(), mode())
+        1 => (t.clone(), p.clone(), any::<u64>(), mode())
             .prop_map(|(t, p, vs, m)| Op::PurgeKeys(t, p, vs % (1 << VARIANTS), m)),
         1 => (t.clone(), p.clone(), 0..VARIANTS / 2, mode())
             .prop_map(|(t, p, w, m)| Op::PurgeWidth(t, p, w, m)),

@@ -21,7 +21,7 @@ pub enum Scope {
     Tenant(Tenant),
     Path(Tenant, Path),
     /// Of the variants of a path those whose bit is set, and whatever is being fetched for the path.
-    Variants(Tenant, Path, u32),
+    Variants(Tenant, Path, u64),
     /// All paths whose text begins with that of this prefix.
     Prefix(Tenant, &'static str),
 }

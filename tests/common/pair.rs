@@ -9,7 +9,8 @@ use cache_index::{
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const TENANTS: usize = 2;
-pub const VARIANTS: usize = 24;
+/// More than a small set holds.
+pub const VARIANTS: usize = 40;
 
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -19,11 +20,13 @@ pub enum Op {
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
+    /// So many variants, one after the other.
+    InsertSome(usize, usize, usize),
     /// With the value that is there, or with another.
     Remove(usize, usize, usize, bool),
     Purge(usize, usize, Mode),
     /// The variants whose bit is set, each by its key.
-    PurgeKeys(usize, usize, u32, Mode),
+    PurgeKeys(usize, usize, u64, Mode),
     /// The variants of that width, whatever their height.
     PurgeWidth(usize, usize, usize, Mode),
     PurgeMany(usize, Vec<usize>, Mode),
@@ -53,7 +56,7 @@ impl Op {
             14..=17 => Self::Insert(t, p, few(next()?)),
             18 => Self::Remove(t, p, few(next()?), kind & 0x80 == 0),
             19 | 20 => Self::Purge(t, p, mode(kind)),
-            21 if kind & 0x40 == 0 => Self::PurgeKeys(t, p, u32::from(bytes.next()?), mode(kind)),
+            21 if kind & 0x40 == 0 => Self::PurgeKeys(t, p, u64::from(bytes.next()?), mode(kind)),
             21 => Self::PurgeWidth(t, p, next()? % (VARIANTS / 2), mode(kind)),
             22 => Self::PurgeMany(t, vec![p, next()? % PATHS.len()], mode(kind)),
             23 | 24 => Self::PurgePrefix(t, p % PREFIXES.len(), mode(kind)),
@@ -61,6 +64,7 @@ impl Op {
             26 => Self::FlushAll(mode(kind)),
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
+            29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
@@ -140,6 +144,9 @@ impl Pair {
                 let key = &self.keys[v];
                 let stored = self.index.insert(&self.tenants[t], &self.paths[p], key, value);
                 assert_eq!(as_stored(stored, value), self.model.insert((t, p, v), value));
+            }
+            Op::InsertSome(t, p, count) => {
+                (0..count).for_each(|v| self.run(&Op::Insert(t, p, v)));
             }
             Op::Remove(t, p, v, right) => {
                 let expected = match (self.model.lookup(t, p, v), right) {

@@ -1,0 +1,253 @@
+//! A hash table of numbers: under which numbers things with a hash are filed, the things themselves being elsewhere.
+//!
+//! Invariant: a bucket is the hash in the high half and one more than the number in the low half, or zero if it is empty. From the bucket
+//! that the hash names, its home, to the bucket where a number is, none is empty. At least a quarter of the buckets are.
+//!
+//! `hashbrown` keeps its tags apart from its buckets and asks the caller for the hash of each entry when it grows. Here a probe costs one
+//! cache line where it would be two, and growing reads the table alone. Measured figures are in DESIGN.md.
+
+use crate::hash::TableHash;
+
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// A power of two of them, or none.
+    buckets: Box<[u64]>,
+    len: usize,
+}
+
+/// The smallest table with something in it: one cache line.
+const SMALLEST: usize = 8;
+
+fn bucket(hash: TableHash, number: u32) -> u64 {
+    u64::from(hash.get()) << 32 | (u64::from(number) + 1)
+}
+
+fn hash_of(bucket: u64) -> u64 {
+    bucket >> 32
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+fn number_of(bucket: u64) -> Option<u32> {
+    (bucket as u32).checked_sub(1)
+}
+
+impl Places {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Heap bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets)
+    }
+
+    /// The number under that hash for which `is` holds.
+    pub(crate) fn find(&self, hash: TableHash, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let mut at = self.home(u64::from(hash.get()));
+        loop {
+            let bucket = self.buckets[at];
+            let number = number_of(bucket)?;
+            if hash_of(bucket) == u64::from(hash.get()) && is(number) {
+                return Some(number);
+            }
+            at = self.after(at);
+        }
+    }
+
+    /// Files a number that isn't there.
+    ///
+    /// Cost: O(1) amortized; when the table grows, O(numbers in it).
+    pub(crate) fn insert(&mut self, hash: TableHash, number: u32) {
+        if self.len + 1 > self.buckets.len() / 4 * 3 {
+            self.rebuild(SMALLEST.max(self.buckets.len() * 2));
+        }
+        self.len += 1;
+        self.put(bucket(hash, number));
+    }
+
+    /// Files `to` in the place of `from`.
+    pub(crate) fn rename(&mut self, hash: TableHash, from: u32, to: u32) {
+        let at = self.position(hash, from);
+        self.buckets[at] = bucket(hash, to);
+    }
+
+    /// Takes a number out.
+    pub(crate) fn remove(&mut self, hash: TableHash, number: u32) {
+        let mut gap = self.position(hash, number);
+        let mut at = gap;
+        self.len -= 1;
+        // What lies behind the gap, up to the next empty bucket, moves into it if that is no further from its home.
+        loop {
+            self.buckets[gap] = 0;
+            loop {
+                at = self.after(at);
+                if self.buckets[at] == 0 {
+                    return;
+                }
+                let home = self.home(hash_of(self.buckets[at]));
+                let mask = self.buckets.len() - 1;
+                if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
+                    break;
+                }
+            }
+            self.buckets[gap] = self.buckets[at];
+            gap = at;
+        }
+    }
+
+    /// Gives back memory if half of the table or more is not needed. Says whether it did.
+    pub(crate) fn shrink(&mut self) -> bool {
+        let needed = match self.len {
+            0 => 0,
+            len => (len / 3 * 4 + 4).next_power_of_two().max(SMALLEST),
+        };
+        let sparse = needed < self.buckets.len();
+        if sparse {
+            self.rebuild(needed);
+        }
+        sparse
+    }
+
+    fn rebuild(&mut self, buckets: usize) {
+        let old = std::mem::replace(&mut self.buckets, vec![0; buckets].into_boxed_slice());
+        old.into_iter().filter(|bucket| *bucket != 0).for_each(|bucket| self.put(bucket));
+    }
+
+    fn put(&mut self, bucket: u64) {
+        let mut at = self.home(hash_of(bucket));
+        while self.buckets[at] != 0 {
+            at = self.after(at);
+        }
+        self.buckets[at] = bucket;
+    }
+
+    /// # Panics
+    /// If the number isn't there.
+    fn position(&self, hash: TableHash, number: u32) -> usize {
+        let wanted = bucket(hash, number);
+        let mut at = self.home(u64::from(hash.get()));
+        while self.buckets[at] != wanted {
+            assert!(self.buckets[at] != 0, "{number} is filed under its hash");
+            at = self.after(at);
+        }
+        at
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the mask leaves less bits than a size has")]
+    fn home(&self, hash: u64) -> usize {
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.buckets.len() - 1)
+    }
+
+    /// Panics where the invariants at the top of this module don't hold.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check(&self) {
+        let filed = self.buckets.iter().filter(|bucket| **bucket != 0).count();
+        assert_eq!(self.len, filed, "numbers");
+        assert!(filed <= self.buckets.len() / 4 * 3, "{filed} of {}", self.buckets.len());
+        for (at, bucket) in self.buckets.iter().enumerate().filter(|(_, bucket)| **bucket != 0) {
+            let mut on_the_way = self.home(hash_of(*bucket));
+            while on_the_way != at {
+                assert!(self.buckets[on_the_way] != 0, "a gap on the way to {at}");
+                on_the_way = self.after(on_the_way);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn hash(n: u32) -> TableHash {
+        TableHash::new(n)
+    }
+
+    fn find(places: &Places, hash: TableHash, number: u32) -> bool {
+        places.find(hash, |other| other == number).is_some()
+    }
+
+    #[test]
+    fn empty_table_has_nothing_and_costs_nothing() {
+        let mut places = Places::default();
+        assert_eq!(places.find(hash(7), |_| true), None);
+        assert_eq!(places.bytes(), 0);
+        places.insert(hash(7), 0);
+        places.remove(hash(7), 0);
+        assert!(places.shrink());
+        assert_eq!(places.bytes(), 0);
+    }
+
+    #[test]
+    fn numbers_under_one_hash_are_told_apart() {
+        let mut places = Places::default();
+        (0..5).for_each(|number| places.insert(hash(7), number));
+        assert_eq!(places.find(hash(7), |number| number == 3), Some(3));
+        assert_eq!(places.find(hash(7), |number| number == 5), None);
+        assert_eq!(places.find(hash(15), |_| true), None, "the same home, another hash");
+        places.remove(hash(7), 1);
+        places.rename(hash(7), 3, 9);
+        assert_eq!(places.find(hash(7), |number| number == 9), Some(9));
+        let mut left = Vec::new();
+        places.find(hash(7), |number| {
+            left.push(number);
+            false
+        });
+        left.sort_unstable();
+        assert_eq!(left, [0, 2, 4, 9]);
+    }
+
+    #[test]
+    #[should_panic(expected = "8 is filed under its hash")]
+    fn removing_what_is_not_there_is_a_bug() {
+        let mut places = Places::default();
+        places.insert(hash(7), 7);
+        places.remove(hash(7), 8);
+    }
+
+    /// Against a map, with hashes that crowd at both ends of the table.
+    #[test]
+    fn is_a_map_whatever_is_put_in_and_taken_out() {
+        for seed in 0..50 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut places = Places::default();
+            let mut expected = BTreeMap::new();
+            for _ in 0..2000 {
+                let number = random.u32(0..300);
+                if let Some(hash) = expected.remove(&number) {
+                    places.remove(hash, number);
+                } else {
+                    let near = random.u32(0..8).wrapping_sub(4);
+                    let hash = hash(if random.bool() { near } else { random.u32(..) });
+                    places.insert(hash, number);
+                    expected.insert(number, hash);
+                }
+                if random.u8(..) == 0 {
+                    places.shrink();
+                }
+                assert_eq!(places.len(), expected.len());
+            }
+            places.check();
+            assert!(expected.iter().all(|(number, hash)| find(&places, *hash, *number)));
+        }
+    }
+
+    #[test]
+    fn memory_follows_the_numbers() {
+        let mut places = Places::default();
+        (0..10_000).for_each(|n: u32| places.insert(hash(n.wrapping_mul(0x9e37_79b9)), n));
+        assert_eq!(places.bytes(), 16_384 * 8);
+        assert!(!places.shrink(), "it is as small as it can be");
+        (100..10_000).for_each(|n: u32| places.remove(hash(n.wrapping_mul(0x9e37_79b9)), n));
+        assert!(places.shrink());
+        places.check();
+        assert_eq!(places.bytes(), 256 * 8);
+    }
+}

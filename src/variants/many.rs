@@ -1,0 +1,163 @@
+//! The variants of a path that has many: found by the hash of the key, and taken away whole in O(1).
+//!
+//! Invariant: no key occurs twice; `places` holds the place of each. `stale` and `text` agree with the entries. The keys are held
+//! here and not in the shard's `Keys`: a path with so many is likely enumerated, and its keys are on no other path.
+
+use super::Entry;
+use crate::hash::Hashing;
+use crate::places::Places;
+
+#[derive(Debug)]
+pub(crate) struct Many<V> {
+    entries: Vec<Entry<V>>,
+    /// Of each entry: smaller for what was stored earlier.
+    ages: Vec<u32>,
+    next_age: u32,
+    /// Places of the entries by the hash of the key.
+    places: Places,
+    /// How many entries are marked stale.
+    stale: usize,
+    /// Bytes of the keys, with their counts.
+    text: usize,
+}
+
+impl<V> Default for Many<V> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            ages: Vec::new(),
+            next_age: 0,
+            places: Places::default(),
+            stale: 0,
+            text: 0,
+        }
+    }
+}
+
+impl<V> Many<V> {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn position(&self, key: &str, hashing: &Hashing) -> Option<usize> {
+        let is = |at: u32| *self.entries[at as usize].key == *key;
+        self.places.find(hashing.variant(key), is).map(|at| at as usize)
+    }
+
+    pub(super) fn get(&self, at: usize) -> (&V, bool) {
+        (&self.entries[at].value, self.entries[at].stale)
+    }
+
+    pub(super) fn entries(&self) -> &[Entry<V>] {
+        &self.entries
+    }
+
+    /// Adds a key that isn't there.
+    pub(super) fn push(&mut self, entry: Entry<V>, hashing: &Hashing) {
+        let age = self.next_age();
+        self.stale += usize::from(entry.stale);
+        self.text += entry.text_bytes();
+        self.places.insert(hashing.variant(&entry.key), place(self.entries.len()));
+        self.entries.push(entry);
+        self.ages.push(age);
+    }
+
+    /// Puts another value into an entry, which is the youngest from then on. Gives what was there.
+    pub(super) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
+        self.ages[at] = self.next_age();
+        let entry = &mut self.entries[at];
+        let was_stale = std::mem::replace(&mut entry.stale, stale);
+        self.stale += usize::from(stale);
+        self.stale -= usize::from(was_stale);
+        (std::mem::replace(&mut entry.value, value), was_stale)
+    }
+
+    /// Takes an entry out. The last takes its place.
+    pub(super) fn remove(&mut self, at: usize, hashing: &Hashing) -> Entry<V> {
+        let last = self.entries.len() - 1;
+        self.places.remove(hashing.variant(&self.entries[at].key), place(at));
+        if at < last {
+            self.places.rename(hashing.variant(&self.entries[last].key), place(last), place(at));
+        }
+        self.ages.swap_remove(at);
+        let entry = self.entries.swap_remove(at);
+        self.stale -= usize::from(entry.stale);
+        self.text -= entry.text_bytes();
+        entry
+    }
+
+    /// Where the entry is that was stored before all others.
+    pub(super) fn oldest(&self) -> Option<usize> {
+        let ages = self.ages.iter().enumerate();
+        ages.min_by_key(|(_, age)| **age).map(|(at, _)| at)
+    }
+
+    pub(super) fn stale(&self) -> usize {
+        self.stale
+    }
+
+    /// Marks the picked entries stale; says how many weren't yet.
+    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> usize {
+        let fresh = self.entries.iter_mut().filter(|entry| !entry.stale && pick(&entry.key));
+        let count = fresh.map(|entry| entry.stale = true).count();
+        self.stale += count;
+        count
+    }
+
+    /// The entries, in no particular order; O(1).
+    pub(super) fn into_entries(self) -> Vec<Entry<V>> {
+        self.entries
+    }
+
+    /// The entries from the oldest on.
+    pub(super) fn into_entries_by_age(self) -> impl Iterator<Item = Entry<V>> {
+        let mut entries: Vec<_> = self.ages.into_iter().zip(self.entries).collect();
+        entries.sort_unstable_by_key(|(age, _)| *age);
+        entries.into_iter().map(|(_, entry)| entry)
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.text
+            + self.entries.capacity() * size_of::<Entry<V>>()
+            + self.ages.capacity() * size_of::<u32>()
+            + self.places.bytes()
+    }
+
+    fn next_age(&mut self) -> u32 {
+        if self.next_age == u32::MAX {
+            // Every 2^32 times, number anew from zero, in the same order.
+            let mut order: Vec<&mut u32> = self.ages.iter_mut().collect();
+            order.sort_unstable();
+            order.into_iter().zip(0..).for_each(|(age, n)| *age = n);
+            self.next_age = place(self.entries.len());
+        }
+        self.next_age += 1;
+        self.next_age - 1
+    }
+
+    /// Panics where the invariants at the top of this module don't hold.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, hashing: &Hashing) {
+        self.places.check();
+        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum(), "text");
+        assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
+        assert_eq!(self.ages.len(), self.entries.len(), "ages");
+        assert_eq!(self.places.len(), self.entries.len(), "places");
+        assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
+        for (at, entry) in self.entries.iter().enumerate() {
+            assert_eq!(self.position(&entry.key, hashing), Some(at), "{} occurs once", entry.key);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_next_age(&mut self, age: u32) {
+        self.next_age = age;
+    }
+}
+
+/// # Panics
+/// Past 2^32 variants of one path, whose keys alone would fill more than 16 GiB.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("memory ends before 2^32 variants of one path")
+}
