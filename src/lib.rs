@@ -104,6 +104,7 @@ mod generation;
 mod graves;
 mod hash;
 mod index;
+pub mod invalidation;
 mod lease;
 mod limits;
 mod mode;
@@ -129,7 +130,7 @@ pub use generation::Generation;
 pub use index::CacheIndex;
 pub use lease::FillLease;
 pub use limits::WhenFull;
-pub use mode::{Hard, Mode, Soft};
+pub use mode::{Hard, Mode, Severity, Soft};
 pub use origin::{OriginPath, PathPrefix};
 pub use outcome::{
     Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,

@@ -143,6 +143,18 @@ impl OpenFills {
         fill.leases - fill.voided
     }
 
+    /// How many leases of the path a purge could still overtake.
+    pub(crate) fn valid(&self, hash: PathHash, tenant: u32, path: &str) -> usize {
+        let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
+        self.fills.find(hash.table().spread(), found).map_or(0, |fill| fill.leases - fill.voided)
+    }
+
+    /// The same of all paths of the tenant that begin with `prefix`.
+    pub(crate) fn valid_under(&self, tenant: u32, prefix: &str) -> usize {
+        let under = self.fills.iter().filter(|f| f.tenant == tenant && f.path.starts_with(prefix));
+        under.map(|fill| fill.leases - fill.voided).sum()
+    }
+
     /// Writes down what the open rules say of each path, so that they can retire.
     pub(crate) fn note_rules(&mut self, scopes: &Scopes) {
         for fill in &mut self.fills {

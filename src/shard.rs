@@ -29,6 +29,7 @@ use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
 use crate::variants::{At, Taken};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -49,6 +50,23 @@ enum Admission {
     Replacing(At),
     /// The path's oldest variant goes.
     Evicting,
+}
+
+/// What a purge of a path would meet.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    /// The variants that may be served, each with whether it is stale.
+    pub(crate) variants: Vec<(Arc<str>, bool)>,
+    /// The open fills that it would overtake.
+    pub(crate) fills: usize,
+}
+
+/// How much a purge of a prefix would meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    pub(crate) live: usize,
+    pub(crate) stale: usize,
+    pub(crate) fills: usize,
 }
 
 /// The moment at which a fill began.
@@ -149,6 +167,44 @@ impl<V> Shard<V> {
             .collect()
     }
 
+    /// What a purge of the path would meet now.
+    pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
+        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+        let Some(place) = self.records.find(key) else {
+            return Matches { fills, ..Matches::default() };
+        };
+        let record = self.records.get(place);
+        let settled = record.settled.load_relaxed();
+        let standing = cx.scopes.view_of(key.tenant, key.path, settled).standing(settled);
+        let served =
+            (standing != Standing::Dead).then(|| record.variants.listed(self.records.keys()));
+        let picked = served.into_iter().flatten().filter(|(key, _)| selection.picks(key));
+        let variants = picked
+            .map(|(key, stale)| (Arc::clone(key), stale || standing == Standing::Stale))
+            .collect();
+        Matches { variants, fills }
+    }
+
+    /// How much a purge of the prefix would meet now.
+    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
+        let mut extent =
+            Extent { fills: self.fills.valid_under(tenant.id(), prefix), ..Extent::default() };
+        let of_tenant = self.records.iter().filter(|record| record.tenant == tenant.id());
+        for record in of_tenant.filter(|record| record.path.starts_with(prefix)) {
+            let settled = record.settled.load_relaxed();
+            let (all, stale) = (record.variants.len(), record.variants.stale());
+            match cx.scopes.view_of(tenant, &record.path, settled).standing(settled) {
+                Standing::Dead => {}
+                Standing::Stale => extent.stale += all,
+                Standing::Untouched => {
+                    extent.stale += stale;
+                    extent.live += all - stale;
+                }
+            }
+        }
+        extent
+    }
+
     /// Opens a fill of the path.
     pub(crate) fn open(&mut self, key: &Key<'_>, cx: &Context) -> (Arc<str>, Began) {
         let path = self.fills.open(key.hash, key.tenant.id(), key.path);
@@ -243,7 +299,7 @@ impl<V> Shard<V> {
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
         let generation = cx.scopes.clock.next();
         let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, overtaken: 0 };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
         let (hash, tenant) = (key.hash, key.tenant.id());
         self.counters.purges += 1;
         match severity {
@@ -262,10 +318,19 @@ impl<V> Shard<V> {
         }
         let counts = self.tallies.at(key.tenant, &view);
         if severity == Severity::Soft {
+            let picked = Cell::new(0);
             softened.count = self.records.edit(place, |record, keys| {
                 record.settle(&view, counts, keys);
-                record.variants.soften(|key| selection.picks(key), keys)
+                record.variants.soften(
+                    |key| {
+                        let picks = selection.picks(key);
+                        picked.set(picked.get() + usize::from(picks));
+                        picks
+                    },
+                    keys,
+                )
             });
+            softened.stale_before = picked.get() - softened.count;
             counts.live -= softened.count;
             counts.stale += softened.count;
         } else if selection == Selection::All {

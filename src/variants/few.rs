@@ -59,6 +59,11 @@ impl<V> Few<V> {
         self.0.iter().map(Slot::key)
     }
 
+    /// The numbers of the keys, each with whether it is marked stale.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (KeyId, bool)> {
+        self.0.iter().map(|slot| (slot.key(), slot.is_stale()))
+    }
+
     /// Adds a key that isn't there.
     pub(super) fn push(
         &mut self,
@@ -99,7 +104,7 @@ impl<V> Few<V> {
     /// Marks the picked slots stale; says how many weren't yet.
     pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool, keys: &Keys) -> usize {
         let fresh =
-            self.0.iter_mut().filter(|slot| !slot.is_stale() && pick(keys.text(slot.key())));
+            self.0.iter_mut().filter(|slot| pick(keys.text(slot.key())) && !slot.is_stale());
         fresh.map(|slot| slot.mark |= 1).count()
     }
 

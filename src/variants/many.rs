@@ -98,7 +98,7 @@ impl<V> Many<V> {
 
     /// Marks the picked entries stale; says how many weren't yet.
     pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> usize {
-        let fresh = self.entries.iter_mut().filter(|entry| !entry.stale && pick(&entry.key));
+        let fresh = self.entries.iter_mut().filter(|entry| pick(&entry.key) && !entry.stale);
         let count = fresh.map(|entry| entry.stale = true).count();
         self.stale += count;
         count

@@ -128,6 +128,19 @@ impl<V> VariantSet<V> {
         }
     }
 
+    /// The keys, each with whether it is marked stale, in no particular order.
+    pub(crate) fn listed<'s>(
+        &'s self,
+        keys: &'s Keys,
+    ) -> Box<dyn Iterator<Item = (&'s Arc<str>, bool)> + 's> {
+        match self {
+            Self::Few(few) => Box::new(few.listed().map(|(id, stale)| (keys.text(id), stale))),
+            Self::Many(many) => {
+                Box::new(many.entries().iter().map(|entry| (&entry.key, entry.stale)))
+            }
+        }
+    }
+
     /// Adds a key that isn't there.
     pub(crate) fn push(
         &mut self,
@@ -180,7 +193,7 @@ impl<V> VariantSet<V> {
         }
     }
 
-    /// Marks the picked variants stale; says how many weren't yet.
+    /// Marks the picked variants stale; says how many weren't yet. `pick` is asked once of each variant.
     pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool, keys: &Keys) -> usize {
         match self {
             Self::Few(few) => few.soften(pick, keys),
