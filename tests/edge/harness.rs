@@ -1,14 +1,15 @@
 //! `Site`: an edge that is running, in front of an origin that does what a test tells it to.
 
+use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
 use crate::app::client_key::ClientKey;
-use crate::app::edge::{Edge, Limits};
+use crate::app::edge::{Edge, Limits, Setup};
+use crate::app::inspect::agreement;
 use crate::app::origin::gate::Gate;
-use crate::app::origin::{Fetch, Origin, OriginError};
+use crate::app::origin::{Fetch, Fetched, Origin, OriginError, Wanted};
 use crate::app::server::Running;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use cache_index::OriginPath;
 use cache_index::canonical::{Delivery, Grouping, Root};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
@@ -54,10 +55,10 @@ impl Script {
 }
 
 impl Origin for Script {
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers.lock().unwrap().get(path.as_str()).cloned();
-        Box::pin(async { answer.unwrap_or(Err(OriginError::NotFound)) })
+        let answer = self.answers.lock().unwrap().get(wanted.path.as_str()).cloned();
+        Box::pin(async { answer.unwrap_or(Err(OriginError::NotFound)).map(Fetched::from) })
     }
 
     fn root(&self) -> Root {
@@ -67,6 +68,12 @@ impl Origin for Script {
     fn examples(&self) -> Vec<String> {
         vec!["/sample.li/birds.jpg".to_owned()]
     }
+}
+
+/// The setup of one customer.
+pub(crate) fn setup(grouping: Grouping, limits: Limits) -> Setup {
+    let accounts = vec![AccountSettings::new(TOKEN, ClientKey::new(KEY).unwrap())];
+    Setup { accounts, unnamed: Unnamed::Sole, grouping, limits }
 }
 
 /// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg` (blue).
@@ -83,7 +90,7 @@ pub(crate) struct State {
     birds: Vec<String>,
     boat: Vec<String>,
     objects: usize,
-    bytes: usize,
+    bytes: u64,
     live: usize,
     dead: usize,
     purges: u64,
@@ -104,15 +111,19 @@ impl Site {
         script.set("sample.li/birds.jpg", Ok(picture(RED)));
         script.set("sample.li/boat.jpg", Ok(picture(BLUE)));
         let gate = Gate::new(Arc::new(script.clone()));
-        let key = ClientKey::new(KEY).unwrap();
-        let edge = Edge::new(Arc::new(gate.clone()), key, grouping, limits).unwrap();
+        let edge = Edge::new(Arc::new(gate.clone()), setup(grouping, limits)).unwrap();
         let running = Running::start(edge).await.unwrap();
-        let client = Client::new(running.address);
+        let client = Client::new(running.delivery, running.control);
         Self { running, client, script, gate }
     }
 
     pub(crate) fn edge(&self) -> &Edge {
         &self.running.edge
+    }
+
+    /// The one customer.
+    pub(crate) fn account(&self) -> &Account {
+        &self.edge().accounts.all()[0]
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -151,7 +162,7 @@ impl Site {
 
     /// What the index holds of a picture.
     pub(crate) fn variants(&self, path: &str) -> Vec<String> {
-        let account = &self.edge().account;
+        let account = self.account();
         let target = format!("/{path}");
         let Delivery { origin, .. } = account.filing.delivery(&target).unwrap();
         let variants = self.edge().index.variants(&account.tenant, &origin);
@@ -177,20 +188,11 @@ impl Site {
     /// Checks that index and object store agree: each entry has its object, and no object is left over.
     #[track_caller]
     pub(crate) fn assert_agreement(&self) {
-        let edge = self.edge();
-        let mut entries = 0;
-        for path in ["sample.li/birds.jpg", "sample.li/boat.jpg"] {
-            let target = format!("/{path}");
-            let origin = edge.account.filing.delivery(&target).unwrap().origin;
-            for variant in edge.index.variants(&edge.account.tenant, &origin) {
-                let found = edge.index.lookup(&edge.account.tenant, &origin, &variant);
-                let id = found.servable().expect("a listed variant");
-                assert!(edge.store.get(id).is_some(), "{path}{} has no object", variant.as_str());
-                entries += 1;
-            }
-        }
-        assert_eq!(edge.store.len(), entries, "objects in the store, entries in the index");
-        assert_eq!(edge.index.stats().live, entries);
+        let agreement = agreement(self.edge());
+        assert!(agreement.agree, "{agreement:?}");
+        assert_eq!(agreement.objects, agreement.entries, "{agreement:?}");
+        let stats = self.edge().index.stats();
+        assert_eq!(stats.live + stats.stale, agreement.entries);
     }
 }
 

@@ -31,7 +31,7 @@ async fn an_old_picture_does_not_come_back_after_a_purge_that_found_nothing() {
     site.script.set(BIRDS, Ok(picture(BLUE)));
     let lines = site.purge(&[TARGET]).await;
     let expected = json!({
-        "position": 0, "origin": BIRDS, "outcome": "voided open fills", "variants": 0, "voided_fills": 1,
+        "position": 0, "origin": BIRDS, "outcome": "overtook open fills", "variants": 0, "overtaken_fills": 1,
     });
     assert_eq!(lines, [expected]);
 
@@ -81,7 +81,7 @@ async fn a_purge_of_one_picture_leaves_the_fetch_of_another_alone() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
     site.expect(BOAT, 200, "MISS").await;
-    assert_eq!(site.purge(&[BOAT]).await[0]["voided_fills"], 0);
+    assert_eq!(site.purge(&[BOAT]).await[0]["overtaken_fills"], 0);
 
     drop(held);
     assert_eq!(asking.await.unwrap().header("x-not-kept"), "");
@@ -90,14 +90,19 @@ async fn a_purge_of_one_picture_leaves_the_fetch_of_another_alone() {
 }
 
 #[tokio::test]
-async fn of_two_fills_of_one_rendition_one_object_stays() {
+async fn fifty_that_miss_one_rendition_wait_for_one_fill() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
-    site.expect(TARGET, 200, "MISS").await;
+    let others: Vec<_> = (0..50).map(|_| ask(&site, TARGET)).collect();
+    eventually(|| site.edge().metrics.joined.get() == 50).await;
 
     drop(held);
-    let answer = asking.await.unwrap();
-    assert_eq!((answer.cache(), answer.header("x-not-kept")), ("MISS", ""));
+    for answer in others.into_iter().chain([asking]) {
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.cache(), answer.header("x-not-kept")), ("MISS", ""));
+        assert_eq!(answer.body, picture(RED));
+    }
+    assert_eq!((site.script.fetches(), site.edge().metrics.fills.get()), (1, 1));
     assert_eq!(site.edge().store.len(), 1);
     site.assert_agreement();
 }
@@ -119,7 +124,7 @@ async fn a_client_that_goes_away_leaves_nothing_behind() {
 async fn the_server_ends_a_request_that_is_under_way_when_it_is_stopped() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
-    let address = site.running.address;
+    let address = site.running.delivery;
     let stopping = tokio::spawn(site.running.stop());
     // It accepts nobody else from now on.
     let refused = async {
