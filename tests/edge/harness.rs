@@ -9,7 +9,7 @@ use crate::app::origin::gate::Gate;
 use crate::app::origin::{Fetch, Fetched, Origin, OriginError, Wanted};
 use crate::app::server::Running;
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, Method, StatusCode};
 use cache_index::canonical::{Delivery, Grouping, Root};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 pub(crate) const KEY: &str = "a-key-for-tests";
@@ -40,12 +41,19 @@ pub(crate) const BLUE: [u8; 3] = [0, 0, 255];
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     answers: Arc<Mutex<HashMap<String, Result<Bytes, OriginError>>>>,
+    validators: Arc<Mutex<HashMap<String, HeaderValue>>>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl Script {
     pub(crate) fn set(&self, path: &str, answer: Result<Bytes, OriginError>) {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// What it calls the version that it has of a picture.
+    pub(crate) fn set_validator(&self, path: &str, validator: &'static str) {
+        let validator = HeaderValue::from_static(validator);
+        self.validators.lock().unwrap().insert(path.to_owned(), validator);
     }
 
     /// How often it was asked.
@@ -57,8 +65,17 @@ impl Script {
 impl Origin for Script {
     fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers.lock().unwrap().get(wanted.path.as_str()).cloned();
-        Box::pin(async { answer.unwrap_or(Err(OriginError::NotFound)).map(Fetched::from) })
+        let path = wanted.path.as_str();
+        let validator = self.validators.lock().unwrap().get(path).cloned();
+        let answer = match self.answers.lock().unwrap().get(path).cloned() {
+            Some(Ok(_)) if wanted.known.is_some() && wanted.known == validator.as_ref() => {
+                Ok(Fetched::Unchanged)
+            }
+            Some(Ok(bytes)) => Ok(Fetched::Picture { bytes, validator }),
+            Some(Err(error)) => Err(error),
+            None => Err(OriginError::NotFound),
+        };
+        Box::pin(async { answer })
     }
 
     fn root(&self) -> Root {
@@ -107,11 +124,15 @@ impl Site {
     }
 
     pub(crate) async fn start_as(grouping: Grouping, limits: Limits) -> Self {
+        Self::start_for(setup(grouping, limits)).await
+    }
+
+    pub(crate) async fn start_for(setup: Setup) -> Self {
         let script = Script::default();
         script.set("sample.li/birds.jpg", Ok(picture(RED)));
         script.set("sample.li/boat.jpg", Ok(picture(BLUE)));
         let gate = Gate::new(Arc::new(script.clone()));
-        let edge = Edge::new(Arc::new(gate.clone()), setup(grouping, limits)).unwrap();
+        let edge = Edge::new(Arc::new(gate.clone()), setup).unwrap();
         let running = Running::start(edge).await.unwrap();
         let client = Client::new(running.delivery, running.control);
         Self { running, client, script, gate }
@@ -150,6 +171,20 @@ impl Site {
 
     pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Answer {
         self.client.invalidate(KEY, body).await.unwrap()
+    }
+
+    /// Asks the control listener with the right key.
+    pub(crate) async fn ask(&self, target: &str) -> Answer {
+        let headers = [("x-client-key", KEY)];
+        self.client.control(Method::GET, target, &headers, Bytes::new()).await.unwrap()
+    }
+
+    /// Invalidates pictures softly.
+    pub(crate) async fn soften(&self, urls: &[&str]) -> Vec<Value> {
+        let body = serde_json::json!({ "scope": "original", "urls": urls, "mode": "soft" });
+        let answer = self.post(body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
     }
 
     /// Invalidates pictures, and gives the lines of the receipt.
@@ -217,5 +252,15 @@ pub(crate) fn eventually(mut holds: impl FnMut() -> bool) -> impl Future<Output 
             }
         };
         assert!(timeout(PATIENCE, waiting).await.is_ok(), "never came true: {caller}");
+    }
+}
+
+/// Serves a router, without the care that the edge takes.
+pub(crate) async fn serve_plainly(listener: TcpListener, router: axum::Router) {
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    while let Ok((stream, _)) = listener.accept().await {
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone());
+        tokio::spawn(connection);
     }
 }

@@ -1,6 +1,7 @@
 //! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the test lets it go.
 
 use crate::app::client::Answer;
+use crate::app::origin::OriginError;
 use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -105,6 +106,53 @@ async fn fifty_that_miss_one_rendition_wait_for_one_fill() {
     assert_eq!((site.script.fetches(), site.edge().metrics.fills.get()), (1, 1));
     assert_eq!(site.edge().store.len(), 1);
     site.assert_agreement();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fill_that_is_overtaken_gets_the_new_picture() {
+    let site = Site::start().await;
+    let (held, asking) = slow_fetch(&site).await;
+    let joined = ask(&site, TARGET);
+    eventually(|| site.edge().metrics.joined.get() == 1).await;
+    site.script.set(BIRDS, Ok(picture(BLUE)));
+    site.purge(&[TARGET]).await;
+
+    drop(held);
+    assert_eq!(asking.await.unwrap().body, picture(RED), "asked, and was read, before the purge");
+    assert_eq!(joined.await.unwrap().body, picture(BLUE), "a second look costs one fetch");
+    site.expect(TARGET, 200, "HIT").await;
+    site.assert_agreement();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fill_that_fails_tries_once_more() {
+    let site = Site::start().await;
+    site.script.set(BIRDS, Err(OriginError::NotFound));
+    let (held, asking) = slow_fetch(&site).await;
+    let joined: Vec<_> = (0..10).map(|_| ask(&site, TARGET)).collect();
+    eventually(|| site.edge().metrics.joined.get() == 10).await;
+    // The picture is uploaded meanwhile.
+    site.script.set(BIRDS, Ok(picture(BLUE)));
+
+    drop(held);
+    assert_eq!(asking.await.unwrap().status.as_u16(), 404);
+    for joined in joined {
+        assert_eq!(joined.await.unwrap().body, picture(BLUE));
+    }
+    assert_eq!(site.script.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_fill_that_others_wait_for_goes_on_when_who_began_it_leaves() {
+    let site = Site::start().await;
+    let (held, asking) = slow_fetch(&site).await;
+    let joined = ask(&site, TARGET);
+    eventually(|| site.edge().metrics.joined.get() == 1).await;
+    asking.abort();
+    drop(held);
+    assert_eq!(joined.await.unwrap().body, picture(RED));
+    assert_eq!(site.script.fetches(), 1);
+    site.expect(TARGET, 200, "HIT").await;
 }
 
 #[tokio::test]

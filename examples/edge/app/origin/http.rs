@@ -89,7 +89,8 @@ impl Http {
         }
         let request = request.body(Empty::new()).map_err(|_| OriginError::NotFound)?;
         let answer = self.client.request(request).await.map_err(|error| {
-            let what = if error.is_connect() { "can't be reached" } else { "ended the connection" };
+            let what =
+                if error.is_connect() { "it can't be reached" } else { "it ended the connection" };
             OriginError::Failed(what.to_owned())
         })?;
         let (parts, body) = answer.into_parts();
