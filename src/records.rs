@@ -228,7 +228,7 @@ impl<V> Records<V> {
             assert!(found.is_some(), "{} isn't filed", record.path);
             record.variants.check(&self.keys, hashing);
         }
-        assert_eq!(self.heap, self.iter().map(Record::heap_bytes).sum(), "heap");
+        assert_eq!(self.heap, self.iter().map(Record::heap_bytes).sum::<usize>(), "heap");
         self.keys.check(self.iter().flat_map(|record| record.variants.ids()), hashing);
     }
 }

@@ -140,7 +140,7 @@ impl<V> Many<V> {
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self, hashing: &Hashing) {
         self.places.check();
-        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum(), "text");
+        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum::<usize>(), "text");
         assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
         assert_eq!(self.ages.len(), self.entries.len(), "ages");
         assert_eq!(self.places.len(), self.entries.len(), "places");
