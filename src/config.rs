@@ -175,6 +175,12 @@ impl ConfigBuilder {
     }
 }
 
+impl ConfigError {
+    pub(crate) const fn new(setting: &'static str, expected: &'static str, got: usize) -> Self {
+        Self { setting, expected, got }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} must be {}, got {}", self.setting, self.expected, self.got)

@@ -51,6 +51,23 @@ enum Admission {
     Evicting,
 }
 
+/// What a purge of a path would meet.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    /// The variants that may be served, each with whether it is stale.
+    pub(crate) variants: Vec<(Arc<str>, bool)>,
+    /// The open fills that it would overtake.
+    pub(crate) fills: usize,
+}
+
+/// How much a purge of a prefix would meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    pub(crate) live: usize,
+    pub(crate) stale: usize,
+    pub(crate) fills: usize,
+}
+
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Began {
@@ -125,8 +142,59 @@ impl<V> Shard<V> {
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        let texts = self.records.variants(place).texts(self.records.keys());
-        texts.into_iter().map(key_of).collect()
+        let listed = self.records.variants(place).list(self.records.keys());
+        listed.into_iter().map(|(key, _)| key_of(key)).collect()
+    }
+
+    /// What a purge of the path would meet now.
+    pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
+        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+        let mut variants = Vec::new();
+        if let Some(place) = self.records.find(key) {
+            let settled = self.records.get(place).settled.load_relaxed();
+            let standing = cx.scopes.view_of(key.tenant, key.path, settled).standing(settled);
+            if standing != Standing::Dead {
+                variants = self.records.variants(place).list(self.records.keys());
+            }
+            variants.retain(|(key, _)| selection.picks(key));
+            variants.iter_mut().for_each(|(_, stale)| *stale |= standing == Standing::Stale);
+        }
+        Matches { variants, fills }
+    }
+
+    /// How much a purge of the prefix would meet now.
+    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
+        let fills = self.fills.valid_under(tenant.id(), prefix);
+        let mut extent = Extent { fills, ..Extent::default() };
+        for (place, standing) in self.places_under(tenant, prefix, cx) {
+            let variants = self.records.variants(place);
+            let stale = match standing {
+                Standing::Stale => variants.len(),
+                _ => variants.stale(),
+            };
+            extent.stale += stale;
+            extent.live += variants.len() - stale;
+        }
+        extent
+    }
+
+    /// The tenant's paths that begin with `prefix` and may be served.
+    fn places_under(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        cx: &Context,
+    ) -> impl Iterator<Item = (Place, Standing)> {
+        let under = self.records.places().filter(move |place| {
+            self.records.get(*place).tenant == tenant.id()
+                && self.records.path(*place).starts_with(prefix)
+        });
+        let standing = move |place| {
+            let settled = self.records.get(place).settled.load_relaxed();
+            let view = cx.scopes.view_of(tenant, self.records.path(place), settled);
+            (place, view.standing(settled))
+        };
+        under.map(standing).filter(|(_, standing)| *standing != Standing::Dead)
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
@@ -136,15 +204,9 @@ impl<V> Shard<V> {
         prefix: &str,
         cx: &Context,
     ) -> Vec<OriginPath<'static>> {
-        let live = |place: &Place| {
-            let (record, path) = (self.records.get(*place), self.records.path(*place));
-            record.tenant == tenant.id() && path.starts_with(prefix) && {
-                let settled = record.settled.load_relaxed();
-                cx.scopes.view_of(tenant, path, settled).standing(settled) != Standing::Dead
-            }
-        };
-        let places = self.records.places().filter(live);
-        places.map(|place| OriginPath::new_unchecked(self.records.path(place).to_owned())).collect()
+        let places = self.places_under(tenant, prefix, cx);
+        let path = |(place, _)| OriginPath::new_unchecked(self.records.path(place).to_owned());
+        places.map(path).collect()
     }
 
     /// Opens a fill of the path.
@@ -242,7 +304,7 @@ impl<V> Shard<V> {
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
         let generation = cx.scopes.clock.next();
         let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, overtaken: 0 };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
         let (hash, tenant) = (key.hash, key.tenant.id());
         self.counters.purges += 1;
         match severity {
@@ -261,7 +323,7 @@ impl<V> Shard<V> {
         }
         let counts = self.tallies.at(key.tenant, &view);
         if severity == Severity::Soft {
-            softened.count = self.records.edit(place, |record, keys| {
+            (softened.count, softened.stale_before) = self.records.edit(place, |record, keys| {
                 record.settle(&view, counts);
                 record.variants.soften(|key| selection.picks(key), keys)
             });

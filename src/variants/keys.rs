@@ -167,7 +167,7 @@ impl Keys {
         ids.for_each(|id| uses[usize::from(id.0)] += 1);
         assert_eq!(uses, self.known.iter().map(|known| known.uses).collect::<Vec<_>>(), "uses");
         let texts = self.known.iter().filter_map(|known| known.text.as_deref());
-        assert_eq!(self.text, texts.clone().map(|text| SHARED + text.len()).sum(), "text");
+        assert_eq!(self.text, texts.clone().map(|text| SHARED + text.len()).sum::<usize>(), "text");
         assert_eq!(self.by_text.len(), texts.clone().count(), "numbers by text");
         assert_eq!(self.free.len(), self.known.len() - self.by_text.len(), "free places");
         for text in texts {

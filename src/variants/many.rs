@@ -7,6 +7,7 @@
 use super::{Entry, Wanted};
 use crate::hash::Hashing;
 use crate::places::Places;
+use std::mem;
 
 #[derive(Debug)]
 pub(crate) struct Many<V> {
@@ -76,10 +77,10 @@ impl<V> Many<V> {
     pub(super) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
         self.ages[at] = self.next_age();
         let entry = &mut self.entries[at];
-        let was_stale = std::mem::replace(&mut entry.stale, stale);
+        let was_stale = mem::replace(&mut entry.stale, stale);
         self.stale += usize::from(stale);
         self.stale -= usize::from(was_stale);
-        (std::mem::replace(&mut entry.value, value), was_stale)
+        (mem::replace(&mut entry.value, value), was_stale)
     }
 
     /// Takes an entry out. The last takes its place.
@@ -106,12 +107,14 @@ impl<V> Many<V> {
         self.stale
     }
 
-    /// Marks the picked entries stale; says how many weren't yet.
-    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> usize {
-        let fresh = self.entries.iter_mut().filter(|entry| !entry.stale && pick(&entry.key));
-        let count = fresh.map(|entry| entry.stale = true).count();
-        self.stale += count;
-        count
+    /// Marks the picked entries stale; says how many weren't yet, and how many were.
+    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
+        let before = self.stale;
+        let picked = self.entries.iter_mut().filter(|entry| pick(&entry.key));
+        let count = picked
+            .map(|entry| self.stale += usize::from(!mem::replace(&mut entry.stale, true)))
+            .count();
+        (self.stale - before, before + count - self.stale)
     }
 
     /// The entries, in no particular order; O(1).
@@ -150,7 +153,7 @@ impl<V> Many<V> {
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self, hashing: &Hashing) {
         self.places.check();
-        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum(), "text");
+        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum::<usize>(), "text");
         assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
         assert_eq!(self.ages.len(), self.entries.len(), "ages");
         assert_eq!(self.places.len(), self.entries.len(), "places");

@@ -229,14 +229,13 @@ impl<'a, V> Variants<'a, V> {
         }
     }
 
-    /// The keys, in no particular order.
-    pub(crate) fn texts(&self, keys: &Keys) -> Vec<Arc<str>> {
-        match self.set {
-            VariantSet::Many(many) => {
-                many.entries().iter().map(|entry| Arc::clone(&entry.key)).collect()
-            }
-            small => small.ids().into_iter().map(|id| Arc::clone(keys.text(id))).collect(),
+    /// The keys, each with whether it is marked stale, in no particular order.
+    pub(crate) fn list(&self, keys: &Keys) -> Vec<(Arc<str>, bool)> {
+        if let VariantSet::Many(many) = self.set {
+            return many.entries().iter().map(|e| (Arc::clone(&e.key), e.stale)).collect();
         }
+        let of_small = |(at, id)| (Arc::clone(keys.text(id)), is_set(self.marks, at));
+        self.set.ids().into_iter().enumerate().map(of_small).collect()
     }
 
     /// How many variants are marked stale.
@@ -352,22 +351,23 @@ impl<V> VariantsMut<'_, V> {
         oldest.map(|at| self.remove(At(at), keys, hashing))
     }
 
-    /// Marks the picked variants stale; says how many weren't yet.
-    pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool, keys: &Keys) -> usize {
+    /// Marks the picked variants stale; says how many weren't yet, and how many were.
+    pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool, keys: &Keys) -> (usize, usize) {
         if let VariantSet::Many(many) = self.set {
             return many.soften(pick);
         }
-        let before = self.marks.count_ones();
-        for (at, id) in self.set.ids().into_iter().enumerate() {
-            *self.marks |= mark(pick(keys.text(id)), at);
-        }
-        (self.marks.count_ones() - before) as usize
+        let ids = self.set.ids().into_iter().enumerate();
+        let picked = ids.filter(|(_, id)| pick(keys.text(*id)));
+        let picked = picked.fold(0, |marks, (at, _)| marks | mark(true, at));
+        let (fresh, before) = (picked & !*self.marks, picked & *self.marks);
+        *self.marks |= picked;
+        (fresh.count_ones() as usize, before.count_ones() as usize)
     }
 
     /// Marks all variants stale; says how many weren't yet.
     pub(crate) fn soften_all(&mut self) -> usize {
         if let VariantSet::Many(many) = self.set {
-            return many.soften(|_| true);
+            return many.soften(|_| true).0;
         }
         let before = self.marks.count_ones();
         *self.marks = first(self.set.small_len());
@@ -501,7 +501,7 @@ mod tests {
             self.edit(|set, _, _| set.replace(at, value, false))
         }
 
-        fn soften(&mut self, pick: impl Fn(&str) -> bool) -> usize {
+        fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
             self.edit(|set, keys, _| set.soften(pick, keys))
         }
 
@@ -566,8 +566,8 @@ mod tests {
     fn soften_counts_only_what_was_fresh() {
         for count in [6, 60] {
             let mut world = World::with(count, |n| n % 2 == 0);
-            assert_eq!(world.soften(|key| key == "?w=2" || key == "?w=3"), 1);
-            assert_eq!(world.soften(|_| true), count / 2 - 1);
+            assert_eq!(world.soften(|key| key == "?w=2" || key == "?w=3"), (1, 1));
+            assert_eq!(world.soften(|_| true), (count / 2 - 1, count / 2 + 1));
             assert_eq!(world.edit(|set, _, _| set.soften_all()), 0);
             assert_eq!(world.read().stale(), count);
             world.check();
