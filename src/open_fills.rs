@@ -165,7 +165,7 @@ impl OpenFills {
     /// Panics where the invariants at the top of this module don't hold.
     #[cfg(fuzzing)]
     pub(crate) fn check(&self, belongs: impl Fn(PathHash, u32, &str) -> bool) {
-        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum(), "leases");
+        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum::<usize>(), "leases");
         for fill in &self.fills {
             assert!(belongs(fill.hash, fill.tenant, &fill.path), "{fill:?} is filed elsewhere");
             assert!(fill.leases > 0 && fill.voided <= fill.leases, "{fill:?}");
