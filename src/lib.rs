@@ -104,6 +104,7 @@
 //! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
 #![forbid(unsafe_code)]
 
+mod bucket;
 pub mod canonical;
 mod config;
 mod generation;

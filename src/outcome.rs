@@ -313,6 +313,13 @@ pub(crate) struct Grave<V> {
     pub(crate) bytes: usize,
 }
 
+impl<V> Grave<V> {
+    pub(crate) fn new(tenant: &Tenant, path: Box<str>, entries: Vec<Entry<V>>) -> Self {
+        let bytes = path.len() + entries.capacity() * size_of::<Entry<V>>();
+        Self { tenant: tenant.clone(), path, entries, bytes }
+    }
+}
+
 /// An entry that a flush, or the purge of a prefix, killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
