@@ -4,12 +4,13 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME, find};
+use super::bytes::{HOST, LABEL, SCHEME};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
 use super::explain::{Rule, Trace};
 use super::host::split_port;
 use super::rules::Root;
+use super::scan::find;
 use super::segments::{has_dot_segments, leading_slashes, resolve};
 use std::borrow::Cow;
 use std::ops::Range;

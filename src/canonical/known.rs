@@ -7,10 +7,11 @@
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
 use super::origin::{Origin, Settled};
-use super::query::{Query, stays_raw};
+use super::bytes::is_operation;
+use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
-use super::{MAX_NESTING, split_query};
+use super::{MAX_NESTING, ascii, split_query};
 use crate::variant::Marks;
 
 /// The longest canonical text: every byte of the longest input written as an escape.
@@ -73,7 +74,7 @@ pub(crate) fn check_representation(mark: &str) -> Result<(), PathError> {
     if mark.is_empty() {
         return Err(Fault::EmptyMark.at(0));
     }
-    let wrong = mark.bytes().position(|byte| !stays_raw(byte));
+    let wrong = mark.bytes().position(|byte| !is_operation(byte));
     wrong.map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
 }
 
@@ -85,7 +86,7 @@ fn check_operations(text: &str) -> Result<(), PathError> {
         }
         let group = &text[start..=start + operations.len()];
         let query =
-            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
+            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &ascii(query.key)));
         query.map_err(|error| error.moved(|at| start + at))?;
         start += group.len();
     }

@@ -30,6 +30,7 @@
 //! that had to change. (A delivery URL inside of a delivery URL takes more.)
 
 mod bytes;
+mod cut;
 mod error;
 mod escape;
 mod explain;
@@ -39,15 +40,19 @@ mod host;
 mod known;
 mod names;
 mod operations;
+mod order;
 mod origin;
 mod parameters;
 mod query;
 mod quick;
 mod raw;
 mod rules;
+mod scan;
 mod sealed;
 mod segments;
+mod spelling;
 mod suggest;
+mod writer;
 
 pub use error::{PathError, PathErrorKind};
 pub use explain::{Explanation, Rule, Step};
@@ -63,7 +68,6 @@ pub(crate) use known::{check_origin, check_prefix, check_representation, check_v
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use error::Fault;
-use escape::Decoded;
 use explain::Trace;
 use origin::Origin;
 use query::Query;
@@ -100,7 +104,7 @@ impl Rules {
         &self,
         input: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        self.read_delivery(input.as_ref(), &mut ())
+        self.delivery_of(input.as_ref())
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -187,41 +191,28 @@ impl Rules {
 /// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
 /// given; its caller moves them.
 impl Rules {
+    /// With the shortcut for the usual case.
+    fn delivery_of<'t>(&self, input: &'t [u8]) -> Result<Delivery<'t>, PathError> {
+        match self.at_a_glance(input) {
+            Some(exact) if self.groups() => Ok(exact.grouped()),
+            Some(exact) => Ok(exact),
+            None => self.read_delivery(input, &mut ()),
+        }
+    }
+
     fn read_delivery<'t>(
         &self,
         input: &'t [u8],
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        raw::bounded(input)?;
-        let start = match self.quick_path_start(input) {
-            Some(start) => start,
-            None => host::path_start(input, self)?,
-        };
+        let input = raw::checked(input)?;
+        let start = host::path_start(input, self)?;
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
-        let moved = |error: PathError| error.moved(|at| start + at);
-        let query = read_query(path, query, trace).map_err(moved)?;
-        // Text that is canonical holds nothing that the checks look for.
-        let quick = if query.is_plain() { self.quick_request(path) } else { None };
-        let exact = if let Some(origin) = quick {
-            Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
-        } else {
-            raw::checked(input)?;
-            self.requested(path, query, 0, trace).map_err(moved)?
-        };
+        let exact = read_query(path, query, trace)
+            .and_then(|query| self.requested(path, query, 0, trace))
+            .map_err(|error| error.moved(|at| start + at))?;
         Ok(if self.groups() { trace.group_delivery(exact) } else { exact })
-    }
-
-    /// What the pipeline says by itself, for a comparison with the shortcut.
-    #[cfg(test)]
-    fn read_without_shortcut<'t>(&self, input: &'t [u8]) -> Result<Delivery<'t>, PathError> {
-        let input = raw::checked(input)?;
-        let (path, query) = split_query(&input[host::path_start(input, self)?..]);
-        let start = segments::origin_start(path, self.v7)?;
-        let origin = Origin::read(&path[start..], None, self, &mut ())?.settle(self, &mut ())?;
-        let origin = OriginPath::new_unchecked(origin.into_path(&mut ())?);
-        let key = Query::read(query, &mut ())?.key;
-        Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
 
     fn read_invalidation<'t>(
@@ -245,7 +236,7 @@ impl Rules {
         let (path, query) = split_query(raw::checked(entry)?);
         let query = read_query(path, query, trace)?;
         let target = self.named(path, query.encodes_path, trace)?;
-        Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
+        Ok(VariantTarget { target, variant: VariantKey::new_unchecked(ascii(query.key)) })
     }
 
     #[allow(clippy::unused_self, reason = "one day, rules may say what an operation is")]
@@ -261,10 +252,10 @@ impl Rules {
         } else {
             Query::read_bare(entry, trace)
         }?;
-        if query.key == "?" {
+        if *query.key == *b"?" {
             return Err(Fault::NoOperation.at(entry.len()));
         }
-        Ok(Operations::new(VariantKey::new_unchecked(query.key)))
+        Ok(Operations::new(VariantKey::new_unchecked(ascii(query.key))))
     }
 
     /// From path and query of a request, positions counted from the start of the path.
@@ -285,9 +276,10 @@ impl Rules {
             self.picture(path, None, depth, trace)
         };
         let Picture { origin, inner } = picture.map_err(|error| error.moved(|at| start + at))?;
+        let key = ascii(query.key);
         let key = match inner {
-            None => query.key,
-            Some(inner) => Cow::Owned(inner + &query.key),
+            None => key,
+            Some(inner) => Cow::Owned(inner + &key),
         };
         Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
@@ -404,7 +396,7 @@ impl Picture<'_> {
 
 /// Cuts a text before its first question mark.
 fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match bytes::find(text, b'?') {
+    match scan::find(text, b'?') {
         Some(at) => (&text[..at], Some(&text[at..])),
         None => (text, None),
     }
@@ -426,12 +418,12 @@ fn decoded<T, U: Trace>(
     trace: &mut U,
     read: impl FnOnce(&[u8], Option<&[u8]>, &mut U) -> Result<T, PathError>,
 ) -> Result<T, PathError> {
-    let mut text = Decoded::new();
-    escape::decode_into(path, &mut text)?;
-    trace.note(Rule::PathEncoding, path, &text);
+    let mut text = escape::decoded(path)?;
+    let text = text.written();
+    trace.note(Rule::PathEncoding, path, text);
     let read_decoded = || {
-        raw::clean(&text)?;
-        let start = segments::leading_slashes(&text);
+        raw::clean(text)?;
+        let start = segments::leading_slashes(text);
         let (path, own_query) = split_query(&text[start..]);
         if path.is_empty() {
             return Err(Fault::Empty.at(start));

@@ -3,25 +3,49 @@
 //! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
 //! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
 
-use super::ascii;
-use super::bytes::{any_unusual, is_path};
+use super::bytes::{any_unusual, is_lower_host, is_path, said};
+use super::cut;
 use super::form::is_host;
+use super::names::Delivery;
+use super::parameters::acts;
 use super::rules::{Root, Rules, V7};
+use super::scan::{LOOK, PLACES, find_near, look};
 use crate::origin::OriginPath;
-use std::borrow::Cow;
+use crate::variant::VariantKey;
+use std::ops::Range;
 
 impl Rules {
-    /// The origin in the path of a request, if it is written in its one spelling.
+    /// What a request names, if it is written in its one spelling.
     #[inline]
-    pub(super) fn quick_request<'t>(&self, path: &'t [u8]) -> Option<OriginPath<'t>> {
-        let start = match (self.v7, path) {
+    pub(super) fn at_a_glance<'t>(&self, input: &'t [u8]) -> Option<Delivery<'t>> {
+        let text = &input[self.quick_path_start(input)?..];
+        let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
             (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
             _ => "/".len(),
         };
-        let origin = path.get(start..)?;
-        let is_quick = path[0] == b'/' && self.is_quick_origin(origin);
-        is_quick.then(|| OriginPath::new_unchecked(ascii(Cow::Borrowed(origin))))
+        let (is_unusual, has_upper_case, separators) = look(text, said)?;
+        let last = said(*text.last()?, 0);
+        if is_unusual || last.is_unusual || last.separates || matches!(text[start], b'/' | b'.') {
+            return None;
+        }
+        let mut separators = Separators { places: separators, block: 0 };
+        // Ampersands and equals signs may be part of a path.
+        let end = separators.find(|&at| text[at] == b'?').unwrap_or(text.len());
+        let origin = text.get(start..end)?;
+        let is_canonical = is_canonical_query(text, end + 1, separators)
+            && self.is_quick_head(origin, has_upper_case)
+            && !self.has_prefix(origin);
+        if !is_canonical {
+            return None;
+        }
+        // One check of the whole takes half as long as two of its parts.
+        let text = std::str::from_utf8(text).ok()?;
+        let variant = if end < text.len() { &text[end..] } else { "?" };
+        Some(Delivery {
+            origin: OriginPath::new_unchecked(&text[start..end]),
+            variant: VariantKey::new_unchecked(variant),
+        })
     }
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
@@ -46,32 +70,34 @@ impl Rules {
             && *last != b'*'
             && is_path(*last)
             && !any_unusual(path)
-            && self.is_quick_head(path)
+            && self.is_quick_head(path, true)
             && !self.has_prefix(path)
     }
 
     /// Whether scheme, host or first segment are in their one spelling, and not those of a delivery URL.
     #[inline]
-    fn is_quick_head(&self, path: &[u8]) -> bool {
-        let stop = path.iter().position(|byte| matches!(byte, b'/' | b':'));
-        match stop.map(|at| (path[at], &path[..at], &path[at + 1..])) {
-            None => true,
-            Some((b'/', [b'_', .., b'_'], _)) => stop != Some(2),
-            Some((b'/', segment, _)) => {
-                self.root == Root::Path
-                    || !is_host(segment)
-                    || (is_lower(segment) && !self.delivers_from(segment, b""))
+    fn is_quick_head(&self, path: &[u8], may_have_upper_case: bool) -> bool {
+        let (first, rest) = path.split_at(find_near(path, 0, [b'/', b':']));
+        match rest {
+            // In lower case, a first segment is written the same whether it is a host, an alias or a folder.
+            [b'/', ..] => {
+                (!may_have_upper_case || is_lower(first) || !self.may_be_host(first))
+                    && !self.delivers_from(first, b"")
             }
-            Some((_, b"https" | b"http", [b'/', b'/', rest @ ..])) => {
-                let len = rest.iter().position(|byte| !is_lower_host(*byte));
-                let Some(host) = len.filter(|&len| rest[len] == b'/').map(|len| &rest[..len])
-                else {
-                    return false;
-                };
-                !host.is_empty() && !self.delivers_from(host, b"")
+            [b':', b'/', b'/', rest @ ..] if matches!(first, b"https" | b"http") => {
+                let (host, path) = rest.split_at(find_near(rest, 0, [b'/']));
+                !host.is_empty()
+                    && !path.is_empty()
+                    && host.iter().all(|&byte| is_lower_host(byte))
+                    && !self.delivers_from(host, b"")
             }
-            Some(_) => false,
+            [b':', ..] => false,
+            _ => true,
         }
+    }
+
+    fn may_be_host(&self, segment: &[u8]) -> bool {
+        self.root == Root::Host && is_host(segment)
     }
 }
 
@@ -79,28 +105,58 @@ fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
 }
 
-fn is_lower_host(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_')
+/// The places of separators.
+struct Separators {
+    places: [u64; LOOK / PLACES],
+    block: usize,
+}
+
+impl Iterator for Separators {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.places.get(self.block)? == &0 {
+            self.block += 1;
+        }
+        let places = &mut self.places[self.block];
+        let at = self.block * PLACES + places.trailing_zeros() as usize;
+        *places &= *places - 1;
+        Some(at)
+    }
+}
+
+/// Whether the query that starts at `name_start`, behind its question mark, is its own key, if nothing unusual is in it and it doesn't end in a
+/// separator. It may say no of one with repeats, or with names of more than eight bytes that begin alike.
+#[inline]
+fn is_canonical_query(text: &[u8], mut name_start: usize, separators: Separators) -> bool {
+    let (mut in_value, mut previous) = (false, 0);
+    let mut follows = |name: Range<usize>| {
+        let key = cut::key(text, name.start, name.end);
+        !acts(&text[name]) && std::mem::replace(&mut previous, key) < key
+    };
+    for at in separators {
+        let byte = text[at];
+        // A value ends at an ampersand; a name also at an equals sign.
+        if byte == b'?' || (in_value && byte == b'=') || (!in_value && !follows(name_start..at)) {
+            return false;
+        }
+        in_value = byte == b'=';
+        name_start = at + 1;
+    }
+    in_value || name_start >= text.len() || follows(name_start..text.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Delivery;
-    use super::super::query::Query;
-    use super::super::split_query;
     use super::*;
-    use crate::variant::VariantKey;
 
     fn rules() -> Rules {
         Rules::builder().token("doc").build().unwrap()
     }
 
     fn quick(text: &str) -> Option<Delivery<'_>> {
-        let text = text.as_bytes();
-        let (path, query) = split_query(&text[rules().quick_path_start(text)?..]);
-        let query = Query::read(query, &mut ()).ok().filter(Query::is_plain)?;
-        let variant = VariantKey::new_unchecked(query.key);
-        Some(Delivery { origin: rules().quick_request(path)?, variant })
+        rules().at_a_glance(text.as_bytes())
     }
 
     #[test]
@@ -113,7 +169,7 @@ mod tests {
             "https://doc.cloudimg.io/_Alias.x_/a?w=1&w=2",
             "https://doc.cloudimg.io/10.0.0.1/X",
         ] {
-            let read = rules().read_without_shortcut(text.as_bytes());
+            let read = rules().read_delivery(text.as_bytes(), &mut ());
             assert_eq!(quick(text), Some(read.unwrap()), "{text}");
         }
     }

@@ -1,0 +1,293 @@
+//! Cuts a query into pieces.
+//!
+//! Invariant: pieces stand in the order of the text; empty ones are left out, and those that change nothing.
+//! Not here: the spelling of names and values. A name is taken as it stands, settled or not; `query` sees to that.
+//!
+//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter; see `scan`.
+
+use super::bytes::{escape_at, is_operation};
+use super::parameters::{PADDED, PARAMETERS, Role, acts, role};
+use super::scan::{self, PLACES, any, places};
+use super::sealed;
+use smallvec::{Array, SmallVec};
+use std::ops::Range;
+
+/// One parameter: where it stands in the query, and what it is sorted by.
+///
+/// From the highest bit to the lowest: the first eight bytes of its canonical name; where it starts, where its name and where it
+/// ends; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
+/// and, where they are the same, in that of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Piece(u128);
+
+impl Piece {
+    #[inline]
+    fn new(text: &[u8], start: usize, name_end: usize, end: usize, row: Option<u8>) -> Self {
+        let key = match row {
+            None => key(text, start, name_end),
+            Some(row) => key(&PADDED[usize::from(row)], 0, PADDED[0].len()),
+        };
+        let row = row.map_or(0, |row| u64::from(row) + 1);
+        // No text is longer than a position can say: not the input, and not a key that was made from it.
+        let low = (start as u64) << 48 | (name_end as u64) << 32 | (end as u64) << 16 | row;
+        Self(u128::from(key) << 64 | u128::from(low))
+    }
+
+    #[inline]
+    fn field(self, shift: u32) -> usize {
+        (self.0 >> shift) as usize & 0xFFFF
+    }
+
+    /// The first eight bytes that it is sorted by.
+    #[inline]
+    pub(super) fn key(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    /// Sorts it by other eight bytes.
+    pub(super) fn set_key(&mut self, key: u64) {
+        self.0 = u128::from(key) << 64 | u128::from(self.0 as u64);
+    }
+
+    #[inline]
+    pub(super) fn start(self) -> usize {
+        self.field(48)
+    }
+
+    #[inline]
+    pub(super) fn name(self) -> Range<usize> {
+        self.start()..self.field(32)
+    }
+
+    /// The value, without its equals sign.
+    #[inline]
+    pub(super) fn value(self) -> Range<usize> {
+        let (name_end, end) = (self.field(32), self.end());
+        (name_end + "=".len()).min(end)..end
+    }
+
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        self.field(16)
+    }
+
+    /// The parameter that it is the other name of.
+    #[inline]
+    pub(super) fn row(self) -> Option<usize> {
+        self.field(0).checked_sub(1)
+    }
+
+    /// The name that it is sorted by.
+    #[inline]
+    pub(super) fn sort_name(self, text: &[u8]) -> &[u8] {
+        match self.row() {
+            Some(row) => PARAMETERS[row].name.as_bytes(),
+            None => &text[self.name()],
+        }
+    }
+
+    /// Whether it comes before `next`, which stands behind it, or has the same name.
+    #[inline]
+    fn precedes(self, next: Self, text: &[u8]) -> bool {
+        let (one, another) = (self.key(), next.key());
+        one < another || (one == another && self.sort_name(text) <= next.sort_name(text))
+    }
+}
+
+/// Up to eight bytes of `text[start..end]`, as a number that compares like them.
+#[inline]
+pub(super) fn key(text: &[u8], start: usize, end: usize) -> u64 {
+    key_of(scan::word(text, start), end - start)
+}
+
+/// The first `len` bytes of a word, likewise.
+#[inline]
+pub(super) fn key_of(word: u64, len: usize) -> u64 {
+    let key = word.swap_bytes();
+    if len < 8 { key & !(u64::MAX >> (8 * len)) } else { key }
+}
+
+/// Whether a byte separates, or stays as it is.
+#[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+fn is_raw(byte: u8) -> bool {
+    is_operation(byte) | (byte == b'&') | (byte == b'=')
+}
+
+/// What was seen while a query was cut into pieces.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// Whether every byte separates, or stays as it is.
+    is_raw: bool,
+    /// Whether the pieces are in order.
+    pub(super) in_order: bool,
+    /// Whether an empty piece or a parameter that changes nothing was left out.
+    pub(super) leaves_out: bool,
+    /// The parameters that are there by their other name, one bit for each row of the table.
+    pub(super) others: u64,
+    /// How many equals signs stand in values.
+    pub(super) inner_equals: usize,
+    /// Whether the path is percent-encoded as a whole.
+    pub(super) encodes_path: bool,
+}
+
+impl Cut {
+    /// Cuts `text[start..]`, which is not empty; nothing if there are more pieces than `limit`.
+    #[inline]
+    pub(super) fn of<A: Array<Item = Piece>>(
+        text: &[u8],
+        start: usize,
+        limit: usize,
+        pieces: &mut SmallVec<A>,
+    ) -> Option<Self> {
+        let mut cut = Self {
+            is_raw: !any(&text[start..], |byte| !is_raw(byte)),
+            in_order: true,
+            leaves_out: false,
+            others: 0,
+            inner_equals: 0,
+            encodes_path: false,
+        };
+        let (mut piece_start, mut name_end) = (start, None);
+        for block in (start..text.len()).step_by(PLACES) {
+            let [ampersands, equals] = places(text, block, [b'&', b'=']);
+            let mut places = ampersands | equals;
+            while places != 0 {
+                let at = block + places.trailing_zeros() as usize;
+                places &= places - 1;
+                if text[at] == b'=' {
+                    cut.inner_equals += usize::from(name_end.is_some());
+                    name_end = name_end.or(Some(at));
+                    continue;
+                }
+                if pieces.len() == limit {
+                    return None;
+                }
+                cut.push(text, piece_start, name_end, at, pieces);
+                (piece_start, name_end) = (at + 1, None);
+            }
+        }
+        if pieces.len() == limit {
+            return None;
+        }
+        if start < text.len() {
+            cut.push(text, piece_start, name_end, text.len(), pieces);
+        }
+        Some(cut)
+    }
+
+    #[inline]
+    fn push<A: Array<Item = Piece>>(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        name_end: Option<usize>,
+        end: usize,
+        pieces: &mut SmallVec<A>,
+    ) {
+        if start == end {
+            self.leaves_out = true;
+            return;
+        }
+        let name_end = name_end.unwrap_or(end);
+        let name = &text[start..name_end];
+        let mut row = None;
+        if acts(name) {
+            let value = text.get(name_end + 1..end).unwrap_or_default();
+            match role(name) {
+                Role::Plain | Role::Canonical(_) => {}
+                Role::Other(of) => {
+                    row = Some(of);
+                    self.others |= 1 << of;
+                }
+                Role::Sealed => self.encodes_path |= sealed::holds_flag(value),
+                Role::PathFlag if !is_one(value) => {}
+                role @ (Role::Dropped | Role::PathFlag) => {
+                    self.encodes_path |= role == Role::PathFlag;
+                    self.leaves_out = true;
+                    return;
+                }
+            }
+        }
+        let piece = Piece::new(text, start, name_end, end, row);
+        if let Some(previous) = pieces.last() {
+            self.in_order &= previous.precedes(piece, text);
+        }
+        pieces.push(piece);
+    }
+
+    /// Whether the query is its own canonical form at a glance. It may say no of one that is; a closer look finds out.
+    #[inline]
+    pub(super) fn is_canonical(&self) -> bool {
+        self.is_raw() && self.in_order && !self.leaves_out && self.others == 0
+    }
+
+    /// Whether every byte stays as it is.
+    #[inline]
+    pub(super) fn is_raw(&self) -> bool {
+        self.is_raw && self.inner_equals == 0
+    }
+
+    /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them
+    /// is effective, and both stay.
+    pub(super) fn renamed(&self, text: &[u8], pieces: &[Piece]) -> u64 {
+        if self.others == 0 {
+            return 0;
+        }
+        let by_canonical_name = pieces.iter().fold(0, |rows, piece| match role(&text[piece.name()]) {
+            Role::Canonical(row) => rows | 1 << row,
+            _ => rows,
+        });
+        self.others & !by_canonical_name
+    }
+}
+
+/// Whether a piece is one of those that change nothing.
+pub(super) fn is_dropped(piece: &[u8], name_end: Option<usize>) -> bool {
+    let (name, value) = match name_end {
+        Some(at) => (&piece[..at], &piece[at + 1..]),
+        None => (piece, &piece[..0]),
+    };
+    match role(name) {
+        Role::Dropped => true,
+        Role::PathFlag => is_one(value),
+        _ => false,
+    }
+}
+
+/// Whether a value is `1`, in any spelling.
+fn is_one(value: &[u8]) -> bool {
+    value == b"1" || (value.len() == 3 && escape_at(value, 0) == Some(b'1'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_compare_like_their_bytes() {
+        let text = b"abcdefghijklm";
+        for start in 0..text.len() {
+            for end in start..text.len() {
+                let mut first = [0; 8];
+                let bytes = &text[start..end.min(start + 8)];
+                first[..bytes.len()].copy_from_slice(bytes);
+                assert_eq!(key(text, start, end), u64::from_be_bytes(first), "{start}..{end}");
+            }
+        }
+        assert_eq!(key(b"ab", 1, 2), u64::from(b'b') << 56);
+    }
+
+    #[test]
+    fn pieces_are_found_wherever_blocks_end() {
+        for len in 1..200 {
+            let text = format!("?{}=1&b=2", "a".repeat(len));
+            let mut pieces = SmallVec::<[Piece; 4]>::new();
+            let cut = Cut::of(text.as_bytes(), 1, 4, &mut pieces).unwrap();
+            assert!(cut.is_canonical());
+            let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
+            let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Sorts the pieces of a query by name, stably, in linear time.
+//!
+//! Invariant: pieces of one name stay in the order of the text.
+//! Not here: allocations. Orders are kept on the stack.
+//!
+//! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
+//! parameters, as only an attacker writes them, the numbers are distributed by the first byte in which they differ, and so on; and names
+//! that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
+
+use super::cut::{self, Piece};
+use super::raw::MAX_INPUT;
+use smallvec::SmallVec;
+
+/// Which piece comes when.
+pub(super) type Order = SmallVec<[u16; MAX_INPUT / 2 + 1]>;
+
+/// Distributing pays from so many on.
+const MANY: usize = 48;
+
+/// Sorts pieces that are few.
+pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
+    pieces.sort_unstable();
+    let tied = |one: &Piece, next: &Piece| one.key() == next.key();
+    for run in pieces.chunk_by_mut(tied).filter(|run| run.len() > 1) {
+        run.sort_unstable_by(|one, next| {
+            one.sort_name(text).cmp(next.sort_name(text)).then(one.cmp(next))
+        });
+    }
+}
+
+/// The order of pieces that are many. Their keys are used up.
+pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
+    // No query has more pieces than a position can say.
+    let mut order: Order = (0..pieces.len()).map(|at| at as u16).collect();
+    let mut scratch: Order = order.clone();
+    sort_words(&mut order, &mut scratch, pieces);
+    sort_ties(&mut order, &mut scratch, pieces, text, 0);
+    order
+}
+
+/// Sorts `order`, which is in the order of the text, by the keys of the pieces.
+fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
+    let key = |at: u16| pieces[usize::from(at)].key();
+    if order.is_sorted_by_key(|&at| key(at)) {
+        return;
+    }
+    if order.len() < MANY {
+        // Of equal keys, the number of the piece decides.
+        return order.sort_unstable_by_key(|&at| (key(at), at));
+    }
+    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ key(order[0])));
+    let shift = 56_u32.saturating_sub(differing.leading_zeros());
+    let digit = |at: u16| (key(at) >> shift) as u8 as usize;
+    let mut ends = [0_u16; 256];
+    for &at in &*order {
+        ends[digit(at)] += 1;
+    }
+    let mut end = 0;
+    for count in &mut ends {
+        end += std::mem::replace(count, end);
+    }
+    // Until now, these are the places where each digit starts.
+    for &at in &*order {
+        let place = &mut ends[digit(at)];
+        scratch[usize::from(*place)] = at;
+        *place += 1;
+    }
+    order.copy_from_slice(&scratch[..order.len()]);
+    if shift > 0 {
+        for run in order.chunk_by_mut(|&one, &next| digit(one) == digit(next)) {
+            sort_words(run, scratch, pieces);
+        }
+    }
+}
+
+/// Sorts runs of pieces whose names are the same in their first `known` bytes and eight more by what follows.
+fn sort_ties(
+    order: &mut [u16],
+    scratch: &mut [u16],
+    pieces: &mut [Piece],
+    text: &[u8],
+    mut known: usize,
+) {
+    let mut start = 0;
+    known += size_of::<u64>();
+    while start < order.len() {
+        let key = pieces[usize::from(order[start])].key();
+        let same = |&&at: &&u16| pieces[usize::from(at)].key() == key;
+        let len = order[start..].iter().take_while(same).count();
+        let run = &mut order[start..start + len];
+        start += len;
+        let goes_on =
+            |&at: &u16| pieces[usize::from(at)].sort_name(text).len() > known;
+        if len == 1 || !run.iter().any(goes_on) {
+            continue;
+        }
+        for &at in &*run {
+            let piece = &mut pieces[usize::from(at)];
+            let name = piece.sort_name(text);
+            let key = cut::key(name, known.min(name.len()), name.len());
+            piece.set_key(key);
+        }
+        sort_words(run, scratch, pieces);
+        sort_ties(run, scratch, pieces, text, known);
+    }
+}
