@@ -231,14 +231,23 @@ impl Cut {
     /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them
     /// is effective, and both stay.
     pub(super) fn renamed(&self, text: &[u8], pieces: &[Piece]) -> u64 {
-        if self.others == 0 {
-            return 0;
+        let mut renamed = self.others;
+        let mut others = self.others;
+        while others != 0 {
+            let row = others.trailing_zeros();
+            others &= others - 1;
+            let padded = &PADDED[row as usize];
+            let key = key(padded, 0, padded.len());
+            let is_canonical = |piece: &Piece| {
+                piece.key() == key
+                    && piece.row().is_none()
+                    && text[piece.name()] == *PARAMETERS[row as usize].name.as_bytes()
+            };
+            if pieces.iter().any(is_canonical) {
+                renamed &= !(1 << row);
+            }
         }
-        let by_canonical_name = pieces.iter().fold(0, |rows, piece| match role(&text[piece.name()]) {
-            Role::Canonical(row) => rows | 1 << row,
-            _ => rows,
-        });
-        self.others & !by_canonical_name
+        renamed
     }
 }
 

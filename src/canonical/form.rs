@@ -10,7 +10,7 @@ use super::escape::with_room;
 use super::explain::{Rule, Trace};
 use super::host::split_port;
 use super::rules::Root;
-use super::scan::find;
+use super::scan::find_near;
 use super::segments::{has_dot_segments, leading_slashes, resolve};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -67,17 +67,24 @@ pub(super) struct Shape {
 impl Shape {
     /// Tells the form of `text`.
     pub(super) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
-        if let Some((scheme, authority)) = scheme(text)? {
-            return Self::of_url(text, scheme, authority);
-        }
-        let slash = find(text, b'/');
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
-        Ok(match slash.map(|len| (len, &text[..len])) {
-            Some((len, [b'_', .., b'_'])) if len >= 3 => plain(Form::Alias, len),
-            Some((len, segment)) if root == Root::Host && is_host(segment) => {
-                let (host, port) = split_port(segment);
-                let port_start = if port.is_empty() { len } else { host.len() + 1 };
-                Self { form: Form::Host, head: 0..len, port: port_start..len }
+        let stop = find_near(text, 0, [b'/', b':']);
+        let (len, port) = match text.get(stop) {
+            None => return Ok(plain(Form::Relative, 0)),
+            Some(b'/') => (stop, stop..stop),
+            Some(_) => {
+                if let Some((scheme, authority)) = scheme(text)? {
+                    return Self::of_url(text, scheme, authority);
+                }
+                let len = find_near(text, stop, [b'/']);
+                (len, (stop + 1).min(len)..len)
+            }
+        };
+        Ok(match &text[..len] {
+            _ if len == text.len() => plain(Form::Relative, 0),
+            [b'_', .., b'_'] if len >= 3 => plain(Form::Alias, len),
+            segment if root == Root::Host && is_host(segment) => {
+                Self { form: Form::Host, head: 0..len, port }
             }
             _ => plain(Form::Relative, 0),
         })

@@ -11,7 +11,7 @@ use super::bytes::is_operation;
 use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
-use super::{MAX_NESTING, ascii, split_query};
+use super::{MAX_NESTING, split_query};
 use crate::variant::Marks;
 
 /// The longest canonical text: every byte of the longest input written as an escape.
@@ -86,7 +86,7 @@ fn check_operations(text: &str) -> Result<(), PathError> {
         }
         let group = &text[start..=start + operations.len()];
         let query =
-            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &ascii(query.key)));
+            Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
         query.map_err(|error| error.moved(|at| start + at))?;
         start += group.len();
     }

@@ -236,7 +236,7 @@ impl Rules {
         let (path, query) = split_query(raw::checked(entry)?);
         let query = read_query(path, query, trace)?;
         let target = self.named(path, query.encodes_path, trace)?;
-        Ok(VariantTarget { target, variant: VariantKey::new_unchecked(ascii(query.key)) })
+        Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
     }
 
     #[allow(clippy::unused_self, reason = "one day, rules may say what an operation is")]
@@ -252,10 +252,10 @@ impl Rules {
         } else {
             Query::read_bare(entry, trace)
         }?;
-        if *query.key == *b"?" {
+        if query.key == "?" {
             return Err(Fault::NoOperation.at(entry.len()));
         }
-        Ok(Operations::new(VariantKey::new_unchecked(ascii(query.key))))
+        Ok(Operations::new(VariantKey::new_unchecked(query.key)))
     }
 
     /// From path and query of a request, positions counted from the start of the path.
@@ -276,10 +276,9 @@ impl Rules {
             self.picture(path, None, depth, trace)
         };
         let Picture { origin, inner } = picture.map_err(|error| error.moved(|at| start + at))?;
-        let key = ascii(query.key);
         let key = match inner {
-            None => key,
-            Some(inner) => Cow::Owned(inner + &key),
+            None => query.key,
+            Some(inner) => Cow::Owned(inner + &query.key),
         };
         Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }

@@ -7,6 +7,7 @@
 //! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed. Otherwise the pieces are sorted and
 //! written once.
 
+use super::ascii;
 use super::bytes::{all_escapes_are_good, escape_at};
 use super::cut::{self, Cut, Piece};
 use super::error::{Fault, PathError};
@@ -23,14 +24,14 @@ use std::ops::Range;
 /// A query that was read.
 #[derive(Debug)]
 pub(super) struct Query<'t> {
-    /// The variant key, which is ASCII.
-    pub(super) key: Cow<'t, [u8]>,
+    /// The variant key.
+    pub(super) key: Cow<'t, str>,
     /// Whether the path is percent-encoded as a whole.
     pub(super) encodes_path: bool,
 }
 
 /// The key of the picture as it is.
-const NO_OPERATION: &[u8] = b"?";
+const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
     /// Reads a query that starts with its question mark; no query is an empty one.
@@ -75,7 +76,7 @@ fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Que
     let mut few = SmallVec::<[Piece; FEW]>::new();
     match Cut::of(text, start, FEW, &mut few) {
         Some(cut) if cut.is_canonical() && start == 1 => Ok(Query {
-            key: Cow::Borrowed(text),
+            key: ascii(Cow::Borrowed(text)),
             encodes_path: cut.encodes_path,
         }),
         Some(cut) => rewrite(text, start, &cut, &mut few, trace),
@@ -125,7 +126,7 @@ fn rewrite<'t, T: Trace>(
         && renamed == 0
         && (cut.is_raw() || pieces.iter().all(|piece| is_settled(text, piece.value())));
     if is_canonical {
-        return Ok(Query { key: Cow::Borrowed(text), encodes_path });
+        return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
     let new = New { text, is_raw: cut.is_raw(), renamed, room: 2 * cut.inner_equals };
     let key = if cut.in_order {
@@ -138,7 +139,7 @@ fn rewrite<'t, T: Trace>(
         new.write(order.iter().map(|&at| pieces[usize::from(at)]), trace)
     };
     if !cut.in_order {
-        trace.note(Rule::Order, text, &key);
+        trace.note(Rule::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
 }
@@ -198,7 +199,7 @@ struct New<'t> {
 }
 
 impl New<'_> {
-    fn write<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> Vec<u8> {
+    fn write<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
         let mut out = Writer::new(self.text, longest_operations, self.room);
         let mut separator = b'?';
         for piece in pieces {
@@ -209,7 +210,7 @@ impl New<'_> {
                 self.note(piece, trace);
             }
         }
-        out.finish()
+        out.finish_text()
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use super::form::is_host;
 use super::names::Delivery;
 use super::parameters::acts;
 use super::rules::{Root, Rules, V7};
-use super::scan::{LOOK, PLACES, find_near, look};
+use super::scan::{Separators, find_near, look};
 use crate::origin::OriginPath;
 use crate::variant::VariantKey;
 use std::ops::Range;
@@ -24,17 +24,18 @@ impl Rules {
             (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
             _ => "/".len(),
         };
-        let (is_unusual, has_upper_case, separators) = look(text, said)?;
+        let seen = look(text, said)?;
         let last = said(*text.last()?, 0);
-        if is_unusual || last.is_unusual || last.separates || matches!(text[start], b'/' | b'.') {
+        if seen.any_unusual || last.is_unusual || last.separates || matches!(text[start], b'/' | b'.')
+        {
             return None;
         }
-        let mut separators = Separators { places: separators, block: 0 };
+        let mut separators = seen.separators();
         // Ampersands and equals signs may be part of a path.
         let end = separators.find(|&at| text[at] == b'?').unwrap_or(text.len());
         let origin = text.get(start..end)?;
         let is_canonical = is_canonical_query(text, end + 1, separators)
-            && self.is_quick_head(origin, has_upper_case)
+            && self.is_quick_head(origin, seen.any_upper)
             && !self.has_prefix(origin);
         if !is_canonical {
             return None;
@@ -103,27 +104,6 @@ impl Rules {
 
 fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
-}
-
-/// The places of separators.
-struct Separators {
-    places: [u64; LOOK / PLACES],
-    block: usize,
-}
-
-impl Iterator for Separators {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.places.get(self.block)? == &0 {
-            self.block += 1;
-        }
-        let places = &mut self.places[self.block];
-        let at = self.block * PLACES + places.trailing_zeros() as usize;
-        *places &= *places - 1;
-        Some(at)
-    }
 }
 
 /// Whether the query that starts at `name_start`, behind its question mark, is its own key, if nothing unusual is in it and it doesn't end in a

@@ -17,18 +17,23 @@ const BLOCK: usize = 16;
 /// Whether `is` holds of any byte; it must not branch.
 #[inline]
 pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    let Some(last) = text.last_chunk::<BLOCK>() else {
+    let Some(last) = text.len().checked_sub(BLOCK) else {
         return text.iter().fold(false, |found, &byte| found | is(byte));
     };
     let mut found = [0; BLOCK];
-    let mut look = |block: &[u8; BLOCK]| {
-        for (found, &byte) in found.iter_mut().zip(block) {
-            *found |= u8::from(is(byte));
+    for start in blocks(last) {
+        let block = &text[start..start + BLOCK];
+        for i in 0..BLOCK {
+            found[i] |= u8::from(is(block[i]));
         }
-    };
-    text.chunks_exact(BLOCK).filter_map(<[u8]>::first_chunk).for_each(&mut look);
-    look(last);
+    }
     found != [0; BLOCK]
+}
+
+/// Where blocks start if the last one starts at `last`.
+#[inline]
+fn blocks(last: usize) -> impl Iterator<Item = usize> {
+    (0..=last / BLOCK + usize::from(last % BLOCK > 0)).map(move |n| last.min(n * BLOCK))
 }
 
 /// The length of the blocks at the start in which `is` holds of no byte; it must not branch.
@@ -49,59 +54,33 @@ pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
 /// Whether `is` holds of any two neighbors; it must not branch.
 #[inline]
 pub(super) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
-    let [any] = any_pairs(text, |one, next| [is(one, next)]);
-    any
-}
-
-/// Which of the things that `are` says hold of any two neighbors; it must not branch.
-#[inline]
-pub(super) fn any_pairs<const N: usize>(
-    text: &[u8],
-    are: impl Fn(u8, u8) -> [bool; N],
-) -> [bool; N] {
-    let Some((_, behind)) = text.split_first() else { return [false; N] };
-    let before = &text[..behind.len()];
-    let (Some(last), Some(behind_last)) = (before.last_chunk(), behind.last_chunk()) else {
-        return before.iter().zip(behind).fold([false; N], |mut found, (&one, &next)| {
-            found.iter_mut().zip(are(one, next)).for_each(|(found, is)| *found |= is);
-            found
-        });
+    let Some(last) = text.len().checked_sub(BLOCK + 1) else {
+        return text.windows(2).fold(false, |found, pair| found | is(pair[0], pair[1]));
     };
-    let mut found = [[0; BLOCK]; N];
-    let mut look = |one: &[u8; BLOCK], next: &[u8; BLOCK]| {
+    let mut found = [0; BLOCK];
+    for start in blocks(last) {
+        let block = &text[start..start + BLOCK + 1];
         for i in 0..BLOCK {
-            let are = are(one[i], next[i]);
-            for n in 0..N {
-                found[n][i] |= u8::from(are[n]);
-            }
-        }
-    };
-    for (one, next) in before.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK)) {
-        if let (Some(one), Some(next)) = (one.first_chunk(), next.first_chunk()) {
-            look(one, next);
+            found[i] |= u8::from(is(block[i], block[i + 1]));
         }
     }
-    look(last, behind_last);
-    found.map(|found| found != [0; BLOCK])
+    found != [0; BLOCK]
 }
 
 /// Whether `is` holds of any three bytes in a row; it must not branch.
 #[inline]
 pub(super) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
-    let holds = |window: &[u8]| {
-        let [one, next, last] = [0, 1, 2].map(|start| &window[start..window.len() - 2 + start]);
-        one.iter().zip(next).zip(last).fold(false, |found, ((&one, &next), &last)| {
-            found | is(one, next, last)
-        })
+    let Some(last) = text.len().checked_sub(BLOCK + 2) else {
+        return text.windows(3).fold(false, |found, row| found | is(row[0], row[1], row[2]));
     };
-    let mut at = 0;
-    while let Some(window) = text.get(at..at + BLOCK + 2) {
-        if holds(window) {
-            return true;
+    let mut found = [0; BLOCK];
+    for start in blocks(last) {
+        let block = &text[start..start + BLOCK + 2];
+        for i in 0..BLOCK {
+            found[i] |= u8::from(is(block[i], block[i + 1], block[i + 2]));
         }
-        at += BLOCK;
     }
-    text.len() > at + 2 && holds(&text[at..])
+    found != [0; BLOCK]
 }
 
 /// One in each byte of a word.
@@ -134,8 +113,11 @@ fn among<const N: usize>(word: u64, bytes: [u8; N]) -> u64 {
 /// Where `byte`, which is ASCII and not zero, stands first.
 #[inline]
 pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
-    let mut at = blocks_without(text, |other| other == byte);
+    let mut at = 0;
     while at < text.len() {
+        if at == PLACES {
+            at += blocks_without(&text[at..], |other| other == byte);
+        }
         let like = among(word(text, at), [byte]);
         if like > 0 {
             return Some(at + (like.trailing_zeros() / 8) as usize);
@@ -198,41 +180,69 @@ pub(super) struct Said {
     pub(super) separates: bool,
 }
 
-/// What is seen of a text in one look: whether there is anything unusual, whether there is upper case, and where separators are. `say`
-/// must not branch. Nothing if the text is too short or too long for that.
+/// What is seen of a text in one look.
+pub(super) struct Seen {
+    pub(super) any_unusual: bool,
+    pub(super) any_upper: bool,
+    separators: [u8; LOOK],
+}
+
+/// Looks at a text; `say` must not branch. Nothing if the text is too short or too long for one look.
 #[inline]
-pub(super) fn look(
-    text: &[u8],
-    say: impl Fn(u8, u8) -> Said,
-) -> Option<(bool, bool, [u64; LOOK / PLACES])> {
+pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<Seen> {
     if text.len() >= LOOK {
         return None;
     }
     let last = text.len().checked_sub(BLOCK + 1)?;
     let mut separators = [0; LOOK];
     let (mut unusual, mut upper) = ([0; BLOCK], [0; BLOCK]);
-    let mut at = 0;
-    loop {
-        let (one, next) = (&text[at..at + BLOCK], &text[at + 1..at + 1 + BLOCK]);
-        let separators = &mut separators[at..at + BLOCK];
+    for start in blocks(last) {
+        let block = &text[start..start + BLOCK + 1];
+        let separators = &mut separators[start..start + BLOCK];
         for i in 0..BLOCK {
-            let said = say(one[i], next[i]);
+            let said = say(block[i], block[i + 1]);
             unusual[i] |= u8::from(said.is_unusual);
             upper[i] |= u8::from(said.is_upper);
             separators[i] = u8::from(said.separates);
         }
-        if at == last {
-            break;
-        }
-        at = last.min(at + BLOCK);
     }
-    let mut places = [0; LOOK / PLACES];
-    for (places, separators) in places.iter_mut().zip(separators.chunks_exact(PLACES)) {
-        for i in 0..8 {
-            *places |= gathered(word(separators, 8 * i)) << (8 * i);
+    let [any_unusual, any_upper] = [unusual, upper].map(|found| found != [0; BLOCK]);
+    Some(Seen { any_unusual, any_upper, separators })
+}
+
+impl Seen {
+    /// Where the separators are, the last byte left out.
+    #[inline]
+    pub(super) fn separators(&self) -> Separators {
+        let mut places = [0; LOOK / PLACES];
+        for (places, separators) in places.iter_mut().zip(self.separators.chunks_exact(PLACES)) {
+            for i in 0..8 {
+                *places |= gathered(word(separators, 8 * i)) << (8 * i);
+            }
         }
+        Separators { places, block: 0 }
     }
-    Some((unusual != [0; BLOCK], upper != [0; BLOCK], places))
+}
+
+/// The places of separators.
+pub(super) struct Separators {
+    places: [u64; LOOK / PLACES],
+    block: usize,
+}
+
+impl Iterator for Separators {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while *self.places.get(self.block)? == 0 {
+            self.block += 1;
+        }
+        let places = &mut self.places[self.block];
+        let at = self.block * PLACES + places.trailing_zeros() as usize;
+        *places &= *places - 1;
+        Some(at)
+    }
 }
 
 #[cfg(test)]

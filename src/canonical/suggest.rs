@@ -8,7 +8,7 @@ use super::error::{PathError, PathErrorKind};
 use super::names::Target;
 use super::query::Query;
 use super::rules::{Rules, V7};
-use super::{ascii, split_query};
+use super::split_query;
 
 impl Rules {
     /// Adds the entry that was meant to an error about `entry`, if there is one.
@@ -29,7 +29,6 @@ impl Rules {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
         let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
-        let key = ascii(key);
         let target = match lenient.named(path, encodes_path, &mut ()) {
             Err(error) if error.kind() == PathErrorKind::DeliveryUrl => {
                 // Read as a request, a delivery URL leads to the picture inside.

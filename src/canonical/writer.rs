@@ -8,7 +8,9 @@
 //! sixteen bytes at a time, the last of them too many, to be written over; and text that fits into the block, as nearly all does, is
 //! allocated once its length is known. Measured on requests that need changes, this halves the time to write a query.
 
+use super::ascii;
 use super::spelling::{Spelling, Unit};
+use std::borrow::Cow;
 
 /// How much of a text is written before it goes into a buffer: all of what honest requests have.
 const FULL: usize = 256;
@@ -135,11 +137,27 @@ impl<'t> Writer<'t> {
 
     /// The whole text.
     pub(super) fn finish(mut self) -> Vec<u8> {
+        let written = &self.block[..self.len];
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(self.len + self.room);
+            let mut text = Vec::with_capacity(written.len() + self.room);
+            text.extend_from_slice(written);
+            return text;
         }
-        self.buffer.extend_from_slice(&self.block[..self.len]);
+        self.buffer.extend_from_slice(written);
         self.buffer
+    }
+
+    /// The whole text, all of which is ASCII.
+    pub(super) fn finish_text(mut self) -> String {
+        if self.buffer.capacity() == 0 && self.len <= FULL {
+            // With zeros up to the end of a stride, no single bytes are left to be checked.
+            self.block[self.len..self.len + STRIDE].fill(0);
+            let padded = &self.block[..self.len.next_multiple_of(STRIDE)];
+            if let Ok(padded) = std::str::from_utf8(padded) {
+                return padded[..self.len].to_owned();
+            }
+        }
+        ascii(Cow::Owned(self.finish())).into_owned()
     }
 
     /// The whole text, for a look at it.
