@@ -7,7 +7,7 @@
 
 use super::bytes::{escape_at, is_operation};
 use super::parameters::{PADDED, PARAMETERS, Role, acts, role};
-use super::scan::{self, PLACES, any, places};
+use super::scan::{self, PLACES, any, count, find, places};
 use super::sealed;
 use smallvec::{Array, SmallVec};
 use std::ops::Range;
@@ -107,6 +107,10 @@ pub(super) fn key_of(word: u64, len: usize) -> u64 {
     if len < 8 { key & !(u64::MAX >> (8 * len)) } else { key }
 }
 
+fn clamped(len: usize) -> u32 {
+    len.min(PLACES) as u32
+}
+
 /// Whether a byte separates, or stays as it is.
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
@@ -125,8 +129,8 @@ pub(super) struct Cut {
     pub(super) leaves_out: bool,
     /// The parameters that are there by their other name, one bit for each row of the table.
     pub(super) others: u64,
-    /// How many equals signs stand in values.
-    pub(super) inner_equals: usize,
+    /// Whether there are equals signs in values.
+    pub(super) has_inner_equals: bool,
     /// Whether the path is percent-encoded as a whole.
     pub(super) encodes_path: bool,
 }
@@ -145,52 +149,69 @@ impl Cut {
             in_order: true,
             leaves_out: false,
             others: 0,
-            inner_equals: 0,
+            has_inner_equals: false,
             encodes_path: false,
         };
-        let (mut piece_start, mut name_end) = (start, None);
-        for block in (start..text.len()).step_by(PLACES) {
-            let [ampersands, equals] = places(text, block, [b'&', b'=']);
-            let mut places = ampersands | equals;
-            while places != 0 {
-                let at = block + places.trailing_zeros() as usize;
-                places &= places - 1;
-                if text[at] == b'=' {
-                    cut.inner_equals += usize::from(name_end.is_some());
-                    name_end = name_end.or(Some(at));
-                    continue;
-                }
+        let mut from = start;
+        while from < text.len() {
+            let [equals, mut ends] = places(text, from, [b'=', b'&']);
+            // The end of the text ends a piece.
+            ends |= 1_u64.checked_shl(clamped(text.len() - from)).unwrap_or(0);
+            if ends == 0 {
                 if pieces.len() == limit {
                     return None;
                 }
-                cut.push(text, piece_start, name_end, at, pieces);
-                (piece_start, name_end) = (at + 1, None);
+                from = cut.push_long(text, from, pieces);
+            }
+            let base = from;
+            while ends != 0 {
+                if pieces.len() == limit {
+                    return None;
+                }
+                let end = ends.trailing_zeros();
+                ends &= ends - 1;
+                let in_piece = equals & (u64::MAX << (from - base)) & !(u64::MAX << end);
+                let name_end = in_piece.trailing_zeros().min(end);
+                cut.has_inner_equals |= in_piece & in_piece.wrapping_sub(1) != 0;
+                let [name_end, end] = [name_end, end].map(|at| base + at as usize);
+                cut.push(text, from..name_end, end, pieces);
+                from = end + 1;
             }
         }
-        if pieces.len() == limit {
-            return None;
-        }
-        if start < text.len() {
-            cut.push(text, piece_start, name_end, text.len(), pieces);
-        }
+        // An ampersand at the end is followed by an empty piece.
+        cut.leaves_out |= from == text.len() && from > start;
         Some(cut)
+    }
+
+    /// A piece that is longer than [`PLACES`].
+    #[cold]
+    fn push_long<A: Array<Item = Piece>>(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        pieces: &mut SmallVec<A>,
+    ) -> usize {
+        let end = find(&text[start..], b'&').map_or(text.len(), |len| start + len);
+        let name_end = find(&text[start..end], b'=').map_or(end, |len| start + len);
+        self.has_inner_equals |= text[name_end..end].iter().skip(1).any(|&byte| byte == b'=');
+        self.push(text, start..name_end, end, pieces);
+        end + 1
     }
 
     #[inline]
     fn push<A: Array<Item = Piece>>(
         &mut self,
         text: &[u8],
-        start: usize,
-        name_end: Option<usize>,
+        name: Range<usize>,
         end: usize,
         pieces: &mut SmallVec<A>,
     ) {
-        if start == end {
+        if name.start == end {
             self.leaves_out = true;
             return;
         }
-        let name_end = name_end.unwrap_or(end);
-        let name = &text[start..name_end];
+        let (start, name_end) = (name.start, name.end);
+        let name = &text[name];
         let mut row = None;
         if acts(name) {
             let value = text.get(name_end + 1..end).unwrap_or_default();
@@ -225,7 +246,12 @@ impl Cut {
     /// Whether every byte stays as it is.
     #[inline]
     pub(super) fn is_raw(&self) -> bool {
-        self.is_raw && self.inner_equals == 0
+        self.is_raw && !self.has_inner_equals
+    }
+
+    /// How much longer a key can become than it looks: equals signs in values are written as escapes.
+    pub(super) fn room(&self, text: &[u8]) -> usize {
+        if self.has_inner_equals { 2 * count(text, |byte| byte == b'=') } else { 0 }
     }
 
     /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them

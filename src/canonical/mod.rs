@@ -37,6 +37,7 @@ mod explain;
 mod form;
 mod grouping;
 mod host;
+mod input;
 mod known;
 mod names;
 mod operations;
@@ -57,6 +58,7 @@ mod writer;
 pub use error::{PathError, PathErrorKind};
 pub use explain::{Explanation, Rule, Step};
 pub use grouping::Grouping;
+pub use input::Input;
 pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
 pub use parameters::{Effect, PARAMETERS, Parameter};
@@ -71,6 +73,7 @@ use error::Fault;
 use explain::Trace;
 use origin::Origin;
 use query::Query;
+use quick::Glance;
 use std::borrow::Cow;
 
 /// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
@@ -102,9 +105,9 @@ impl Rules {
     /// ```
     pub fn delivery<'a>(
         &self,
-        input: &'a (impl AsRef<[u8]> + ?Sized),
+        input: &'a (impl Input + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        self.delivery_of(input.as_ref())
+        self.delivery_of(input.bytes(), input.text())
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -131,9 +134,9 @@ impl Rules {
     /// ```
     pub fn invalidation<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<Target<'a>, PathError> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
@@ -158,9 +161,9 @@ impl Rules {
     /// ```
     pub fn selection<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<VariantTarget<'a>, PathError> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
@@ -182,9 +185,9 @@ impl Rules {
     /// ```
     pub fn operations<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<Operations<'a>, PathError> {
-        self.read_operations(entry.as_ref(), &mut ())
+        self.read_operations(entry.bytes(), &mut ())
     }
 }
 
@@ -192,12 +195,23 @@ impl Rules {
 /// given; its caller moves them.
 impl Rules {
     /// With the shortcut for the usual case.
-    fn delivery_of<'t>(&self, input: &'t [u8]) -> Result<Delivery<'t>, PathError> {
-        match self.at_a_glance(input) {
-            Some(exact) if self.groups() => Ok(exact.grouped()),
-            Some(exact) => Ok(exact),
-            None => self.read_delivery(input, &mut ()),
-        }
+    fn delivery_of<'t>(
+        &self,
+        input: &'t [u8],
+        text: Option<&'t str>,
+    ) -> Result<Delivery<'t>, PathError> {
+        let exact = match self.at_a_glance(input, text) {
+            Some(Glance::Request(exact)) => exact,
+            Some(Glance::Path(origin, end)) => {
+                let query = read_query(&input[..end], Some(&input[end..]), &mut ())?;
+                if query.encodes_path {
+                    return self.read_delivery(input, &mut ());
+                }
+                Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
+            }
+            None => return self.read_delivery(input, &mut ()),
+        };
+        Ok(if self.groups() { exact.grouped() } else { exact })
     }
 
     fn read_delivery<'t>(
@@ -291,10 +305,6 @@ impl Rules {
         depth: usize,
         trace: &mut impl Trace,
     ) -> Result<Picture<'t>, PathError> {
-        if own_query.is_none() && self.is_quick_origin(path) {
-            let name = ascii(Cow::Borrowed(path));
-            return Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None });
-        }
         let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return self.nested(&origin, path, own_query, depth, trace);
@@ -363,9 +373,6 @@ impl Rules {
         own_query: Option<&'t [u8]>,
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
-        if own_query.is_none() && self.is_quick_origin(path) {
-            return Ok(Target::Path(OriginPath::new_unchecked(ascii(Cow::Borrowed(path)))));
-        }
         let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return Err(Fault::DeliveryUrl.at(0));

@@ -128,7 +128,7 @@ fn rewrite<'t, T: Trace>(
     if is_canonical {
         return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
-    let new = New { text, is_raw: cut.is_raw(), renamed, room: 2 * cut.inner_equals };
+    let new = New { text, is_raw: cut.is_raw(), renamed, room: cut.room(text) };
     let key = if cut.in_order {
         new.write(pieces.iter().copied(), trace)
     } else if pieces.len() <= FEW {

@@ -3,7 +3,7 @@
 //! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
 //! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
 
-use super::bytes::{any_unusual, is_lower_host, is_path, said};
+use super::bytes::{is_lower_host, said};
 use super::cut;
 use super::form::is_host;
 use super::names::Delivery;
@@ -14,39 +14,56 @@ use crate::origin::OriginPath;
 use crate::variant::VariantKey;
 use std::ops::Range;
 
+/// What is seen of a request at a glance.
+pub(super) enum Glance<'t> {
+    /// It is written in its one spelling.
+    Request(Delivery<'t>),
+    /// Its path is, and it has a query, which starts here.
+    Path(OriginPath<'t>, usize),
+}
+
 impl Rules {
-    /// What a request names, if it is written in its one spelling.
+    /// What a request names, as far as that is seen at a glance; `string` is the same as `input`, if that is known to be one.
     #[inline]
-    pub(super) fn at_a_glance<'t>(&self, input: &'t [u8]) -> Option<Delivery<'t>> {
-        let text = &input[self.quick_path_start(input)?..];
+    pub(super) fn at_a_glance<'t>(
+        &self,
+        input: &'t [u8],
+        string: Option<&'t str>,
+    ) -> Option<Glance<'t>> {
+        let path_start = self.quick_path_start(input)?;
+        let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
             (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
             _ => "/".len(),
         };
-        let seen = look(text, said)?;
+        let (any_upper, mut separators) = look(text, said)?;
         let last = said(*text.last()?, 0);
-        if seen.any_unusual || last.is_unusual || last.separates || matches!(text[start], b'/' | b'.')
-        {
+        if last.is_unusual || matches!(text[start], b'/' | b'.') {
             return None;
         }
-        let mut separators = seen.separators();
         // Ampersands and equals signs may be part of a path.
-        let end = separators.find(|&at| text[at] == b'?').unwrap_or(text.len());
+        let no_more = text.len() - usize::from(text.ends_with(b"?"));
+        let end = separators.find(|&at| text[at] == b'?').unwrap_or(no_more);
         let origin = text.get(start..end)?;
-        let is_canonical = is_canonical_query(text, end + 1, separators)
-            && self.is_quick_head(origin, seen.any_upper)
-            && !self.has_prefix(origin);
-        if !is_canonical {
+        if !self.is_quick_head(origin, any_upper) || self.has_prefix(origin) {
             return None;
         }
         // One check of the whole takes half as long as two of its parts.
-        let text = std::str::from_utf8(text).ok()?;
-        let variant = if end < text.len() { &text[end..] } else { "?" };
-        Some(Delivery {
-            origin: OriginPath::new_unchecked(&text[start..end]),
-            variant: VariantKey::new_unchecked(variant),
-        })
+        let text = match string {
+            Some(string) => &string[path_start..],
+            None => std::str::from_utf8(text).ok()?,
+        };
+        let origin = OriginPath::new_unchecked(&text[start..end]);
+        let variant = match &text[end..] {
+            "" | "?" => "?",
+            query if !last.separates && is_canonical_query(text.as_bytes(), end + 1, separators) => {
+                query
+            }
+            _ => return Some(Glance::Path(origin, path_start + end)),
+        };
+        let variant = VariantKey::new_unchecked(variant);
+        Some(Glance::Request(Delivery { origin, variant }))
     }
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
@@ -63,18 +80,6 @@ impl Rules {
         (rest.get(host.len()) == Some(&b'/')).then_some(behind_scheme + host.len())
     }
 
-    /// Whether `path` is its own canonical origin, which can be told at a glance.
-    #[inline]
-    pub(super) fn is_quick_origin(&self, path: &[u8]) -> bool {
-        let [first, .., last] = path else { return false };
-        !matches!(first, b'/' | b'.')
-            && *last != b'*'
-            && is_path(*last)
-            && !any_unusual(path)
-            && self.is_quick_head(path, true)
-            && !self.has_prefix(path)
-    }
-
     /// Whether scheme, host or first segment are in their one spelling, and not those of a delivery URL.
     #[inline]
     fn is_quick_head(&self, path: &[u8], may_have_upper_case: bool) -> bool {
@@ -86,10 +91,11 @@ impl Rules {
                     && !self.delivers_from(first, b"")
             }
             [b':', b'/', b'/', rest @ ..] if matches!(first, b"https" | b"http") => {
-                let (host, path) = rest.split_at(find_near(rest, 0, [b'/']));
+                // Of the bytes that may be here, these are no host's.
+                let (host, path) = rest.split_at(find_near(rest, 0, *b"/:,&="));
                 !host.is_empty()
-                    && !path.is_empty()
-                    && host.iter().all(|&byte| is_lower_host(byte))
+                    && path.first() == Some(&b'/')
+                    && (!may_have_upper_case || host.iter().all(|&byte| is_lower_host(byte)))
                     && !self.delivers_from(host, b"")
             }
             [b':', ..] => false,
@@ -136,7 +142,10 @@ mod tests {
     }
 
     fn quick(text: &str) -> Option<Delivery<'_>> {
-        rules().at_a_glance(text.as_bytes())
+        match rules().at_a_glance(text.as_bytes(), Some(text)) {
+            Some(Glance::Request(delivery)) => Some(delivery),
+            _ => None,
+        }
     }
 
     #[test]

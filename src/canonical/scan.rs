@@ -180,16 +180,10 @@ pub(super) struct Said {
     pub(super) separates: bool,
 }
 
-/// What is seen of a text in one look.
-pub(super) struct Seen {
-    pub(super) any_unusual: bool,
-    pub(super) any_upper: bool,
-    separators: [u8; LOOK],
-}
-
-/// Looks at a text; `say` must not branch. Nothing if the text is too short or too long for one look.
+/// Looks once at a text with nothing unusual in it: is anything in upper case, and where are separators, the last byte left out? `say`
+/// must not branch. Nothing if there is something unusual, or the text is too short or too long for one look.
 #[inline]
-pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<Seen> {
+pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<(bool, Separators)> {
     if text.len() >= LOOK {
         return None;
     }
@@ -206,22 +200,17 @@ pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<Seen> {
             separators[i] = u8::from(said.separates);
         }
     }
-    let [any_unusual, any_upper] = [unusual, upper].map(|found| found != [0; BLOCK]);
-    Some(Seen { any_unusual, any_upper, separators })
-}
-
-impl Seen {
-    /// Where the separators are, the last byte left out.
-    #[inline]
-    pub(super) fn separators(&self) -> Separators {
-        let mut places = [0; LOOK / PLACES];
-        for (places, separators) in places.iter_mut().zip(self.separators.chunks_exact(PLACES)) {
-            for i in 0..8 {
-                *places |= gathered(word(separators, 8 * i)) << (8 * i);
-            }
-        }
-        Separators { places, block: 0 }
+    if unusual != [0; BLOCK] {
+        return None;
     }
+    let mut places = [0; LOOK / PLACES];
+    for (places, separators) in places.iter_mut().zip(separators.chunks_exact(PLACES)) {
+        for (i, word) in separators.chunks_exact(size_of::<u64>()).enumerate() {
+            let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+            *places |= gathered(word) << (8 * i);
+        }
+    }
+    Some((upper != [0; BLOCK], Separators { places, block: 0 }))
 }
 
 /// The places of separators.
