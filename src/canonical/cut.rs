@@ -165,6 +165,14 @@ impl Cut {
             }
             let base = from;
             while ends != 0 {
+                let empty = (ends >> (from - base)).trailing_ones() as usize;
+                if empty > 0 {
+                    // Empty pieces.
+                    cut.leaves_out = true;
+                    from += empty;
+                    ends &= u64::MAX.checked_shl(clamped(from - base)).unwrap_or(0);
+                    continue;
+                }
                 if pieces.len() == limit {
                     return None;
                 }
@@ -178,7 +186,7 @@ impl Cut {
                 from = end + 1;
             }
         }
-        // An ampersand at the end is followed by an empty piece.
+        // So is one behind an ampersand at the end.
         cut.leaves_out |= from == text.len() && from > start;
         Some(cut)
     }
@@ -191,9 +199,10 @@ impl Cut {
         start: usize,
         pieces: &mut SmallVec<A>,
     ) -> usize {
-        let end = find(&text[start..], b'&').map_or(text.len(), |len| start + len);
-        let name_end = find(&text[start..end], b'=').map_or(end, |len| start + len);
-        self.has_inner_equals |= text[name_end..end].iter().skip(1).any(|&byte| byte == b'=');
+        let find_in = |from: usize, to: usize, byte| find(&text[from..to], byte).map_or(to, |at| from + at);
+        let end = find_in(start, text.len(), b'&');
+        let name_end = find_in(start, end, b'=');
+        self.has_inner_equals |= name_end < end && find_in(name_end + 1, end, b'=') < end;
         self.push(text, start..name_end, end, pieces);
         end + 1
     }
@@ -206,10 +215,6 @@ impl Cut {
         end: usize,
         pieces: &mut SmallVec<A>,
     ) {
-        if name.start == end {
-            self.leaves_out = true;
-            return;
-        }
         let (start, name_end) = (name.start, name.end);
         let name = &text[name];
         let mut row = None;

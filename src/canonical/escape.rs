@@ -5,7 +5,7 @@
 
 use super::bytes::is_path;
 use super::error::PathError;
-use super::scan::blocks_without;
+use super::scan::{any, blocks_without};
 use super::spelling::{DECODED, Spelling, longest_path};
 use super::writer::Writer;
 use std::borrow::Cow;
@@ -22,6 +22,9 @@ pub(super) fn normalize<'t>(
     room: usize,
 ) -> Result<Cow<'t, [u8]>, PathError> {
     // A path's bytes are raw in every spelling that is asked for.
+    if !any(text, |byte| !is_path(byte)) {
+        return Ok(Cow::Borrowed(text));
+    }
     let start = blocks_without(text, |byte| !is_path(byte));
     let Some(change) = spelling.first_change(text, start) else { return Ok(Cow::Borrowed(text)) };
     let mut out = Writer::new(text, longest_path, room);

@@ -142,11 +142,12 @@ impl Shape {
     pub(super) fn settle<'t>(
         &self,
         text: Cow<'t, [u8]>,
+        has_no_dots: bool,
         room: usize,
         trace: &mut impl Trace,
     ) -> Result<Cow<'t, [u8]>, PathError> {
         let tail = text.get(self.floor()..);
-        let (has_tail, has_dots) = (tail.is_some(), tail.is_some_and(has_dot_segments));
+        let (has_tail, has_dots) = (tail.is_some(), !has_no_dots && tail.is_some_and(has_dot_segments));
         if has_tail && !has_dots && self.has_settled_head(&text) {
             return Ok(text);
         }
@@ -254,7 +255,7 @@ mod tests {
     fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {
         let settle = || {
             let shape = Shape::of(text.as_bytes(), root)?;
-            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), 2, &mut ())?;
+            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), false, 2, &mut ())?;
             assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
             Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
         };

@@ -22,6 +22,8 @@ pub(super) struct Origin<'t> {
     own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
     shape: Shape,
+    /// Whether it is known that there are no dot segments.
+    has_no_dots: bool,
 }
 
 impl<'t> Origin<'t> {
@@ -37,8 +39,9 @@ impl<'t> Origin<'t> {
         let text = normalize(source, &IN_PATH, room)?;
         trace.note(Rule::Escapes, source, &text);
         let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
-        if shape.form != Form::Relative || !has_dot_segments(&text) {
-            return Ok(Self { source, own_query, text, shape });
+        let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
+        if has_no_dots || shape.form != Form::Relative {
+            return Ok(Self { source, own_query, text, shape, has_no_dots });
         }
         // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
         let before = trace.keep(&text);
@@ -46,7 +49,7 @@ impl<'t> Origin<'t> {
         trace.note(Rule::DotSegments, &before, &text);
         let shape = Shape::of(&text, rules.root)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
-        Ok(Self { source, own_query, text: Cow::Owned(text), shape })
+        Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
     /// Whether the origin is a delivery URL of this tenant.
@@ -77,9 +80,9 @@ impl<'t> Origin<'t> {
         rules: &Rules,
         trace: &mut impl Trace,
     ) -> Result<Settled<'t>, PathError> {
-        let Self { source, own_query, text, shape } = self;
+        let Self { source, own_query, text, shape, has_no_dots } = self;
         let text = shape
-            .settle(text, room_for(own_query), trace)
+            .settle(text, has_no_dots, room_for(own_query), trace)
             .map_err(|error| error.moved(|at| position_before_normalizing(source, &IN_PATH, at)))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));

@@ -200,7 +200,8 @@ struct New<'t> {
 
 impl New<'_> {
     fn write<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
-        let mut out = Writer::new(self.text, longest_operations, self.room);
+        let longest = if self.is_raw { <[u8]>::len } else { longest_operations };
+        let mut out = Writer::new(self.text, longest, self.room);
         let mut separator = b'?';
         for piece in pieces {
             out.push(separator);

@@ -13,74 +13,95 @@
 
 /// How many bytes are looked at in one go: a vector register of any processor in use.
 const BLOCK: usize = 16;
+/// How many, where there are many.
+const MANY: usize = 4 * BLOCK;
 
 /// Whether `is` holds of any byte; it must not branch.
 #[inline]
 pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    let Some(last) = text.len().checked_sub(BLOCK) else {
-        return text.iter().fold(false, |found, &byte| found | is(byte));
-    };
-    let mut found = [0; BLOCK];
-    for start in blocks(last) {
-        let block = &text[start..start + BLOCK];
-        for i in 0..BLOCK {
-            found[i] |= u8::from(is(block[i]));
-        }
-    }
-    found != [0; BLOCK]
-}
-
-/// Where blocks start if the last one starts at `last`.
-#[inline]
-fn blocks(last: usize) -> impl Iterator<Item = usize> {
-    (0..=last / BLOCK + usize::from(last % BLOCK > 0)).map(move |n| last.min(n * BLOCK))
-}
-
-/// The length of the blocks at the start in which `is` holds of no byte; it must not branch.
-#[inline]
-pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    let holds = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is(byte));
-    text.chunks_exact(BLOCK).take_while(|block| !holds(block)).count() * BLOCK
-}
-
-/// Of how many bytes `is` holds; it must not branch.
-#[inline]
-pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    // Sums of blocks fit into a byte.
-    let sum = |block: &[u8]| block.iter().fold(0, |sum: u8, &byte| sum + u8::from(is(byte)));
-    text.chunks(BLOCK).map(|block| usize::from(sum(block))).sum()
+    any_row::<0>(text, |text, at| is(text[at]))
 }
 
 /// Whether `is` holds of any two neighbors; it must not branch.
 #[inline]
 pub(super) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
-    let Some(last) = text.len().checked_sub(BLOCK + 1) else {
-        return text.windows(2).fold(false, |found, pair| found | is(pair[0], pair[1]));
-    };
-    let mut found = [0; BLOCK];
-    for start in blocks(last) {
-        let block = &text[start..start + BLOCK + 1];
-        for i in 0..BLOCK {
-            found[i] |= u8::from(is(block[i], block[i + 1]));
-        }
-    }
-    found != [0; BLOCK]
+    any_row::<1>(text, |text, at| is(text[at], text[at + 1]))
 }
 
 /// Whether `is` holds of any three bytes in a row; it must not branch.
 #[inline]
 pub(super) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
-    let Some(last) = text.len().checked_sub(BLOCK + 2) else {
-        return text.windows(3).fold(false, |found, row| found | is(row[0], row[1], row[2]));
+    any_row::<2>(text, |text, at| is(text[at], text[at + 1], text[at + 2]))
+}
+
+/// Whether `is` holds at any place of the text that has `MORE` bytes behind it.
+#[inline]
+fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) -> bool {
+    let Some(last) = text.len().checked_sub(BLOCK + MORE) else {
+        return (0..text.len().saturating_sub(MORE)).fold(false, |found, at| found | is(text, at));
     };
+    let mut start = 0;
+    if last >= MANY {
+        // Several registers at a time, which halves the time for long texts.
+        let mut found = [0; MANY];
+        while start + MANY <= last {
+            let many = &text[start..start + MANY + MORE];
+            for i in 0..MANY {
+                found[i] |= u8::from(is(many, i));
+            }
+            start += MANY;
+        }
+        if found != [0; MANY] {
+            return true;
+        }
+    }
     let mut found = [0; BLOCK];
-    for start in blocks(last) {
-        let block = &text[start..start + BLOCK + 2];
+    for start in blocks(start, last) {
+        let block = &text[start..start + BLOCK + MORE];
         for i in 0..BLOCK {
-            found[i] |= u8::from(is(block[i], block[i + 1], block[i + 2]));
+            found[i] |= u8::from(is(block, i));
         }
     }
     found != [0; BLOCK]
+}
+
+/// Where blocks start, from `first` to `last`.
+#[inline]
+fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
+    (0..=(last - first).div_ceil(BLOCK)).map(move |n| last.min(first + n * BLOCK))
+}
+
+/// The length of a part at the start in which `is` holds of no byte; what follows is at most some blocks before one of which it does. `is` must
+/// not branch.
+#[inline]
+pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    let mut start = 0;
+    while text.len() - start >= MANY && !any(&text[start..start + MANY], &is) {
+        start += MANY;
+    }
+    while text.len() - start >= BLOCK && !any(&text[start..start + BLOCK], &is) {
+        start += BLOCK;
+    }
+    start
+}
+
+/// Of how many bytes `is` holds; it must not branch.
+#[inline]
+pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    let blocks = text.chunks_exact(BLOCK);
+    let rest = blocks.remainder().iter().filter(|&&byte| is(byte)).count();
+    let mut sum = rest;
+    // Sums of so many fit into a byte.
+    for blocks in text[..text.len() - blocks.remainder().len()].chunks(BLOCK * 255) {
+        let mut counts = [0_u8; BLOCK];
+        for block in blocks.chunks_exact(BLOCK) {
+            for i in 0..BLOCK {
+                counts[i] += u8::from(is(block[i]));
+            }
+        }
+        sum += counts.iter().map(|&count| usize::from(count)).sum::<usize>();
+    }
+    sum
 }
 
 /// One in each byte of a word.
@@ -190,7 +211,7 @@ pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<(bool, S
     let last = text.len().checked_sub(BLOCK + 1)?;
     let mut separators = [0; LOOK];
     let (mut unusual, mut upper) = ([0; BLOCK], [0; BLOCK]);
-    for start in blocks(last) {
+    for start in blocks(0, last) {
         let block = &text[start..start + BLOCK + 1];
         let separators = &mut separators[start..start + BLOCK];
         for i in 0..BLOCK {
