@@ -86,11 +86,15 @@ impl Piece {
         }
     }
 
-    /// Whether it comes before `next`, which stands behind it, or has the same name.
+    /// Whether its name may go on behind what it is sorted by. Otherwise, that ends in a zero, and no name holds one.
     #[inline]
-    fn precedes(self, next: Self, text: &[u8]) -> bool {
-        let (one, another) = (self.key(), next.key());
-        one < another || (one == another && self.sort_name(text) <= next.sort_name(text))
+    pub(super) fn goes_on(self) -> bool {
+        self.key() & 0xFF != 0
+    }
+
+    /// Whether it comes before `next`, which stands behind it and is sorted by the same bytes.
+    fn ties(self, next: Self, text: &[u8]) -> bool {
+        !self.goes_on() || self.sort_name(text) <= next.sort_name(text)
     }
 }
 
@@ -236,8 +240,9 @@ impl Cut {
             }
         }
         let piece = Piece::new(text, start, name_end, end, row);
-        if let Some(previous) = pieces.last() {
-            self.in_order &= previous.precedes(piece, text);
+        if let Some(previous) = pieces.last().filter(|_| self.in_order) {
+            let (one, next) = (previous.key(), piece.key());
+            self.in_order = one < next || (one == next && previous.ties(piece, text));
         }
         pieces.push(piece);
     }

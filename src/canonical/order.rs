@@ -33,22 +33,25 @@ pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
     // No query has more pieces than a position can say.
     let mut order: Order = (0..pieces.len()).map(|at| at as u16).collect();
     let mut scratch: Order = order.clone();
+    let any_goes_on = pieces.iter().any(|piece| piece.goes_on());
     sort_words(&mut order, &mut scratch, pieces);
-    sort_ties(&mut order, &mut scratch, pieces, text, 0);
+    if any_goes_on {
+        sort_ties(&mut order, &mut scratch, pieces, text, 0);
+    }
     order
 }
 
 /// Sorts `order`, which is in the order of the text, by the keys of the pieces.
 fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
     let key = |at: u16| pieces[usize::from(at)].key();
-    if order.is_sorted_by_key(|&at| key(at)) {
-        return;
-    }
     if order.len() < MANY {
         // Of equal keys, the number of the piece decides.
         return order.sort_unstable_by_key(|&at| (key(at), at));
     }
     let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ key(order[0])));
+    if differing == 0 {
+        return;
+    }
     let shift = 56_u32.saturating_sub(differing.leading_zeros());
     let digit = |at: u16| (key(at) >> shift) as u8 as usize;
     let mut ends = [0_u16; 256];
@@ -66,7 +69,8 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
         *place += 1;
     }
     order.copy_from_slice(&scratch[..order.len()]);
-    if shift > 0 {
+    let is_told_by_digit = differing & !(u64::MAX << shift) == 0;
+    if !is_told_by_digit {
         for run in order.chunk_by_mut(|&one, &next| digit(one) == digit(next)) {
             sort_words(run, scratch, pieces);
         }

@@ -69,6 +69,9 @@ impl<'t> Origin<'t> {
     /// Where byte `at` of that path stood in the source.
     pub(super) fn position(&self, at: usize) -> usize {
         let at = at + self.shape.end();
+        if matches!(self.text, Cow::Borrowed(_)) {
+            return at;
+        }
         let normal = normalize(self.source, &IN_PATH, 0);
         let resolved = normal.is_ok_and(|normal| normal != self.text);
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)

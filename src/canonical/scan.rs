@@ -138,6 +138,9 @@ pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
     while at < text.len() {
         if at == PLACES {
             at += blocks_without(&text[at..], |other| other == byte);
+            if at == text.len() {
+                break;
+            }
         }
         let like = among(word(text, at), [byte]);
         if like > 0 {
@@ -153,6 +156,14 @@ pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
 pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> usize {
     let mut at = start;
     while at < text.len() {
+        if at - start == PLACES {
+            at += blocks_without(&text[at..], |byte| {
+                bytes.iter().fold(false, |found, &wanted| found | (byte == wanted))
+            });
+            if at == text.len() {
+                break;
+            }
+        }
         let among = among(word(text, at), bytes);
         if among > 0 {
             return at + (among.trailing_zeros() / 8) as usize;

@@ -26,6 +26,8 @@ pub(super) struct Unit([u8; 4]);
 
 impl Unit {
     const FAULT: Self = Self([0; 4]);
+    /// How many bytes are written for one.
+    pub(super) const LONGEST: usize = 3;
 
     const fn raw(byte: u8) -> Self {
         Self([byte, 0, 0, 1])
@@ -115,17 +117,28 @@ impl Spelling {
         }
     }
 
+    /// What becomes of a byte other than a percent sign.
+    #[inline]
+    pub(super) fn raw(&self, byte: u8) -> Unit {
+        self.raw[byte as usize]
+    }
+
     /// What becomes of the byte or escape at `at`, and how many bytes of the text it takes.
     #[inline]
     pub(super) fn unit(&self, text: &[u8], at: usize) -> (Unit, usize) {
-        let byte = text[at];
-        if byte != b'%' {
-            return (self.raw[byte as usize], 1);
+        match text[at] {
+            b'%' => {
+                let unit = self.escape(text, at);
+                (unit, if unit.is_fault() { 1 } else { 3 })
+            }
+            byte => (self.raw(byte), 1),
         }
-        match escape_at(text, at) {
-            Some(byte) => (self.escape[byte as usize], 3),
-            None => (Unit::FAULT, 1),
-        }
+    }
+
+    /// What becomes of the escape at `at`.
+    #[inline]
+    pub(super) fn escape(&self, text: &[u8], at: usize) -> Unit {
+        escape_at(text, at).map_or(Unit::FAULT, |byte| self.escape[byte as usize])
     }
 
     /// Where `text` stops being settled from `start` on: at something that is written otherwise, or is a fault.

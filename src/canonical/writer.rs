@@ -76,21 +76,41 @@ impl<'t> Writer<'t> {
     ) -> Result<(), usize> {
         let text = &text[..end];
         let mut at = start;
-        let mut len = self.len;
-        while at < text.len() {
-            if len > FULL {
-                self.len = len;
-                len = self.place();
+        while at < end {
+            let mut len = self.place();
+            // As many units as fit for sure, of one kind.
+            let room = (FULL + STRIDE - size_of::<Unit>() - len) / Unit::LONGEST;
+            let mut write = |unit: Unit| {
+                self.block[len..len + size_of::<Unit>()].copy_from_slice(&unit.bytes());
+                len += unit.len();
+            };
+            if text[at] == b'%' {
+                for _ in 0..room {
+                    if text.get(at) != Some(&b'%') {
+                        break;
+                    }
+                    let unit = spelling.escape(text, at);
+                    if unit.is_fault() {
+                        return Err(at);
+                    }
+                    write(unit);
+                    at += 3;
+                }
+            } else {
+                for &byte in &text[at..end.min(at + room)] {
+                    if byte == b'%' {
+                        break;
+                    }
+                    let unit = spelling.raw(byte);
+                    if unit.is_fault() {
+                        return Err(at);
+                    }
+                    write(unit);
+                    at += 1;
+                }
             }
-            let (unit, read) = spelling.unit(text, at);
-            if unit.is_fault() {
-                return Err(at);
-            }
-            self.block[len..len + size_of::<Unit>()].copy_from_slice(&unit.bytes());
-            len += unit.len();
-            at += read;
+            self.len = len;
         }
-        self.len = len;
         Ok(())
     }
 
