@@ -39,7 +39,7 @@ impl Rules {
         };
         let (any_upper, mut separators) = look(text, said)?;
         let last = said(*text.last()?, 0);
-        if last.is_unusual || matches!(text[start], b'/' | b'.') {
+        if last.is_unusual || matches!(text[start], b'/' | b'.' | b'?') {
             return None;
         }
         // Ampersands and equals signs may be part of a path.
@@ -151,12 +151,13 @@ mod tests {
     #[test]
     fn what_is_usual_is_quick_and_what_the_pipeline_says() {
         for text in [
-            "/a.jpg",
+            "/folder/and/a.jpg",
             "/sample.li/birds.jpg?h=400&w=600",
-            "//doc.cloudimg.io/My(Folder)/a.jpg?",
+            "//doc.cloudimg.io/My_Folder/a.jpg?",
             "https://doc.cloudimg.io/https://img.domain.com/a//b.jpg?f=a:1,b&w=1",
-            "https://doc.cloudimg.io/_Alias.x_/a?w=1&w=2",
-            "https://doc.cloudimg.io/10.0.0.1/X",
+            "https://doc.cloudimg.io/_Alias.x_/a.jpg?sharp&w=1",
+            "https://doc.cloudimg.io/10.0.0.1/folder/X",
+            "https://doc.cloudimg.io/a/b/c/file=1&2.jpg",
         ] {
             let read = rules().read_delivery(text.as_bytes(), &mut ());
             assert_eq!(quick(text), Some(read.unwrap()), "{text}");
@@ -183,11 +184,23 @@ mod tests {
             "/https://h:80/a",
             "/ftp://h/a",
             "/sample.li:80/a",
-            "/a?width=1",
-            "/a?w=1&",
+            "/short.jpg",
+            "/?wat_color=bcdefghij",
+            "/sample.li/a.jpg?width=1",
+            "/sample.li/a.jpg?w=1&h=1",
+            "/sample.li/a.jpg?w=1&w=1",
+            "/sample.li/a.jpg?w=1=1&x",
+            "/sample.li/a.jpg?w=1?x=1",
+            "/sample.li/a.jpg?a&&w=1",
+            "/sample.li/a.jpg?aaaaaaaab&aaaaaaaaa",
+            "/sample.li/a.jpg?w=1&",
+            "/sample.li/a.jpg?w=1&x=",
+            "/sample.li/My(Folder)/a.jpg",
             "/a?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
-            "/a\u{e9}",
-            "/a#",
+            "/sample.li/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
+            "/sample.li/a.jpg?w=\u{e9}",
+            "/sample.li/a\u{e9}.jpg",
+            "/sample.li/a.jpg#",
             "http://doc.cloudimg.io/a",
             "https://doc.cloudimg.iox/a",
             "https://doc.cloudimg.io",

@@ -173,11 +173,16 @@ pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N
     text.len()
 }
 
-/// The lowest bits of all eight bytes, whose other bits are zero, side by side.
+/// Zeros and ones as bits, the first the lowest.
 #[inline]
-fn gathered(word: u64) -> u64 {
-    // Each is moved to its place in the highest byte; the sums of others don't reach that.
-    word.wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn gathered(bytes: &[u8; PLACES]) -> u64 {
+    let mut bits = 0;
+    for (i, word) in bytes.chunks_exact(size_of::<u64>()).enumerate() {
+        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        // Each is moved to its place in the highest byte; the sums of others don't reach that.
+        bits |= (word.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    bits
 }
 
 /// How many bytes [`places`] looks at.
@@ -186,17 +191,16 @@ pub(super) const PLACES: usize = u64::BITS as usize;
 /// Where each of `bytes`, all ASCII and none zero, stands from `start` on: one bit for each place, the first the lowest.
 #[inline]
 pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> [u64; N] {
-    let end = text.len().min(start + PLACES);
-    let mut places = [0; N];
-    let mut at = start;
-    while at < end {
-        let word = word(text, at);
-        for (places, byte) in places.iter_mut().zip(bytes) {
-            *places |= gathered(among(word, [byte]) >> 7) << (at - start);
+    let rest = &text[start..];
+    let mut padded = [0; PLACES];
+    let window: &[u8; PLACES] = match rest.first_chunk() {
+        Some(window) => window,
+        None => {
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
         }
-        at += size_of::<u64>();
-    }
-    places
+    };
+    bytes.map(|byte| gathered(&window.map(|other| u8::from(other == byte))))
 }
 
 /// How many bytes [`look`] looks at, at most.
@@ -237,10 +241,7 @@ pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<(bool, S
     }
     let mut places = [0; LOOK / PLACES];
     for (places, separators) in places.iter_mut().zip(separators.chunks_exact(PLACES)) {
-        for (i, word) in separators.chunks_exact(size_of::<u64>()).enumerate() {
-            let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-            *places |= gathered(word) << (8 * i);
-        }
+        *places = separators.first_chunk().map_or(0, gathered);
     }
     Some((upper != [0; BLOCK], Separators { places, block: 0 }))
 }
