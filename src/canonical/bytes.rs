@@ -101,7 +101,8 @@ pub(super) fn said(byte: u8, next: u8) -> Said {
     };
     // `=` and `?` differ in one bit.
     let separates = (byte == b'&') | (byte & !2 == b'=' & !2);
-    let is_plain = is_within(byte, b',', b':') | is_within(byte | 0x20, b'a', b'z') | (byte == b'_');
+    let is_plain =
+        is_within(byte, b',', b':') | is_within(byte | 0x20, b'a', b'z') | (byte == b'_');
     Said {
         is_unusual: !(is_plain | separates) | ((byte == b'/') & (next == b'.')),
         is_upper: is_within(byte, b'A', b'Z'),
@@ -123,9 +124,8 @@ pub(super) fn any_dot_behind_slash(text: &[u8]) -> bool {
 
 /// Whether every percent sign in `text` is followed by two hexadecimal digits.
 pub(super) fn all_escapes_are_good(text: &[u8]) -> bool {
-    let is_digit = |byte: u8| {
-        (byte.wrapping_sub(b'0') < 10) | ((byte | 0x20).wrapping_sub(b'a') < 6)
-    };
+    let is_digit =
+        |byte: u8| (byte.wrapping_sub(b'0') < 10) | ((byte | 0x20).wrapping_sub(b'a') < 6);
     let is_bad = |one: u8, two: u8, three: u8| (one == b'%') & !(is_digit(two) & is_digit(three));
     let ends_early = text[text.len().saturating_sub(2)..].contains(&b'%');
     !ends_early && !any_triple(text, is_bad)

@@ -7,7 +7,7 @@
 
 use super::bytes::{escape_at, is_operation};
 use super::parameters::{PADDED, PARAMETERS, Role, acts, role};
-use super::scan::{self, PLACES, any, count, find, places};
+use super::scan::{self, any, count, find, places};
 use super::sealed;
 use smallvec::{Array, SmallVec};
 use std::ops::Range;
@@ -46,7 +46,7 @@ impl Piece {
 
     /// Sorts it by other eight bytes.
     pub(super) fn set_key(&mut self, key: u64) {
-        self.0 = u128::from(key) << 64 | u128::from(self.0 as u64);
+        self.0 = u128::from(key) << 64 | (self.0 & u128::from(u64::MAX));
     }
 
     #[inline]
@@ -111,8 +111,10 @@ pub(super) fn key_of(word: u64, len: usize) -> u64 {
     if len < 8 { key & !(u64::MAX >> (8 * len)) } else { key }
 }
 
-fn clamped(len: usize) -> u32 {
-    len.min(PLACES) as u32
+/// All places from the `len`th on.
+#[inline]
+fn from_place(len: usize) -> u64 {
+    u32::try_from(len).ok().and_then(|len| u64::MAX.checked_shl(len)).unwrap_or(0)
 }
 
 /// Whether a byte separates, or stays as it is.
@@ -124,6 +126,7 @@ fn is_raw(byte: u8) -> bool {
 
 /// What was seen while a query was cut into pieces.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a different thing that was seen")]
 pub(super) struct Cut {
     /// Whether every byte separates, or stays as it is.
     is_raw: bool,
@@ -160,7 +163,8 @@ impl Cut {
         while from < text.len() {
             let [equals, mut ends] = places(text, from, [b'=', b'&']);
             // The end of the text ends a piece.
-            ends |= 1_u64.checked_shl(clamped(text.len() - from)).unwrap_or(0);
+            let behind = from_place(text.len() - from);
+            ends |= behind & behind.wrapping_neg();
             if ends == 0 {
                 if pieces.len() == limit {
                     return None;
@@ -174,7 +178,7 @@ impl Cut {
                     // Empty pieces.
                     cut.leaves_out = true;
                     from += empty;
-                    ends &= u64::MAX.checked_shl(clamped(from - base)).unwrap_or(0);
+                    ends &= from_place(from - base);
                     continue;
                 }
                 if pieces.len() == limit {
@@ -203,7 +207,8 @@ impl Cut {
         start: usize,
         pieces: &mut SmallVec<A>,
     ) -> usize {
-        let find_in = |from: usize, to: usize, byte| find(&text[from..to], byte).map_or(to, |at| from + at);
+        let find_in =
+            |from: usize, to: usize, byte| find(&text[from..to], byte).map_or(to, |at| from + at);
         let end = find_in(start, text.len(), b'&');
         let name_end = find_in(start, end, b'=');
         self.has_inner_equals |= name_end < end && find_in(name_end + 1, end, b'=') < end;

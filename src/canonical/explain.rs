@@ -4,10 +4,10 @@
 //! is nothing.
 //! Not here: a second copy of the rules.
 
-use super::{Input, PathError};
 use super::names::{Delivery, Target, VariantTarget};
 use super::operations::Operations;
 use super::rules::Rules;
+use super::{Input, PathError};
 use std::fmt;
 
 /// A rule that changed a text.

@@ -147,7 +147,8 @@ impl Shape {
         trace: &mut impl Trace,
     ) -> Result<Cow<'t, [u8]>, PathError> {
         let tail = text.get(self.floor()..);
-        let (has_tail, has_dots) = (tail.is_some(), !has_no_dots && tail.is_some_and(has_dot_segments));
+        let (has_tail, has_dots) =
+            (tail.is_some(), !has_no_dots && tail.is_some_and(has_dot_segments));
         if has_tail && !has_dots && self.has_settled_head(&text) {
             return Ok(text);
         }

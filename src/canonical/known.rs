@@ -4,10 +4,10 @@
 //! the length of the input, only the greatest possible is asked.)
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
+use super::bytes::is_operation;
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
 use super::origin::{Origin, Settled};
-use super::bytes::is_operation;
 use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};

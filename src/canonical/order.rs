@@ -31,7 +31,7 @@ pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
 /// The order of pieces that are many. Their keys are used up.
 pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
     // No query has more pieces than a position can say.
-    let mut order: Order = (0..pieces.len()).map(|at| at as u16).collect();
+    let mut order: Order = (0..).take(pieces.len()).collect();
     let mut scratch: Order = order.clone();
     let any_goes_on = pieces.iter().any(|piece| piece.goes_on());
     sort_words(&mut order, &mut scratch, pieces);
@@ -53,7 +53,7 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
         return;
     }
     let shift = 56_u32.saturating_sub(differing.leading_zeros());
-    let digit = |at: u16| (key(at) >> shift) as u8 as usize;
+    let digit = |at: u16| usize::from((key(at) >> shift).to_le_bytes()[0]);
     let mut ends = [0_u16; 256];
     for &at in &*order {
         ends[digit(at)] += 1;
@@ -89,12 +89,11 @@ fn sort_ties(
     known += size_of::<u64>();
     while start < order.len() {
         let key = pieces[usize::from(order[start])].key();
-        let same = |&&at: &&u16| pieces[usize::from(at)].key() == key;
-        let len = order[start..].iter().take_while(same).count();
+        let is_same = |&&at: &&u16| pieces[usize::from(at)].key() == key;
+        let len = order[start..].iter().take_while(is_same).count();
         let run = &mut order[start..start + len];
         start += len;
-        let goes_on =
-            |&at: &u16| pieces[usize::from(at)].sort_name(text).len() > known;
+        let goes_on = |&at: &u16| pieces[usize::from(at)].sort_name(text).len() > known;
         if len == 1 || !run.iter().any(goes_on) {
             continue;
         }

@@ -10,8 +10,8 @@ use super::escape::{
 use super::explain::{Rule, Trace};
 use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
-use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
+use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
 use super::{ascii, raw};
 use std::borrow::Cow;
 

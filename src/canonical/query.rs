@@ -53,10 +53,7 @@ impl<'t> Query<'t> {
     }
 
     fn into_owned(self) -> Query<'static> {
-        Query {
-            key: Cow::Owned(self.key.into_owned()),
-            encodes_path: self.encodes_path,
-        }
+        Query { key: Cow::Owned(self.key.into_owned()), encodes_path: self.encodes_path }
     }
 }
 
@@ -75,10 +72,9 @@ const MANY: usize = MAX_INPUT / 2;
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
     let mut few = SmallVec::<[Piece; FEW]>::new();
     match Cut::of(text, start, FEW, &mut few) {
-        Some(cut) if cut.is_canonical() && start == 1 => Ok(Query {
-            key: ascii(Cow::Borrowed(text)),
-            encodes_path: cut.encodes_path,
-        }),
+        Some(cut) if cut.is_canonical() && start == 1 => {
+            Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path: cut.encodes_path })
+        }
         Some(cut) => rewrite(text, start, &cut, &mut few, trace),
         None => read_many(text, start, trace),
     }

@@ -57,7 +57,9 @@ impl Rules {
         let origin = OriginPath::new_unchecked(&text[start..end]);
         let variant = match &text[end..] {
             "" | "?" => "?",
-            query if !last.separates && is_canonical_query(text.as_bytes(), end + 1, separators) => {
+            query
+                if !last.separates && is_canonical_query(text.as_bytes(), end + 1, separators) =>
+            {
                 query
             }
             _ => return Some(Glance::Path(origin, path_start + end)),

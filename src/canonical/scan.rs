@@ -46,8 +46,8 @@ fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) ->
         let mut found = [0; MANY];
         while start + MANY <= last {
             let many = &text[start..start + MANY + MORE];
-            for i in 0..MANY {
-                found[i] |= u8::from(is(many, i));
+            for (i, found) in found.iter_mut().enumerate() {
+                *found |= u8::from(is(many, i));
             }
             start += MANY;
         }
@@ -58,8 +58,8 @@ fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) ->
     let mut found = [0; BLOCK];
     for start in blocks(start, last) {
         let block = &text[start..start + BLOCK + MORE];
-        for i in 0..BLOCK {
-            found[i] |= u8::from(is(block, i));
+        for (i, found) in found.iter_mut().enumerate() {
+            *found |= u8::from(is(block, i));
         }
     }
     found != [0; BLOCK]
@@ -157,9 +157,12 @@ pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N
     let mut at = start;
     while at < text.len() {
         if at - start == PLACES {
-            at += blocks_without(&text[at..], |byte| {
-                bytes.iter().fold(false, |found, &wanted| found | (byte == wanted))
-            });
+            #[expect(
+                clippy::needless_bitwise_bool,
+                reason = "branches keep bytes out of registers"
+            )]
+            let is_wanted = |byte| bytes.iter().fold(false, |found, &one| found | (byte == one));
+            at += blocks_without(&text[at..], is_wanted);
             if at == text.len() {
                 break;
             }
@@ -193,12 +196,11 @@ pub(super) const PLACES: usize = u64::BITS as usize;
 pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> [u64; N] {
     let rest = &text[start..];
     let mut padded = [0; PLACES];
-    let window: &[u8; PLACES] = match rest.first_chunk() {
-        Some(window) => window,
-        None => {
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        }
+    let window: &[u8; PLACES] = if let Some(window) = rest.first_chunk() {
+        window
+    } else {
+        padded[..rest.len()].copy_from_slice(rest);
+        &padded
     };
     bytes.map(|byte| gathered(&window.map(|other| u8::from(other == byte))))
 }
@@ -227,7 +229,7 @@ pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<(bool, S
     let mut separators = [0; LOOK];
     let (mut unusual, mut upper) = ([0; BLOCK], [0; BLOCK]);
     for start in blocks(0, last) {
-        let block = &text[start..start + BLOCK + 1];
+        let block = &text[start..=start + BLOCK];
         let separators = &mut separators[start..start + BLOCK];
         for i in 0..BLOCK {
             let said = say(block[i], block[i + 1]);
@@ -308,7 +310,8 @@ mod tests {
             let text: Vec<u8> = (0..len)
                 .map(|_| {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    [b'&', b'=', b'a', b'\'', b'<', 0, 0x80, b'&' | 0x80, 1][(random >> 33) as usize % 9]
+                    [b'&', b'=', b'a', b'\'', b'<', 0, 0x80, b'&' | 0x80, 1]
+                        [(random >> 33) as usize % 9]
                 })
                 .collect();
             for start in 0..len {

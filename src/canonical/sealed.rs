@@ -121,8 +121,8 @@ impl Digits {
     fn finish(mut self) -> bool {
         // Digits at the end that make no three bytes make one or two, and padding, if there is any, fills up their four.
         let pending = self.count % 4;
-        let is_filled = self.padding == 0
-            || (self.padding <= 2 && (self.count + self.padding) % 4 == 0);
+        let is_filled =
+            self.padding == 0 || (self.padding <= 2 && (self.count + self.padding) % 4 == 0);
         if pending == 1 || !is_filled {
             return false;
         }

@@ -8,8 +8,8 @@
 //! mixes bytes to keep, to decode and to encode takes 3 ns a unit instead of 9.
 
 use super::bytes::{
-    Class, OPERATION, ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped, is_control,
-    is_operation, is_path,
+    Class, OPERATION, ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped, is_control, is_operation,
+    is_path,
 };
 use super::error::{Fault, PathError};
 use super::scan::count;
@@ -182,9 +182,7 @@ pub(super) fn longest_path(text: &[u8]) -> usize {
 /// How long operations can become, if no value holds an equals sign.
 pub(super) fn longest_operations(text: &[u8]) -> usize {
     #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
-    let grows = |byte| {
-        !is_operation(byte) & (byte != b'%') & (byte != b'&') & (byte != b'=')
-    };
+    let grows = |byte| !is_operation(byte) & (byte != b'%') & (byte != b'&') & (byte != b'=');
     text.len() + 2 * count(text, grows)
 }
 
@@ -197,7 +195,9 @@ mod tests {
         for spelling in [&IN_PATH, &IN_ORIGIN_QUERY, &IN_OPERATION] {
             for unit in spelling.raw.iter().chain(&spelling.escape) {
                 // A control byte can be in no text that is asked about.
-                if unit.is_fault() || unit.len() == 3 && is_control(escape_at(&unit.bytes(), 0).unwrap_or(0)) {
+                if unit.is_fault()
+                    || unit.len() == 3 && is_control(escape_at(&unit.bytes(), 0).unwrap_or(0))
+                {
                     continue;
                 }
                 let written = &unit.bytes()[..unit.len()];
