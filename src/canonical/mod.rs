@@ -25,9 +25,10 @@
 //!
 //! # Cost
 //!
-//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read, except that many parameters must be sorted. Text
-//! that is canonical already is borrowed from the input, and nothing is allocated; otherwise there is one allocation for each name
-//! that had to change. (A delivery URL inside of a delivery URL takes more.)
+//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is canonical already is borrowed from the
+//! input, and nothing is allocated; otherwise there is one allocation for each name that had to change. A delivery URL inside of a
+//! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which the
+//! name of a parameter is encoded: one buffer each, for the text between the steps.
 
 mod bytes;
 mod cut;
