@@ -6,10 +6,15 @@
 #[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]
 mod app;
 
+mod browser;
 mod command;
 mod connections;
+mod control;
 mod delivery;
 mod folder;
 mod harness;
+mod http_origin;
 mod invalidation;
 mod race;
+mod soft;
+mod tenants;
