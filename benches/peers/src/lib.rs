@@ -3,4 +3,11 @@
 //!
 //! [`race`] shows who serves an old picture after a purge that met a fetch under way: `cargo run --release -p peers --bin race`.
 
+pub mod access;
+pub mod adapters;
+pub mod agreement;
+pub mod heap;
 pub mod race;
+pub mod single;
+pub mod site;
+pub mod table;

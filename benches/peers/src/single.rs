@@ -1,0 +1,359 @@
+//! One thread: what each operation costs. All contestants hold the same site and take turns, so that what disturbs the machine
+//! disturbs them alike; the figure is the median of the rounds.
+
+use crate::access::{Draw, Skew};
+use crate::adapters::{Contestant, Peer, Room, contestants};
+use crate::site::{Request, Requests, Site};
+use crate::table::{Line, Target, Unit};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
+const BATCH: usize = 512;
+
+/// Requests made before the clock counts, after other contestants have had the caches.
+const WARM_UP: usize = 4;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Turns of each contestant.
+    pub rounds: u64,
+    /// Batches in a turn.
+    pub batches: usize,
+    /// Paths that are purged and filled again in a turn.
+    pub purges: usize,
+}
+
+/// All contestants, holding the same site.
+pub struct Field {
+    site: Site,
+    pictures: u64,
+    peers: Vec<(Contestant<u64>, Box<dyn Peer<u64>>)>,
+    effort: Effort,
+    /// What storing the site took, per entry.
+    populated: Vec<Option<f64>>,
+}
+
+/// The median.
+///
+/// # Panics
+/// Of nothing.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Nanoseconds for each of so many.
+pub fn each(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / count as f64
+}
+
+impl Field {
+    /// Has every contestant store the site.
+    ///
+    /// # Panics
+    /// If one of them isn't empty at first.
+    pub fn populate(pictures: u64, effort: Effort) -> Self {
+        let site = Site::default();
+        let entries = usize::try_from(site.entries(pictures)).expect("fits into memory");
+        let room = Room { paths: usize::try_from(pictures).expect("fits into memory"), entries };
+        let mut populated = Vec::new();
+        let mut peers = Vec::new();
+        for contestant in contestants() {
+            let peer = contestant.build(room);
+            let time = populate(&*peer, &site, 0..pictures);
+            populated.push(Some(each(time, entries)));
+            peers.push((contestant, peer));
+        }
+        Self { site, pictures, peers, effort, populated }
+    }
+
+    /// Lets the contestants take turns, and gives the median of each one's rounds.
+    fn race(&self, purges: bool, mut turn: impl FnMut(u64, &dyn Peer<u64>) -> f64) -> Vec<Option<f64>> {
+        let mut figures = vec![Vec::new(); self.peers.len()];
+        for round in 0..self.effort.rounds {
+            for at in 0..self.peers.len() {
+                // Another one begins in each round.
+                let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
+                let (contestant, peer) = &self.peers[at];
+                if contestant.purges() || !purges {
+                    figures[at].push(turn(round, &**peer));
+                }
+            }
+        }
+        let medians = figures.into_iter().map(|figures| (!figures.is_empty()).then(|| median(figures)));
+        medians.collect()
+    }
+
+    /// Times requests that are written out batch by batch.
+    fn batches(
+        &self,
+        write: &mut dyn FnMut(&mut Requests),
+        make: &mut dyn FnMut(&[Request<'_>]),
+    ) -> f64 {
+        let mut requests = Requests::default();
+        let (mut time, mut count) = (Duration::ZERO, 0);
+        for batch in 0..self.effort.batches + WARM_UP {
+            requests.clear();
+            (0..BATCH).for_each(|_| write(&mut requests));
+            let ready = requests.ready();
+            let start = Instant::now();
+            make(&ready);
+            let took = start.elapsed();
+            if batch >= WARM_UP {
+                time += took;
+                count += ready.len();
+            }
+        }
+        each(time, count)
+    }
+
+    /// All lines.
+    pub fn lines(&self) -> Vec<Line> {
+        let size = thousands(self.pictures);
+        let line = |what: &str, figures, targets: &[Target]| Line {
+            what: format!("{what}, {size} paths"),
+            unit: Unit::Nanoseconds,
+            figures,
+            targets: targets.to_vec(),
+        };
+        let zipf = [Target::OfBest(0.65), Target::OfFingerprints(1.35)];
+        let (purge, insert) = self.churn(&self.some(), |peer, request| {
+            peer.insert(&request.path, &request.key, request.number)
+        });
+        let (_, fill) = self.churn(&self.some(), |peer, request| {
+            peer.fill(&request.path, &request.key, request.number)
+        });
+        let insert_again = |peer: &dyn Peer<u64>, request: &Request<'_>| {
+            peer.insert(&request.path, &request.key, request.number)
+        };
+        let (purge_4, _) = self.churn(&self.with(4), insert_again);
+        let (purge_32, _) = self.churn(&self.with(32), insert_again);
+        vec![
+            line("look-up, hit, Zipf", self.hits(Skew::Zipf), &zipf),
+            line("look-up, hit, uniform", self.hits(Skew::Uniform), &[Target::OfBest(0.6)]),
+            line("look-up, path missing", self.misses_of_path(), &[Target::OfBest(1.0)]),
+            line("look-up, variant missing", self.misses_of_variant(), &[]),
+            line("look-up of 16 together, hit, uniform", self.together(), &[]),
+            line("insert, there already, uniform", self.inserts_again(), &[]),
+            line("insert, new", insert, &[Target::OfBest(0.85)]),
+            line("fill, new (here lease and commit)", fill, &[Target::OfBest(1.0)]),
+            line("insert into an empty index", self.populated.clone(), &[]),
+            line("purge of a path, 6 variants on average", purge, &[]),
+            line("purge of 4 variants", purge_4, &[Target::OfBest(0.45)]),
+            line("purge of 32 variants", purge_32, &[Target::OfBest(0.3)]),
+        ]
+    }
+
+    fn hits(&self, skew: Skew) -> Vec<Option<f64>> {
+        self.race(false, |round, peer| {
+            let mut draw = Draw::new(self.pictures, skew, round);
+            let mut write = |requests: &mut Requests| {
+                let (picture, variant) = draw.variant(&self.site);
+                requests.push(&self.site, picture, variant);
+            };
+            self.batches(&mut write, &mut |ready| {
+                let found = ready.iter().filter(|request| {
+                    peer.look_up(&request.path, &request.key) == Some(request.number)
+                });
+                assert_eq!(found.count(), ready.len(), "hits");
+            })
+        })
+    }
+
+    fn together(&self) -> Vec<Option<f64>> {
+        self.race(false, |round, peer| {
+            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+            let mut write = |requests: &mut Requests| {
+                let (picture, variant) = draw.variant(&self.site);
+                requests.push(&self.site, picture, variant);
+            };
+            let (mut asked, mut found) = (Vec::with_capacity(16), Vec::with_capacity(16));
+            self.batches(&mut write, &mut |ready| {
+                for some in ready.chunks(16) {
+                    let mut asked: Vec<_> = std::mem::take(&mut asked);
+                    asked.extend(some.iter().map(|request| (&request.path, &request.key)));
+                    peer.look_up_many(&asked, &mut found);
+                    let right = found.iter().zip(some);
+                    let right = right.filter(|(found, request)| **found == Some(request.number));
+                    assert_eq!(right.count(), some.len(), "hits");
+                    found.clear();
+                }
+            })
+        })
+    }
+
+    fn misses_of_path(&self) -> Vec<Option<f64>> {
+        self.race(false, |round, peer| {
+            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+            let mut write = |requests: &mut Requests| {
+                let (picture, variant) = draw.variant(&self.site);
+                requests.push(&self.site, picture + self.pictures, variant);
+            };
+            self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
+        })
+    }
+
+    fn misses_of_variant(&self) -> Vec<Option<f64>> {
+        self.race(false, |round, peer| {
+            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+            let mut write = |requests: &mut Requests| {
+                let picture = draw.picture();
+                requests.push(&self.site, picture, self.site.variants(picture));
+            };
+            self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
+        })
+    }
+
+    fn inserts_again(&self) -> Vec<Option<f64>> {
+        self.race(false, |round, peer| {
+            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+            let mut write = |requests: &mut Requests| {
+                let (picture, variant) = draw.variant(&self.site);
+                requests.push(&self.site, picture, variant);
+            };
+            self.batches(&mut write, &mut |ready| {
+                let replaced = ready.iter().filter(|request| {
+                    let old = peer.insert(&request.path, &request.key, request.number);
+                    old == Some(request.number)
+                });
+                assert_eq!(replaced.count(), ready.len(), "replaced");
+            })
+        })
+    }
+
+    /// Pictures drawn at random, other ones for each round.
+    fn some(&self) -> Vec<Vec<u64>> {
+        self.chosen(|_| true)
+    }
+
+    /// Pictures that have so many variants.
+    fn with(&self, variants: u64) -> Vec<Vec<u64>> {
+        self.chosen(|picture| self.site.variants(picture) == variants)
+    }
+
+    fn chosen(&self, is: impl Fn(u64) -> bool) -> Vec<Vec<u64>> {
+        let round = |round| {
+            let mut draw = Draw::new(self.pictures, Skew::Uniform, 1000 + round);
+            let mut chosen = HashSet::new();
+            let mut list = Vec::new();
+            // Of rare ones, a small site has fewer than are asked for.
+            for _ in 0..self.pictures {
+                let picture = draw.picture();
+                if is(picture) && chosen.insert(picture) {
+                    list.push(picture);
+                }
+                if list.len() == self.effort.purges {
+                    break;
+                }
+            }
+            list
+        };
+        (0..self.effort.rounds).map(round).collect()
+    }
+
+    /// Purges paths and stores them again: what a purge takes per path, and storing per entry.
+    fn churn(
+        &self,
+        pictures: &[Vec<u64>],
+        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
+    ) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+        let mut purges = std::cell::RefCell::new(Vec::new());
+        let mut order = Vec::new();
+        let stores = self.race(true, |round, peer| {
+            let pictures = &pictures[usize::try_from(round).expect("few")];
+            let purge = self.purge(peer, pictures);
+            purges.borrow_mut().push((std::ptr::from_ref(peer).cast::<()>(), purge));
+            order.push(round);
+            self.store(peer, pictures, &store)
+        });
+        let purges = purges.get_mut();
+        let medians = self.peers.iter().map(|(_, peer)| {
+            let own = purges.iter().filter(|(at, _)| *at == std::ptr::from_ref(&**peer).cast());
+            let own: Vec<_> = own.map(|(_, figure)| *figure).collect();
+            (!own.is_empty()).then(|| median(own))
+        });
+        (medians.collect(), stores)
+    }
+
+    /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
+    fn purge(&self, peer: &dyn Peer<u64>, pictures: &[u64]) -> f64 {
+        let mut requests = Requests::default();
+        let mut time = Duration::ZERO;
+        for some in pictures.chunks(BATCH) {
+            requests.clear();
+            some.iter().for_each(|picture| requests.push(&self.site, *picture, 0));
+            let ready = requests.ready();
+            let mut gone = 0;
+            let start = Instant::now();
+            for request in &ready {
+                peer.purge(&request.path, &mut |key, value| {
+                    gone += u64::from(!key.is_empty() && value / 64 == request.number / 64);
+                });
+            }
+            time += start.elapsed();
+            assert_eq!(gone, some.iter().map(|picture| self.site.variants(*picture)).sum());
+        }
+        each(time, pictures.len())
+    }
+
+    fn store(
+        &self,
+        peer: &dyn Peer<u64>,
+        pictures: &[u64],
+        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
+    ) -> f64 {
+        let mut requests = Requests::default();
+        let (mut time, mut count) = (Duration::ZERO, 0);
+        for some in pictures.chunks(BATCH / 8) {
+            requests.clear();
+            some.iter().for_each(|picture| requests.push_all(&self.site, *picture));
+            let ready = requests.ready();
+            let start = Instant::now();
+            let new = ready.iter().filter(|request| store(peer, request).is_none());
+            let new = new.count();
+            time += start.elapsed();
+            assert_eq!(new, ready.len(), "new");
+            count += new;
+        }
+        each(time, count)
+    }
+}
+
+fn missing(peer: &dyn Peer<u64>, ready: &[Request<'_>]) -> usize {
+    let missing = ready.iter().filter(|request| peer.look_up(&request.path, &request.key).is_none());
+    missing.count()
+}
+
+/// Stores pictures; gives the time without that of writing requests.
+///
+/// # Panics
+/// If one of them was there.
+pub fn populate(peer: &dyn Peer<u64>, site: &Site, pictures: std::ops::Range<u64>) -> Duration {
+    let mut requests = Requests::default();
+    let mut time = Duration::ZERO;
+    let mut from = pictures.start;
+    while from < pictures.end {
+        let to = pictures.end.min(from + 64);
+        requests.clear();
+        (from..to).for_each(|picture| requests.push_all(site, picture));
+        let ready = requests.ready();
+        let start = Instant::now();
+        let new = ready
+            .iter()
+            .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());
+        let new = new.count();
+        time += start.elapsed();
+        assert_eq!(new, ready.len(), "new");
+        from = to;
+    }
+    time
+}
+
+/// A number for people: 1,000,000.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
