@@ -1,12 +1,14 @@
 //! One thread: what each operation costs. All contestants hold the same site and take turns, so that what disturbs the machine
-//! disturbs them alike; the figure is the median of the rounds.
+//! disturbs them alike; the figure is the median of the rounds. Processor time: on an idle machine the same as time, and on a busy one
+//! without the waiting for other programs.
 
 use crate::access::{Draw, Skew};
-use crate::adapters::{Contestant, Peer, Room, contestants};
+use crate::adapters::{Built, Contestant, Peer, Room};
 use crate::site::{Request, Requests, Site};
 use crate::table::{Line, Target, Unit};
+use cpu_time::ThreadTime;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
 const BATCH: usize = 512;
@@ -27,9 +29,9 @@ pub struct Effort {
 
 /// All contestants, holding the same site.
 pub struct Field {
-    site: Site,
-    pictures: u64,
-    peers: Vec<(Contestant<u64>, Box<dyn Peer<u64>>)>,
+    pub(crate) site: Site,
+    pub(crate) pictures: u64,
+    pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
     effort: Effort,
     /// What storing the site took, per entry.
     populated: Vec<Option<f64>>,
@@ -54,36 +56,43 @@ impl Field {
     ///
     /// # Panics
     /// If one of them isn't empty at first.
-    pub fn populate(pictures: u64, effort: Effort) -> Self {
+    pub fn populate(contestants: &[Contestant<u64>], pictures: u64, effort: Effort) -> Self {
         let site = Site::default();
         let entries = usize::try_from(site.entries(pictures)).expect("fits into memory");
         let room = Room { paths: usize::try_from(pictures).expect("fits into memory"), entries };
         let mut populated = Vec::new();
         let mut peers = Vec::new();
-        for contestant in contestants() {
+        for contestant in contestants {
             let peer = contestant.build(room);
-            let time = populate(&*peer, &site, 0..pictures);
+            let time = populate(peer.peer(), &site, 0..pictures);
             populated.push(Some(each(time, entries)));
-            peers.push((contestant, peer));
+            peers.push((*contestant, peer));
         }
         Self { site, pictures, peers, effort, populated }
     }
 
-    /// Lets the contestants take turns, and gives the median of each one's rounds.
-    fn race(&self, purges: bool, mut turn: impl FnMut(u64, &dyn Peer<u64>) -> f64) -> Vec<Option<f64>> {
-        let mut figures = vec![Vec::new(); self.peers.len()];
+    /// Lets the contestants take turns, and gives the medians of each one's rounds.
+    fn race<const FIGURES: usize>(
+        &self,
+        purges: bool,
+        mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
+    ) -> [Vec<Option<f64>>; FIGURES] {
+        let mut figures = vec![[const { Vec::new() }; FIGURES]; self.peers.len()];
         for round in 0..self.effort.rounds {
             for at in 0..self.peers.len() {
                 // Another one begins in each round.
                 let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
                 let (contestant, peer) = &self.peers[at];
                 if contestant.purges() || !purges {
-                    figures[at].push(turn(round, &**peer));
+                    let taken = turn(round, peer.peer());
+                    figures[at].iter_mut().zip(taken).for_each(|(all, figure)| all.push(figure));
                 }
             }
         }
-        let medians = figures.into_iter().map(|figures| (!figures.is_empty()).then(|| median(figures)));
-        medians.collect()
+        std::array::from_fn(|at| {
+            let own = figures.iter().map(|figures| figures[at].clone());
+            own.map(|own| (!own.is_empty()).then(|| median(own))).collect()
+        })
     }
 
     /// Times requests that are written out batch by batch.
@@ -91,14 +100,14 @@ impl Field {
         &self,
         write: &mut dyn FnMut(&mut Requests),
         make: &mut dyn FnMut(&[Request<'_>]),
-    ) -> f64 {
+    ) -> [f64; 1] {
         let mut requests = Requests::default();
         let (mut time, mut count) = (Duration::ZERO, 0);
         for batch in 0..self.effort.batches + WARM_UP {
             requests.clear();
             (0..BATCH).for_each(|_| write(&mut requests));
             let ready = requests.ready();
-            let start = Instant::now();
+            let start = ThreadTime::now();
             make(&ready);
             let took = start.elapsed();
             if batch >= WARM_UP {
@@ -106,7 +115,7 @@ impl Field {
                 count += ready.len();
             }
         }
-        each(time, count)
+        [each(time, count)]
     }
 
     /// All lines.
@@ -119,24 +128,30 @@ impl Field {
             targets: targets.to_vec(),
         };
         let zipf = [Target::OfBest(0.65), Target::OfFingerprints(1.35)];
-        let (purge, insert) = self.churn(&self.some(), |peer, request| {
+        let [purge, insert] = self.churn(&self.some(), |peer, request| {
             peer.insert(&request.path, &request.key, request.number)
         });
-        let (_, fill) = self.churn(&self.some(), |peer, request| {
+        let [_, fill] = self.churn(&self.some(), |peer, request| {
             peer.fill(&request.path, &request.key, request.number)
         });
         let insert_again = |peer: &dyn Peer<u64>, request: &Request<'_>| {
             peer.insert(&request.path, &request.key, request.number)
         };
-        let (purge_4, _) = self.churn(&self.with(4), insert_again);
-        let (purge_32, _) = self.churn(&self.with(32), insert_again);
+        let [purge_4, _] = self.churn(&self.with(4), insert_again);
+        let [purge_32, _] = self.churn(&self.with(32), insert_again);
+        let [zipf_hits] = self.hits(Skew::Zipf);
+        let [uniform_hits] = self.hits(Skew::Uniform);
+        let [path_missing] = self.misses_of_path();
+        let [variant_missing] = self.misses_of_variant();
+        let [together] = self.together();
+        let [again] = self.inserts_again();
         vec![
-            line("look-up, hit, Zipf", self.hits(Skew::Zipf), &zipf),
-            line("look-up, hit, uniform", self.hits(Skew::Uniform), &[Target::OfBest(0.6)]),
-            line("look-up, path missing", self.misses_of_path(), &[Target::OfBest(1.0)]),
-            line("look-up, variant missing", self.misses_of_variant(), &[]),
-            line("look-up of 16 together, hit, uniform", self.together(), &[]),
-            line("insert, there already, uniform", self.inserts_again(), &[]),
+            line("look-up, hit, Zipf", zipf_hits, &zipf),
+            line("look-up, hit, uniform", uniform_hits, &[Target::OfBest(0.6)]),
+            line("look-up, path missing", path_missing, &[Target::OfBest(1.0)]),
+            line("look-up, variant missing", variant_missing, &[]),
+            line("look-up of 16 together, hit, uniform, per key", together, &[]),
+            line("insert, there already, uniform", again, &[]),
             line("insert, new", insert, &[Target::OfBest(0.85)]),
             line("fill, new (here lease and commit)", fill, &[Target::OfBest(1.0)]),
             line("insert into an empty index", self.populated.clone(), &[]),
@@ -146,7 +161,7 @@ impl Field {
         ]
     }
 
-    fn hits(&self, skew: Skew) -> Vec<Option<f64>> {
+    fn hits(&self, skew: Skew) -> [Vec<Option<f64>>; 1] {
         self.race(false, |round, peer| {
             let mut draw = Draw::new(self.pictures, skew, round);
             let mut write = |requests: &mut Requests| {
@@ -162,7 +177,7 @@ impl Field {
         })
     }
 
-    fn together(&self) -> Vec<Option<f64>> {
+    fn together(&self) -> [Vec<Option<f64>>; 1] {
         self.race(false, |round, peer| {
             let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
             let mut write = |requests: &mut Requests| {
@@ -184,7 +199,7 @@ impl Field {
         })
     }
 
-    fn misses_of_path(&self) -> Vec<Option<f64>> {
+    fn misses_of_path(&self) -> [Vec<Option<f64>>; 1] {
         self.race(false, |round, peer| {
             let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
             let mut write = |requests: &mut Requests| {
@@ -195,7 +210,7 @@ impl Field {
         })
     }
 
-    fn misses_of_variant(&self) -> Vec<Option<f64>> {
+    fn misses_of_variant(&self) -> [Vec<Option<f64>>; 1] {
         self.race(false, |round, peer| {
             let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
             let mut write = |requests: &mut Requests| {
@@ -206,7 +221,7 @@ impl Field {
         })
     }
 
-    fn inserts_again(&self) -> Vec<Option<f64>> {
+    fn inserts_again(&self) -> [Vec<Option<f64>>; 1] {
         self.race(false, |round, peer| {
             let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
             let mut write = |requests: &mut Requests| {
@@ -258,23 +273,11 @@ impl Field {
         &self,
         pictures: &[Vec<u64>],
         store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
-        let mut purges = std::cell::RefCell::new(Vec::new());
-        let mut order = Vec::new();
-        let stores = self.race(true, |round, peer| {
+    ) -> [Vec<Option<f64>>; 2] {
+        self.race(true, |round, peer| {
             let pictures = &pictures[usize::try_from(round).expect("few")];
-            let purge = self.purge(peer, pictures);
-            purges.borrow_mut().push((std::ptr::from_ref(peer).cast::<()>(), purge));
-            order.push(round);
-            self.store(peer, pictures, &store)
-        });
-        let purges = purges.get_mut();
-        let medians = self.peers.iter().map(|(_, peer)| {
-            let own = purges.iter().filter(|(at, _)| *at == std::ptr::from_ref(&**peer).cast());
-            let own: Vec<_> = own.map(|(_, figure)| *figure).collect();
-            (!own.is_empty()).then(|| median(own))
-        });
-        (medians.collect(), stores)
+            [self.purge(peer, pictures), self.store(peer, pictures, &store)]
+        })
     }
 
     /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
@@ -286,7 +289,7 @@ impl Field {
             some.iter().for_each(|picture| requests.push(&self.site, *picture, 0));
             let ready = requests.ready();
             let mut gone = 0;
-            let start = Instant::now();
+            let start = ThreadTime::now();
             for request in &ready {
                 peer.purge(&request.path, &mut |key, value| {
                     gone += u64::from(!key.is_empty() && value / 64 == request.number / 64);
@@ -310,7 +313,7 @@ impl Field {
             requests.clear();
             some.iter().for_each(|picture| requests.push_all(&self.site, *picture));
             let ready = requests.ready();
-            let start = Instant::now();
+            let start = ThreadTime::now();
             let new = ready.iter().filter(|request| store(peer, request).is_none());
             let new = new.count();
             time += start.elapsed();
@@ -339,7 +342,7 @@ pub fn populate(peer: &dyn Peer<u64>, site: &Site, pictures: std::ops::Range<u64
         requests.clear();
         (from..to).for_each(|picture| requests.push_all(site, picture));
         let ready = requests.ready();
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let new = ready
             .iter()
             .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());

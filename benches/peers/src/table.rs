@@ -11,8 +11,10 @@ pub enum Unit {
     Bytes,
     /// Operations a second.
     Rate,
-    /// A share or a factor.
-    Times,
+    /// A factor, the more the better.
+    Gain,
+    /// A factor, the less the better.
+    Share,
 }
 
 /// What this crate aims at in a line.
@@ -89,8 +91,8 @@ impl Table {
         let peers = peers.filter(|(column, _)| column.class == Class::Peer);
         let figures = peers.filter_map(|(column, figure)| Some((&*column.name, (*figure)?)));
         match line.unit {
-            Unit::Rate | Unit::Times => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
-            Unit::Nanoseconds | Unit::Bytes => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
+            Unit::Rate | Unit::Gain => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
+            Unit::Nanoseconds | Unit::Bytes | Unit::Share => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
         }
     }
 
@@ -168,7 +170,7 @@ impl Unit {
             },
             Self::Bytes => format!("{} B", digits(figure)),
             Self::Rate => format!("{} M/s", digits(figure / 1e6)),
-            Self::Times => digits(figure),
+            Self::Gain | Self::Share => digits(figure),
         }
     }
 }

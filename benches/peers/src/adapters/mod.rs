@@ -80,6 +80,32 @@ pub enum Make<V> {
     Alone(fn(Room) -> Box<dyn Peer<V>>),
 }
 
+/// A contestant that was made.
+pub enum Built<V> {
+    /// For any number of threads.
+    Shared(Shared<V>),
+    /// For one thread.
+    Alone(Box<dyn Peer<V>>),
+}
+
+impl<V: Payload> Built<V> {
+    /// For one thread.
+    pub fn peer(&self) -> &dyn Peer<V> {
+        match self {
+            Self::Shared(peer) => &**peer,
+            Self::Alone(peer) => &**peer,
+        }
+    }
+
+    /// For several threads, if that is possible.
+    pub fn shared(&self) -> Option<&(dyn Peer<V> + Send + Sync)> {
+        match self {
+            Self::Shared(peer) => Some(&**peer),
+            Self::Alone(_) => None,
+        }
+    }
+}
+
 /// What a contestant is good for besides look-ups and inserts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -108,19 +134,16 @@ pub struct Contestant<V> {
 
 impl<V: Payload> Contestant<V> {
     /// Makes one.
-    pub fn build(&self, room: Room) -> Box<dyn Peer<V>> {
+    pub fn build(&self, room: Room) -> Built<V> {
         match self.make {
-            Make::Shared(make) => make(room),
-            Make::Alone(make) => make(room),
+            Make::Shared(make) => Built::Shared(make(room)),
+            Make::Alone(make) => Built::Alone(make(room)),
         }
     }
 
-    /// Makes one for several threads, if that is possible.
-    pub fn build_shared(&self, room: Room) -> Option<Shared<V>> {
-        match self.make {
-            Make::Shared(make) => Some(make(room)),
-            Make::Alone(_) => None,
-        }
+    /// Whether several threads can use it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.make, Make::Shared(_))
     }
 
     /// Whether it can take out the variants of a path.

@@ -1,6 +1,6 @@
 //! What a cache of single variants needs beside it, so that the variants of a path can be found: their names, by path.
 //!
-//! A name and the cache's key are one text, which both share.
+//! The cache's key and the name share their texts, and the names of one path its text.
 
 use super::stripes::Stripes;
 use super::{Peer, Room};
@@ -10,38 +10,22 @@ use equivalent::Equivalent;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Path and variant key, one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
-    text: Arc<str>,
-    split: u32,
+    path: Arc<str>,
+    key: Arc<str>,
 }
 
-/// The same, not yet written together.
+/// The same, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     path: &'a str,
     key: &'a str,
 }
 
-impl Name {
-    fn key(&self) -> &str {
-        &self.text[self.split as usize..]
-    }
-}
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        self.split == other.split && self.text == other.text
-    }
-}
-
-impl Eq for Name {}
-
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let (path, key) = self.text.split_at(self.split as usize);
-        Asked { path, key }.hash(state);
+        Asked { path: &self.path, key: &self.key }.hash(state);
     }
 }
 
@@ -54,16 +38,7 @@ impl Hash for Asked<'_> {
 
 impl Equivalent<Name> for Asked<'_> {
     fn equivalent(&self, name: &Name) -> bool {
-        name.split as usize == self.path.len()
-            && name.text.strip_prefix(self.path).is_some_and(|key| key == self.key)
-    }
-}
-
-/// For `get_value_or_guard` and the like only, which some caches' signatures ask for.
-impl From<&Asked<'_>> for Name {
-    fn from(asked: &Asked<'_>) -> Self {
-        let text = [asked.path, asked.key].concat().into();
-        Self { text, split: u32::try_from(asked.path.len()).expect("a path of less than 4 GiB") }
+        *name.path == *self.path && *name.key == *self.key
     }
 }
 
@@ -97,9 +72,10 @@ impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
         // Stored while the names are locked: a purge finds the name, and then what it names.
         self.names.update(asked.path, |names| {
             let old = self.store.get(asked);
-            let known = old.and_then(|_| names.iter().find(|name| name.key() == asked.key));
+            let known = old.and_then(|_| names.iter().find(|name| *name.key == *asked.key));
             let name = known.cloned().unwrap_or_else(|| {
-                let name = Name::from(&asked);
+                let path = names.first().map_or_else(|| asked.path.into(), |name| name.path.clone());
+                let name = Name { path, key: asked.key.into() };
                 names.push(name.clone());
                 name
             });
@@ -111,8 +87,8 @@ impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
     fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V)) {
         let path = path.as_str();
         for name in self.names.remove(path).unwrap_or_default() {
-            if let Some(value) = self.store.remove(Asked { path, key: name.key() }) {
-                gone(name.key(), value);
+            if let Some(value) = self.store.remove(Asked { path, key: &name.key }) {
+                gone(&name.key, value);
             }
         }
     }
@@ -120,7 +96,7 @@ impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
     fn purge_prefix(&self, prefix: &PathPrefix<'_>) {
         for (path, names) in self.names.remove_prefix(prefix.as_str()) {
             for name in names {
-                self.store.remove(Asked { path: &path, key: name.key() });
+                self.store.remove(Asked { path: &path, key: &name.key });
             }
         }
     }
