@@ -14,7 +14,9 @@ use std::hint::black_box;
 const PATHS: usize = 4000;
 /// Variants of each.
 const VARIANTS: usize = 6;
-/// Variants of a path that is purged.
+/// Paths that are purged,
+const PURGES: usize = PATHS / 4;
+/// and variants of each of them.
 const PURGED: usize = 32;
 
 struct World {
@@ -27,13 +29,17 @@ struct World {
 fn main() {
     let operation = std::env::args().nth(1).unwrap_or_default();
     let world = World::new();
+    // `list` says which operations there are, and how often each is done.
     match &*operation {
         "look-up-hit" => world.look_up(|at| at, |at| at % VARIANTS, true),
         "look-up-miss" => world.look_up(|at| at + PATHS, |at| at % VARIANTS, false),
         "insert" => world.insert(),
         "purge-32" => world.purge(),
+        "list" => {
+            println!("look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}\npurge-32 {PURGES}");
+        }
         _ => {
-            eprintln!("expected look-up-hit, look-up-miss, insert or purge-32, got {operation:?}");
+            eprintln!("expected look-up-hit, look-up-miss, insert, purge-32 or list, got {operation:?}");
             std::process::exit(2);
         }
     }
@@ -95,15 +101,15 @@ impl World {
     }
 
     fn purge(&self) {
-        self.store(PATHS / 4, PURGED);
+        self.store(PURGES, PURGED);
         let mut gone = 0;
         measured(&mut || {
-            for path in &self.paths[..PATHS / 4] {
+            for path in &self.paths[..PURGES] {
                 for (key, value) in self.index.purge(&self.tenant, path, Hard) {
                     gone += usize::from(black_box(key.as_str().len() + 1) > usize::from(value == u64::MAX));
                 }
             }
         });
-        assert_eq!(gone, PATHS / 4 * PURGED);
+        assert_eq!(gone, PURGES * PURGED);
     }
 }

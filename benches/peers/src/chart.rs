@@ -20,8 +20,8 @@ const SHOWN: [&str; 8] = [
 
 const PANEL: (u32, u32) = (440, 250);
 const ROW: i32 = 22;
-const NAMES: i32 = 130;
-const LONGEST: f64 = 220.0;
+const NAMES: i32 = 128;
+const LONGEST: f64 = 210.0;
 
 /// Draws those lines that the table has.
 ///
@@ -54,7 +54,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
-    area.draw(&Text::new(line.what.clone(), (14, 12), ("sans-serif", 14).into_font().style(FontStyle::Bold)))?;
+    area.draw(&Text::new(line.what.clone(), (14, 12), ("sans-serif", 18).into_font().style(FontStyle::Bold)))?;
     let bars = table.columns.iter().zip(&line.figures);
     let bars: Vec<_> = bars.filter_map(|(column, figure)| Some((column, (*figure)?))).collect();
     // A few times the middle: one bar that is far longer doesn't make all the others points.
@@ -72,10 +72,10 @@ fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
         };
         let corners = [(NAMES, top), (NAMES + length.max(1), top + ROW - 6)];
         area.draw(&Rectangle::new(corners, color.filled()))?;
-        area.draw(&Text::new(column.name.clone(), (14, top + 2), ("sans-serif", 12)))?;
+        area.draw(&Text::new(column.name.clone(), (14, top + 2), ("sans-serif", 15.5)))?;
         let cut = if *figure > end { " »" } else { "" };
         let value = format!("{}{cut}", line.unit.write(*figure));
-        area.draw(&Text::new(value, (NAMES + length + 6, top + 2), ("sans-serif", 12)))?;
+        area.draw(&Text::new(value, (NAMES + length + 6, top + 2), ("sans-serif", 15.5)))?;
     }
     Ok(())
 }

@@ -61,7 +61,10 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
             move |peer: &dyn Peer<u64>| peer.purge_prefix(&prefix)
         });
     }
-    times[4] = often(peer, &site, pictures, || |peer: &dyn Peer<u64>| peer.flush_all());
+    drop(whole);
+    let whole = built(contestant, &site, pictures);
+    let flush = || |peer: &dyn Peer<u64>| peer.flush_all();
+    times[4] = often(whole.peer(), &site, pictures, flush);
     // The peers hold one tenant each; what flushes it is the same call.
     times[3] = times[4];
     if contestant.class == Class::Ours {
@@ -120,11 +123,11 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
             let peer = built.shared().expect("it is shared");
             let seen = watch(peer, &site, pictures, round);
             for (all, figure) in figures.iter_mut().zip(seen) {
-                all.push(figure);
+                all.extend(figure);
             }
         }
-        let [a, b, c] = figures.map(median);
-        (quiet[at], flushed[at], reclaimed[at]) = (Some(a), Some(b), Some(c));
+        let medians = figures.map(|all| (!all.is_empty()).then(|| median(all)));
+        [quiet[at], flushed[at], reclaimed[at]] = medians;
     }
     let line = |what: &str, unit, figures: Vec<Option<f64>>, targets: &[Target]| Line {
         what: format!("reader, {} paths, {what}", thousands(pictures)),
@@ -150,7 +153,7 @@ fn watch(
     site: &Site,
     pictures: u64,
     round: u64,
-) -> [f64; 3] {
+) -> [Option<f64>; 3] {
     const END: u8 = 4;
     let mut draw = Draw::new(pictures, Skew::Uniform, round);
     let mut requests = Requests::default();
@@ -159,40 +162,42 @@ fn watch(
         requests.push(site, picture, variant);
     }
     let phase = AtomicU8::new(0);
-    let histogram = || Histogram::<u64>::new(3).expect("three digits are possible");
     let mut seen = [const { Vec::new() }; END as usize];
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let ready = requests.ready();
             for request in ready.iter().cycle() {
-                // Counts for the phase in which it began.
-                let now = phase.load(Ordering::Relaxed);
-                if now == END {
-                    break;
-                }
+                let began = phase.load(Ordering::Relaxed);
                 let start = Instant::now();
                 std::hint::black_box(peer.look_up(&request.path, &request.key));
                 let took = u64::try_from(start.elapsed().as_nanos()).expect("not for centuries");
-                seen[usize::from(now)].push(took);
+                // What was delayed across phases counts for each that it reached into: it may have waited for what began there.
+                let ended = phase.load(Ordering::Relaxed);
+                for reached in (began + 1).min(ended)..=ended.min(END - 1) {
+                    seen[usize::from(reached)].push(took);
+                }
+                if ended == END {
+                    break;
+                }
             }
         });
         // The first is warming up.
         for now in 0..END {
             phase.store(now, Ordering::Relaxed);
-            let start = Instant::now();
             match now {
                 2 => peer.flush_all(),
                 3 => peer.reclaim(),
                 _ => {}
             }
-            std::thread::sleep(WINDOW.saturating_sub(start.elapsed()));
+            std::thread::sleep(WINDOW);
         }
         phase.store(END, Ordering::Relaxed);
     });
     let [_, quiet, flushed, reclaimed] = seen;
     [quiet, flushed, reclaimed].map(|times| {
-        let mut all = histogram();
+        let mut all = Histogram::<u64>::new(3).expect("three digits are possible");
         times.into_iter().for_each(|time| all.record(time).expect("the histogram grows"));
-        all.value_at_quantile(0.999) as f64
+        // Nothing if the reader never ran.
+        (!all.is_empty()).then(|| all.value_at_quantile(0.999) as f64)
     })
 }

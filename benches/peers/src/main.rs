@@ -183,6 +183,7 @@ fn report(
         line.split_once("\"=")?.1.split('"').next()
     };
     let mut text = table.markdown();
+    text += &format!("\nAgainst the targets:\n\n{}", table.summary());
     text += "\nContestants:\n\n";
     for contestant in chosen {
         let version = version(contestant.name).map(|v| format!(" {v}")).unwrap_or_default();

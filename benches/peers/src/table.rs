@@ -119,7 +119,29 @@ impl Table {
         })
     }
 
-    /// As Markdown.
+    /// The lines with a target alone, as Markdown: this crate, the best peer, and whether the target is met.
+    pub fn summary(&self) -> String {
+        let mut text = String::from("| | cache-index | best peer | target |\n|---|---:|---:|---|\n");
+        for line in self.lines.iter().filter(|line| !line.targets.is_empty()) {
+            let Some(ours) = self.ours(line) else { continue };
+            let best = self.best(line).map_or_else(String::new, |(name, best)| {
+                format!("{} ({name})", line.unit.write(best))
+            });
+            let (what, ours) = (&line.what, line.unit.write(ours));
+            text += &format!("| {what} | {ours} | {best} | {} |\n", self.judgements(line));
+        }
+        text
+    }
+
+    fn judgements(&self, line: &Line) -> String {
+        let judged = line.targets.iter().filter_map(|target| self.judge(line, *target));
+        let cells = judged.map(|(what, met)| {
+            if met { format!("{what}, met") } else { format!("**{what}, missed**") }
+        });
+        cells.collect::<Vec<_>>().join("; ")
+    }
+
+    /// All lines as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = String::from("| |");
         self.columns.iter().for_each(|column| text += &format!(" {} |", column.name));
@@ -137,11 +159,7 @@ impl Table {
                 format!("{} ({name})", digits(ours / best))
             });
             text += &format!(" {cell} |");
-            let judged = line.targets.iter().filter_map(|target| self.judge(line, *target));
-            let cells: Vec<_> = judged
-                .map(|(what, met)| if met { format!("{what}, met") } else { format!("**{what}, missed**") })
-                .collect();
-            text += &format!(" {} |\n", cells.join("; "));
+            text += &format!(" {} |\n", self.judgements(line));
         }
         text
     }
