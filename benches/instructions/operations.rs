@@ -36,10 +36,14 @@ fn main() {
         "insert" => world.insert(),
         "purge-32" => world.purge(),
         "list" => {
-            println!("look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}\npurge-32 {PURGES}");
+            println!(
+                "look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}\npurge-32 {PURGES}"
+            );
         }
         _ => {
-            eprintln!("expected look-up-hit, look-up-miss, insert, purge-32 or list, got {operation:?}");
+            eprintln!(
+                "expected look-up-hit, look-up-miss, insert, purge-32 or list, got {operation:?}"
+            );
             std::process::exit(2);
         }
     }
@@ -57,9 +61,11 @@ impl World {
     /// Twice as many paths as are stored.
     fn new() -> Self {
         let path = |n| format!("shop.example.com/catalog{:03}/products/{n:08}-front.jpg", n / 100);
-        let own_path = |n: usize| OriginPath::from_canonical(&path(n)).expect("canonical").into_owned();
+        let own_path =
+            |n: usize| OriginPath::from_canonical(&path(n)).expect("canonical").into_owned();
         let key = |n: usize| format!("?h={}&org_if_sml=1&w={}", 100 + 10 * n, 200 + 20 * n);
-        let own_key = |n: usize| VariantKey::from_canonical(&key(n)).expect("canonical").into_owned();
+        let own_key =
+            |n: usize| VariantKey::from_canonical(&key(n)).expect("canonical").into_owned();
         let index = CacheIndex::default();
         let world = Self {
             tenant: index.tenant("site"),
@@ -106,7 +112,9 @@ impl World {
         measured(&mut || {
             for path in &self.paths[..PURGES] {
                 for (key, value) in self.index.purge(&self.tenant, path, Hard) {
-                    gone += usize::from(black_box(key.as_str().len() + 1) > usize::from(value == u64::MAX));
+                    gone += usize::from(
+                        black_box(key.as_str().len() + 1) > usize::from(value == u64::MAX),
+                    );
                 }
             }
         });

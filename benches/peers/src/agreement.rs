@@ -53,7 +53,9 @@ fn agrees(contestant: &Contestant<u64>, site: &Site) -> Result<(), String> {
                 });
                 let expected = model.remove(path.as_str()).unwrap_or_default();
                 if gone != expected {
-                    return Err(format!("{contestant:?}: purge {step}: {gone:?}, not {expected:?}"));
+                    return Err(format!(
+                        "{contestant:?}: purge {step}: {gone:?}, not {expected:?}"
+                    ));
                 }
                 continue;
             }
@@ -116,7 +118,12 @@ fn find(model: &Model, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<u6
     model.get(path.as_str())?.get(key.as_str()).copied()
 }
 
-fn store(model: &mut Model, path: &OriginPath<'_>, key: &VariantKey<'_>, value: u64) -> Option<u64> {
+fn store(
+    model: &mut Model,
+    path: &OriginPath<'_>,
+    key: &VariantKey<'_>,
+    value: u64,
+) -> Option<u64> {
     model.entry(path.as_str().into()).or_default().insert(key.as_str().into(), value)
 }
 

@@ -39,11 +39,12 @@ pub fn draw(table: &Table, file: &Path) -> Result<(), String> {
     if shown.is_empty() {
         return Err("nothing was measured that the chart shows".into());
     }
-    let rows = u32::try_from(shown.len().div_ceil(2)).expect("few");
-    let root = SVGBackend::new(file, (PANEL.0 * 2, PANEL.1 * rows)).into_drawing_area();
+    let rows = shown.len().div_ceil(2);
+    let height = (0..rows).map(|_| PANEL.1).sum();
+    let root = SVGBackend::new(file, (PANEL.0 * 2, height)).into_drawing_area();
     let result = (|| {
         root.fill(&WHITE)?;
-        let panels = root.split_evenly((rows as usize, 2));
+        let panels = root.split_evenly((rows, 2));
         panels.iter().zip(&shown).try_for_each(|(area, line)| panel(area, table, line))?;
         root.present()
     })();
@@ -54,7 +55,11 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
-    area.draw(&Text::new(line.what.clone(), (14, 12), ("sans-serif", 18).into_font().style(FontStyle::Bold)))?;
+    area.draw(&Text::new(
+        line.what.clone(),
+        (14, 12),
+        ("sans-serif", 18).into_font().style(FontStyle::Bold),
+    ))?;
     let bars = table.columns.iter().zip(&line.figures);
     let bars: Vec<_> = bars.filter_map(|(column, figure)| Some((column, (*figure)?))).collect();
     // A few times the middle: one bar that is far longer doesn't make all the others points.

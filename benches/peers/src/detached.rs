@@ -17,7 +17,8 @@ const STEADY: Duration = Duration::from_micros(20);
 
 /// Both lines.
 pub fn lines(contestants: &[Contestant<u64>], rounds: u64) -> Vec<Line> {
-    let figures: Vec<_> = contestants.iter().map(|contestant| measure(contestant, rounds)).collect();
+    let figures: Vec<_> =
+        contestants.iter().map(|contestant| measure(contestant, rounds)).collect();
     let line = |what: &str, figures, target: &[Target]| Line {
         what: format!("purge of 10,000 variants: {what}"),
         unit: Unit::Nanoseconds,
@@ -105,9 +106,8 @@ fn purge_beside_reader(
         let longest = meanwhile.map(|(from, to)| (*to - *from).as_secs_f64() * 1e9);
         let longest = longest.max_by(f64::total_cmp);
         // Not one that was paused for what has nothing to do with the purge: between two look-ups, too, it must have gone on.
-        let near = |at: Instant| {
-            times.iter().any(|(from, to)| *from <= at + STEADY && *to + STEADY >= at)
-        };
+        let near =
+            |at: Instant| times.iter().any(|(from, to)| *from <= at + STEADY && *to + STEADY >= at);
         let steady = near(begin) && near(end);
         ((end - begin).as_secs_f64() * 1e9, longest.filter(|_| steady))
     })

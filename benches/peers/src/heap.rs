@@ -78,7 +78,8 @@ pub fn lines(
     for payload in ["()", "u64"] {
         let mut figures = [const { Vec::new() }; 3];
         for contestant in contestants {
-            let is = |fields: &Vec<&str>| fields[..3] == [contestant.name, contestant.usage, payload];
+            let is =
+                |fields: &Vec<&str>| fields[..3] == [contestant.name, contestant.usage, payload];
             let fields = printed.lines().map(|line| line.split('\t').collect());
             let fields = fields.filter(|fields: &Vec<_>| fields.len() == 8).find(is);
             let fields = fields.ok_or_else(|| format!("{contestant:?} was not weighed"))?;

@@ -108,6 +108,9 @@ fn often<F: FnOnce(&dyn Peer<u64>)>(
 }
 
 /// What a reader notices.
+///
+/// # Panics
+/// If a thread does.
 pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> Vec<Line> {
     let mut quiet = vec![None; contestants.len()];
     let mut flushed = quiet.clone();
@@ -196,7 +199,9 @@ fn watch(
     let [_, quiet, flushed, reclaimed] = seen;
     [quiet, flushed, reclaimed].map(|times| {
         let mut all = Histogram::<u64>::new(3).expect("three digits are possible");
-        times.into_iter().for_each(|time| all.record(time).expect("the histogram grows"));
+        for time in times {
+            all.record(time).expect("the histogram grows");
+        }
         // Nothing if the reader never ran.
         (!all.is_empty()).then(|| all.value_at_quantile(0.999) as f64)
     })

@@ -15,7 +15,7 @@ pub fn description() -> String {
     add("date", output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
     add("processor", field("/proc/cpuinfo", "model name"));
     add("cores to use", cores);
-    add("caches", caches());
+    add("caches", Some(caches()));
     add("memory", field("/proc/meminfo", "MemTotal"));
     add("kernel", output("uname", &["-sr"]));
     add("huge pages", read("/sys/kernel/mm/transparent_hugepage/enabled"));
@@ -46,13 +46,13 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn caches() -> Option<String> {
+fn caches() -> String {
     let cache = |at: usize| {
         let folder = format!("/sys/devices/system/cpu/cpu0/cache/index{at}");
         let (level, size) = (read(&format!("{folder}/level"))?, read(&format!("{folder}/size"))?);
         Some(format!("L{level} {size}"))
     };
-    Some((0..5).filter_map(cache).collect::<Vec<_>>().join(", "))
+    (0..5).filter_map(cache).collect::<Vec<_>>().join(", ")
 }
 
 fn load() -> Option<String> {

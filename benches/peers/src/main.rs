@@ -79,7 +79,9 @@ fn run(options: &Options) -> Result<(), String> {
     eprintln!("all contestants give the same answers");
     let named = |contestant: &Contestant<u64>| {
         let asked = |name: &String| contestant.name == name;
-        options.peer.is_empty() || contestant.name == "cache-index" || options.peer.iter().any(asked)
+        options.peer.is_empty()
+            || contestant.name == "cache-index"
+            || options.peer.iter().any(asked)
     };
     let chosen: Vec<_> = contestants::<u64>().into_iter().filter(named).collect();
     let mut table = Table::new(&chosen);
@@ -156,7 +158,16 @@ fn heap_program() -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let mut command = Command::new(cargo);
-    command.args(["run", "--release", "--quiet", "--bin", "heap", "--manifest-path", manifest, "--"]);
+    command.args([
+        "run",
+        "--release",
+        "--quiet",
+        "--bin",
+        "heap",
+        "--manifest-path",
+        manifest,
+        "--",
+    ]);
     command
 }
 
@@ -190,7 +201,8 @@ fn report(
         let usage = if contestant.usage.is_empty() { "as it comes" } else { contestant.usage };
         text += &format!("- {}{version}: {usage}\n", contestant.name);
     }
-    text += &format!("\nMeasured on:\n\n{machine}");
+    let hashbrown = version("hashbrown").unwrap_or_default();
+    text += &format!("\nWith hashbrown {hashbrown}. Measured on:\n\n{machine}");
     let mode = if options.quick { "--quick" } else { "all sizes" };
     text += &format!("- took: {:.0?} ({mode})\n", start.elapsed());
     text

@@ -120,7 +120,7 @@ pub fn lines(field: &Field, effort: Effort) -> Vec<Line> {
     for threads in THREADS {
         let figures = race(field, effort, threads);
         let by = |figure: &dyn Fn(&Figures) -> &Vec<f64>| -> Vec<_> {
-            let figures = figures.iter().map(|figures| figure(figures));
+            let figures = figures.iter().map(figure);
             figures.map(|all| (!all.is_empty()).then(|| median(all.clone()))).collect()
         };
         let size = thousands(field.pictures);
@@ -191,9 +191,8 @@ impl Figures {
         let operations: usize = work.iter().map(|work| work.operations.len()).sum();
         if outcomes.iter().all(|outcome| outcome.each.is_empty()) {
             let rates = outcomes.iter().zip(work);
-            let rate = rates.map(|(outcome, work)| {
-                work.operations.len() as f64 / outcome.time.as_secs_f64()
-            });
+            let rate = rates
+                .map(|(outcome, work)| work.operations.len() as f64 / outcome.time.as_secs_f64());
             self.rate.push(rate.sum());
             let processor = outcomes.iter().map(|outcome| outcome.processor).sum();
             self.processor.push(each(processor, operations));

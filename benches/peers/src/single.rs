@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
 const BATCH: usize = 512;
 
+/// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
+const TOGETHER: usize = 16;
+
 /// Requests made before the clock counts, after other contestants have had the caches.
 const WARM_UP: usize = 4;
 
@@ -100,7 +103,7 @@ impl Field {
         &self,
         write: &mut dyn FnMut(&mut Requests),
         make: &mut dyn FnMut(&[Request<'_>]),
-    ) -> [f64; 1] {
+    ) -> f64 {
         let mut requests = Requests::default();
         let (mut time, mut count) = (Duration::ZERO, 0);
         for batch in 0..self.effort.batches + WARM_UP {
@@ -115,127 +118,132 @@ impl Field {
                 count += ready.len();
             }
         }
-        [each(time, count)]
+        each(time, count)
     }
 
     /// All lines.
     pub fn lines(&self) -> Vec<Line> {
-        let size = thousands(self.pictures);
-        let line = |what: &str, figures, targets: &[Target]| Line {
-            what: format!("{what}, {size} paths"),
-            unit: Unit::Nanoseconds,
-            figures,
-            targets: targets.to_vec(),
-        };
+        let mut lines = self.look_up_lines();
+        lines.extend(self.store_lines());
+        lines
+    }
+
+    fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
+        let what = format!("{what}, {} paths", thousands(self.pictures));
+        Line { what, unit: Unit::Nanoseconds, figures, targets: targets.to_vec() }
+    }
+
+    fn look_up_lines(&self) -> Vec<Line> {
         let zipf = [Target::OfBest(0.65), Target::OfFingerprints(1.35)];
-        let [purge, insert] = self.churn(&self.some(), |peer, request| {
-            peer.insert(&request.path, &request.key, request.number)
+        let [zipf_hits] = self.race(false, |round, peer| [self.hits(peer, Skew::Zipf, round)]);
+        let [hits, together] = self.race(false, |round, peer| {
+            [self.hits(peer, Skew::Uniform, round), self.hits_together(peer, round)]
         });
-        let [_, fill] = self.churn(&self.some(), |peer, request| {
-            peer.fill(&request.path, &request.key, request.number)
-        });
-        let insert_again = |peer: &dyn Peer<u64>, request: &Request<'_>| {
-            peer.insert(&request.path, &request.key, request.number)
+        let [path_missing] = self.race(false, |round, peer| [self.misses_of_path(peer, round)]);
+        let [variant_missing] =
+            self.race(false, |round, peer| [self.misses_of_variant(peer, round)]);
+        let share = together.iter().zip(&hits).map(|(together, one)| Some((*together)? / (*one)?));
+        let share = Line {
+            unit: Unit::Share,
+            ..self.line(
+                "look-up of 16 together over one by one",
+                share.collect(),
+                &[Target::Most(0.5)],
+            )
         };
-        let [purge_4, _] = self.churn(&self.with(4), insert_again);
-        let [purge_32, _] = self.churn(&self.with(32), insert_again);
-        let [zipf_hits] = self.hits(Skew::Zipf);
-        let [uniform_hits] = self.hits(Skew::Uniform);
-        let [path_missing] = self.misses_of_path();
-        let [variant_missing] = self.misses_of_variant();
-        let [together] = self.together();
-        let [again] = self.inserts_again();
         vec![
-            line("look-up, hit, Zipf", zipf_hits, &zipf),
-            line("look-up, hit, uniform", uniform_hits, &[Target::OfBest(0.6)]),
-            line("look-up, path missing", path_missing, &[Target::OfBest(1.0)]),
-            line("look-up, variant missing", variant_missing, &[]),
-            line("look-up of 16 together, hit, uniform, per key", together, &[]),
-            line("insert, there already, uniform", again, &[]),
-            line("insert, new", insert, &[Target::OfBest(0.85)]),
-            line("fill, new (here lease and commit)", fill, &[Target::OfBest(1.0)]),
-            line("insert into an empty index", self.populated.clone(), &[]),
-            line("purge of a path, 6 variants on average", purge, &[]),
-            line("purge of 4 variants", purge_4, &[Target::OfBest(0.45)]),
-            line("purge of 32 variants", purge_32, &[Target::OfBest(0.3)]),
+            self.line("look-up, hit, Zipf", zipf_hits, &zipf),
+            self.line("look-up, hit, uniform", hits, &[Target::OfBest(0.6)]),
+            self.line("look-up, path missing", path_missing, &[Target::OfBest(1.0)]),
+            self.line("look-up, variant missing", variant_missing, &[]),
+            self.line("look-up of 16 together, hit, uniform, per key", together, &[]),
+            share,
         ]
     }
 
-    fn hits(&self, skew: Skew) -> [Vec<Option<f64>>; 1] {
-        self.race(false, |round, peer| {
-            let mut draw = Draw::new(self.pictures, skew, round);
-            let mut write = |requests: &mut Requests| {
-                let (picture, variant) = draw.variant(&self.site);
-                requests.push(&self.site, picture, variant);
-            };
-            self.batches(&mut write, &mut |ready| {
-                let found = ready.iter().filter(|request| {
-                    peer.look_up(&request.path, &request.key) == Some(request.number)
-                });
-                assert_eq!(found.count(), ready.len(), "hits");
-            })
+    fn store_lines(&self) -> Vec<Line> {
+        let insert = |peer: &dyn Peer<u64>, request: &Request<'_>| {
+            peer.insert(&request.path, &request.key, request.number)
+        };
+        let fill = |peer: &dyn Peer<u64>, request: &Request<'_>| {
+            peer.fill(&request.path, &request.key, request.number)
+        };
+        let [again] = self.race(false, |round, peer| [self.inserts_again(peer, round)]);
+        let [purged, inserted] = self.churn(&self.some(), insert);
+        let [_, filled] = self.churn(&self.some(), fill);
+        let [purged_4, _] = self.churn(&self.with(4), insert);
+        let [purged_32, _] = self.churn(&self.with(32), insert);
+        vec![
+            self.line("insert, there already, uniform", again, &[]),
+            self.line("insert, new", inserted, &[Target::OfBest(0.85)]),
+            self.line("fill, new (here lease and commit)", filled, &[Target::OfBest(1.0)]),
+            self.line("insert into an empty index", self.populated.clone(), &[]),
+            self.line("purge of a path, 6 variants on average", purged, &[]),
+            self.line("purge of 4 variants", purged_4, &[Target::OfBest(0.45)]),
+            self.line("purge of 32 variants", purged_32, &[Target::OfBest(0.3)]),
+        ]
+    }
+
+    /// Variants that are there.
+    fn there(&self, skew: Skew, round: u64, make: &mut dyn FnMut(&[Request<'_>])) -> f64 {
+        let mut draw = Draw::new(self.pictures, skew, round);
+        let mut write = |requests: &mut Requests| {
+            let (picture, variant) = draw.variant(&self.site);
+            requests.push(&self.site, picture, variant);
+        };
+        self.batches(&mut write, make)
+    }
+
+    fn hits(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
+        self.there(skew, round, &mut |ready| {
+            let found = ready.iter().filter(|request| {
+                peer.look_up(&request.path, &request.key) == Some(request.number)
+            });
+            assert_eq!(found.count(), ready.len(), "hits");
         })
     }
 
-    fn together(&self) -> [Vec<Option<f64>>; 1] {
-        self.race(false, |round, peer| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
-            let mut write = |requests: &mut Requests| {
-                let (picture, variant) = draw.variant(&self.site);
-                requests.push(&self.site, picture, variant);
-            };
-            let (mut asked, mut found) = (Vec::with_capacity(16), Vec::with_capacity(16));
-            self.batches(&mut write, &mut |ready| {
-                for some in ready.chunks(16) {
-                    let mut asked: Vec<_> = std::mem::take(&mut asked);
-                    asked.extend(some.iter().map(|request| (&request.path, &request.key)));
-                    peer.look_up_many(&asked, &mut found);
-                    let right = found.iter().zip(some);
-                    let right = right.filter(|(found, request)| **found == Some(request.number));
-                    assert_eq!(right.count(), some.len(), "hits");
-                    found.clear();
-                }
-            })
+    fn hits_together(&self, peer: &dyn Peer<u64>, round: u64) -> f64 {
+        let mut found = Vec::with_capacity(TOGETHER);
+        self.there(Skew::Uniform, round, &mut |ready| {
+            for some in ready.chunks(TOGETHER) {
+                let asked: [_; TOGETHER] =
+                    std::array::from_fn(|at| (&some[at].path, &some[at].key));
+                found.clear();
+                peer.look_up_many(&asked, &mut found);
+                let right = found.iter().zip(some);
+                let right = right.filter(|(found, request)| **found == Some(request.number));
+                assert_eq!(right.count(), some.len(), "hits");
+            }
         })
     }
 
-    fn misses_of_path(&self) -> [Vec<Option<f64>>; 1] {
-        self.race(false, |round, peer| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
-            let mut write = |requests: &mut Requests| {
-                let (picture, variant) = draw.variant(&self.site);
-                requests.push(&self.site, picture + self.pictures, variant);
-            };
-            self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
+    fn inserts_again(&self, peer: &dyn Peer<u64>, round: u64) -> f64 {
+        self.there(Skew::Uniform, round, &mut |ready| {
+            let replaced = ready.iter().filter(|request| {
+                let old = peer.insert(&request.path, &request.key, request.number);
+                old == Some(request.number)
+            });
+            assert_eq!(replaced.count(), ready.len(), "replaced");
         })
     }
 
-    fn misses_of_variant(&self) -> [Vec<Option<f64>>; 1] {
-        self.race(false, |round, peer| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
-            let mut write = |requests: &mut Requests| {
-                let picture = draw.picture();
-                requests.push(&self.site, picture, self.site.variants(picture));
-            };
-            self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
-        })
+    fn misses_of_path(&self, peer: &dyn Peer<u64>, round: u64) -> f64 {
+        let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+        let mut write = |requests: &mut Requests| {
+            let (picture, variant) = draw.variant(&self.site);
+            requests.push(&self.site, picture + self.pictures, variant);
+        };
+        self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
     }
 
-    fn inserts_again(&self) -> [Vec<Option<f64>>; 1] {
-        self.race(false, |round, peer| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
-            let mut write = |requests: &mut Requests| {
-                let (picture, variant) = draw.variant(&self.site);
-                requests.push(&self.site, picture, variant);
-            };
-            self.batches(&mut write, &mut |ready| {
-                let replaced = ready.iter().filter(|request| {
-                    let old = peer.insert(&request.path, &request.key, request.number);
-                    old == Some(request.number)
-                });
-                assert_eq!(replaced.count(), ready.len(), "replaced");
-            })
-        })
+    fn misses_of_variant(&self, peer: &dyn Peer<u64>, round: u64) -> f64 {
+        let mut draw = Draw::new(self.pictures, Skew::Uniform, round);
+        let mut write = |requests: &mut Requests| {
+            let picture = draw.picture();
+            requests.push(&self.site, picture, self.site.variants(picture));
+        };
+        self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
     }
 
     /// Pictures drawn at random, other ones for each round.
@@ -286,7 +294,9 @@ impl Field {
         let mut time = Duration::ZERO;
         for some in pictures.chunks(BATCH) {
             requests.clear();
-            some.iter().for_each(|picture| requests.push(&self.site, *picture, 0));
+            for picture in some {
+                requests.push(&self.site, *picture, 0);
+            }
             let ready = requests.ready();
             let mut gone = 0;
             let start = ThreadTime::now();
@@ -311,7 +321,9 @@ impl Field {
         let (mut time, mut count) = (Duration::ZERO, 0);
         for some in pictures.chunks(BATCH / 8) {
             requests.clear();
-            some.iter().for_each(|picture| requests.push_all(&self.site, *picture));
+            for picture in some {
+                requests.push_all(&self.site, *picture);
+            }
             let ready = requests.ready();
             let start = ThreadTime::now();
             let new = ready.iter().filter(|request| store(peer, request).is_none());
@@ -325,7 +337,8 @@ impl Field {
 }
 
 fn missing(peer: &dyn Peer<u64>, ready: &[Request<'_>]) -> usize {
-    let missing = ready.iter().filter(|request| peer.look_up(&request.path, &request.key).is_none());
+    let missing =
+        ready.iter().filter(|request| peer.look_up(&request.path, &request.key).is_none());
     missing.count()
 }
 

@@ -73,8 +73,8 @@ pub fn mixed(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-fn pick<'t>(bits: u64, from: &[&'t str]) -> &'t str {
-    from[usize::try_from(bits % from.len() as u64).expect("a small number")]
+fn pick<T: AsRef<str>>(bits: u64, from: &[T]) -> &str {
+    from[usize::try_from(bits % from.len() as u64).expect("a small number")].as_ref()
 }
 
 /// Writes a number of at least so many digits. `format!` would take longer than the look-up that is measured next.
@@ -141,7 +141,7 @@ impl Site {
         // The first sizes are the most usual ones.
         let first = mixed(picture ^ 0xf1257) % USUAL as u64;
         let first = first * first / USUAL as u64;
-        text.push_str(&self.usual[usize::try_from(first + variant).expect("small") % USUAL]);
+        text.push_str(pick(first + variant, &self.usual));
     }
 
     /// Writes a key that no page asks for: someone drags a window, or enumerates. Distinct for distinct variants, and no usual one.
@@ -259,7 +259,8 @@ mod tests {
         for picture in 0..PICTURES * 10 {
             if picture % 10 == 0 {
                 site.path(picture, &mut paths);
-                (0..site.variants(picture)).for_each(|variant| site.key(picture, variant, &mut keys));
+                (0..site.variants(picture))
+                    .for_each(|variant| site.key(picture, variant, &mut keys));
             }
         }
         let (paths, keys) = (paths.len() as f64 / PICTURES as f64, keys.len() as f64);

@@ -92,7 +92,9 @@ impl Table {
         let figures = peers.filter_map(|(column, figure)| Some((&*column.name, (*figure)?)));
         match line.unit {
             Unit::Rate | Unit::Gain => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
-            Unit::Nanoseconds | Unit::Bytes | Unit::Share => figures.min_by(|a, b| a.1.total_cmp(&b.1)),
+            Unit::Nanoseconds | Unit::Bytes | Unit::Share => {
+                figures.min_by(|a, b| a.1.total_cmp(&b.1))
+            }
         }
     }
 
@@ -121,7 +123,8 @@ impl Table {
 
     /// The lines with a target alone, as Markdown: this crate, the best peer, and whether the target is met.
     pub fn summary(&self) -> String {
-        let mut text = String::from("| | cache-index | best peer | target |\n|---|---:|---:|---|\n");
+        let mut text =
+            String::from("| | cache-index | best peer | target |\n|---|---:|---:|---|\n");
         for line in self.lines.iter().filter(|line| !line.targets.is_empty()) {
             let Some(ours) = self.ours(line) else { continue };
             let best = self.best(line).map_or_else(String::new, |(name, best)| {
@@ -135,9 +138,12 @@ impl Table {
 
     fn judgements(&self, line: &Line) -> String {
         let judged = line.targets.iter().filter_map(|target| self.judge(line, *target));
-        let cells = judged.map(|(what, met)| {
-            if met { format!("{what}, met") } else { format!("**{what}, missed**") }
-        });
+        let cells =
+            judged.map(
+                |(what, met)| {
+                    if met { format!("{what}, met") } else { format!("**{what}, missed**") }
+                },
+            );
         cells.collect::<Vec<_>>().join("; ")
     }
 

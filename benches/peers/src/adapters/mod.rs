@@ -29,7 +29,11 @@ pub trait Peer<V: Payload> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V>;
 
     /// The values of some variants that are asked for together.
-    fn look_up_many(&self, asked: &[(&OriginPath<'_>, &VariantKey<'_>)], found: &mut Vec<Option<V>>) {
+    fn look_up_many(
+        &self,
+        asked: &[(&OriginPath<'_>, &VariantKey<'_>)],
+        found: &mut Vec<Option<V>>,
+    ) {
         found.extend(asked.iter().map(|(path, key)| self.look_up(path, key)));
     }
 
@@ -172,6 +176,11 @@ pub fn contestants<V: Payload>() -> Vec<Contestant<V>> {
         row("moka", "an entry per variant, names per path", Peer, Shared(moka::make)),
         row("quick_cache", "an entry per variant, names per path", Peer, Shared(quick_cache::make)),
         row("floor", "hashbrown, strings, no locks", Floor, Alone(strings::make)),
-        row("floor", "hashbrown, 128-bit fingerprints, no locks", LossyFloor, Alone(fingerprints::make)),
+        row(
+            "floor",
+            "hashbrown, 128-bit fingerprints, no locks",
+            LossyFloor,
+            Alone(fingerprints::make),
+        ),
     ]
 }

@@ -74,7 +74,8 @@ impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
             let old = self.store.get(asked);
             let known = old.and_then(|_| names.iter().find(|name| *name.key == *asked.key));
             let name = known.cloned().unwrap_or_else(|| {
-                let path = names.first().map_or_else(|| asked.path.into(), |name| name.path.clone());
+                let path =
+                    names.first().map_or_else(|| asked.path.into(), |name| name.path.clone());
                 let name = Name { path, key: asked.key.into() };
                 names.push(name.clone());
                 name

@@ -29,7 +29,9 @@ impl<V: Payload> Peer<V> for Papaya<V> {
         loop {
             // Only a new path is copied.
             let set = map.get(path.as_str()).unwrap_or_else(|| {
-                map.get_or_insert_with(path.as_str().into(), || RwLock::new(Some(Variants::default())))
+                map.get_or_insert_with(path.as_str().into(), || {
+                    RwLock::new(Some(Variants::default()))
+                })
             });
             if let Some(variants) = &mut *set.write() {
                 return variants.insert(key.as_str(), value);

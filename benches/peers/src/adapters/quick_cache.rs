@@ -18,12 +18,8 @@ pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
         .ghost_allocation(0.0)
         .build()
         .expect("good options");
-    let cache = Cache::with_options(
-        options,
-        UnitWeighter,
-        RandomState::new(),
-        DefaultLifecycle::default(),
-    );
+    let cache =
+        Cache::with_options(options, UnitWeighter, RandomState::new(), DefaultLifecycle::default());
     Box::new(Named::new(Quick(cache), room))
 }
 

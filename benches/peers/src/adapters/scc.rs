@@ -20,9 +20,14 @@ impl<V: Payload> Peer<V> for Scc<V> {
 
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         // `entry_sync` takes the path as text of its own: not before it is known to be needed.
-        let known = self.0.update_sync(path.as_str(), |_, variants| variants.insert(key.as_str(), value));
+        let known =
+            self.0.update_sync(path.as_str(), |_, variants| variants.insert(key.as_str(), value));
         known.unwrap_or_else(|| {
-            self.0.entry_sync(path.as_str().into()).or_default().get_mut().insert(key.as_str(), value)
+            self.0
+                .entry_sync(path.as_str().into())
+                .or_default()
+                .get_mut()
+                .insert(key.as_str(), value)
         })
     }
 

@@ -25,9 +25,7 @@ impl<T: Default> Stripes<T> {
     /// The path is hashed once: for the stripe and for its table, which looks at other bits.
     fn stripe(&self, path: &str) -> (u64, &RwLock<Table<T>>) {
         let hash = self.hasher.hash_one(path.as_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits of it are wanted")]
-        let stripe = (hash >> 40) as usize % STRIPES;
-        (hash, &self.stripes[stripe])
+        (hash, &self.stripes[(hash >> 40) as usize % STRIPES])
     }
 
     pub(super) fn read<R>(&self, path: &str, read: impl FnOnce(&T) -> Option<R>) -> Option<R> {

@@ -22,7 +22,9 @@ impl<V> Default for Variants<V> {
 impl<V: Payload> Variants<V> {
     pub(super) fn get(&self, key: &str) -> Option<V> {
         match self {
-            Self::Few(few) => few.iter().find(|(other, _)| **other == *key).map(|(_, value)| *value),
+            Self::Few(few) => {
+                few.iter().find(|(other, _)| **other == *key).map(|(_, value)| *value)
+            }
             Self::Many(many) => many.get(key).copied(),
         }
     }
