@@ -51,6 +51,9 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// The longest path that can be allowed, in bytes: some dozens of paths share a block of memory with 32-bit places.
+    pub const MAX_PATH_LENGTH: usize = 1 << 24;
+
     /// The most shards that an index can have.
     pub const MAX_SHARDS: usize = 1 << 16;
 
@@ -122,7 +125,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The longest path that is stored, in bytes, at least one.
+    /// The longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LENGTH`].
     pub fn longest_path(mut self, bytes: usize) -> Self {
         self.0.limits.path_length = bytes;
         self
@@ -144,7 +147,7 @@ impl ConfigBuilder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the number of shards is no power of two, or too large, or if a limit is zero.
+    /// If the number of shards is no power of two, or too large, or if a limit is zero or a length too large.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Config { shards, most_prefix_rules, ref limits, .. } = self.0;
         let whole =
@@ -161,10 +164,20 @@ impl ConfigBuilder {
             let expected = "a power of two from 1 to 65536";
             return Err(ConfigError { setting: "shard count", expected, got: shards });
         }
+        if self.0.limits.path_length > Config::MAX_PATH_LENGTH {
+            let (expected, got) = ("at most 16777216", self.0.limits.path_length);
+            return Err(ConfigError { setting: "length of a path", expected, got });
+        }
         match limits.into_iter().find(|(_, limit)| *limit == 0) {
             Some((setting, got)) => Err(ConfigError { setting, expected: "at least 1", got }),
             None => Ok(self.0),
         }
+    }
+}
+
+impl ConfigError {
+    pub(crate) const fn new(setting: &'static str, expected: &'static str, got: usize) -> Self {
+        Self { setting, expected, got }
     }
 }
 
@@ -204,6 +217,10 @@ mod tests {
             "variants per path must be at least 1, got 0"
         );
         assert_eq!(error(new().longest_path(0)), "length of a path must be at least 1, got 0");
+        assert_eq!(
+            error(new().longest_path(Config::MAX_PATH_LENGTH + 1)),
+            "length of a path must be at most 16777216, got 16777217"
+        );
         assert_eq!(
             error(new().longest_key(0)),
             "length of a variant key must be at least 1, got 0"

@@ -59,10 +59,10 @@ impl<V> Graves<V> {
     pub(crate) fn check(&self) {
         assert_eq!(
             self.entries,
-            self.queue.iter().map(|grave| grave.entries.len()).sum(),
+            self.queue.iter().map(|grave| grave.entries.len()).sum::<usize>(),
             "entries"
         );
-        assert_eq!(self.bytes, self.queue.iter().map(|grave| grave.bytes).sum(), "bytes");
+        assert_eq!(self.bytes, self.queue.iter().map(|grave| grave.bytes).sum::<usize>(), "bytes");
         assert!(self.queue.iter().all(|grave| !grave.entries.is_empty()), "an empty grave");
     }
 

@@ -36,6 +36,12 @@ impl TableHash {
         self.0
     }
 
+    /// The byte that tells most records of one bucket apart: the highest, as the bucket comes from the lowest.
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub(crate) fn tag(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
     /// The number for a `hashbrown` table, which takes the bucket from the low bits and a tag from the top seven.
     pub(crate) fn spread(self) -> u64 {
         // Odd, so that different low bits stay different; about 2^64 divided by the golden ratio, so that the top bits depend on all.

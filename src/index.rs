@@ -12,11 +12,13 @@ use crate::lease::FillLease;
 use crate::limits::Occupancy;
 use crate::mode::{Mode, Severity};
 use crate::origin::{OriginPath, PathPrefix};
-use crate::outcome::{Flushed, Grave, Insertion, Lookup, PrefixPurged, Reclaimed};
+use crate::outcome::{
+    Flushed, Grave, Insertion, Lookup, PrefixPurged, Purged, Reclaimed, Softened,
+};
 use crate::records::Key;
 use crate::scopes::Scopes;
 use crate::selection::Selection;
-use crate::shard::{Began, Context, Shard};
+use crate::shard::{Began, Context, Extent, Matches, Shard};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 use crate::tenant::{Tenant, Tenants};
@@ -61,7 +63,7 @@ const SHARD_VISIT: usize = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct CacheIndex<V> {
-    core: Arc<Core<V>>,
+    pub(crate) core: Arc<Core<V>>,
 }
 
 // What the handle and its leases share. The sweep that follows a flush goes through all shards in order, one step at a time, as
@@ -334,24 +336,9 @@ impl<V> CacheIndex<V> {
         mode: M,
     ) -> Vec<M::Outcome<V>> {
         let _ = mode;
-        let shards = self.core.shards.len();
-        let mut keys: Vec<_> =
-            paths.iter().map(|path| self.core.key(tenant, path)).enumerate().collect();
-        keys.sort_by_key(|(_, key)| key.hash.shard(shards));
-        let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
-        let mut dropped = Vec::new();
-        for group in keys.chunk_by(|(_, a), (_, b)| a.hash.shard(shards) == b.hash.shard(shards)) {
-            let mut shard = self.core.shard(&group[0].1).write();
-            for (at, key) in group {
-                let (purged, softened, grave) =
-                    shard.purge(key, Selection::All, Severity::of::<M>(), &self.core.cx);
-                outcomes[*at] = Some(M::outcome(purged, softened));
-                dropped.extend(grave.and_then(|grave| self.core.queue(grave)));
-            }
-        }
-        drop(dropped);
-        self.core.maintain();
-        outcomes.into_iter().flatten().collect()
+        let paths: Vec<_> = paths.iter().map(|path| (path.as_str(), Selection::All)).collect();
+        let outcomes = self.core.purge_each(tenant, &paths, Severity::of::<M>());
+        outcomes.into_iter().map(|(purged, softened)| M::outcome(purged, softened)).collect()
     }
 
     /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched. Leases for such paths that were taken
@@ -564,8 +551,11 @@ impl<V> Core<V> {
     }
 
     fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> Key<'a> {
+        self.named(tenant, path.as_str())
+    }
+
+    fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> Key<'a> {
         self.check(tenant);
-        let path = path.as_str();
         Key { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
     }
 
@@ -602,6 +592,67 @@ impl<V> Core<V> {
         drop(dropped);
         self.maintain();
         result
+    }
+
+    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of the paths; that of the other
+    /// severity is empty.
+    pub(crate) fn purge_each(
+        &self,
+        tenant: &Tenant,
+        paths: &[(&str, Selection<'_>)],
+        severity: Severity,
+    ) -> Vec<(Purged<V>, Softened)> {
+        let shards = self.shards.len();
+        let mut keys: Vec<_> = paths
+            .iter()
+            .map(|(path, selection)| (self.named(tenant, path), *selection))
+            .enumerate()
+            .collect();
+        let shard_of = |key: &Key<'_>| key.hash.shard(shards);
+        // Stable: where a path occurs twice, its turns stay in order.
+        keys.sort_by_key(|(_, (key, _))| shard_of(key));
+        let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
+        let mut dropped = Vec::new();
+        for group in keys.chunk_by(|(_, (a, _)), (_, (b, _))| shard_of(a) == shard_of(b)) {
+            let mut shard = self.shard(&group[0].1.0).write();
+            for (at, (key, selection)) in group {
+                let (purged, softened, grave) = shard.purge(key, *selection, severity, &self.cx);
+                outcomes[*at] = Some((purged, softened));
+                dropped.extend(grave.and_then(|grave| self.queue(grave)));
+            }
+        }
+        drop(dropped);
+        self.maintain();
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// What a purge of the path would meet now.
+    pub(crate) fn matches(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+    ) -> Matches {
+        let key = self.key(tenant, path);
+        self.shard(&key).read().matches(&key, selection, &self.cx)
+    }
+
+    /// How much a purge of the prefix would meet, shard by shard.
+    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str) -> Extent {
+        self.check(tenant);
+        let mut total = Extent::default();
+        for shard in &self.shards {
+            let extent = shard.0.read().extent(tenant, prefix, &self.cx);
+            total.live += extent.live;
+            total.stale += extent.stale;
+            total.fills += extent.fills;
+        }
+        total
+    }
+
+    /// The number of the last purge or flush that has begun.
+    pub(crate) fn newest_generation(&self) -> Generation {
+        self.cx.scopes.clock.load_relaxed()
     }
 
     /// Queues dead values, or gives them back to be dropped outside of the locks.

@@ -48,6 +48,8 @@
 //! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
 //! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
 //! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
+//! | [`apply`](CacheIndex::apply) an [invalidation] request | that of the purges and flushes in it | one shard after another, each once, exclusively |
+//! | [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
 //! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, some microseconds each |
@@ -86,6 +88,10 @@
 //!
 //! **P9, spellings of a picture meet, pictures don't.** See [`canonical`].
 //!
+//! # Features
+//!
+//! `serde`, off by default: [`invalidation`] requests are read from JSON.
+//!
 //! # Under concurrency
 //!
 //! Every operation happens at one moment between its call and its return, in an order on which all threads agree: those on one path
@@ -98,12 +104,14 @@
 //! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
 #![forbid(unsafe_code)]
 
+mod bucket;
 pub mod canonical;
 mod config;
 mod generation;
 mod graves;
 mod hash;
 mod index;
+pub mod invalidation;
 mod lease;
 mod limits;
 mod mode;
@@ -129,7 +137,7 @@ pub use generation::Generation;
 pub use index::CacheIndex;
 pub use lease::FillLease;
 pub use limits::WhenFull;
-pub use mode::{Hard, Mode, Soft};
+pub use mode::{Hard, Mode, Severity, Soft};
 pub use origin::{OriginPath, PathPrefix};
 pub use outcome::{
     Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,

@@ -3,6 +3,7 @@
 //! Invariant: the two modes give different outcomes, so that values that went can't be overlooked where there are some.
 
 use crate::outcome::{Purged, Softened};
+use std::fmt;
 
 /// Invalidated entries are dead: they are never served again.
 ///
@@ -74,11 +75,32 @@ impl Mode for Soft {
     }
 }
 
-/// The mode as a value, for the code that both share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
+/// [`Hard`] or [`Soft`] as a value, for where only a request says which.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Severity;
+///
+/// assert_eq!(Severity::default(), Severity::Hard);
+/// assert_eq!(Severity::Soft.to_string(), "soft");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// Makes entries dead.
+    #[default]
     Hard,
+    /// Makes entries stale.
     Soft,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+        })
+    }
 }
 
 impl Severity {

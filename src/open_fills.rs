@@ -143,6 +143,18 @@ impl OpenFills {
         fill.leases - fill.voided
     }
 
+    /// How many leases of the path a purge could still overtake.
+    pub(crate) fn valid(&self, hash: PathHash, tenant: u32, path: &str) -> usize {
+        let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
+        self.fills.find(hash.table().spread(), found).map_or(0, |fill| fill.leases - fill.voided)
+    }
+
+    /// The same of all paths of the tenant that begin with `prefix`.
+    pub(crate) fn valid_under(&self, tenant: u32, prefix: &str) -> usize {
+        let under = self.fills.iter().filter(|f| f.tenant == tenant && f.path.starts_with(prefix));
+        under.map(|fill| fill.leases - fill.voided).sum()
+    }
+
     /// Writes down what the open rules say of each path, so that they can retire.
     pub(crate) fn note_rules(&mut self, scopes: &Scopes) {
         for fill in &mut self.fills {
@@ -153,7 +165,7 @@ impl OpenFills {
     /// Panics where the invariants at the top of this module don't hold.
     #[cfg(fuzzing)]
     pub(crate) fn check(&self, belongs: impl Fn(PathHash, u32, &str) -> bool) {
-        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum(), "leases");
+        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum::<usize>(), "leases");
         for fill in &self.fills {
             assert!(belongs(fill.hash, fill.tenant, &fill.path), "{fill:?} is filed elsewhere");
             assert!(fill.leases > 0 && fill.voided <= fill.leases, "{fill:?}");

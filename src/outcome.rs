@@ -236,6 +236,7 @@ impl<V> fmt::Debug for PurgedEntries<V> {
 pub struct Softened {
     pub(crate) generation: Generation,
     pub(crate) count: usize,
+    pub(crate) stale_before: usize,
     pub(crate) overtaken: usize,
 }
 
@@ -243,6 +244,11 @@ impl Softened {
     /// How many variants became stale. Those that were stale already don't count.
     pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// How many variants that the purge is about were stale already.
+    pub fn stale_before(&self) -> usize {
+        self.stale_before
     }
 
     /// Whether no variant became stale.
@@ -305,6 +311,13 @@ pub(crate) struct Grave<V> {
     pub(crate) entries: Vec<Entry<V>>,
     /// Heap bytes.
     pub(crate) bytes: usize,
+}
+
+impl<V> Grave<V> {
+    pub(crate) fn new(tenant: &Tenant, path: Box<str>, entries: Vec<Entry<V>>) -> Self {
+        let bytes = path.len() + entries.capacity() * size_of::<Entry<V>>();
+        Self { tenant: tenant.clone(), path, entries, bytes }
+    }
 }
 
 /// An entry that a flush, or the purge of a prefix, killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).

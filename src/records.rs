@@ -1,29 +1,26 @@
 //! Records: all paths of a shard, each with its variants.
 //!
 //! ```text
-//!   places: Places        blocks: Vec<Vec<Record>>
-//!   hash of a path -> place  ->   [ record record record ... ]    each: path, variants, settled
-//!                                 [ record record ]               full but for the last
+//!   buckets: Vec<Bucket>      hash of a path -> bucket -> tag -> record
 //! ```
 //!
-//! Invariant: the records lie without gaps; each place is in `places` once, under the hash of its record.
+//! Invariant: a record is in the bucket that its hash names, see [`bucket_of`]; no path has two.
 //!
-//! The table holds numbers and not records, so that its empty buckets, up to half of them and more, cost eight bytes and not fifty, and
-//! so that growing it moves no record. Removing one moves the last into its place.
+//! This is linear hashing: the table grows by one bucket at a time, and only the records of one other bucket are looked at for it. So no
+//! insert waits for more than some sixty records, however many there are, and little is left empty for growth. A look-up waits for the
+//! tags, which are few enough to stay in the processor's caches, and for the record.
 
-use crate::generation::{AtomicGeneration, Generation};
+use crate::bucket::{Bucket, Record, RecordMut};
+use crate::generation::Generation;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::{PathHash, TableHash};
-use crate::places::Places;
-use crate::scopes::{Standing, View};
-use crate::tally::Counts;
 use crate::tenant::Tenant;
-use crate::variants::{Keys, VariantSet};
+use crate::variants::{Keys, Taken, Variants};
 
-/// Records of a full block: enough that the list of blocks stays in the processor's cache, few enough that the last one's empty places
-/// don't count.
-const BLOCK: usize = 512;
+/// Records for each bucket, on average. Those that are still to be split hold up to twice as many as the others: of 32, hashing makes more
+/// than a bucket has tags for once in a hundred thousand times.
+const PER_BUCKET: usize = 24;
 
 /// A path as the shard looks for it.
 #[derive(Clone, Copy, Debug)]
@@ -33,216 +30,214 @@ pub(crate) struct Key<'a> {
     pub(crate) path: &'a str,
 }
 
-#[derive(Debug)]
-pub(crate) struct Record<V> {
-    pub(crate) path: Box<str>,
-    pub(crate) variants: VariantSet<V>,
-    /// Moved forward by readers, too: what they find live they needn't find live again.
-    pub(crate) settled: AtomicGeneration,
-    pub(crate) tenant: u32,
-    pub(crate) hash: TableHash,
-}
-
 /// The records of one shard.
 #[derive(Debug)]
 pub(crate) struct Records<V> {
-    places: Places,
-    blocks: Vec<Vec<Record<V>>>,
+    buckets: Vec<Bucket<V>>,
+    len: usize,
     keys: Keys,
-    /// Heap bytes of paths and variants.
+    /// Heap bytes of the buckets.
     heap: usize,
 }
 
-/// Where a record is, until one is removed.
+/// Where a record is, until one is added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(u32);
+pub(crate) struct Place {
+    bucket: usize,
+    at: usize,
+}
 
-impl<V> Record<V> {
-    pub(crate) fn new(key: &Key<'_>, settled: Generation) -> Self {
-        Self {
-            path: key.path.into(),
-            variants: VariantSet::default(),
-            settled: AtomicGeneration::new(settled),
-            tenant: key.tenant.id(),
-            hash: key.hash.table(),
-        }
-    }
+/// The bucket of a hash, of so many: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+#[inline]
+fn bucket_of(hash: TableHash, buckets: usize) -> usize {
+    let all = buckets.next_power_of_two();
+    let bucket = hash.get() as usize & (all - 1);
+    if bucket < buckets { bucket } else { bucket - all / 2 }
+}
 
-    fn is(&self, key: &Key<'_>) -> bool {
-        self.tenant == key.tenant.id() && *self.path == *key.path
-    }
-
-    pub(crate) fn standing(&self, view: &View) -> Standing {
-        view.standing(self.settled.load_relaxed())
-    }
-
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.path.len() + self.variants.heap_bytes()
-    }
-
-    /// Writes down what soft invalidations did to a record that no hard one reached.
-    pub(crate) fn settle(&mut self, view: &View, counts: &mut Counts, keys: &Keys) {
-        let settled = self.settled.load_relaxed();
-        if view.standing(settled) == Standing::Stale {
-            let fresh = self.variants.soften(|_| true, keys);
-            if view.whole_standing(settled) == Standing::Untouched {
-                // Only a prefix rule reached it; what a flush reaches, the tally has moved already.
-                counts.live -= fresh;
-                counts.stale += fresh;
-            }
-        }
-        self.settled.raise_relaxed(view.as_of);
-    }
+/// The bucket that holds the records of the last of so many, while that isn't there.
+fn sibling(buckets: usize) -> usize {
+    let last = buckets - 1;
+    last - (last + 1).next_power_of_two() / 2
 }
 
 impl<V> Default for Records<V> {
     fn default() -> Self {
-        Self { places: Places::default(), blocks: Vec::new(), keys: Keys::default(), heap: 0 }
+        Self { buckets: Vec::new(), len: 0, keys: Keys::default(), heap: 0 }
     }
 }
 
 impl<V> Records<V> {
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: &Key<'_>) -> Option<Place> {
-        let is = |place: u32| self.get(Place(place)).is(key);
-        self.places.find(key.hash.table(), is).map(Place)
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let hash = key.hash.table();
+        let bucket = bucket_of(hash, self.buckets.len());
+        let at = self.buckets[bucket].find(hash, key.tenant.id(), key.path)?;
+        Some(Place { bucket, at })
     }
 
+    #[inline]
     pub(crate) fn get(&self, place: Place) -> &Record<V> {
-        let place = place.0 as usize;
-        &self.blocks[place / BLOCK][place % BLOCK]
+        self.buckets[place.bucket].record(place.at)
     }
 
-    /// The record at a place, counted from 0 to [`len`](Self::len).
-    pub(crate) fn at(&self, place: usize) -> (Place, &Record<V>) {
-        let place = number(place);
-        (place, self.get(place))
+    pub(crate) fn path(&self, place: Place) -> &str {
+        self.buckets[place.bucket].path(place.at)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record<V>> {
-        self.blocks.iter().flatten()
+    #[inline]
+    pub(crate) fn variants(&self, place: Place) -> Variants<'_, V> {
+        self.buckets[place.bucket].variants(place.at)
+    }
+
+    pub(crate) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The places of a bucket's records.
+    pub(crate) fn places_of(
+        &self,
+        bucket: usize,
+    ) -> impl DoubleEndedIterator<Item = Place> + use<V> {
+        (0..self.buckets[bucket].len()).map(move |at| Place { bucket, at })
+    }
+
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        (0..self.buckets.len()).flat_map(|bucket| self.places_of(bucket))
     }
 
     /// Changes a record.
     pub(crate) fn edit<R>(
         &mut self,
         place: Place,
-        change: impl FnOnce(&mut Record<V>, &mut Keys) -> R,
+        change: impl FnOnce(&mut RecordMut<'_, V>, &mut Keys) -> R,
     ) -> R {
-        let place = place.0 as usize;
-        let record = &mut self.blocks[place / BLOCK][place % BLOCK];
-        self.heap -= record.heap_bytes();
-        let result = change(record, &mut self.keys);
-        self.heap += record.heap_bytes();
+        let bucket = &mut self.buckets[place.bucket];
+        self.heap -= bucket.bytes() + bucket.set_bytes(place.at);
+        let result = bucket.edit(place.at, |record| change(record, &mut self.keys));
+        self.heap += bucket.bytes() + bucket.set_bytes(place.at);
         result
     }
 
-    /// Adds a record whose path isn't there.
-    pub(crate) fn push(&mut self, record: Record<V>) -> Place {
-        let (place, hash) = (number(self.len()), record.hash);
-        self.heap += record.heap_bytes();
-        match self.blocks.last_mut() {
-            Some(block) if block.len() < BLOCK => block.push(record),
-            // The first block grows with a small index; the others are made as large as they will be.
-            None => self.blocks.push(vec![record]),
-            Some(_) => {
-                let mut block = Vec::with_capacity(BLOCK);
-                block.push(record);
-                self.blocks.push(block);
-            }
-        }
-        self.places.insert(hash, place.0);
-        place
+    /// Changes a bucket, whose records keep their variants.
+    fn edit_bucket<R>(&mut self, bucket: usize, change: impl FnOnce(&mut Bucket<V>) -> R) -> R {
+        let bucket = &mut self.buckets[bucket];
+        self.heap -= bucket.bytes();
+        let result = change(bucket);
+        self.heap += bucket.bytes();
+        result
     }
 
-    /// Takes a record out, with its keys still in use. The last record takes its place.
-    pub(crate) fn remove(&mut self, place: Place) -> (Record<V>, &mut Keys) {
-        let hash = self.get(place).hash;
-        self.places.remove(hash, place.0);
-        let last = self.pop();
-        let record = if place.0 as usize == self.len() {
-            last
-        } else {
-            self.places.rename(last.hash, number(self.len()).0, place.0);
-            let place = place.0 as usize;
-            std::mem::replace(&mut self.blocks[place / BLOCK][place % BLOCK], last)
+    /// Adds a record without variants. The path isn't there.
+    pub(crate) fn push(&mut self, key: &Key<'_>, settled: Generation) -> Place {
+        if self.len >= self.buckets.len() * PER_BUCKET {
+            self.split();
+        }
+        self.len += 1;
+        let hash = key.hash.table();
+        let record = Record::new(hash, key.tenant.id(), settled);
+        let bucket = bucket_of(hash, self.buckets.len());
+        let at = self.edit_bucket(bucket, |bucket| bucket.push(record, key.path, [].into_iter()));
+        Place { bucket, at }
+    }
+
+    /// Adds a bucket, and moves to it what is its.
+    fn split(&mut self) {
+        if self.buckets.len() == self.buckets.capacity() {
+            // An eighth: half of them empty would be more than all that the buckets leave empty.
+            self.buckets.reserve_exact(self.buckets.len() / 8 + 1);
+        }
+        let last = self.buckets.len();
+        let goes = |hash| bucket_of(hash, last + 1) == last;
+        let split = match last {
+            0 => Bucket::default(),
+            _ => self.edit_bucket(sibling(last + 1), |bucket| bucket.split(goes)),
         };
-        self.heap -= record.heap_bytes();
-        (record, &mut self.keys)
+        self.heap += split.bytes();
+        self.buckets.push(split);
     }
 
-    fn pop(&mut self) -> Record<V> {
-        let block = self.blocks.last_mut().expect("there is a record to remove");
-        let record = block.pop().expect("no block is empty");
-        if block.is_empty() {
-            self.blocks.pop();
+    /// Takes the last bucket away, and moves its records to where they belong then.
+    fn merge(&mut self) {
+        let sibling = sibling(self.buckets.len());
+        if let Some(last) = self.buckets.pop() {
+            self.heap -= last.bytes();
+            self.edit_bucket(sibling, |bucket| bucket.absorb(last));
         }
-        record
     }
 
-    /// Gives back the memory of tables that have been emptied by half or more.
+    /// Takes a record out. Gives its path and its variants.
+    pub(crate) fn remove(&mut self, place: Place) -> (Box<str>, Taken<V>) {
+        let taken = self.edit(place, |record, keys| record.variants.take(keys));
+        self.len -= 1;
+        (self.edit_bucket(place.bucket, |bucket| bucket.remove(place.at)), taken)
+    }
+
+    /// Gives back the memory of what has been emptied by half or more.
     ///
     /// The sweep that comes before it has looked at every record that was there, so this costs no more than that.
     pub(crate) fn shrink(&mut self) {
-        if self.places.shrink() {
-            if let [only] = &mut *self.blocks {
-                only.shrink_to_fit();
+        let needed = self.len.div_ceil(PER_BUCKET);
+        if needed <= self.buckets.len() / 2 {
+            while self.buckets.len() > needed.max(1) {
+                self.merge();
             }
-            self.blocks.shrink_to_fit();
+            if needed == 0 {
+                self.buckets.clear();
+                self.heap = 0;
+            }
+            self.buckets.shrink_to_fit();
         }
         if let Some(renumbered) = self.keys.shrink() {
-            for record in self.blocks.iter_mut().flatten() {
-                record.variants.renumber(&renumbered);
-            }
+            self.buckets.iter_mut().for_each(|bucket| bucket.renumber(&renumbered));
+            self.heap = self.counted_heap();
         }
+    }
+
+    fn counted_heap(&self) -> usize {
+        let of_sets: usize =
+            self.places().map(|place| self.buckets[place.bucket].set_bytes(place.at)).sum();
+        of_sets + self.buckets.iter().map(Bucket::bytes).sum::<usize>()
     }
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let first = self.blocks.first().map_or(0, Vec::capacity);
-        let rest = self.blocks.len().saturating_sub(1) * BLOCK;
-        self.heap
-            + self.keys.bytes()
-            + self.places.bytes()
-            + self.blocks.capacity() * size_of::<Vec<Record<V>>>()
-            + (first + rest) * size_of::<Record<V>>()
+        self.heap + self.keys.bytes() + self.buckets.capacity() * size_of::<Bucket<V>>()
     }
 
     /// Panics where the invariants at the top of this module don't hold.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self, hashing: &Hashing) {
-        self.places.check();
-        assert_eq!(self.len(), self.iter().count(), "records");
-        assert!(self.blocks.iter().rev().skip(1).all(|block| block.len() == BLOCK), "a gap");
-        assert!(self.blocks.iter().all(|block| !block.is_empty()), "an empty block");
-        for at in 0..self.len() {
-            let (place, record) = self.at(at);
-            let found = self.places.find(record.hash, |other| other == place.0);
-            assert!(found.is_some(), "{} isn't filed", record.path);
-            record.variants.check(&self.keys, hashing);
+        assert_eq!(self.len(), self.places().count(), "records");
+        self.buckets.iter().for_each(Bucket::check);
+        for place in self.places() {
+            let (record, path) = (self.get(place), self.path(place));
+            assert_eq!(record.hash, hashing.path(record.tenant, path).table(), "{path}");
+            assert_eq!(bucket_of(record.hash, self.buckets.len()), place.bucket, "{path}");
+            self.variants(place).check(&self.keys, hashing);
         }
-        assert_eq!(self.heap, self.iter().map(Record::heap_bytes).sum(), "heap");
-        self.keys.check(self.iter().flat_map(|record| record.variants.ids()), hashing);
+        assert_eq!(self.heap, self.counted_heap(), "heap");
+        self.keys.check(self.places().flat_map(|place| self.variants(place).set.ids()), hashing);
     }
-}
-
-/// # Panics
-/// Past 2^32 paths in one shard, whose records alone would fill more than 200 GB.
-fn number(place: usize) -> Place {
-    Place(u32::try_from(place).expect("memory ends before 2^32 paths of one shard"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tenant::Tenants;
+    use crate::variants::Wanted;
 
     struct World {
         records: Records<usize>,
@@ -261,61 +256,72 @@ mod tests {
         }
 
         fn push(&mut self, n: usize) {
-            let record = Record::new(&self.key(&format!("p{n}")), Generation::START);
-            let place = self.records.push(record);
-            let hashing = &self.hashing;
+            let path = format!("p{n}");
+            let hash = self.hashing.path(self.tenant.id(), &path);
+            let key = Key { hash, tenant: &self.tenant, path: &path };
+            let place = self.records.push(&key, Generation::START);
+            let (hashing, text) = (&self.hashing, format!("?w={}", n % 100));
+            let wanted = Wanted::new(&text, hashing);
             self.records.edit(place, |record, keys| {
-                record.variants.push(&format!("?w={}", n % 100), n, false, keys, hashing);
+                record.variants.push(wanted, n, false, keys, hashing);
             });
         }
 
         fn find(&self, n: usize) -> Option<usize> {
             let place = self.records.find(&self.key(&format!("p{n}")))?;
-            let record = self.records.get(place);
-            let key = format!("?w={}", n % 100);
-            let at = record.variants.find(&key, self.records.keys(), &self.hashing)?;
-            Some(*record.variants.get(at).0)
+            let text = format!("?w={}", n % 100);
+            let (wanted, keys) = (Wanted::new(&text, &self.hashing), self.records.keys());
+            let variants = self.records.variants(place);
+            let at = variants.find(wanted, keys.guess(wanted), keys)?;
+            Some(*variants.get(at).0)
         }
 
         fn remove(&mut self, n: usize) {
             let place = self.records.find(&self.key(&format!("p{n}"))).unwrap();
-            let (record, keys) = self.records.remove(place);
-            let taken = record.variants.take(keys).into_entries();
-            assert_eq!((&*record.path, taken[0].value), (&*format!("p{n}"), n));
+            let (path, taken) = self.records.remove(place);
+            assert_eq!((&*path, taken.into_entries()[0].value), (&*format!("p{n}"), n));
         }
     }
 
     #[test]
-    fn record_takes_six_words() {
-        assert_eq!(size_of::<Record<u64>>(), 48);
+    fn each_bucket_is_split_off_from_its_sibling() {
+        for buckets in 2..200 {
+            for hash in (0..5000).map(|n: u32| TableHash::new(n.wrapping_mul(0x9e37_79b9))) {
+                let (before, after) = (bucket_of(hash, buckets - 1), bucket_of(hash, buckets));
+                assert!(before == after || (before, after) == (sibling(buckets), buckets - 1));
+            }
+        }
     }
 
     #[test]
-    fn every_record_is_found_while_blocks_fill_and_empty() {
+    fn every_record_is_found_while_the_table_grows_and_shrinks() {
+        const RECORDS: usize = 2000;
         let mut world = World::new();
-        for n in 0..=BLOCK * 3 {
+        for n in 0..=RECORDS {
             world.push(n);
         }
         world.records.check(&world.hashing);
+        assert_eq!(world.records.buckets(), RECORDS / PER_BUCKET + 1);
         let full = world.records.bytes();
-        for n in 0..BLOCK * 3 {
+        for n in 0..RECORDS {
             if n % 4 > 0 {
                 world.remove(n);
             }
         }
         world.records.check(&world.hashing);
-        for n in 0..BLOCK * 3 {
+        for n in 0..RECORDS {
             assert_eq!(world.find(n), (n % 4 == 0).then_some(n));
         }
         world.records.shrink();
         world.records.check(&world.hashing);
-        assert_eq!(world.find(BLOCK * 3), Some(BLOCK * 3));
+        assert_eq!(world.records.buckets(), world.records.len().div_ceil(PER_BUCKET));
+        assert_eq!(world.find(RECORDS), Some(RECORDS));
         assert!(world.records.bytes() * 3 < full, "{} of {full}", world.records.bytes());
-        for n in (0..=BLOCK * 3).step_by(4) {
+        for n in (0..=RECORDS).step_by(4) {
             world.remove(n);
         }
         world.records.shrink();
         world.records.check(&world.hashing);
-        assert!(world.records.bytes() < 500, "{} bytes of nothing", world.records.bytes());
+        assert_eq!((world.records.bytes(), world.records.buckets()), (0, 0));
     }
 }

@@ -19,7 +19,7 @@ use crate::origin::OriginPath;
 use crate::outcome::{
     Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
-use crate::records::{Key, Place, Record, Records};
+use crate::records::{Key, Place, Records};
 use crate::scopes::{Scopes, Standing, View};
 use crate::selection::Selection;
 use crate::stats::ShardStats;
@@ -28,7 +28,7 @@ use crate::tally::Counts;
 use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{At, Taken};
+use crate::variants::{At, Taken, Wanted};
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -51,6 +51,23 @@ enum Admission {
     Evicting,
 }
 
+/// What a purge of a path would meet.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    /// The variants that may be served, each with whether it is stale.
+    pub(crate) variants: Vec<(Arc<str>, bool)>,
+    /// The open fills that it would overtake.
+    pub(crate) fills: usize,
+}
+
+/// How much a purge of a prefix would meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    pub(crate) live: usize,
+    pub(crate) stale: usize,
+    pub(crate) fills: usize,
+}
+
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Began {
@@ -65,9 +82,9 @@ pub(crate) struct Shard<V> {
     records: Records<V>,
     fills: OpenFills,
     tallies: Tallies,
-    /// While a sweep is under way: how many places, from the first on, are still to be looked at. From the last to the first, so that
-    /// what takes the place of a removed record has been looked at, or was stored since.
-    unswept: Option<usize>,
+    /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
+    /// move towards the last.
+    swept: usize,
     counters: ShardStats,
 }
 
@@ -77,7 +94,7 @@ impl<V> Default for Shard<V> {
             records: Records::default(),
             fills: OpenFills::default(),
             tallies: Tallies::default(),
-            unswept: None,
+            swept: 0,
             counters: ShardStats::default(),
         }
     }
@@ -89,14 +106,13 @@ impl<V> Shard<V> {
     where
         V: Clone,
     {
-        // First, though it is needed last: the processor waits for it and for the record at the same time.
-        let known = self.records.keys().find(variant, &cx.hashing);
         let Some(place) = self.records.find(key) else { return Lookup::Miss };
-        let record = self.records.get(place);
-        let Some(at) = record.variants.find_known(known, variant, &cx.hashing) else {
-            return Lookup::Miss;
-        };
-        let (value, stale) = record.variants.get(at);
+        let (wanted, keys) = (Wanted::new(variant, &cx.hashing), self.records.keys());
+        // Before anything of the record is needed: the processor waits for both at the same time.
+        let guess = keys.guess(wanted);
+        let (record, variants) = (self.records.get(place), self.records.variants(place));
+        let Some(at) = variants.find(wanted, guess, keys) else { return Lookup::Miss };
+        let (value, stale) = variants.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled.load_relaxed() >= cx.scopes.broad() {
             Standing::Untouched
@@ -126,8 +142,59 @@ impl<V> Shard<V> {
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        let texts = record.variants.texts(self.records.keys());
-        texts.into_iter().map(key_of).collect()
+        let listed = self.records.variants(place).list(self.records.keys());
+        listed.into_iter().map(|(key, _)| key_of(key)).collect()
+    }
+
+    /// What a purge of the path would meet now.
+    pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
+        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+        let mut variants = Vec::new();
+        if let Some(place) = self.records.find(key) {
+            let settled = self.records.get(place).settled.load_relaxed();
+            let standing = cx.scopes.view_of(key.tenant, key.path, settled).standing(settled);
+            if standing != Standing::Dead {
+                variants = self.records.variants(place).list(self.records.keys());
+            }
+            variants.retain(|(key, _)| selection.picks(key));
+            variants.iter_mut().for_each(|(_, stale)| *stale |= standing == Standing::Stale);
+        }
+        Matches { variants, fills }
+    }
+
+    /// How much a purge of the prefix would meet now.
+    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
+        let fills = self.fills.valid_under(tenant.id(), prefix);
+        let mut extent = Extent { fills, ..Extent::default() };
+        for (place, standing) in self.places_under(tenant, prefix, cx) {
+            let variants = self.records.variants(place);
+            let stale = match standing {
+                Standing::Stale => variants.len(),
+                _ => variants.stale(),
+            };
+            extent.stale += stale;
+            extent.live += variants.len() - stale;
+        }
+        extent
+    }
+
+    /// The tenant's paths that begin with `prefix` and may be served.
+    fn places_under(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        cx: &Context,
+    ) -> impl Iterator<Item = (Place, Standing)> {
+        let under = self.records.places().filter(move |place| {
+            self.records.get(*place).tenant == tenant.id()
+                && self.records.path(*place).starts_with(prefix)
+        });
+        let standing = move |place| {
+            let settled = self.records.get(place).settled.load_relaxed();
+            let view = cx.scopes.view_of(tenant, self.records.path(place), settled);
+            (place, view.standing(settled))
+        };
+        under.map(standing).filter(|(_, standing)| *standing != Standing::Dead)
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
@@ -137,16 +204,9 @@ impl<V> Shard<V> {
         prefix: &str,
         cx: &Context,
     ) -> Vec<OriginPath<'static>> {
-        let of_tenant = self.records.iter().filter(|record| record.tenant == tenant.id());
-        of_tenant
-            .filter(|record| record.path.starts_with(prefix))
-            .filter(|record| {
-                let settled = record.settled.load_relaxed();
-                let view = cx.scopes.view_of(tenant, &record.path, settled);
-                view.standing(settled) != Standing::Dead
-            })
-            .map(|record| OriginPath::new_unchecked(record.path.to_string()))
-            .collect()
+        let places = self.places_under(tenant, prefix, cx);
+        let path = |(place, _)| OriginPath::new_unchecked(self.records.path(place).to_owned());
+        places.map(path).collect()
     }
 
     /// Opens a fill of the path.
@@ -216,15 +276,16 @@ impl<V> Shard<V> {
     {
         let view = Self::view(key, cx);
         let place = self.records.find(key)?;
-        let record = self.records.get(place);
-        let at = record.variants.find(variant, self.records.keys(), &cx.hashing)?;
+        let (record, variants) = (self.records.get(place), self.records.variants(place));
+        let (wanted, keys) = (Wanted::new(variant, &cx.hashing), self.records.keys());
+        let at = variants.find(wanted, keys.guess(wanted), keys)?;
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
-        if record.standing(&view) == Standing::Dead || record.variants.get(at).0 != expected {
+        if record.standing(&view) == Standing::Dead || variants.get(at).0 != expected {
             return None;
         }
         let counts = self.tallies.at(key.tenant, &view);
         let entry = self.records.edit(place, |record, keys| {
-            record.settle(&view, counts, keys);
+            record.settle(&view, counts);
             record.variants.remove(at, keys, &cx.hashing)
         });
         counts.subtract(entry.stale);
@@ -243,7 +304,7 @@ impl<V> Shard<V> {
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
         let generation = cx.scopes.clock.next();
         let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, overtaken: 0 };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
         let (hash, tenant) = (key.hash, key.tenant.id());
         self.counters.purges += 1;
         match severity {
@@ -262,25 +323,25 @@ impl<V> Shard<V> {
         }
         let counts = self.tallies.at(key.tenant, &view);
         if severity == Severity::Soft {
-            softened.count = self.records.edit(place, |record, keys| {
-                record.settle(&view, counts, keys);
+            (softened.count, softened.stale_before) = self.records.edit(place, |record, keys| {
+                record.settle(&view, counts);
                 record.variants.soften(|key| selection.picks(key), keys)
             });
             counts.live -= softened.count;
             counts.stale += softened.count;
         } else if selection == Selection::All {
-            self.records.edit(place, |record, keys| record.settle(&view, counts, keys));
-            counts.remove(&self.records.get(place).variants);
-            let (record, keys) = self.records.remove(place);
-            cx.occupancy.give_back(1, record.variants.len());
-            purged.variants = record.variants.take(keys);
+            self.records.edit(place, |record, _| record.settle(&view, counts));
+            let variants = self.records.variants(place);
+            counts.remove(variants.len(), variants.stale());
+            (_, purged.variants) = self.records.remove(place);
+            cx.occupancy.give_back(1, purged.variants.len());
             self.tallies.prune(tenant);
         } else {
             purged.variants = self.records.edit(place, |record, keys| {
-                record.settle(&view, counts, keys);
-                let stale = record.variants.stale();
+                record.settle(&view, counts);
+                let stale = record.variants.read().stale();
                 let gone = record.variants.extract(|key| selection.picks(key), keys, &cx.hashing);
-                let stale = stale - record.variants.stale();
+                let stale = stale - record.variants.read().stale();
                 counts.stale -= stale;
                 counts.live -= gone.len() - stale;
                 gone
@@ -291,44 +352,48 @@ impl<V> Shard<V> {
         (purged, softened, None)
     }
 
-    /// Settles the next `places` records and takes out those that are dead. Says how many it looked at and whether none is left to
-    /// look at.
+    /// Settles the records of the next buckets, until it has looked at `places`, and takes out those that are dead. Says how many it
+    /// looked at and whether none is left to look at.
     pub(crate) fn sweep(
         &mut self,
         places: usize,
         cx: &Context,
         graves: &mut Vec<Grave<V>>,
     ) -> (usize, bool) {
-        // Fewer than there were, if some have been removed meanwhile.
-        let unswept = self.unswept.unwrap_or(usize::MAX).min(self.records.len());
-        let rest = unswept.saturating_sub(places);
-        for place in (rest..unswept).rev() {
-            self.sweep_place(place, cx, graves);
+        let mut looked_at = 0;
+        while looked_at < places && self.swept < self.records.buckets() {
+            // From the last on, as the last takes the place of one that is taken out.
+            for place in self.records.places_of(self.swept).rev() {
+                self.sweep_place(place, cx, graves);
+                looked_at += 1;
+            }
+            self.swept += 1;
         }
-        self.unswept = (rest > 0).then_some(rest);
-        if rest == 0 {
+        let done = self.swept >= self.records.buckets();
+        if done {
+            self.swept = 0;
             self.records.shrink();
             if cx.scopes.open_rules() > 0 {
                 self.fills.note_rules(&cx.scopes);
             }
         }
-        (unswept - rest, rest == 0)
+        (looked_at, done)
     }
 
-    fn sweep_place(&mut self, place: usize, cx: &Context, graves: &mut Vec<Grave<V>>) {
-        let (place, record) = self.records.at(place);
+    fn sweep_place(&mut self, place: Place, cx: &Context, graves: &mut Vec<Grave<V>>) {
+        let record = self.records.get(place);
         let (id, settled) = (record.tenant, record.settled.load_relaxed());
         if settled >= cx.scopes.broad() {
             return;
         }
         let tenant = self.tallies.tenant(id).clone();
-        let view = cx.scopes.view_of(&tenant, &record.path, settled);
+        let view = cx.scopes.view_of(&tenant, self.records.path(place), settled);
         if view.standing(settled) == Standing::Dead {
             graves.push(self.bury(place, &tenant, &view, cx));
             self.tallies.prune(id);
         } else {
             let counts = self.tallies.at(&tenant, &view);
-            self.records.edit(place, |record, keys| record.settle(&view, counts, keys));
+            self.records.edit(place, |record, _| record.settle(&view, counts));
         }
     }
 
@@ -362,24 +427,21 @@ impl<V> Shard<V> {
         };
         let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
         let (mut entries, mut any_dead) = (0, false);
-        for record in self.records.iter() {
-            assert!(filed_well(record.hash, record.tenant, &record.path), "{}", record.path);
-            assert!(!record.variants.is_empty(), "{} has no variant", record.path);
+        for place in self.records.places() {
+            let (record, path) = (self.records.get(place), self.records.path(place));
+            let (id, variants) = (record.tenant, self.records.variants(place));
+            assert!(belongs(cx.hashing.path(id, path)), "{path} is in the wrong shard");
+            assert!(variants.len() > 0, "{path} has no variant");
             let settled = record.settled.load_relaxed();
-            assert!(settled <= cx.scopes.broad(), "{} is settled ahead of time", record.path);
-            let tenant = self.tallies.tenant(record.tenant);
-            let key = Key {
-                hash: cx.hashing.path(tenant.id(), &record.path),
-                tenant,
-                path: &record.path,
-            };
-            let found = self.records.find(&key).map(|place| self.records.get(place));
-            assert!(found.is_some_and(|found| std::ptr::eq(found, record)), "a path twice");
+            assert!(settled <= cx.scopes.broad(), "{path} is settled ahead of time");
+            let tenant = self.tallies.tenant(id);
+            let key = Key { hash: cx.hashing.path(id, path), tenant, path };
+            assert_eq!(self.records.find(&key), Some(place), "{path} is there twice");
 
-            entries += record.variants.len() as u64;
+            let (len, stale) = (variants.len(), variants.stale());
+            entries += len as u64;
             any_dead |= record.standing(&Self::view(&key, cx)) == Standing::Dead;
-            let (len, stale) = (record.variants.len(), record.variants.stale());
-            let counts = counted.entry(record.tenant).or_default();
+            let counts = counted.entry(id).or_default();
             match cx.scopes.view(tenant).whole_standing(settled) {
                 Standing::Dead => {
                     counts.dead_paths += 1;
@@ -422,9 +484,10 @@ impl<V> Shard<V> {
             grave = Some(self.bury(dead, key.tenant, view, cx));
             place = None;
         }
+        let wanted = Wanted::new(variant.as_str(), &cx.hashing);
         let there = place.and_then(|place| {
-            let variants = &self.records.get(place).variants;
-            variants.find(variant.as_str(), self.records.keys(), &cx.hashing)
+            let keys = self.records.keys();
+            self.records.variants(place).find(wanted, keys.guess(wanted), keys)
         });
         let admission = match self.admit(key, variant.as_str(), place, there, cx) {
             Ok(admission) => admission,
@@ -437,18 +500,18 @@ impl<V> Shard<V> {
         let counts = self.tallies.at(key.tenant, view);
         let place = place.unwrap_or_else(|| {
             counts.paths += 1;
-            self.records.push(Record::new(key, view.as_of))
+            self.records.push(key, view.as_of)
         });
         let stale = freshness == Freshness::Stale;
         let (replaced, evicted) = self.records.edit(place, |record, keys| {
-            record.settle(view, counts, keys);
+            record.settle(view, counts);
             let variants = &mut record.variants;
             if let Admission::Replacing(at) = admission {
                 return (Some(variants.replace(at, value, stale)), None);
             }
             let evicting = admission == Admission::Evicting;
             let evicted = evicting.then(|| variants.remove_oldest(keys, &cx.hashing)).flatten();
-            variants.push(variant.as_str(), value, stale, keys, &cx.hashing);
+            variants.push(wanted, value, stale, keys, &cx.hashing);
             (None, evicted)
         });
         counts.add(stale);
@@ -480,7 +543,7 @@ impl<V> Shard<V> {
         if let Some(at) = there {
             return Ok(Admission::Replacing(at));
         }
-        if place.is_some_and(|p| self.records.get(p).variants.len() >= cx.limits.variants) {
+        if place.is_some_and(|p| self.records.variants(p).len() >= cx.limits.variants) {
             return match cx.limits.when_full {
                 WhenFull::Refuse => Err(Refusal::TooManyVariants),
                 WhenFull::EvictOldest => Ok(Admission::Evicting),
@@ -497,8 +560,8 @@ impl<V> Shard<V> {
 
     /// Takes out a record whose last variant has gone.
     fn drop_if_empty(&mut self, place: Place, tenant: &Tenant, cx: &Context) {
-        if self.records.get(place).variants.is_empty() {
-            self.records.remove(place);
+        if self.records.variants(place).len() == 0 {
+            drop(self.records.remove(place));
             cx.occupancy.give_back(1, 0);
             self.tallies.of(tenant).paths -= 1;
             self.tallies.prune(tenant.id());
@@ -508,23 +571,20 @@ impl<V> Shard<V> {
     /// Takes a dead record out, and out of the counts.
     fn bury(&mut self, place: Place, tenant: &Tenant, view: &View, cx: &Context) -> Grave<V> {
         let counts = self.tallies.at(tenant, view);
-        let (mut record, keys) = self.records.remove(place);
-        cx.occupancy.give_back(1, record.variants.len());
-        let settled = record.settled.load_relaxed();
+        let settled = self.records.get(place).settled.load_relaxed();
+        let variants = self.records.variants(place);
+        let (len, stale) = (variants.len(), variants.stale());
         match view.whole_standing(settled) {
             Standing::Dead => {
-                counts.dead -= record.variants.len();
+                counts.dead -= len;
                 counts.dead_paths -= 1;
             }
             // Only a prefix rule killed it: until now it counted as what it was before.
-            Standing::Stale => {
-                record.variants.soften(|_| true, keys);
-                counts.remove(&record.variants);
-            }
-            Standing::Untouched => counts.remove(&record.variants),
+            Standing::Stale => counts.remove(len, len),
+            Standing::Untouched => counts.remove(len, stale),
         }
-        let bytes = record.heap_bytes();
-        let Record { path, variants, .. } = record;
-        Grave { tenant: tenant.clone(), path, entries: variants.take(keys).into_entries(), bytes }
+        let (path, taken) = self.records.remove(place);
+        cx.occupancy.give_back(1, len);
+        Grave::new(tenant, path, taken.into_entries())
     }
 }

@@ -9,7 +9,6 @@
 use crate::generation::Generation;
 use crate::scopes::{Standing, View};
 use crate::tenant::Tenant;
-use crate::variants::VariantSet;
 use hashbrown::HashMap;
 
 /// Entries of one tenant in one shard.
@@ -34,12 +33,11 @@ pub(crate) struct Tally {
 pub(crate) struct Tallies(HashMap<u32, Tally, ahash::RandomState>);
 
 impl Counts {
-    /// Takes out a path with all of its variants, which are live or stale.
-    pub(crate) fn remove<V>(&mut self, variants: &VariantSet<V>) {
+    /// Takes out a path with so many variants, `stale` of which are marked so.
+    pub(crate) fn remove(&mut self, variants: usize, stale: usize) {
         self.paths -= 1;
-        let stale = variants.stale();
         self.stale -= stale;
-        self.live -= variants.len() - stale;
+        self.live -= variants - stale;
     }
 
     pub(crate) fn add(&mut self, stale: bool) {

@@ -36,6 +36,18 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(t, ps, m)| Op::PurgeMany(t, ps, m)),
         2 => (t.clone(), 0..PREFIXES.len(), mode())
             .prop_map(|(t, p, m)| Op::PurgePrefix(t, p, m)),
+        1 => (
+            t.clone(),
+            proptest::collection::vec(0..PATHS.len() + PREFIXES.len(), 0..4),
+            proptest::option::weighted(0.3, 0..2_usize),
+            mode()
+        )
+            .prop_map(|(t, entries, width, m)| Op::Request(t, entries, width, m)),
+        1 => (t.clone(), proptest::collection::vec(p.clone(), 1..3), 0..2_usize, mode())
+            .prop_map(|(t, entries, width, m)| Op::Request(t, entries, Some(width), m)),
+        1 => (t.clone(), proptest::collection::vec((p.clone(), v()), 0..4), mode())
+            .prop_map(|(t, variants, m)| Op::RequestUrls(t, variants, m)),
+        1 => (t.clone(), mode()).prop_map(|(t, m)| Op::RequestAll(t, m)),
         1 => (t.clone(), mode()).prop_map(|(t, m)| Op::FlushTenant(t, m)),
         1 => mode().prop_map(Op::FlushAll),
         1 => (t.clone(), p).prop_map(|(t, p)| Op::Variants(t, p)),

@@ -1,23 +1,28 @@
 //! A small caching image CDN edge that links `cache_index`.
 //!
-//! `cargo run --release --example edge` serves sample pictures on <http://127.0.0.1:8080/>; `-- --tour` shows in a table what the
-//! index promises; `-- --help` lists the options. In here: the command line, signals and exit codes. The server is in `app`.
+//! `cargo run --release --example edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the browser on
+//! <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises; `-- --help` lists the options. In here: the
+//! command line, signals and exit codes. The server is in `app`.
 
 mod app;
 
-use app::args::Args;
+use app::accounts::{AccountSettings, TOKEN, Unnamed};
+use app::args::{Args, Source};
 use app::client_key::{self, ClientKey};
-use app::edge::{Edge, Limits};
+use app::edge::{Edge, Limits, Setup};
 use app::origin::Origin;
 use app::origin::folder::Folder;
+use app::origin::http::Http;
 use app::origin::samples::Samples;
-use app::server;
+use app::server::{self, Listeners};
+use app::tenants_file;
 use cache_index::canonical::Grouping;
 use clap::Parser;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,41 +47,68 @@ async fn tour() -> Result<(), String> {
 }
 
 async fn serve(args: Args) -> Result<(), String> {
+    start_log(args.log_json)?;
     // First of all, so that a port in use is told at once.
-    let listener = server::listen(&args.listen).await?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let generated = args.client_key.is_none();
-    let key = args.client_key.unwrap_or_else(client_key::generate);
+    let listeners = Listeners::open(&args.listen, &args.control).await?;
+    let (delivery, control) = listeners.addresses()?;
+    let mut made_up = None;
+    let (accounts, unnamed) = if let Some(file) = &args.tenants {
+        (tenants_file::read(file)?, Unnamed::Nobody)
+    } else {
+        let key = match args.client_key {
+            Some(key) => key,
+            None => made_up.insert(client_key::generate()).clone(),
+        };
+        (vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)], Unnamed::Sole)
+    };
+    let limits = Limits { store_bytes: u64::from(args.store) << 20, ..Limits::default() };
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
-    let edge = Edge::new(
-        origin(args.origin_dir.as_deref())?,
-        ClientKey::new(&key)?,
-        grouping,
-        Limits::default(),
-    )
-    .map_err(|error| error.to_string())?;
+    let setup = Setup { accounts, unnamed, grouping, limits };
+    let mut edge = Edge::new(origin(&args.source)?, setup)?;
+    edge.listens_on(delivery.port());
+    edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
 
-    let mut greeting = format!("edge: listening on http://{address}/ (Ctrl-C ends it)\n");
-    if generated {
+    let mut greeting = format!("edge: pictures on http://{delivery}/\n");
+    greeting += &format!("edge: control and page on http://{control}/ (Ctrl-C ends it)\n");
+    if let Some(key) = made_up {
         greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
     }
     // Whoever has closed the output doesn't want to read it.
     let _ = io::stdout().write_all(greeting.as_bytes());
-    server::serve(listener, Arc::new(edge), signal).await;
+    server::serve(listeners, Arc::new(edge), signal).await;
     let _ = io::stdout().write_all(b"edge: ended\n");
     Ok(())
 }
 
-fn origin(folder: Option<&Path>) -> Result<Arc<dyn Origin>, String> {
-    match folder {
-        Some(path) => Folder::open(path)
-            .map(|folder| Arc::new(folder) as Arc<dyn Origin>)
-            .map_err(|error| format!("can't open the folder {}: {error}", path.display())),
-        None => Samples::draw()
-            .map(|samples| Arc::new(samples) as Arc<dyn Origin>)
-            .map_err(|error| format!("can't draw the sample pictures: {error}")),
+fn origin(source: &Source) -> Result<Arc<dyn Origin>, String> {
+    if let Some(url) = &source.origin {
+        return Ok(Arc::new(Http::new(url)?));
     }
+    if let Some(path) = &source.origin_dir {
+        return Folder::open(path)
+            .map(|folder| Arc::new(folder) as Arc<dyn Origin>)
+            .map_err(|error| format!("can't open the folder {}: {error}", path.display()));
+    }
+    Samples::draw()
+        .map(|samples| Arc::new(samples) as Arc<dyn Origin>)
+        .map_err(|error| format!("can't draw the sample pictures: {error}"))
+}
+
+/// Logs go to standard error, so that the greeting can be read by a program.
+fn start_log(json: bool) -> Result<(), String> {
+    let filter = EnvFilter::builder()
+        .with_env_var("EDGE_LOG")
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env()
+        .map_err(|error| format!("EDGE_LOG is malformed: {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.with_target(false).init();
+    }
+    Ok(())
 }
 
 /// Ready when the process is told to end.

@@ -1,17 +1,23 @@
 //! Every variant key of a shard, once.
 //!
-//! A shop uses the same dozen sizes on all of its pictures. So the small sets hold numbers, and the text is here: four bytes for an
+//! A shop uses the same dozen sizes on all of its pictures. So the small sets hold numbers, and the text is here: two bytes for an
 //! entry and not some forty, and a look-up compares numbers.
 //!
-//! Invariant: a key is here exactly while it is used, as often as `uses` says; no text has two numbers.
+//! Invariant: a key is here exactly while it is used, as often as `uses` says; no text has two numbers. There are at most
+//! [`MOST_KEYS`]: who gets no number keeps the text himself.
 
-use crate::hash::{Hashing, TableHash};
+use super::Wanted;
+#[cfg(any(test, fuzzing))]
+use crate::hash::Hashing;
+use crate::hash::TableHash;
 use crate::places::Places;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// The number of a key in its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyId(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyId(u16);
 
 #[derive(Debug)]
 struct Known {
@@ -26,87 +32,95 @@ struct Known {
 pub(crate) struct Keys {
     known: Vec<Known>,
     by_text: Places,
-    free: Vec<u32>,
+    /// The smallest goes first: what fits into a byte is worth more.
+    free: BinaryHeap<Reverse<KeyId>>,
     /// Bytes of text.
     text: usize,
 }
 
 /// Where each number went when the numbers were drawn together.
 #[derive(Debug)]
-pub(crate) struct Renumbered(Vec<u32>);
+pub(crate) struct Renumbered(Vec<KeyId>);
 
-/// Numbers below this leave a bit for who keeps them.
-const MOST_KEYS: usize = 1 << 31;
+/// As many as there are numbers of two bytes, but for one.
+const MOST_KEYS: usize = u16::MAX as usize;
 
 /// The two counts in front of shared text.
 const SHARED: usize = 2 * size_of::<usize>();
 
 impl KeyId {
-    /// Below 2^31.
-    pub(crate) fn get(self) -> u32 {
-        self.0
-    }
+    /// The number of no key.
+    const NONE: Self = Self(u16::MAX);
 
-    pub(super) fn new(number: u32) -> Self {
-        Self(number)
+    /// In one byte, if that is enough.
+    #[inline]
+    pub(super) fn narrow(self) -> Option<u8> {
+        u8::try_from(self.0).ok()
+    }
+}
+
+impl From<u8> for KeyId {
+    fn from(narrow: u8) -> Self {
+        Self(u16::from(narrow))
     }
 }
 
 impl Renumbered {
-    pub(crate) fn of(&self, id: KeyId) -> KeyId {
-        KeyId(self.0[id.0 as usize])
+    pub(super) fn of(&self, id: KeyId) -> KeyId {
+        self.0[usize::from(id.0)]
     }
 }
 
 impl Keys {
+    /// The number of a key that is used, unless another key has the same hash. Reads one bucket and no text.
+    #[inline]
+    pub(crate) fn guess(&self, wanted: Wanted<'_>) -> Option<KeyId> {
+        self.by_text.find(wanted.hash, |_| true).map(key_id)
+    }
+
     /// The number of a key that is used.
-    pub(crate) fn find(&self, text: &str, hashing: &Hashing) -> Option<KeyId> {
-        self.find_hashed(text, hashing.variant(text))
+    pub(super) fn find(&self, wanted: Wanted<'_>) -> Option<KeyId> {
+        let is = |id: u32| **self.text(key_id(id)) == *wanted.text;
+        self.by_text.find(wanted.hash, is).map(key_id)
     }
 
-    fn find_hashed(&self, text: &str, hash: TableHash) -> Option<KeyId> {
-        let is = |id: u32| self.known[id as usize].text.as_deref() == Some(text);
-        self.by_text.find(hash, is).map(KeyId)
+    #[inline]
+    pub(super) fn text(&self, id: KeyId) -> &Arc<str> {
+        let known = &self.known[usize::from(id.0)];
+        known.text.as_ref().expect("a number that is used has a text")
     }
 
-    pub(crate) fn text(&self, id: KeyId) -> &Arc<str> {
-        self.known[id.0 as usize].text.as_ref().expect("a number that is used has a text")
-    }
-
-    /// Uses a key once more.
-    ///
-    /// # Panics
-    /// Past 2^31 different keys in one shard, whose text alone would fill more than 32 GiB.
-    pub(crate) fn take(&mut self, text: &str, hashing: &Hashing) -> KeyId {
-        let hash = hashing.variant(text);
-        if let Some(id) = self.find_hashed(text, hash) {
-            self.known[id.0 as usize].uses += 1;
-            return id;
+    /// Uses a key once more. None if that would need a new number, and none is left.
+    pub(super) fn take(&mut self, wanted: Wanted<'_>) -> Option<KeyId> {
+        if let Some(id) = self.find(wanted) {
+            self.known[usize::from(id.0)].uses += 1;
+            return Some(id);
         }
-        let new = Known { text: Some(text.into()), uses: 1, hash };
-        self.text += SHARED + text.len();
-        let id = if let Some(id) = self.free.pop() {
-            self.known[id as usize] = new;
+        let new = Known { text: Some(wanted.text.into()), uses: 1, hash: wanted.hash };
+        let id = if let Some(Reverse(id)) = self.free.pop() {
+            self.known[usize::from(id.0)] = new;
             id
-        } else {
-            assert!(self.known.len() < MOST_KEYS, "memory ends before 2^31 keys of one shard");
+        } else if self.known.len() < MOST_KEYS {
             self.known.push(new);
             number(self.known.len() - 1)
+        } else {
+            return None;
         };
-        self.by_text.insert(hash, id);
-        KeyId(id)
+        self.text += SHARED + wanted.text.len();
+        self.by_text.insert(wanted.hash, u32::from(id.0));
+        Some(id)
     }
 
     /// Uses a key once less, and gives its text.
-    pub(crate) fn release(&mut self, id: KeyId) -> Arc<str> {
-        let known = &mut self.known[id.0 as usize];
+    pub(super) fn release(&mut self, id: KeyId) -> Arc<str> {
+        let known = &mut self.known[usize::from(id.0)];
         known.uses -= 1;
         if known.uses > 0 {
             return Arc::clone(self.text(id));
         }
         let text = known.text.take().expect("a number that is used has a text");
-        self.by_text.remove(known.hash, id.0);
-        self.free.push(id.0);
+        self.by_text.remove(known.hash, u32::from(id.0));
+        self.free.push(Reverse(id));
         self.text -= SHARED + text.len();
         text
     }
@@ -120,7 +134,7 @@ impl Keys {
         if self.free.len() < WORTH_IT || self.free.len() < self.known.len() / 2 {
             return None;
         }
-        let mut numbers = vec![u32::MAX; self.known.len()];
+        let mut numbers = vec![KeyId::NONE; self.known.len()];
         let mut kept = Vec::with_capacity(self.known.len() - self.free.len());
         for (at, known) in std::mem::take(&mut self.known).into_iter().enumerate() {
             if known.text.is_some() {
@@ -129,10 +143,10 @@ impl Keys {
             }
         }
         self.known = kept;
-        self.free = Vec::new();
+        self.free = BinaryHeap::new();
         self.by_text = Places::default();
         for (id, key) in self.known.iter().enumerate() {
-            self.by_text.insert(key.hash, number(id));
+            self.by_text.insert(key.hash, u32::from(number(id).0));
         }
         Some(Renumbered(numbers))
     }
@@ -141,7 +155,7 @@ impl Keys {
     pub(crate) fn bytes(&self) -> usize {
         self.text
             + self.known.capacity() * size_of::<Known>()
-            + self.free.capacity() * size_of::<u32>()
+            + self.free.capacity() * size_of::<KeyId>()
             + self.by_text.bytes()
     }
 
@@ -150,67 +164,118 @@ impl Keys {
     pub(crate) fn check(&self, ids: impl Iterator<Item = KeyId>, hashing: &Hashing) {
         self.by_text.check();
         let mut uses = vec![0; self.known.len()];
-        ids.for_each(|id| uses[id.0 as usize] += 1);
+        ids.for_each(|id| uses[usize::from(id.0)] += 1);
         assert_eq!(uses, self.known.iter().map(|known| known.uses).collect::<Vec<_>>(), "uses");
         let texts = self.known.iter().filter_map(|known| known.text.as_deref());
-        assert_eq!(self.text, texts.clone().map(|text| SHARED + text.len()).sum(), "text");
+        assert_eq!(self.text, texts.clone().map(|text| SHARED + text.len()).sum::<usize>(), "text");
         assert_eq!(self.by_text.len(), texts.clone().count(), "numbers by text");
         assert_eq!(self.free.len(), self.known.len() - self.by_text.len(), "free places");
         for text in texts {
-            let id = self.find(text, hashing).expect("a text has a number");
+            let id = self.find(Wanted::new(text, hashing)).expect("a text has a number");
             assert_eq!(**self.text(id), *text);
-            assert!(self.known[id.0 as usize].uses > 0, "{text} is used");
+            assert!(self.known[usize::from(id.0)].uses > 0, "{text} is used");
         }
     }
 }
 
-fn number(at: usize) -> u32 {
-    u32::try_from(at).expect("there are less than 2^31 keys")
+fn number(at: usize) -> KeyId {
+    KeyId(u16::try_from(at).expect("there are at most 65,535 keys"))
+}
+
+/// A number that comes out of `by_text`.
+#[allow(clippy::cast_possible_truncation, reason = "only numbers of keys are put in")]
+fn key_id(number: u32) -> KeyId {
+    KeyId(number as u16)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct World {
+        keys: Keys,
+        hashing: Hashing,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { keys: Keys::default(), hashing: Hashing::new() }
+        }
+
+        fn take(&mut self, text: &str) -> KeyId {
+            self.keys.take(Wanted::new(text, &self.hashing)).expect("numbers are left")
+        }
+
+        fn find(&self, text: &str) -> Option<KeyId> {
+            let wanted = Wanted::new(text, &self.hashing);
+            let found = self.keys.find(wanted);
+            assert!(found.is_none() || self.keys.guess(wanted).is_some(), "{text}");
+            found
+        }
+    }
+
     #[test]
     fn key_has_one_number_until_its_last_use_ends() {
-        let (mut keys, hashing) = (Keys::default(), Hashing::new());
-        let id = keys.take("?w=1", &hashing);
-        assert_eq!(keys.take("?w=1", &hashing), id);
-        assert_eq!(&*keys.release(id), "?w=1");
-        assert_eq!(keys.find("?w=1", &hashing), Some(id));
-        assert_eq!(&*keys.release(id), "?w=1");
-        assert_eq!(keys.find("?w=1", &hashing), None);
-        keys.check(std::iter::empty(), &hashing);
+        let mut world = World::new();
+        let id = world.take("?w=1");
+        assert_eq!(world.take("?w=1"), id);
+        assert_eq!(&*world.keys.release(id), "?w=1");
+        assert_eq!(world.find("?w=1"), Some(id));
+        assert_eq!(&*world.keys.release(id), "?w=1");
+        assert_eq!(world.find("?w=1"), None);
+        world.keys.check(std::iter::empty(), &world.hashing);
     }
 
     #[test]
     fn free_numbers_are_used_again() {
-        let (mut keys, hashing) = (Keys::default(), Hashing::new());
-        let a = keys.take("?w=1", &hashing);
-        let b = keys.take("?w=2", &hashing);
-        keys.release(a);
-        assert_eq!(keys.take("?w=3", &hashing), a);
-        assert_eq!(&**keys.text(b), "?w=2");
-        keys.check([a, b].into_iter(), &hashing);
+        let mut world = World::new();
+        let (a, b) = (world.take("?w=1"), world.take("?w=2"));
+        drop(world.keys.release(a));
+        assert_eq!(world.take("?w=3"), a);
+        assert_eq!(&**world.keys.text(b), "?w=2");
+        world.keys.check([a, b].into_iter(), &world.hashing);
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart() {
+        let mut world = World::new();
+        let same = |text| Wanted { text, hash: TableHash::new(7) };
+        let a = world.keys.take(same("?w=1")).unwrap();
+        let b = world.keys.take(same("?w=2")).unwrap();
+        assert_eq!(world.keys.find(same("?w=1")), Some(a));
+        assert_eq!(world.keys.find(same("?w=2")), Some(b));
+        assert_eq!(world.keys.find(same("?w=3")), None);
+        assert!(world.keys.guess(same("?w=3")).is_some(), "a guess may be wrong");
+    }
+
+    #[test]
+    fn numbers_end_and_begin_again() {
+        let mut world = World::new();
+        let ids: Vec<_> = (0..MOST_KEYS).map(|n| world.take(&format!("?w={n}"))).collect();
+        let one_more = Wanted::new("?w=one-more", &world.hashing);
+        assert_eq!(world.keys.take(one_more), None);
+        assert_eq!(world.take("?w=7"), ids[7], "what has a number keeps it");
+        drop(world.keys.release(ids[8]));
+        assert_eq!(world.keys.take(one_more), Some(ids[8]));
+        assert!(!ids.contains(&KeyId::NONE));
     }
 
     #[test]
     fn shrinking_keeps_every_key_that_is_used_under_the_number_it_says() {
-        let (mut keys, hashing) = (Keys::default(), Hashing::new());
+        let mut world = World::new();
         let text = |n: usize| format!("?w={n}");
-        let ids: Vec<_> = (0..1000).map(|n| keys.take(&text(n), &hashing)).collect();
-        assert!(keys.shrink().is_none(), "every place is taken");
-        let peak = keys.bytes();
+        let ids: Vec<_> = (0..1000).map(|n| world.take(&text(n))).collect();
+        assert!(world.keys.shrink().is_none(), "every place is taken");
+        let peak = world.keys.bytes();
         let mut left = Vec::new();
         for (n, id) in ids.into_iter().enumerate() {
-            if n % 50 == 7 { left.push((n, id)) } else { drop(keys.release(id)) }
+            if n % 50 == 7 { left.push((n, id)) } else { drop(world.keys.release(id)) }
         }
-        let renumbered = keys.shrink().expect("most places are free");
+        let renumbered = world.keys.shrink().expect("most places are free");
         for (n, id) in &left {
-            assert_eq!(**keys.text(renumbered.of(*id)), *text(*n));
+            assert_eq!(**world.keys.text(renumbered.of(*id)), *text(*n));
         }
-        keys.check(left.iter().map(|(_, id)| renumbered.of(*id)), &hashing);
-        assert!(keys.bytes() * 10 < peak, "{} of {peak}", keys.bytes());
+        world.keys.check(left.iter().map(|(_, id)| renumbered.of(*id)), &world.hashing);
+        assert!(world.keys.bytes() * 10 < peak, "{} of {peak}", world.keys.bytes());
     }
 }

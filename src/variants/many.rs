@@ -1,11 +1,13 @@
 //! The variants of a path that has many: found by the hash of the key, and taken away whole in O(1).
 //!
 //! Invariant: no key occurs twice; `places` holds the place of each. `stale` and `text` agree with the entries. The keys are held
-//! here and not in the shard's `Keys`: a path with so many is likely enumerated, and its keys are on no other path.
+//! here and not in the shard's `Keys`: a path with so many is likely enumerated, and its keys are on no other path. A smaller set is one of
+//! these when the shard had no number left for one of its keys.
 
-use super::Entry;
+use super::{Entry, Wanted};
 use crate::hash::Hashing;
 use crate::places::Places;
+use std::mem;
 
 #[derive(Debug)]
 pub(crate) struct Many<V> {
@@ -35,13 +37,22 @@ impl<V> Default for Many<V> {
 }
 
 impl<V> Many<V> {
+    /// A set of entries without repeats, from the oldest on.
+    pub(super) fn new(entries: Vec<Entry<V>>, hashing: &Hashing) -> Self {
+        let mut many = Self::default();
+        for entry in entries {
+            many.push(entry, hashing);
+        }
+        many
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn position(&self, key: &str, hashing: &Hashing) -> Option<usize> {
-        let is = |at: u32| *self.entries[at as usize].key == *key;
-        self.places.find(hashing.variant(key), is).map(|at| at as usize)
+    pub(super) fn position(&self, wanted: Wanted<'_>) -> Option<usize> {
+        let is = |at: u32| *self.entries[at as usize].key == *wanted.text;
+        self.places.find(wanted.hash, is).map(|at| at as usize)
     }
 
     pub(super) fn get(&self, at: usize) -> (&V, bool) {
@@ -66,10 +77,10 @@ impl<V> Many<V> {
     pub(super) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
         self.ages[at] = self.next_age();
         let entry = &mut self.entries[at];
-        let was_stale = std::mem::replace(&mut entry.stale, stale);
+        let was_stale = mem::replace(&mut entry.stale, stale);
         self.stale += usize::from(stale);
         self.stale -= usize::from(was_stale);
-        (std::mem::replace(&mut entry.value, value), was_stale)
+        (mem::replace(&mut entry.value, value), was_stale)
     }
 
     /// Takes an entry out. The last takes its place.
@@ -96,12 +107,14 @@ impl<V> Many<V> {
         self.stale
     }
 
-    /// Marks the picked entries stale; says how many weren't yet.
-    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> usize {
-        let fresh = self.entries.iter_mut().filter(|entry| !entry.stale && pick(&entry.key));
-        let count = fresh.map(|entry| entry.stale = true).count();
-        self.stale += count;
-        count
+    /// Marks the picked entries stale; says how many weren't yet, and how many were.
+    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
+        let before = self.stale;
+        let picked = self.entries.iter_mut().filter(|entry| pick(&entry.key));
+        let count = picked
+            .map(|entry| self.stale += usize::from(!mem::replace(&mut entry.stale, true)))
+            .count();
+        (self.stale - before, before + count - self.stale)
     }
 
     /// The entries, in no particular order; O(1).
@@ -110,10 +123,10 @@ impl<V> Many<V> {
     }
 
     /// The entries from the oldest on.
-    pub(super) fn into_entries_by_age(self) -> impl Iterator<Item = Entry<V>> {
+    pub(super) fn into_entries_by_age(self) -> Vec<Entry<V>> {
         let mut entries: Vec<_> = self.ages.into_iter().zip(self.entries).collect();
         entries.sort_unstable_by_key(|(age, _)| *age);
-        entries.into_iter().map(|(_, entry)| entry)
+        entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -140,13 +153,14 @@ impl<V> Many<V> {
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self, hashing: &Hashing) {
         self.places.check();
-        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum(), "text");
+        assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum::<usize>(), "text");
         assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
         assert_eq!(self.ages.len(), self.entries.len(), "ages");
         assert_eq!(self.places.len(), self.entries.len(), "places");
         assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
         for (at, entry) in self.entries.iter().enumerate() {
-            assert_eq!(self.position(&entry.key, hashing), Some(at), "{} occurs once", entry.key);
+            let found = self.position(Wanted::new(&entry.key, hashing));
+            assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }
 

@@ -59,6 +59,16 @@ pub enum Stored {
     Refused(Refusal),
 }
 
+/// What an invalidation would meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Met {
+    /// What would go, or become stale.
+    pub changed: usize,
+    /// Of a soft one: what is stale already.
+    pub stale: usize,
+    pub fills: usize,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     value: Value,
@@ -220,6 +230,36 @@ impl Model {
             }
         }
         met.into_iter().map(|((_, _, variant), value)| (variant, value)).collect()
+    }
+
+    /// What an invalidation of these variants of the path would meet now.
+    pub fn met(&self, tenant: Tenant, path: Path, picked: u64, mode: Mode) -> Met {
+        let of_path =
+            |t: Tenant, p: Path, v: Variant| (t, p) == (tenant, path) && picked >> v & 1 == 1;
+        self.counted(of_path, self.valid_fills(tenant, path), mode)
+    }
+
+    /// What an invalidation of the prefix would meet now.
+    pub fn extent(&self, tenant: Tenant, prefix: &str, mode: Mode) -> Met {
+        let under = |p: &Path| PATHS[*p].starts_with(prefix);
+        let fills = (0..PATHS.len()).filter(under).map(|p| self.valid_fills(tenant, p)).sum();
+        self.counted(|t, p, _| t == tenant && under(&p), fills, mode)
+    }
+
+    fn counted(
+        &self,
+        covers: impl Fn(Tenant, Path, Variant) -> bool,
+        fills: usize,
+        mode: Mode,
+    ) -> Met {
+        let covered = self.entries.keys().filter(|(t, p, v)| covers(*t, *p, *v));
+        let found: Vec<_> = covered.map(|(t, p, v)| self.lookup(*t, *p, *v)).collect();
+        let live = found.iter().filter(|found| matches!(found, Found::Live(_))).count();
+        let stale = found.iter().filter(|found| matches!(found, Found::Stale(_))).count();
+        match mode {
+            Mode::Hard => Met { changed: live + stale, stale: 0, fills },
+            Mode::Soft => Met { changed: live, stale, fills },
+        }
     }
 
     /// Open leases of the path that a hard purge now would void, or a soft one overtake.

@@ -1,5 +1,7 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod requests;
+
 use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
 use cache_index::canonical::Rules;
 use cache_index::{
@@ -31,6 +33,11 @@ pub enum Op {
     PurgeWidth(usize, usize, usize, Mode),
     PurgeMany(usize, Vec<usize>, Mode),
     PurgePrefix(usize, usize, Mode),
+    /// Pictures, and beyond those, prefixes; of some width alone, if so many are given and all are pictures.
+    Request(usize, Vec<usize>, Option<usize>, Mode),
+    /// Single variants of paths.
+    RequestUrls(usize, Vec<(usize, usize)>, Mode),
+    RequestAll(usize, Mode),
     FlushTenant(usize, Mode),
     FlushAll(Mode),
     Variants(usize, usize),
@@ -60,7 +67,19 @@ impl Op {
             21 => Self::PurgeWidth(t, p, next()? % (VARIANTS / 2), mode(kind)),
             22 => Self::PurgeMany(t, vec![p, next()? % PATHS.len()], mode(kind)),
             23 | 24 => Self::PurgePrefix(t, p % PREFIXES.len(), mode(kind)),
-            25 => Self::FlushTenant(t, mode(kind)),
+            25 if kind & 0x40 == 0 => Self::FlushTenant(t, mode(kind)),
+            25 => match next()? {
+                0 => Self::RequestAll(t, mode(kind)),
+                some if some & 1 == 0 => {
+                    let others = (some >> 1) % (PATHS.len() + PREFIXES.len());
+                    let width = (some & 0x80 != 0).then_some(p);
+                    Self::Request(t, vec![p, others, p], width, mode(kind))
+                }
+                some => {
+                    let other = (some >> 1) % PATHS.len();
+                    Self::RequestUrls(t, vec![(p, 0), (other, some % 4), (p, 2)], mode(kind))
+                }
+            },
             26 => Self::FlushAll(mode(kind)),
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
@@ -84,10 +103,18 @@ pub struct Pair {
     unsettled: bool,
 }
 
-/// Two variants of each width.
+/// The origin copy, and then two variants of each width, but that the narrowest has one.
 fn key(n: Variant) -> VariantKey<'static> {
+    if n == 0 {
+        return super::variant("?");
+    }
     let height = if n % 2 == 0 { "" } else { "h=9&" };
     super::variant(&format!("?{height}w={}", n / 2))
+}
+
+/// The variants of a width.
+fn of_width(width: usize) -> u64 {
+    (0b11 << (2 * width)) & !1
 }
 
 impl Pair {
@@ -168,10 +195,13 @@ impl Pair {
             Op::PurgeWidth(t, p, width, mode) => {
                 let width_alone = format!("w={width}");
                 let picked = [Rules::default().operations(&width_alone).unwrap()];
-                let scope = Scope::Variants(t, p, 0b11 << (2 * width));
+                let scope = Scope::Variants(t, p, of_width(width));
                 self.purge(t, p, scope, Selection::Operations(&picked), mode);
             }
             Op::PurgeMany(t, ref ps, mode) => self.purge_many(t, ps, mode),
+            Op::Request(t, ref entries, width, mode) => self.request(t, entries, width, mode),
+            Op::RequestUrls(t, ref variants, mode) => self.request_urls(t, variants, mode),
+            Op::RequestAll(t, mode) => self.request_all(t, mode),
             Op::PurgePrefix(t, p, mode) => {
                 let prefix = PathPrefix::from_canonical(PREFIXES[p]).unwrap();
                 let receipt = match mode {

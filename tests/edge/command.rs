@@ -29,14 +29,18 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Starts a server on a free port, and reads its address and the lines after that.
+/// Starts a server on free ports, and reads its addresses and the lines after that.
 async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildStdout>>) {
-    let mut child = command.args(["--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let free = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
+    let mut child = command.args(free).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
-    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-    let client = Client::new(address.parse().unwrap());
-    (child, client, lines)
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        addresses.push(address.unwrap().parse().unwrap());
+    }
+    (child, Client::new(addresses[0], addresses[1]), lines)
 }
 
 #[tokio::test]
@@ -64,7 +68,8 @@ async fn the_tour_reports_steps_that_do_not_hold() {
 async fn a_port_in_use_is_one_clear_line_and_exit_code_one() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = other.local_addr().unwrap().to_string();
-    let (code, output, errors) = run(command().args(["--listen", &address])).await;
+    let (code, output, errors) =
+        run(command().args(["--listen", &address, "--control", "127.0.0.1:0"])).await;
     assert_eq!((code, output.as_str()), (Some(1), ""));
     assert_eq!(errors, format!("edge: can't listen on {address}: the port is in use\n"));
 }
@@ -79,7 +84,7 @@ async fn what_cannot_be_used_is_said_in_one_line() {
     ] {
         let mut command = command();
         if arguments[0] != "--listen" {
-            command.args(["--listen", "127.0.0.1:0"]);
+            command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         }
         let (code, output, errors) = run(command.args(arguments)).await;
         assert_eq!((code, output.as_str()), (Some(1), ""), "{arguments:?}");

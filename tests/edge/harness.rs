@@ -1,14 +1,15 @@
 //! `Site`: an edge that is running, in front of an origin that does what a test tells it to.
 
+use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
 use crate::app::client_key::ClientKey;
-use crate::app::edge::{Edge, Limits};
+use crate::app::edge::{Edge, Limits, Setup};
+use crate::app::inspect::agreement;
 use crate::app::origin::gate::Gate;
-use crate::app::origin::{Fetch, Origin, OriginError};
+use crate::app::origin::{Fetch, Fetched, Origin, OriginError, Wanted};
 use crate::app::server::Running;
 use axum::body::Bytes;
-use axum::http::StatusCode;
-use cache_index::OriginPath;
+use axum::http::{HeaderValue, Method, StatusCode};
 use cache_index::canonical::{Delivery, Grouping, Root};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 pub(crate) const KEY: &str = "a-key-for-tests";
@@ -39,12 +41,19 @@ pub(crate) const BLUE: [u8; 3] = [0, 0, 255];
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     answers: Arc<Mutex<HashMap<String, Result<Bytes, OriginError>>>>,
+    validators: Arc<Mutex<HashMap<String, HeaderValue>>>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl Script {
     pub(crate) fn set(&self, path: &str, answer: Result<Bytes, OriginError>) {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// What it calls the version that it has of a picture.
+    pub(crate) fn set_validator(&self, path: &str, validator: &'static str) {
+        let validator = HeaderValue::from_static(validator);
+        self.validators.lock().unwrap().insert(path.to_owned(), validator);
     }
 
     /// How often it was asked.
@@ -54,10 +63,19 @@ impl Script {
 }
 
 impl Origin for Script {
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers.lock().unwrap().get(path.as_str()).cloned();
-        Box::pin(async { answer.unwrap_or(Err(OriginError::NotFound)) })
+        let path = wanted.path.as_str();
+        let validator = self.validators.lock().unwrap().get(path).cloned();
+        let answer = match self.answers.lock().unwrap().get(path).cloned() {
+            Some(Ok(_)) if wanted.known.is_some() && wanted.known == validator.as_ref() => {
+                Ok(Fetched::Unchanged)
+            }
+            Some(Ok(bytes)) => Ok(Fetched::Picture { bytes, validator }),
+            Some(Err(error)) => Err(error),
+            None => Err(OriginError::NotFound),
+        };
+        Box::pin(async { answer })
     }
 
     fn root(&self) -> Root {
@@ -67,6 +85,12 @@ impl Origin for Script {
     fn examples(&self) -> Vec<String> {
         vec!["/sample.li/birds.jpg".to_owned()]
     }
+}
+
+/// The setup of one customer.
+pub(crate) fn setup(grouping: Grouping, limits: Limits) -> Setup {
+    let accounts = vec![AccountSettings::new(TOKEN, ClientKey::new(KEY).unwrap())];
+    Setup { accounts, unnamed: Unnamed::Sole, grouping, limits }
 }
 
 /// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg` (blue).
@@ -83,7 +107,7 @@ pub(crate) struct State {
     birds: Vec<String>,
     boat: Vec<String>,
     objects: usize,
-    bytes: usize,
+    bytes: u64,
     live: usize,
     dead: usize,
     purges: u64,
@@ -100,19 +124,27 @@ impl Site {
     }
 
     pub(crate) async fn start_as(grouping: Grouping, limits: Limits) -> Self {
+        Self::start_for(setup(grouping, limits)).await
+    }
+
+    pub(crate) async fn start_for(setup: Setup) -> Self {
         let script = Script::default();
         script.set("sample.li/birds.jpg", Ok(picture(RED)));
         script.set("sample.li/boat.jpg", Ok(picture(BLUE)));
         let gate = Gate::new(Arc::new(script.clone()));
-        let key = ClientKey::new(KEY).unwrap();
-        let edge = Edge::new(Arc::new(gate.clone()), key, grouping, limits).unwrap();
+        let edge = Edge::new(Arc::new(gate.clone()), setup).unwrap();
         let running = Running::start(edge).await.unwrap();
-        let client = Client::new(running.address);
+        let client = Client::new(running.delivery, running.control);
         Self { running, client, script, gate }
     }
 
     pub(crate) fn edge(&self) -> &Edge {
         &self.running.edge
+    }
+
+    /// The one customer.
+    pub(crate) fn account(&self) -> &Account {
+        &self.edge().accounts.all()[0]
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -141,6 +173,20 @@ impl Site {
         self.client.invalidate(KEY, body).await.unwrap()
     }
 
+    /// Asks the control listener with the right key.
+    pub(crate) async fn ask(&self, target: &str) -> Answer {
+        let headers = [("x-client-key", KEY)];
+        self.client.control(Method::GET, target, &headers, Bytes::new()).await.unwrap()
+    }
+
+    /// Invalidates pictures softly.
+    pub(crate) async fn soften(&self, urls: &[&str]) -> Vec<Value> {
+        let body = serde_json::json!({ "scope": "original", "urls": urls, "mode": "soft" });
+        let answer = self.post(body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
+    }
+
     /// Invalidates pictures, and gives the lines of the receipt.
     pub(crate) async fn purge(&self, urls: &[&str]) -> Vec<Value> {
         let body = serde_json::json!({ "scope": "original", "urls": urls });
@@ -151,7 +197,7 @@ impl Site {
 
     /// What the index holds of a picture.
     pub(crate) fn variants(&self, path: &str) -> Vec<String> {
-        let account = &self.edge().account;
+        let account = self.account();
         let target = format!("/{path}");
         let Delivery { origin, .. } = account.filing.delivery(&target).unwrap();
         let variants = self.edge().index.variants(&account.tenant, &origin);
@@ -177,20 +223,11 @@ impl Site {
     /// Checks that index and object store agree: each entry has its object, and no object is left over.
     #[track_caller]
     pub(crate) fn assert_agreement(&self) {
-        let edge = self.edge();
-        let mut entries = 0;
-        for path in ["sample.li/birds.jpg", "sample.li/boat.jpg"] {
-            let target = format!("/{path}");
-            let origin = edge.account.filing.delivery(&target).unwrap().origin;
-            for variant in edge.index.variants(&edge.account.tenant, &origin) {
-                let found = edge.index.lookup(&edge.account.tenant, &origin, &variant);
-                let id = found.servable().expect("a listed variant");
-                assert!(edge.store.get(id).is_some(), "{path}{} has no object", variant.as_str());
-                entries += 1;
-            }
-        }
-        assert_eq!(edge.store.len(), entries, "objects in the store, entries in the index");
-        assert_eq!(edge.index.stats().live, entries);
+        let agreement = agreement(self.edge());
+        assert!(agreement.agree, "{agreement:?}");
+        assert_eq!(agreement.objects, agreement.entries, "{agreement:?}");
+        let stats = self.edge().index.stats();
+        assert_eq!(stats.live + stats.stale, agreement.entries);
     }
 }
 
@@ -215,5 +252,15 @@ pub(crate) fn eventually(mut holds: impl FnMut() -> bool) -> impl Future<Output 
             }
         };
         assert!(timeout(PATIENCE, waiting).await.is_ok(), "never came true: {caller}");
+    }
+}
+
+/// Serves a router, without the care that the edge takes.
+pub(crate) async fn serve_plainly(listener: TcpListener, router: axum::Router) {
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    while let Ok((stream, _)) = listener.accept().await {
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone());
+        tokio::spawn(connection);
     }
 }

@@ -8,8 +8,12 @@ mod app;
 
 mod command;
 mod connections;
+mod control;
 mod delivery;
 mod folder;
 mod harness;
+mod http_origin;
 mod invalidation;
 mod race;
+mod soft;
+mod tenants;

@@ -1,6 +1,7 @@
 //! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the test lets it go.
 
 use crate::app::client::Answer;
+use crate::app::origin::OriginError;
 use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -31,7 +32,7 @@ async fn an_old_picture_does_not_come_back_after_a_purge_that_found_nothing() {
     site.script.set(BIRDS, Ok(picture(BLUE)));
     let lines = site.purge(&[TARGET]).await;
     let expected = json!({
-        "position": 0, "origin": BIRDS, "outcome": "voided open fills", "variants": 0, "voided_fills": 1,
+        "position": 0, "origin": BIRDS, "outcome": "overtook open fills", "variants": 0, "overtaken_fills": 1,
     });
     assert_eq!(lines, [expected]);
 
@@ -81,7 +82,7 @@ async fn a_purge_of_one_picture_leaves_the_fetch_of_another_alone() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
     site.expect(BOAT, 200, "MISS").await;
-    assert_eq!(site.purge(&[BOAT]).await[0]["voided_fills"], 0);
+    assert_eq!(site.purge(&[BOAT]).await[0]["overtaken_fills"], 0);
 
     drop(held);
     assert_eq!(asking.await.unwrap().header("x-not-kept"), "");
@@ -90,16 +91,68 @@ async fn a_purge_of_one_picture_leaves_the_fetch_of_another_alone() {
 }
 
 #[tokio::test]
-async fn of_two_fills_of_one_rendition_one_object_stays() {
+async fn fifty_that_miss_one_rendition_wait_for_one_fill() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
-    site.expect(TARGET, 200, "MISS").await;
+    let others: Vec<_> = (0..50).map(|_| ask(&site, TARGET)).collect();
+    eventually(|| site.edge().metrics.joined.get() == 50).await;
 
     drop(held);
-    let answer = asking.await.unwrap();
-    assert_eq!((answer.cache(), answer.header("x-not-kept")), ("MISS", ""));
+    for answer in others.into_iter().chain([asking]) {
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.cache(), answer.header("x-not-kept")), ("MISS", ""));
+        assert_eq!(answer.body, picture(RED));
+    }
+    assert_eq!((site.script.fetches(), site.edge().metrics.fills.get()), (1, 1));
     assert_eq!(site.edge().store.len(), 1);
     site.assert_agreement();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fill_that_is_overtaken_gets_the_new_picture() {
+    let site = Site::start().await;
+    let (held, asking) = slow_fetch(&site).await;
+    let joined = ask(&site, TARGET);
+    eventually(|| site.edge().metrics.joined.get() == 1).await;
+    site.script.set(BIRDS, Ok(picture(BLUE)));
+    site.purge(&[TARGET]).await;
+
+    drop(held);
+    assert_eq!(asking.await.unwrap().body, picture(RED), "asked, and was read, before the purge");
+    assert_eq!(joined.await.unwrap().body, picture(BLUE), "a second look costs one fetch");
+    site.expect(TARGET, 200, "HIT").await;
+    site.assert_agreement();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fill_that_fails_tries_once_more() {
+    let site = Site::start().await;
+    site.script.set(BIRDS, Err(OriginError::NotFound));
+    let (held, asking) = slow_fetch(&site).await;
+    let joined: Vec<_> = (0..10).map(|_| ask(&site, TARGET)).collect();
+    eventually(|| site.edge().metrics.joined.get() == 10).await;
+    // The picture is uploaded meanwhile.
+    site.script.set(BIRDS, Ok(picture(BLUE)));
+
+    drop(held);
+    assert_eq!(asking.await.unwrap().status.as_u16(), 404);
+    for joined in joined {
+        assert_eq!(joined.await.unwrap().body, picture(BLUE));
+    }
+    assert_eq!(site.script.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_fill_that_others_wait_for_goes_on_when_who_began_it_leaves() {
+    let site = Site::start().await;
+    let (held, asking) = slow_fetch(&site).await;
+    let joined = ask(&site, TARGET);
+    eventually(|| site.edge().metrics.joined.get() == 1).await;
+    asking.abort();
+    drop(held);
+    assert_eq!(joined.await.unwrap().body, picture(RED));
+    assert_eq!(site.script.fetches(), 1);
+    site.expect(TARGET, 200, "HIT").await;
 }
 
 #[tokio::test]
@@ -119,7 +172,7 @@ async fn a_client_that_goes_away_leaves_nothing_behind() {
 async fn the_server_ends_a_request_that_is_under_way_when_it_is_stopped() {
     let site = Site::start().await;
     let (held, asking) = slow_fetch(&site).await;
-    let address = site.running.address;
+    let address = site.running.delivery;
     let stopping = tokio::spawn(site.running.stop());
     // It accepts nobody else from now on.
     let refused = async {

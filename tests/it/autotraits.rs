@@ -1,5 +1,8 @@
 //! What may cross threads.
 
+use cache_index::invalidation::{
+    InvalidationError, InvalidationLimits, InvalidationRequest, Receipt,
+};
 use cache_index::{
     CacheIndex, Config, ConfigError, Dead, FillLease, Generation, Insertion, Lookup, OriginPath,
     Purged, Reclaimed, Stats, Tenant, VariantKey,
@@ -20,6 +23,8 @@ fn handles_leases_and_outcomes_cross_threads() {
     send_sync::<Purged<u64>>();
     send_sync::<Reclaimed<u64>>();
     send_sync::<Dead<u64>>();
+    send_sync::<Receipt<u64>>();
+    send_sync::<(InvalidationRequest, InvalidationLimits, InvalidationError)>();
     send_sync::<(Config, ConfigError, Generation, Stats)>();
     owned::<FillLease<u64>>();
 }

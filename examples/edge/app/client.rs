@@ -13,11 +13,12 @@ use tokio::time::timeout;
 /// How long an answer may take. Generous: it only turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks one server.
+/// Asks one server, on both of its listeners.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: Legacy<HttpConnector, Full<Bytes>>,
-    server: SocketAddr,
+    delivery: SocketAddr,
+    control: SocketAddr,
 }
 
 /// An answer, read to its end.
@@ -29,10 +30,11 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) fn new(server: SocketAddr) -> Self {
-        Self { http: Legacy::builder(TokioExecutor::new()).build_http(), server }
+    pub(crate) fn new(delivery: SocketAddr, control: SocketAddr) -> Self {
+        Self { http: Legacy::builder(TokioExecutor::new()).build_http(), delivery, control }
     }
 
+    /// Asks for a picture.
     pub(crate) async fn get(&self, target: &str) -> Result<Answer, String> {
         self.send(Method::GET, target, &[], Bytes::new()).await
     }
@@ -44,9 +46,10 @@ impl Client {
         body: impl Into<Bytes>,
     ) -> Result<Answer, String> {
         let headers = [("x-client-key", key), ("content-type", "application/json")];
-        self.send(Method::POST, "/invalidate", &headers, body.into()).await
+        self.control(Method::POST, "/invalidate", &headers, body.into()).await
     }
 
+    /// Sends a request to the delivery listener.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -54,8 +57,29 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, String> {
-        let mut request =
-            Request::builder().method(method).uri(format!("http://{}{target}", self.server));
+        self.exchange(self.delivery, method, target, headers, body).await
+    }
+
+    /// Sends a request to the control listener.
+    pub(crate) async fn control(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        self.exchange(self.control, method, target, headers, body).await
+    }
+
+    async fn exchange(
+        &self,
+        server: SocketAddr,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut request = Request::builder().method(method).uri(format!("http://{server}{target}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -76,7 +100,7 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// `HIT`, `MISS`, or nothing.
+    /// `HIT`, `STALE`, `MISS`, or nothing.
     pub(crate) fn cache(&self) -> &str {
         self.header("x-cache")
     }

@@ -19,22 +19,25 @@ impl ClientKey {
         if key.is_empty() || key.len() > 256 || !printable {
             return Err("the client key must be 1 to 256 visible ASCII characters".to_owned());
         }
-        Ok(Self(digest(key.as_bytes())))
+        Ok(Self::offered(key.as_bytes()))
     }
 
-    /// Whether `offered` is this key.
-    pub(crate) fn opens_for(&self, offered: &[u8]) -> bool {
-        self.0.ct_eq(&digest(offered)).into()
+    /// What a client has sent, whatever it is, for a comparison.
+    pub(crate) fn offered(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+/// In constant time.
+impl PartialEq for ClientKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 
 /// A new key, with 122 random bits from the operating system.
 pub(crate) fn generate() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]
@@ -44,9 +47,9 @@ mod tests {
     #[test]
     fn only_the_key_itself_opens() {
         let key = ClientKey::new("correct-horse").unwrap();
-        assert!(key.opens_for(b"correct-horse"));
+        assert!(ClientKey::offered(b"correct-horse") == key);
         for wrong in ["", "correct-hors", "correct-horse ", "Correct-horse"] {
-            assert!(!key.opens_for(wrong.as_bytes()), "{wrong}");
+            assert!(ClientKey::offered(wrong.as_bytes()) != key, "{wrong}");
         }
     }
 

@@ -1,55 +1,160 @@
 //! Delivery: `GET /<origin>?<operations>`.
 //!
-//! Invariant: what is kept was made under a lease that was taken *before* the source was read, and only a picture is ever kept; an
-//! error is answered and forgotten. Not here: several clients that miss the same rendition at the same time each have it made.
+//! Invariant: on the way of a cached picture nothing waits, nothing is logged and no body is copied. What is stale is served as it is,
+//! and made anew in the background. Only a picture is ever kept: see [`fill`](super::fill).
 
+use super::accounts::{Account, Host};
 use super::edge::{Edge, Kept};
 use super::fault::Fault;
+use super::fill::{self, Filling, Job, Stale};
 use super::operations::Operations;
-use super::origin::OriginError;
-use super::render::RenderError;
-use super::store::Object;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use super::request_id::RequestId;
+use super::server::Peer;
+use super::store::{Filed, Object};
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
+use cache_index::Lookup;
 use cache_index::canonical::Delivery;
-use cache_index::{Lookup, OriginPath};
+use http_body_util::Full;
+use hyper::body::Body;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tokio::time::timeout;
+use std::time::Instant;
+use tracing::{Level, debug, enabled, info, warn};
 
 /// Browsers and caches further down may keep a picture but must ask before they show it again: an invalidation doesn't reach
 /// them. Asking costs them a 304 without a body.
-const CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
+
+/// Pages of other sites may read the pictures, as they may show them, and what the cache says about them.
+const ANYBODY: HeaderValue = HeaderValue::from_static("*");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Age, ETag, X-Cache, X-Not-Kept, X-Request-Id");
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+const X_NOT_KEPT: HeaderName = HeaderName::from_static("x-not-kept");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A rendition on its way to the client.
 struct Served {
     object: Arc<Object>,
-    cache: CacheStatus,
+    cache: Cache,
 }
 
-enum CacheStatus {
+/// What the cache had to do with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cache {
     Hit,
+    /// As it was before a soft invalidation; a refresh runs.
+    Stale,
     Miss,
     /// A miss whose result could not be kept, and why.
-    MissNotKept(String),
+    MissNotKept(Kept),
 }
 
-/// Answers every GET and HEAD that no other route does.
-pub(crate) async fn deliver(
-    State(edge): State<Arc<Edge>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    if method != Method::GET && method != Method::HEAD {
-        let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "pictures answer to GET and HEAD");
-        return ([(header::ALLOW, "GET, HEAD")], fault).into_response();
+impl Cache {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "HIT",
+            Self::Stale => "STALE",
+            Self::Miss | Self::MissNotKept(_) => "MISS",
+        }
     }
-    match serve(&edge, &target(&uri)).await {
-        Ok(served) => answer(&method, &headers, &served),
-        Err(fault) => fault.into_response(),
+}
+
+/// Answers a request to the delivery listener.
+pub(crate) async fn deliver<B: Body>(
+    edge: Arc<Edge>,
+    peer: Peer,
+    request: Request<B>,
+) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let id = edge.request_ids.next();
+    let has_body = !request.body().is_end_stream();
+    let (parts, body) = request.into_parts();
+    // Nobody reads it. Whatever follows on the connection is not to be taken for a request.
+    drop(body);
+    let served = serve(&edge, peer, &parts).await;
+    let mut response = match &served {
+        Ok(served) => picture(&parts, served),
+        Err(fault) => {
+            edge.metrics.fault("delivery", fault.status.as_u16());
+            refusal(fault)
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.insert(X_REQUEST_ID, id.to_header());
+    if has_body {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    log(id, begun, &parts, &served);
+    response
+}
+
+/// Hits are told only to who wants to know.
+fn log(id: RequestId, begun: Instant, parts: &Parts, served: &Result<Served, Fault>) {
+    let hit = matches!(served, Ok(Served { cache: Cache::Hit | Cache::Stale, .. }));
+    if hit && !enabled!(Level::DEBUG) {
+        return;
+    }
+    let (micros, method) = (begun.elapsed().as_micros(), parts.method.as_str());
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    match served {
+        Ok(Served { cache, .. }) if hit => {
+            debug!(%id, method, target, cache = cache.name(), micros, "served");
+        }
+        Ok(Served { cache, .. }) => {
+            info!(%id, method, target, cache = cache.name(), micros, "served");
+        }
+        Err(fault) => {
+            let (status, reason) = (fault.status.as_u16(), fault.reason.as_str());
+            if fault.status.is_server_error() {
+                warn!(%id, method, target, status, reason, micros, "failed");
+            } else {
+                info!(%id, method, target, status, reason, micros, "refused");
+            }
+        }
+    }
+}
+
+async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fault> {
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        let reason = "pictures answer to GET and HEAD; invalidations go to the control listener";
+        return Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, reason));
+    }
+    let account = edge.accounts.of_delivery(Host::of(&parts.uri, &parts.headers), peer.loopback)?;
+    let target = target(&parts.uri);
+    if target == "/" {
+        let reason = "no picture is named; the page for the browser is on the control listener";
+        return Err(Fault::new(StatusCode::NOT_FOUND, reason));
+    }
+    let exact = account
+        .exact
+        .delivery(target.as_ref())
+        .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
+    let filed = account.file(&exact);
+    match edge.look_up(&account.tenant, &filed.origin, &filed.variant) {
+        Lookup::Live((_, object)) => {
+            edge.metrics.hits.inc();
+            Ok(Served { object, cache: Cache::Hit })
+        }
+        Lookup::Stale((id, object)) => {
+            edge.metrics.stale_hits.inc();
+            let stale = Stale { id, object: Arc::clone(&object) };
+            // What is stored was made by these operations, so they can be read.
+            fill::refresh(edge, stale, || job(account, &exact, filed).ok());
+            Ok(Served { object, cache: Cache::Stale })
+        }
+        Lookup::Miss => {
+            let job = job(account, &exact, filed)?;
+            edge.metrics.misses.inc();
+            fill::fill(edge, &job).await.map(served)
+        }
     }
 }
 
@@ -61,115 +166,78 @@ fn target(uri: &Uri) -> Cow<'_, str> {
     }
 }
 
-async fn serve(edge: &Edge, target: &str) -> Result<Served, Fault> {
-    let exact = edge
-        .account
-        .exact
-        .delivery(target)
-        .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
-    // Checked before the look-up, so that a bad request is told so whether or not it could be answered.
+fn job(account: &Arc<Account>, exact: &Delivery<'_>, filed: Delivery<'_>) -> Result<Job, Fault> {
     let operations = Operations::parse(&exact.variant).map_err(Fault::bad_request)?;
-    let filed = edge.account.file(&exact);
-    match look_up(edge, &filed) {
-        Some(object) => Ok(Served { object, cache: CacheStatus::Hit }),
-        None => fill(edge, &exact.origin, &filed, operations).await,
-    }
+    let Delivery { origin, variant } = filed.into_owned();
+    let filed = Filed { tenant: account.tenant.clone(), path: origin, variant };
+    let origin = exact.origin.clone().into_owned();
+    Ok(Job { account: Arc::clone(account), origin, filed, operations })
 }
 
-fn look_up(edge: &Edge, filed: &Delivery<'_>) -> Option<Arc<Object>> {
-    match edge.index.lookup(&edge.account.tenant, &filed.origin, &filed.variant) {
-        // Between the look-up and this line the object may be invalidated and deleted: then this is a miss.
-        Lookup::Live(id) => edge.store.get(id),
-        // Nothing here makes entries stale. If something did: made anew while the client waits.
-        Lookup::Stale(_) | Lookup::Miss => None,
-    }
-}
-
-/// Fetches the picture by its exact name, renders it, and keeps it under the name by which it is filed.
-async fn fill(
-    edge: &Edge,
-    origin: &OriginPath<'_>,
-    filed: &Delivery<'_>,
-    operations: Operations,
-) -> Result<Served, Fault> {
-    let closed = |_| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
-    let _permit = edge.fetches.acquire().await.map_err(closed)?;
-
-    // Before the source is read: from here on, an invalidation of this picture is noticed when the lease is committed. If anything
-    // fails on the way, or the client goes away, the lease is dropped and nothing is kept.
-    let lease = edge.index.lease(&edge.account.tenant, &filed.origin);
-    let source = fetch(edge, origin).await?;
-    let rendition = edge.render(source, operations).await.map_err(render_fault)?;
-
-    let object = Arc::new(Object::new(rendition));
-    let cache = match edge.keep(lease, &filed.variant, &object) {
-        Kept::Yes => CacheStatus::Miss,
-        Kept::No(reason) => CacheStatus::MissNotKept(reason),
+fn served(filling: Filling) -> Served {
+    let (filled, cache) = match filling {
+        Filling::Own(filled) => match filled.kept {
+            Kept::Live | Kept::Stale => (filled, Cache::Miss),
+            kept => (filled, Cache::MissNotKept(kept)),
+        },
+        // It had begun before this request came; a soft invalidation in between may have been meant for it.
+        Filling::Joined(filled) if filled.kept == Kept::Stale => (filled, Cache::Stale),
+        Filling::Joined(filled) => (filled, Cache::Miss),
     };
-    Ok(Served { object, cache })
+    Served { object: filled.object, cache }
 }
 
-async fn fetch(edge: &Edge, origin: &OriginPath<'_>) -> Result<Bytes, Fault> {
-    match timeout(edge.limits.fetch_time, edge.origin.fetch(origin)).await {
-        Ok(Ok(source)) => Ok(source),
-        Ok(Err(OriginError::NotFound)) => {
-            Err(Fault::new(StatusCode::NOT_FOUND, "the origin has no such picture"))
-        }
-        Ok(Err(OriginError::Failed(reason))) => {
-            Err(Fault::new(StatusCode::BAD_GATEWAY, format!("the origin failed: {reason}")))
-        }
-        Err(_) => Err(Fault::new(StatusCode::GATEWAY_TIMEOUT, "the origin took too long")),
-    }
-}
-
-fn render_fault(error: RenderError) -> Fault {
-    match error {
-        RenderError::Source(reason) => Fault::new(StatusCode::BAD_GATEWAY, reason),
-        RenderError::Operations(reason) => Fault::bad_request(reason),
-    }
-}
-
-fn answer(method: &Method, request: &HeaderMap, served: &Served) -> Response {
+fn picture(parts: &Parts, served: &Served) -> Response<Full<Bytes>> {
     let object = &served.object;
-    let mut response = if is_known(request, &object.etag) {
-        StatusCode::NOT_MODIFIED.into_response()
+    let mut response = Response::new(Full::default());
+    if is_known(&parts.headers, &object.etag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
-        let body =
-            if method == Method::HEAD { Body::empty() } else { Body::from(object.bytes.clone()) };
-        let mut response = Response::new(body);
+        if parts.method != Method::HEAD {
+            *response.body_mut() = Full::new(object.bytes.clone());
+        }
         let headers = response.headers_mut();
-        headers
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(object.format.content_type()));
+        let content_type = HeaderValue::from_static(object.format.content_type());
+        headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::CONTENT_LENGTH, object.bytes.len().into());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
-    if let Ok(etag) = HeaderValue::from_str(&object.etag) {
-        headers.insert(header::ETAG, etag);
     }
-    mark(headers, served);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    headers.insert(header::ETAG, object.etag.clone());
+    headers.insert(X_CACHE, HeaderValue::from_static(served.cache.name()));
+    match served.cache {
+        Cache::Hit | Cache::Stale => {
+            headers.insert(header::AGE, object.made.elapsed().as_secs().into());
+        }
+        Cache::MissNotKept(kept) => {
+            if let Ok(reason) = HeaderValue::from_str(&not_kept(kept)) {
+                headers.insert(X_NOT_KEPT, reason);
+            }
+        }
+        Cache::Miss => {}
+    }
     response
 }
 
-/// What the cache had to do with the answer.
-fn mark(headers: &mut HeaderMap, served: &Served) {
-    let hit = matches!(served.cache, CacheStatus::Hit);
-    headers.insert("x-cache", HeaderValue::from_static(if hit { "HIT" } else { "MISS" }));
-    if hit {
-        headers.insert(header::AGE, served.object.made.elapsed().as_secs().into());
-    }
-    if let CacheStatus::MissNotKept(reason) = &served.cache {
-        if let Ok(reason) = HeaderValue::from_str(reason) {
-            headers.insert("x-not-kept", reason);
-        }
+fn not_kept(kept: Kept) -> String {
+    match kept {
+        Kept::Refused(reason) => reason.to_string(),
+        _ => "no room in the store".to_owned(),
     }
 }
 
+fn refusal(fault: &Fault) -> Response<Full<Bytes>> {
+    let mut response = fault.to_text();
+    if fault.status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}
+
 /// Whether the client has these bytes already: `If-None-Match`, compared weakly, as RFC 9110 13.1.2 wants it.
-fn is_known(request: &HeaderMap, etag: &str) -> bool {
-    let known = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let known = |tag: &str| tag == "*" || etag == tag.strip_prefix("W/").unwrap_or(tag);
     request
         .get_all(header::IF_NONE_MATCH)
         .iter()

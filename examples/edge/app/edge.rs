@@ -1,30 +1,34 @@
-//! `Edge`: what every request needs. The index, the objects, the origin, the customer, and the limits on work at a time.
+//! `Edge`: what every request needs. The index, the objects, the origin, the customers, and the limits on work at a time.
 //!
 //! Invariant: index and object store agree. Each object in the store is the value of one entry of the index, of one that is dead
-//! and not yet reclaimed, or of a fill that is just ending; [`Edge::keep`], [`Edge::purge`] and [`Edge::reclaim`] are the only
-//! places that touch both.
+//! and not yet reclaimed, or of a fill that is just ending; each entry's object is in the store, or just about to be noticed as
+//! evicted. [`Edge::keep`], [`Edge::forget`], [`Edge::apply`] and [`Edge::reclaim`] are the only places that touch both.
 
-use super::client_key::ClientKey;
+use super::accounts::{Account, AccountSettings, Accounts, Unnamed};
+use super::fill::Fills;
+use super::flights::Flights;
+use super::metrics::{Metrics, seconds};
 use super::operations::Operations;
 use super::origin::Origin;
+use super::receipt::Summary;
 use super::render::{self, RenderError, Rendition};
+use super::request_id::RequestIds;
 use super::store::{Object, ObjectId, ObjectStore};
 use axum::body::Bytes;
-use cache_index::canonical::{Delivery, Grouping, Rules};
+use cache_index::canonical::{Grouping, Target};
+use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Flushed, Generation, Hard, Insertion, OriginPath,
-    Tenant, VariantKey, WhenFull,
+    CacheIndex, Config, DeadValues, FillLease, Freshness, Insertion, Lookup, OriginPath, Refusal,
+    Severity, Tenant, VariantKey, WhenFull,
 };
-use std::error::Error;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task;
 use tokio::time::timeout;
-
-/// The delivery token: the first label of `doc.cloudimg.io`, the host that pictures are delivered from.
-const TOKEN: &str = "doc";
 
 /// How many dead entries are taken out of the index at a time.
 const RECLAIM_STEP: usize = 1000;
@@ -36,7 +40,7 @@ const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// What all renditions in the store may take up together, in bytes.
-    pub(crate) store_bytes: usize,
+    pub(crate) store_bytes: u64,
     /// How many renditions a picture may have. The next takes the place of the oldest, so that nobody can fill the store by
     /// asking for all sizes of one picture.
     pub(crate) renditions: usize,
@@ -44,12 +48,14 @@ pub(crate) struct Limits {
     pub(crate) entries: usize,
     /// How many sources are fetched at a time.
     pub(crate) fetches: usize,
-    /// How long the origin may take.
+    /// How long the origin may take, and how long a fill may wait for its turn.
     pub(crate) fetch_time: Duration,
     /// How long a client may take for the head of a request, the wait for it included.
     pub(crate) head_time: Duration,
     /// How long a client may take for a body.
     pub(crate) body_time: Duration,
+    /// How long a client may take to read some of the answer.
+    pub(crate) write_time: Duration,
 }
 
 impl Default for Limits {
@@ -62,29 +68,17 @@ impl Default for Limits {
             fetch_time: Duration::from_secs(30),
             head_time: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
+            write_time: Duration::from_secs(30),
         }
     }
 }
 
-/// A customer: a delivery token, and who may invalidate what was delivered for it. There is one for now.
-pub(crate) struct Account {
-    pub(crate) tenant: Tenant,
-    /// What a URL names exactly: the picture that is fetched.
-    pub(crate) exact: Rules,
-    /// The names under which pictures are filed and invalidated: with grouping, the same for all spellings of a picture.
-    pub(crate) filing: Rules,
-    grouping: Grouping,
-    pub(crate) client_key: ClientKey,
-}
-
-impl Account {
-    /// The names under which to file what `exact` names.
-    pub(crate) fn file<'a>(&self, exact: &Delivery<'a>) -> Delivery<'a> {
-        match self.grouping {
-            Grouping::Grouped => exact.clone().grouped(),
-            _ => exact.clone(),
-        }
-    }
+/// Who may ask, and how they are told apart.
+pub(crate) struct Setup {
+    pub(crate) accounts: Vec<AccountSettings>,
+    pub(crate) unnamed: Unnamed,
+    pub(crate) grouping: Grouping,
+    pub(crate) limits: Limits,
 }
 
 /// The state of the server.
@@ -92,36 +86,51 @@ pub(crate) struct Edge {
     pub(crate) index: CacheIndex<ObjectId>,
     pub(crate) store: ObjectStore,
     pub(crate) origin: Arc<dyn Origin>,
-    pub(crate) account: Account,
+    pub(crate) accounts: Accounts,
     pub(crate) limits: Limits,
+    pub(crate) fills: Arc<Fills>,
+    pub(crate) metrics: Metrics,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) started: Instant,
+    /// A key that was made up at the start and printed, for the page to use.
+    pub(crate) shown_key: Option<String>,
+    delivery_port: u16,
     /// Bounds the memory that sources take up.
     pub(crate) fetches: Semaphore,
     /// Decoding and encoding keep a core busy, so there is one permit a core.
     renders: Arc<Semaphore>,
+    /// A check visits everything; one is enough.
+    pub(crate) checks: Semaphore,
     /// There may be something to reclaim.
     dead: Notify,
+    lag: Mutex<Lag>,
+}
+
+/// When the oldest flush was whose dead entries are not deleted yet.
+#[derive(Default)]
+struct Lag {
+    /// Of those that the pass under way deals with.
+    passing: Option<Instant>,
+    /// Of those that came after it had begun.
+    waiting: Option<Instant>,
 }
 
 /// What became of a rendition that was just made.
-pub(crate) enum Kept {
-    Yes,
-    /// It serves the client that asked, and nobody else.
-    No(String),
-}
-
-/// What the purge of one picture did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PurgeReceipt {
-    pub(crate) generation: Generation,
-    pub(crate) variants: usize,
-    /// Fills that had begun and whose results won't be kept.
-    pub(crate) voided_fills: usize,
+pub(crate) enum Kept {
+    Live,
+    /// A soft invalidation has overtaken it.
+    Stale,
+    /// It serves the clients that waited, and nobody else.
+    Refused(Refusal),
+    /// It was evicted before it was filed: the store is too small for it.
+    NoRoom,
 }
 
-impl PurgeReceipt {
-    /// Whether the purge changed nothing: nobody has, or is about to have, that picture.
-    pub(crate) fn found_nothing(&self) -> bool {
-        self.variants == 0 && self.voided_fills == 0
+impl Kept {
+    /// Whether the commit was accepted: nothing hard has overtaken the fill.
+    pub(crate) fn is_stored(self) -> bool {
+        !matches!(self, Self::Refused(_))
     }
 }
 
@@ -130,33 +139,60 @@ impl Edge {
     ///
     /// # Errors
     /// If the index or the rules can't be configured.
-    pub(crate) fn new(
-        origin: Arc<dyn Origin>,
-        client_key: ClientKey,
-        grouping: Grouping,
-        limits: Limits,
-    ) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(origin: Arc<dyn Origin>, setup: Setup) -> Result<Self, String> {
+        let Setup { accounts, unnamed, grouping, limits } = setup;
         let config = Config::builder()
             // Objects have to be deleted, so the index must hand over the values of what a flush has killed.
             .dead_values(DeadValues::Queue)
             .most_variants(limits.renditions, WhenFull::EvictOldest)
             .most_entries(limits.entries)
-            .build()?;
+            .build()
+            .map_err(|error| error.to_string())?;
         let index = CacheIndex::new(config);
-        let rules = Rules::builder().token(TOKEN).root(origin.root());
-        let (exact, filing) = (rules.clone().build()?, rules.grouping(grouping).build()?);
-        let account = Account { tenant: index.tenant(TOKEN), exact, filing, grouping, client_key };
+        let accounts = Accounts::new(accounts, unnamed, origin.root(), grouping, &index)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             index,
             store: ObjectStore::new(limits.store_bytes),
             origin,
-            account,
+            accounts,
             fetches: Semaphore::new(limits.fetches),
             limits,
+            fills: Arc::new(Flights::new()),
+            metrics: Metrics::new(),
+            request_ids: RequestIds::new(),
+            started: Instant::now(),
+            shown_key: None,
+            delivery_port: 0,
             renders: Arc::new(Semaphore::new(cores)),
+            checks: Semaphore::new(1),
             dead: Notify::new(),
+            lag: Mutex::default(),
         })
+    }
+
+    /// Says where pictures are delivered, once that is known.
+    pub(crate) fn listens_on(&mut self, delivery_port: u16) {
+        self.delivery_port = delivery_port;
+    }
+
+    pub(crate) fn delivery_port(&self) -> u16 {
+        self.delivery_port
+    }
+
+    /// Looks for a rendition. Between the index and the store it may be invalidated or evicted: then this is a miss.
+    pub(crate) fn look_up(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+    ) -> Lookup<(ObjectId, Arc<Object>)> {
+        let found = |id| self.store.get(id).map(|object| (id, object));
+        match self.index.lookup(tenant, path, variant) {
+            Lookup::Live(id) => found(id).map_or(Lookup::Miss, Lookup::Live),
+            Lookup::Stale(id) => found(id).map_or(Lookup::Miss, Lookup::Stale),
+            Lookup::Miss => Lookup::Miss,
+        }
     }
 
     /// Renders on a thread where that is allowed.
@@ -165,10 +201,10 @@ impl Edge {
         source: Bytes,
         operations: Operations,
     ) -> Result<Rendition, RenderError> {
-        let crashed = |_| RenderError::Operations("rendering failed".to_owned());
+        let crashed = |_| RenderError::Source("rendering failed".to_owned());
         let permit = Arc::clone(&self.renders).acquire_owned().await.map_err(|_| {
             // Nobody closes it; an error is still better than a panic.
-            RenderError::Operations("the server is shutting down".to_owned())
+            RenderError::Source("the server is shutting down".to_owned())
         })?;
         let work = move || {
             let rendition = render::render(&source, &operations);
@@ -180,59 +216,112 @@ impl Edge {
     }
 
     /// Stores a rendition under `lease`, unless an invalidation has overtaken it.
-    pub(crate) fn keep(
-        &self,
-        lease: FillLease<ObjectId>,
-        variant: &VariantKey<'_>,
-        object: &Arc<Object>,
-    ) -> Kept {
-        // No await between here and the end, so nothing can be left half done by a client that goes away.
-        let Some(id) = self.store.put(Arc::clone(object)) else {
-            return Kept::No("store full".to_owned());
-        };
-        match lease.commit(variant, id) {
+    pub(crate) fn keep(&self, lease: FillLease<ObjectId>, object: &Arc<Object>) -> Kept {
+        // No await between here and the end, so nothing can be left half done by a client that goes away. First the object, then its
+        // entry: whoever finds the entry finds the object, too.
+        let (id, evicted) = self.store.put(Arc::clone(object));
+        for (other, evicted) in evicted {
+            self.unfile(other, &evicted);
+        }
+        match lease.commit(&object.filed.variant, id) {
             Insertion::Stored(stored) => {
-                self.store
-                    .delete(stored.replaced.into_iter().chain(stored.evicted.map(|(_, id)| id)));
-                Kept::Yes
+                let room = stored.evicted.map(|(_, id)| id);
+                self.store.delete(stored.replaced.into_iter().chain(room));
+                // Evicted before it was filed: whoever evicted it found no entry to take out.
+                if !self.store.contains(id) {
+                    self.unfile(id, object);
+                    return Kept::NoRoom;
+                }
+                match stored.freshness {
+                    Freshness::Live => Kept::Live,
+                    Freshness::Stale => Kept::Stale,
+                }
             }
             Insertion::Refused(refused) => {
                 self.store.delete([refused.value]);
-                Kept::No(refused.reason.to_string())
+                Kept::Refused(refused.reason)
             }
         }
     }
 
-    /// Invalidates one picture, with all its renditions.
-    pub(crate) fn purge(&self, path: &OriginPath<'_>) -> PurgeReceipt {
-        let gone = self.index.purge(&self.account.tenant, path, Hard);
-        let receipt = PurgeReceipt {
-            generation: gone.generation(),
-            variants: gone.len(),
-            voided_fills: gone.voided_fills(),
-        };
-        self.store.delete(gone.into_iter().map(|(_, id)| id));
-        receipt
+    /// Drops one rendition, if it is still this one.
+    pub(crate) fn forget(&self, id: ObjectId, object: &Object) {
+        self.unfile(id, object);
+        self.store.delete([id]);
     }
 
-    /// Invalidates all that the customer has. The objects are deleted in the background.
-    pub(crate) fn flush(&self) -> Flushed {
-        let flushed = self.index.flush_tenant(&self.account.tenant, Hard);
-        self.dead.notify_one();
-        flushed
+    /// Takes the entry of an object that is gone out of the index. An entry that holds another object by now stays.
+    fn unfile(&self, id: ObjectId, object: &Object) {
+        let filed = &object.filed;
+        // What comes back is the id, whose object is gone; nothing if it was dead: then a reclaim brings it.
+        let _ = self.index.remove(&filed.tenant, &filed.path, &filed.variant, &id);
+    }
+
+    /// Carries out a request to invalidate. Objects that went are deleted before this returns, those under a prefix and of everything
+    /// in the background.
+    pub(crate) fn apply(&self, account: &Account, request: &InvalidationRequest) -> Summary {
+        let begun = Instant::now();
+        let receipt = self.index.apply(&account.tenant, request);
+        self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
+        // Only so that nobody waits in vain: what was overtaken is refused anyway.
+        self.overtake(account, request);
+        let summary = Summary::of(&receipt, request);
+        if request.severity() == Severity::Hard && summary.is_broad() {
+            self.lag.lock().waiting.get_or_insert(begun);
+            self.dead.notify_one();
+        }
+        self.store.delete(receipt.into_removed().map(|(_, id)| id));
+        summary
+    }
+
+    fn overtake(&self, account: &Account, request: &InvalidationRequest) {
+        if self.fills.len() == 0 {
+            return;
+        }
+        let all = request.scope() == InvalidationScope::All;
+        let (mut paths, mut prefixes) = (HashSet::new(), Vec::new());
+        for entry in request.entries() {
+            match entry.target() {
+                Target::Path(path) => drop(paths.insert(path.as_str())),
+                Target::Prefix(prefix) => prefixes.push(prefix),
+            }
+        }
+        self.fills.overtake(|(number, path, _)| {
+            let named = || {
+                paths.contains(path.as_str()) || prefixes.iter().any(|prefix| prefix.contains(path))
+            };
+            *number == account.number && (all || named())
+        });
     }
 
     /// Deletes the objects of dead entries, and says how many.
     pub(crate) fn reclaim(&self) -> usize {
+        let since = {
+            let mut lag = self.lag.lock();
+            lag.passing = lag.waiting.take();
+            lag.passing
+        };
         let mut deleted = 0;
         loop {
             let dead = self.index.reclaim(RECLAIM_STEP);
             let done = dead.is_done();
             deleted += self.store.delete(dead.into_iter().map(|entry| entry.value));
             if done {
-                return deleted;
+                break;
             }
         }
+        self.lag.lock().passing = None;
+        self.metrics.reclaimed.inc_by(deleted as u64);
+        if let Some(since) = since {
+            self.metrics.reclaim_seconds.observe(seconds(since.elapsed()));
+        }
+        deleted
+    }
+
+    /// How long ago the oldest flush was whose dead are not yet deleted.
+    pub(crate) fn reclaim_lag(&self) -> Duration {
+        let lag = self.lag.lock();
+        lag.passing.or(lag.waiting).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Reclaims after each flush, for as long as the server runs.

@@ -2,8 +2,9 @@
 //!
 //! Invariant: a fault is never cached, here (it is no picture, so no lease is committed for it) or further down (`no-store`).
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Bytes;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
 use serde::Serialize;
 
 /// Why a request failed.
@@ -12,17 +13,28 @@ pub(crate) struct Fault {
     pub(crate) status: StatusCode,
     /// One clause, no full stop.
     pub(crate) reason: String,
+    /// When to come again, where that makes sense.
+    pub(crate) retry_after: Option<HeaderValue>,
+    /// Which entry of a list is meant, from 0.
+    pub(crate) position: Option<usize>,
+    /// What was most likely meant by it.
+    pub(crate) suggestion: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Reply<'a> {
     status: &'static str,
     msg: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<&'a str>,
 }
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into() }
+        let reason = reason.into();
+        Self { status, reason, retry_after: None, position: None, suggestion: None }
     }
 
     pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
@@ -34,29 +46,39 @@ impl Fault {
     }
 
     /// As JSON, in the shape of the other replies of the invalidation API.
-    pub(crate) fn into_json(self) -> Response {
-        let reply = Reply { status: "error", msg: &self.reason };
-        // Two texts can always be written.
+    pub(crate) fn to_json(&self) -> Response<Full<Bytes>> {
+        let reply = Reply {
+            status: "error",
+            msg: &self.reason,
+            position: self.position,
+            suggestion: self.suggestion.as_deref(),
+        };
+        // Texts and a number can always be written.
         let body = serde_json::to_string_pretty(&reply).unwrap_or_default();
         self.respond("application/json", body + "\n")
     }
 
-    fn respond(&self, content_type: &'static str, body: String) -> Response {
-        let mut response = (self.status, body).into_response();
+    pub(crate) fn to_text(&self) -> Response<Full<Bytes>> {
+        self.respond("text/plain; charset=utf-8", format!("{}\n", self.reason))
+    }
+
+    fn respond(&self, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(wait) = &self.retry_after {
+            headers.insert(header::RETRY_AFTER, wait.clone());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Client-Key"));
+        }
         // Whoever has not sent the whole request yet is not to send it any more.
         if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-}
-
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response {
-        self.respond("text/plain; charset=utf-8", format!("{}\n", self.reason))
     }
 }

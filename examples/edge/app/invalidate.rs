@@ -1,79 +1,185 @@
-//! Invalidation: `POST /invalidate`.
+//! Invalidation: `POST /invalidate`, and `GET /invalidate/<uuid>` for who wants to see it again.
 //!
 //! Invariant: a request is done as a whole or not at all. The key is checked before the body is read, all of the body before
 //! anything is invalidated; and the reply says of each entry what went, because a typing error otherwise looks like success.
 
+use super::accounts::Account;
+use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
 use super::fault::Fault;
-use super::receipt::Reply;
-use super::request::Invalidation;
+use super::metrics::seconds;
+use super::receipt::{self, Record, Summary};
+use super::request_id::RequestId;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use cache_index::invalidation::{
+    InvalidationError, InvalidationErrorKind, InvalidationLimits, InvalidationRequest,
+    InvalidationScope,
+};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::task;
 use tokio::time::timeout;
-
-/// The largest body, in bytes.
-const MOST_BYTES: usize = 1 << 20;
+use tracing::{Span, info};
+use uuid::Uuid;
 
 /// How much of an unwanted body is read, in bytes, before the connection is closed on who sends it.
-const MOST_DISCARDED: usize = 16 << 20;
+const MOST_DISCARDED: usize = 64 << 20;
+
+/// From this size on, a body is dealt with on a thread where that may take its time: thousands of entries take milliseconds.
+const LARGE_BODY: usize = 16 << 10;
 
 /// Answers `POST /invalidate`.
-pub(crate) async fn invalidate(State(edge): State<Arc<Edge>>, request: Request) -> Response {
-    match handle(&edge, request).await {
-        Ok(reply) => created(&reply),
-        Err(fault) => fault.into_json(),
+pub(crate) async fn invalidate(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let id = request.extensions().get::<RequestId>().copied();
+    let answer = match handle(&edge, request).await {
+        Ok(Done::Applied(account, record)) => {
+            let Summary { scope, mode, variants, overtaken_fills, .. } = record.summary;
+            let (tenant, uuid, entries) = (account.token(), record.uuid, record.summary.entries());
+            let id = id.map(|id| id.to_string()).unwrap_or_default();
+            info!(%id, tenant, %uuid, scope, mode, entries, variants, overtaken_fills, "invalidated");
+            reply(StatusCode::CREATED, &record.created())
+        }
+        Ok(Done::Tried(summary)) => reply(StatusCode::OK, &receipt::dry_run(&summary)),
+        Err(fault) => return fault.to_json(),
+    };
+    edge.metrics.invalidation_seconds.observe(seconds(begun.elapsed()));
+    answer
+}
+
+/// Answers `GET /invalidate/<uuid>`.
+pub(crate) async fn invalidation(
+    State(edge): State<Arc<Edge>>,
+    Path(uuid): Path<String>,
+    request: Request,
+) -> Response<Full<Bytes>> {
+    let unknown = || {
+        let reason = "no such invalidation: unknown, of another tenant, or too long ago";
+        Fault::new(StatusCode::NOT_FOUND, reason)
+    };
+    let found = authorize(&edge, &head_of(request)).and_then(|account| {
+        let uuid = Uuid::try_parse(&uuid).map_err(|_| Fault::bad_request("malformed uuid"))?;
+        account.history.find(uuid).ok_or_else(unknown)
+    });
+    match found {
+        Ok(record) => reply(StatusCode::OK, &record.remembered()),
+        Err(fault) => fault.to_json(),
     }
 }
 
-fn created(reply: &Reply) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    match serde_json::to_string_pretty(reply) {
-        Ok(text) => (StatusCode::CREATED, headers, text + "\n").into_response(),
-        // Text and numbers can always be written. If not, what was done is still done.
-        Err(_) => StatusCode::CREATED.into_response(),
-    }
+enum Done {
+    Applied(Arc<Account>, Arc<Record>),
+    /// A dry run.
+    Tried(Summary),
 }
 
-async fn handle(edge: &Edge, request: Request) -> Result<Reply, Fault> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Real,
+    Dry,
+}
+
+async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     let (parts, body) = request.into_parts();
-    if !is_allowed(edge, &parts.headers) {
-        decline(edge, &parts.headers, body).await;
-        let reason = "wrong or missing client key: expected one X-Client-Key header";
-        return Err(Fault::new(StatusCode::UNAUTHORIZED, reason));
+    let checked = authorize(edge, &parts).and_then(|account| {
+        let run = match parts.uri.query() {
+            None => Run::Real,
+            Some("dry_run=1") => Run::Dry,
+            Some(_) => {
+                return Err(Fault::bad_request("unknown query: expected none, or dry_run=1"));
+            }
+        };
+        Ok((account, run))
+    });
+    let (account, run) = match checked {
+        Ok(checked) => checked,
+        Err(fault) => {
+            decline(edge, &parts.headers, body).await;
+            return Err(fault);
+        }
+    };
+    let bytes = read(edge, &account, &parts.headers, body).await?;
+    // A dry run counts what a wildcard covers, and looks at every picture for that.
+    if bytes.len() < LARGE_BODY && run == Run::Real {
+        return carry_out(edge, account, run, &bytes);
     }
-    if parts.uri.query().is_some() {
-        decline(edge, &parts.headers, body).await;
-        return Err(Fault::bad_request("POST /invalidate takes no query parameters"));
-    }
-    let bytes = read(edge, &parts.headers, body).await?;
-    let invalidation = Invalidation::parse(&bytes, &edge.account.filing)?;
-    Ok(apply(edge, &invalidation))
+    let (edge, span) = (Arc::clone(edge), Span::current());
+    let work = move || span.in_scope(|| carry_out(&edge, account, run, &bytes));
+    let crashed = |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed");
+    task::spawn_blocking(work).await.map_err(crashed)?
 }
 
-fn is_allowed(edge: &Edge, headers: &HeaderMap) -> bool {
-    let mut keys = headers.get_all("x-client-key").iter();
-    match (keys.next(), keys.next()) {
-        (Some(key), None) => edge.account.client_key.opens_for(key.as_bytes()),
-        _ => false,
+/// Reads the request, does what it asks for, and says what that did.
+fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Result<Done, Fault> {
+    let limits = InvalidationLimits::builder()
+        .entries(account.quota.entries)
+        .bytes(account.quota.body_bytes)
+        .build()
+        .map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let request = InvalidationRequest::from_json(bytes, &account.filing, &limits).map_err(fault)?;
+    if run == Run::Dry {
+        let receipt = edge.index.dry_run(&account.tenant, &request);
+        return Ok(Done::Tried(Summary::of(&receipt, &request)));
+    }
+    let summary = edge.apply(&account, &request);
+    let labels = [("scope", summary.scope), ("mode", summary.mode)];
+    edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
+    let received = match request.scope() {
+        InvalidationScope::All => None,
+        _ => Some(sent(bytes)),
+    };
+    let record = account.history.remember(Record::new(received, summary));
+    Ok(Done::Applied(account, record))
+}
+
+/// The entries as they were sent, of a body that has been checked.
+fn sent(bytes: &[u8]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Sent {
+        urls: Vec<String>,
+    }
+    serde_json::from_slice::<Sent>(bytes).map(|sent| sent.urls).unwrap_or_default()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn fault(error: InvalidationError) -> Fault {
+    let status = match error.kind() {
+        InvalidationErrorKind::NotJson => StatusCode::BAD_REQUEST,
+        InvalidationErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let cause = error.path_error();
+    let reason = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    Fault {
+        position: error.position(),
+        suggestion: cause.and_then(|cause| cause.suggestion()).map(str::to_owned),
+        ..Fault::new(status, format!("{error}{reason}"))
     }
 }
 
 /// Reads the body, as far as it may go.
-async fn read(edge: &Edge, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Fault> {
-    let reason = format!("the body is larger than {MOST_BYTES} bytes");
+async fn read(
+    edge: &Edge,
+    account: &Account,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Bytes, Fault> {
+    let most = account.quota.body_bytes;
+    let reason = format!("the body is larger than {most} bytes");
     let too_large = Fault::new(StatusCode::PAYLOAD_TOO_LARGE, reason);
-    if announced(headers).is_some_and(|bytes| bytes > MOST_BYTES) {
+    if announced(headers).is_some_and(|bytes| bytes > most) {
         decline(edge, headers, body).await;
         return Err(too_large);
     }
-    match timeout(edge.limits.body_time, Limited::new(&mut body, MOST_BYTES).collect()).await {
+    match timeout(edge.limits.body_time, Limited::new(&mut body, most).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             discard(edge, body).await;
@@ -109,15 +215,4 @@ async fn discard(edge: &Edge, mut body: Body) {
         }
     };
     let _ = timeout(edge.limits.body_time, drain).await;
-}
-
-/// Does what was asked, and says what that did.
-fn apply(edge: &Edge, invalidation: &Invalidation) -> Reply {
-    match invalidation {
-        Invalidation::All => Reply::flushed(edge.flush().generation()),
-        Invalidation::Original { entries, duplicates } => {
-            let receipts = entries.iter().map(|entry| (entry, edge.purge(&entry.origin))).collect();
-            Reply::purged(receipts, *duplicates)
-        }
-    }
 }

@@ -1,25 +1,31 @@
 //! The edge itself: everything except the command's own `main`, so that the tests can run the same server in their process.
 //!
-//! One idea a file. What a request needs is in [`edge`]; [`routes`] says which handler answers what; [`delivery`] and
-//! [`invalidate`] are the two handlers that matter. Read [`delivery`] first if you want to link the index into a server of yours.
-//! The unit tests in here are run as a part of `tests/edge`.
+//! One idea a file. What a request needs is in [`edge`]; [`server`] gives connections to [`delivery`] and to [`control`]. Read
+//! [`delivery`], [`fill`] and [`edge`] first if you want to link the index into a server of yours. The unit tests in here are run as
+//! a part of `tests/edge`.
 
+pub(crate) mod accounts;
 pub(crate) mod args;
 pub(crate) mod client;
 pub(crate) mod client_key;
+pub(crate) mod control;
 pub(crate) mod delivery;
 pub(crate) mod edge;
 pub(crate) mod fault;
+pub(crate) mod fill;
+pub(crate) mod flights;
 pub(crate) mod geometry;
-pub(crate) mod home;
+pub(crate) mod history;
+pub(crate) mod inspect;
 pub(crate) mod invalidate;
-pub(crate) mod json;
+pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod origin;
+pub(crate) mod page;
 pub(crate) mod receipt;
 pub(crate) mod render;
-pub(crate) mod request;
-pub(crate) mod routes;
+pub(crate) mod request_id;
 pub(crate) mod server;
 pub(crate) mod store;
+pub(crate) mod tenants_file;
 pub(crate) mod tour;

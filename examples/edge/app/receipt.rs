@@ -2,107 +2,200 @@
 //!
 //! Invariant: when a receipt is written, what it tells has happened; there is nothing to wait for, so its status is `DONE`.
 
-use super::edge::PurgeReceipt;
-use super::request::Entry;
-use cache_index::Generation;
+use cache_index::Severity;
+use cache_index::canonical::Target;
+use cache_index::invalidation::{
+    EntryOutcome, EntryReceipt, InvalidationRequest, InvalidationScope, Receipt,
+};
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The reply. Members come out in the order in which they stand here.
-#[derive(Debug, Serialize)]
-pub(crate) struct Reply {
-    status: &'static str,
-    msg: String,
-    invalidation: Receipt,
-}
-
-#[derive(Debug, Serialize)]
-struct Receipt {
-    uuid: String,
-    status: &'static str,
-    added_at: String,
-    /// The number of the last purge or flush that this request caused.
+/// What an invalidation did, or, of a dry run, what it would do. Members come out in the order in which they stand here.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) scope: &'static str,
+    pub(crate) mode: &'static str,
+    /// The number of the last purge or flush that the request caused.
     generation: u64,
     entries: Vec<Line>,
-    /// Entries that named a picture again that an earlier one had named.
+    /// Entries that named again what an earlier one had named.
     duplicates: usize,
+    #[serde(skip)]
+    pub(crate) variants: usize,
+    #[serde(skip)]
+    pub(crate) overtaken_fills: usize,
+    #[serde(skip)]
+    matched_nothing: usize,
 }
 
 /// What became of one entry.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Line {
     /// In the list of the request, from 0; absent if there was no list.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<usize>,
     origin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
     outcome: &'static str,
     /// Absent where nobody counted: a flush visits no entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     variants: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    voided_fills: Option<usize>,
+    stale_before: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overtaken_fills: Option<usize>,
 }
 
-impl Reply {
-    /// For the scope `all`.
-    pub(crate) fn flushed(generation: Generation) -> Self {
-        let line = Line {
-            position: None,
-            origin: "/*".to_owned(),
-            outcome: "flushed",
-            variants: None,
-            voided_fills: None,
-        };
-        Self::new("everything invalidated".to_owned(), generation, vec![line], 0)
-    }
-
-    /// For the scope `original`.
-    pub(crate) fn purged(receipts: Vec<(&Entry, PurgeReceipt)>, duplicates: usize) -> Self {
-        let variants: usize = receipts.iter().map(|(_, receipt)| receipt.variants).sum();
-        let fills: usize = receipts.iter().map(|(_, receipt)| receipt.voided_fills).sum();
-        let generation = receipts.iter().map(|(_, receipt)| receipt.generation).max();
-        let lost = receipts.iter().filter(|(_, receipt)| receipt.found_nothing()).count();
-        let mut msg = count(variants, "variant", "removed");
-        msg += &format!(", {}", count(fills, "open fill", "voided"));
-        if lost > 0 {
-            msg += &format!(", {lost} of {} matched nothing", receipts.len());
+impl Summary {
+    pub(crate) fn of<V>(receipt: &Receipt<V>, request: &InvalidationRequest) -> Self {
+        Self {
+            scope: scope(request.scope()),
+            mode: mode(request.severity()),
+            generation: receipt.generation().get(),
+            entries: receipt.entries().iter().map(Line::of).collect(),
+            duplicates: receipt.duplicates(),
+            variants: receipt.variants(),
+            overtaken_fills: receipt.overtaken_fills(),
+            matched_nothing: receipt.matched_nothing(),
         }
-        let lines = receipts.into_iter().map(|(entry, receipt)| Line::new(entry, receipt));
-        Self::new(msg, generation.unwrap_or_default(), lines.collect(), duplicates)
     }
 
-    fn new(msg: String, generation: Generation, entries: Vec<Line>, duplicates: usize) -> Self {
-        let now = Timestamp::now();
-        let invalidation = Receipt {
-            uuid: Uuid::new_v4().to_string(),
-            status: "DONE",
-            added_at: now.round(Unit::Millisecond).unwrap_or(now).to_string(),
-            generation: generation.get(),
-            entries,
-            duplicates,
-        };
-        Self { status: "success", msg, invalidation }
+    /// Whether some of it was invalidated without being visited.
+    pub(crate) fn is_broad(&self) -> bool {
+        self.entries.iter().any(|line| line.outcome == EntryOutcome::Invalidated.as_str())
+    }
+
+    /// How many entries of the request there were, repeated ones left out.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn message(&self) -> String {
+        let verb = if self.mode == mode(Severity::Soft) { "made stale" } else { "removed" };
+        let broad = self.entries.iter().filter(|line| line.variants.is_none()).count();
+        let mut parts = Vec::new();
+        if broad > 0 {
+            parts.push(match self.scope {
+                "all" => "everything invalidated".to_owned(),
+                _ => format!("{} invalidated", count(broad, "wildcard")),
+            });
+        }
+        if broad < self.entries.len() {
+            parts.push(format!("{} {verb}", count(self.variants, "variant")));
+            parts.push(format!("{} overtaken", count(self.overtaken_fills, "open fill")));
+        }
+        if self.matched_nothing > 0 {
+            parts.push(format!(
+                "{} of {} matched nothing",
+                self.matched_nothing,
+                self.entries.len()
+            ));
+        }
+        parts.join(", ")
     }
 }
 
 impl Line {
-    fn new(entry: &Entry, receipt: PurgeReceipt) -> Self {
+    fn of<V>(entry: &EntryReceipt<V>) -> Self {
+        let star = |text: &str| format!("{text}*");
         Self {
-            position: Some(entry.position),
-            origin: entry.origin.as_str().to_owned(),
-            outcome: match receipt.variants {
-                0 if receipt.found_nothing() => "matched nothing",
-                0 => "voided open fills",
-                _ => "purged",
+            position: entry.position(),
+            origin: match entry.target() {
+                Some(Target::Path(path)) => path.as_str().to_owned(),
+                Some(Target::Prefix(prefix)) => star(prefix.as_str()),
+                None => "/*".to_owned(),
             },
-            variants: Some(receipt.variants),
-            voided_fills: Some(receipt.voided_fills),
+            variant: entry.variant().map(|variant| variant.as_str().to_owned()),
+            outcome: entry.outcome().as_str(),
+            variants: entry.variants(),
+            stale_before: entry.stale_before(),
+            overtaken_fills: entry.overtaken_fills(),
         }
     }
 }
 
-fn count(number: usize, noun: &str, verb: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural} {verb}")
+pub(crate) fn scope(scope: InvalidationScope) -> &'static str {
+    match scope {
+        InvalidationScope::Original => "original",
+        InvalidationScope::Urls => "urls",
+        InvalidationScope::All => "all",
+        _ => "other",
+    }
+}
+
+fn mode(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Hard => "hard",
+        Severity::Soft => "soft",
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// An invalidation that was carried out, as it is remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) uuid: Uuid,
+    added_at: String,
+    /// The entries as they were sent; none for the scope `all`.
+    received: Option<Vec<String>>,
+    pub(crate) summary: Summary,
+}
+
+impl Record {
+    pub(crate) fn new(received: Option<Vec<String>>, summary: Summary) -> Self {
+        let now = Timestamp::now();
+        let added_at = now.round(Unit::Millisecond).unwrap_or(now).to_string();
+        Self { uuid: Uuid::new_v4(), added_at, received, summary }
+    }
+
+    /// About how much memory it takes up.
+    pub(crate) fn weight(&self) -> usize {
+        let received: usize = self.received.iter().flatten().map(|url| url.len() + 24).sum();
+        let line = |line: &Line| {
+            line.origin.len() + line.variant.as_ref().map_or(0, String::len) + size_of::<Line>()
+        };
+        size_of::<Self>() + received + self.summary.entries.iter().map(line).sum::<usize>()
+    }
+
+    /// The reply to the request itself.
+    pub(crate) fn created(&self) -> Value {
+        let mut invalidation = self.head();
+        merge(&mut invalidation, &self.summary);
+        json!({ "status": "success", "msg": self.summary.message(), "invalidation": invalidation })
+    }
+
+    /// The reply to who asks for it later. All that was received was invalidated: what couldn't be was refused.
+    pub(crate) fn remembered(&self) -> Value {
+        let invalidated = match &self.received {
+            Some(urls) => json!(urls),
+            None => json!(["/*"]),
+        };
+        let mut invalidation = self.head();
+        invalidation["urls"] =
+            json!({ "received": self.received, "invalidated": invalidated, "failed": [] });
+        merge(&mut invalidation, &self.summary);
+        json!({ "status": "success", "msg": self.summary.message(), "invalidation": invalidation })
+    }
+
+    fn head(&self) -> Value {
+        json!({ "uuid": self.uuid.to_string(), "status": "DONE", "added_at": self.added_at })
+    }
+}
+
+/// The reply to a dry run.
+pub(crate) fn dry_run(summary: &Summary) -> Value {
+    let msg = format!("dry run, nothing was changed: {}", summary.message());
+    json!({ "status": "success", "msg": msg, "dry_run": true, "invalidation": summary })
+}
+
+fn merge(into: &mut Value, summary: &Summary) {
+    if let (Value::Object(into), Ok(Value::Object(more))) = (into, serde_json::to_value(summary)) {
+        into.extend(more);
+    }
 }

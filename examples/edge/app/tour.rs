@@ -4,9 +4,10 @@
 //! from the answer, and the two are compared word for word. Nothing waits for luck: the slow fetch of the race is held back at the
 //! origin until the invalidation has returned.
 
+use super::accounts::{AccountSettings, TOKEN, Unnamed};
 use super::client::{Answer, Client};
 use super::client_key::{self, ClientKey};
-use super::edge::{Edge, Limits};
+use super::edge::{Edge, Limits, Setup};
 use super::origin::gate::Gate;
 use super::origin::samples::{NOW, Samples};
 use super::server::Running;
@@ -33,13 +34,13 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
     let key = client_key::generate();
     let samples = Samples::draw().map_err(|error| error.to_string())?;
     let gate = Gate::new(Arc::new(samples));
-    let edge = Edge::new(
-        Arc::new(gate.clone()),
-        ClientKey::new(&key)?,
-        Grouping::Grouped,
-        Limits::default(),
-    )
-    .map_err(|error| error.to_string())?;
+    let setup = Setup {
+        accounts: vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)],
+        unnamed: Unnamed::Sole,
+        grouping: Grouping::Grouped,
+        limits: Limits::default(),
+    };
+    let edge = Edge::new(Arc::new(gate.clone()), setup)?;
     let running = Running::start(edge).await?;
     let held = walk(&running, &gate, &key, out).await.map_err(|error| error.to_string())?;
     running.stop().await;
@@ -53,9 +54,9 @@ pub(crate) async fn walk(
     key: &str,
     out: &mut impl Write,
 ) -> io::Result<bool> {
-    let client = Client::new(running.address);
+    let client = Client::new(running.delivery, running.control);
     let mut tour = Tour { client, edge: &running.edge, gate, key, table: Table::new(out) };
-    tour.table.begin(&running.address.to_string())?;
+    tour.table.begin(&running.delivery.to_string())?;
     let pictures = tour.fill().await?;
     tour.invalidate(&pictures).await?;
     tour.race().await?;
@@ -97,7 +98,7 @@ impl<W: Write> Tour<'_, W> {
     async fn invalidate(&mut self, pictures: &Pictures) -> io::Result<()> {
         self.table
             .heading("Invalidate the first picture: all its renditions go, the other stays")?;
-        self.post_now("201 purged: 3 variants, 0 open fills").await?;
+        self.post_now("201 removed: 3 variants, 0 open fills").await?;
         self.variants(0)?;
         for (target, picture) in RENDITIONS.iter().zip(&pictures.renditions) {
             self.get(target, "200 MISS, other bytes", Some(picture)).await?;
@@ -109,7 +110,7 @@ impl<W: Write> Tour<'_, W> {
         self.table.heading(
             "A slow fetch with an invalidation in the middle: the old picture doesn't come back",
         )?;
-        self.post_now("201 purged: 3 variants, 0 open fills").await?;
+        self.post_now("201 removed: 3 variants, 0 open fills").await?;
 
         let target = RENDITIONS[0];
         let mut held = self.gate.hold_next(NOW);
@@ -121,7 +122,7 @@ impl<W: Write> Tour<'_, W> {
             ended = &mut slow => ("no fetch", Some(ended)),
         };
         self.table.step(&format!("GET {target} ..."), "old picture read", seen)?;
-        self.post_now("201 voided open fills: 0 variants, 1 open fill").await?;
+        self.post_now("201 overtook open fills: 0 variants, 1 open fill").await?;
         drop(held);
         let ended = match early {
             Some(ended) => ended,
@@ -141,7 +142,7 @@ impl<W: Write> Tour<'_, W> {
     async fn flush(&mut self) -> io::Result<()> {
         self.table.heading("Invalidate everything")?;
         let body = json!({ "scope": "all" }).to_string();
-        self.post("POST /invalidate all", body, "201 flushed").await?;
+        self.post("POST /invalidate all", body, "201 invalidated").await?;
         self.variants(0)?;
         self.get(BIRDS, "200 MISS", None).await?;
         self.get(RENDITIONS[0], "200 MISS", None).await?;
@@ -184,7 +185,7 @@ impl<W: Write> Tour<'_, W> {
 
     /// What the index itself says.
     fn variants(&mut self, expected: u64) -> io::Result<()> {
-        let account = &self.edge.account;
+        let Some(account) = self.edge.accounts.sole() else { return Ok(()) };
         let seen = match account.filing.delivery(&format!("/{NOW}")) {
             Ok(Delivery { origin, .. }) => {
                 let variants = self.edge.index.variants(&account.tenant, &origin).len();
@@ -221,7 +222,7 @@ fn receipt(answer: &Answer) -> String {
         seen += &format!(" {outcome}");
     }
     if let (Some(variants), Some(fills)) =
-        (line["variants"].as_u64(), line["voided_fills"].as_u64())
+        (line["variants"].as_u64(), line["overtaken_fills"].as_u64())
     {
         seen += &format!(": {}, {}", count(variants, "variant"), count(fills, "open fill"));
     }

@@ -4,9 +4,8 @@
 //! an encoded slash stays in its segment and is refused there; and the file is opened through a handle of the folder out of which
 //! the operating system lets no `..` and no symbolic link lead.
 
-use super::{Fetch, Origin, OriginError};
+use super::{Fetch, Fetched, Origin, OriginError, Wanted};
 use axum::body::Bytes;
-use cache_index::OriginPath;
 use cache_index::canonical::Root;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -39,13 +38,15 @@ impl Folder {
 }
 
 impl Origin for Folder {
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         let root = Arc::clone(&self.root);
-        let name = file_name(path.as_str());
+        let name = file_name(wanted.path.as_str());
         Box::pin(async move {
             let name = name.ok_or(OriginError::NotFound)?;
             let reading = task::spawn_blocking(move || read(&root, &name));
-            reading.await.map_err(|_| OriginError::Failed("reading failed".to_owned()))?
+            let read =
+                reading.await.map_err(|_| OriginError::Failed("reading failed".to_owned()))?;
+            read.map(Fetched::from)
         })
     }
 

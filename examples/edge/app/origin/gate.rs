@@ -2,8 +2,7 @@
 //!
 //! Invariant: what is held back was read from the origin *before* it was held; it is the old picture, whatever happens meanwhile.
 
-use super::{Fetch, Origin};
-use cache_index::OriginPath;
+use super::{Fetch, Origin, Wanted};
 use cache_index::canonical::Root;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -51,10 +50,10 @@ impl Held {
 }
 
 impl Origin for Gate {
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         Box::pin(async move {
-            let picture = self.origin.fetch(path).await;
-            let hold = self.holds.lock().remove(path.as_str());
+            let picture = self.origin.fetch(wanted).await;
+            let hold = self.holds.lock().remove(wanted.path.as_str());
             if let Some(Hold { arrived, released }) = hold {
                 // Errors say that nobody waits on the other side; then nothing is held.
                 let _ = arrived.send(());

@@ -4,21 +4,52 @@
 
 pub(crate) mod folder;
 pub(crate) mod gate;
+pub(crate) mod http;
 pub(crate) mod samples;
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use cache_index::OriginPath;
 use cache_index::canonical::Root;
 use std::future::Future;
 use std::pin::Pin;
 
 /// A fetch under way.
-pub(crate) type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Bytes, OriginError>> + Send + 'a>>;
+pub(crate) type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Fetched, OriginError>> + Send + 'a>>;
+
+/// Which picture is wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Its exact name.
+    pub(crate) path: &'a OriginPath<'a>,
+    /// The URL that relative names of this customer are below of.
+    pub(crate) prefix: Option<&'a str>,
+    /// What the origin called the version that is known already.
+    pub(crate) known: Option<&'a HeaderValue>,
+}
+
+/// What an origin gave.
+#[derive(Clone, Debug)]
+pub(crate) enum Fetched {
+    Picture {
+        bytes: Bytes,
+        /// What the origin calls this version, if it does.
+        validator: Option<HeaderValue>,
+    },
+    /// The version that is known already is the newest.
+    Unchanged,
+}
+
+impl From<Bytes> for Fetched {
+    fn from(bytes: Bytes) -> Self {
+        Self::Picture { bytes, validator: None }
+    }
+}
 
 /// Where pictures come from.
 pub(crate) trait Origin: Send + Sync {
     /// Reads a picture.
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a>;
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a>;
 
     /// What a first segment such as `sample.li` is here: a host, whose case doesn't matter, or a folder.
     fn root(&self) -> Root;

@@ -6,9 +6,8 @@
 mod canvas;
 mod scenes;
 
-use super::{Fetch, Origin, OriginError};
+use super::{Fetch, Fetched, Origin, OriginError, Wanted};
 use axum::body::Bytes;
-use cache_index::OriginPath;
 use cache_index::canonical::Root;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -46,19 +45,22 @@ impl Samples {
 }
 
 impl Origin for Samples {
-    fn fetch<'a>(&'a self, path: &'a OriginPath<'_>) -> Fetch<'a> {
+    fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a> {
         let drawn = Arc::clone(&self.drawn);
-        let known = self.pictures.iter().find(|(name, _)| *name == path.as_str());
+        let name = name(wanted);
+        let known = self.pictures.iter().find(|(known, _)| *known == name);
         Box::pin(async move {
-            if path.as_str() != NOW {
-                return known.map(|(_, bytes)| bytes.clone()).ok_or(OriginError::NotFound);
+            if name != NOW {
+                let found = known.map(|(_, bytes)| Fetched::from(bytes.clone()));
+                return found.ok_or(OriginError::NotFound);
             }
             let failed = || OriginError::Failed("the picture could not be drawn".to_owned());
             let drawing = task::spawn_blocking(move || {
                 let count = drawn.fetch_add(1, Ordering::Relaxed) + 1;
                 png(&scenes::now(Timestamp::now(), count))
             });
-            drawing.await.map_err(|_| failed())?.map_err(|_| failed())
+            let drawn = drawing.await.map_err(|_| failed())?.map_err(|_| failed())?;
+            Ok(Fetched::from(drawn))
         })
     }
 
@@ -69,6 +71,19 @@ impl Origin for Samples {
     fn examples(&self) -> Vec<String> {
         let fixed = self.pictures.iter().map(|(name, _)| *name);
         std::iter::once(NOW).chain(fixed).map(|name| format!("/{name}")).collect()
+    }
+}
+
+/// The name of a sample, without the scheme; below the customer's prefix, if it is relative to one.
+fn name(wanted: Wanted<'_>) -> String {
+    let path = wanted.path.as_str();
+    let whole = match wanted.prefix {
+        Some(prefix) if !path.contains("://") => format!("{}/{path}", prefix.trim_end_matches('/')),
+        _ => path.to_owned(),
+    };
+    match whole.split_once("://") {
+        Some((_, name)) => name.to_owned(),
+        None => whole,
     }
 }
 

@@ -1,0 +1,199 @@
+//! Fills: from a miss, or a stale hit, to a rendition that is kept.
+//!
+//! Invariant: what is kept was made under a lease that was taken *before* the source was read, and only a picture is ever kept; an
+//! error is answered and forgotten. Of one rendition there is one fill at a time, however many wait for it.
+
+use super::accounts::Account;
+use super::edge::{Edge, Kept};
+use super::fault::Fault;
+use super::flights::{Boarded, Flights, Place};
+use super::operations::Operations;
+use super::origin::{Fetched, OriginError, Wanted};
+use super::render::RenderError;
+use super::store::{Filed, Object, ObjectId};
+use axum::http::StatusCode;
+use cache_index::{Lookup, OriginPath, VariantKey};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+/// How long a stale rendition is served as it is after a refresh of it has failed.
+const REFRESH_AGAIN: Duration = Duration::from_secs(2);
+
+/// Which rendition a flight is for.
+pub(crate) type FlightKey = (usize, OriginPath<'static>, VariantKey<'static>);
+
+/// All fills under way.
+pub(crate) type Fills = Flights<FlightKey, Outcome>;
+
+/// What a fill comes to.
+pub(crate) type Outcome = Result<Filled, Fault>;
+
+/// A rendition that was made.
+#[derive(Clone)]
+pub(crate) struct Filled {
+    pub(crate) object: Arc<Object>,
+    pub(crate) kept: Kept,
+}
+
+/// A rendition that is to be made.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) account: Arc<Account>,
+    /// The picture that is fetched: its exact name.
+    pub(crate) origin: OriginPath<'static>,
+    /// The names under which it is filed.
+    pub(crate) filed: Filed,
+    pub(crate) operations: Operations,
+}
+
+/// A stale rendition, until its refresh has taken its place.
+#[derive(Clone)]
+pub(crate) struct Stale {
+    pub(crate) id: ObjectId,
+    pub(crate) object: Arc<Object>,
+}
+
+/// How a request that missed got its rendition.
+pub(crate) enum Filling {
+    /// By a fill that began after the request came.
+    Own(Filled),
+    /// By a fill that had begun before, and that was stored after the request came.
+    Joined(Filled),
+}
+
+/// Makes a rendition, or waits for the fill that is under way.
+pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> {
+    match board(edge, job, None) {
+        Boarded::Began(flight) => flight.await.map(Filling::Own),
+        Boarded::Landed(found) => found.map(Filling::Joined),
+        Boarded::Joined(flight) => {
+            edge.metrics.joined.inc();
+            match flight.await {
+                Ok(filled) if filled.kept.is_stored() => Ok(Filling::Joined(filled)),
+                // An invalidation has overtaken it, or it failed; and it may have begun before this request came. Once is enough:
+                // the next flight begins after that, whoever begins it.
+                _ => match board(edge, job, None) {
+                    Boarded::Began(flight) | Boarded::Joined(flight) => flight.await,
+                    Boarded::Landed(found) => found,
+                }
+                .map(Filling::Own),
+            }
+        }
+    }
+}
+
+/// Has a stale rendition made anew in the background, unless that is being done, or has just failed.
+pub(crate) fn refresh(edge: &Arc<Edge>, stale: Stale, job: impl FnOnce() -> Option<Job>) {
+    if !stale.object.may_refresh() {
+        return;
+    }
+    let Some(job) = job() else { return };
+    if let Boarded::Began(flight) = board(edge, &job, Some(stale)) {
+        edge.metrics.refreshes.inc();
+        let edge = Arc::clone(edge);
+        tokio::spawn(async move {
+            if let Err(fault) = flight.await {
+                edge.metrics.refreshes_failed.inc();
+                warn!(
+                    tenant = job.account.token(),
+                    path = job.origin.as_str(),
+                    reason = fault.reason,
+                    "refresh failed"
+                );
+            }
+        });
+    }
+}
+
+fn board(edge: &Arc<Edge>, job: &Job, stale: Option<Stale>) -> Boarded<Outcome> {
+    let Filed { path, variant, .. } = &job.filed;
+    let key = (job.account.number, path.clone(), variant.clone());
+    let look = || match edge.look_up(&job.filed.tenant, path, variant) {
+        Lookup::Live((_, object)) => Some(Ok(Filled { object, kept: Kept::Live })),
+        _ => None,
+    };
+    let (flown, job) = (Arc::clone(edge), job.clone());
+    edge.fills.board(&key, look, move |place| make(flown, job, stale, place))
+}
+
+/// One flight.
+async fn make(
+    edge: Arc<Edge>,
+    job: Job,
+    stale: Option<Stale>,
+    place: Place<FlightKey, Outcome>,
+) -> Outcome {
+    let made = attempt(&edge, &job, stale.as_ref(), place).await;
+    if let (Err(fault), Some(stale)) = (&made, stale) {
+        if fault.status == StatusCode::NOT_FOUND {
+            // The picture is gone; an old copy of it isn't to be served for ever.
+            edge.forget(stale.id, &stale.object);
+        } else {
+            stale.object.put_off_refresh(REFRESH_AGAIN);
+        }
+    }
+    made
+}
+
+async fn attempt(
+    edge: &Edge,
+    job: &Job,
+    stale: Option<&Stale>,
+    place: Place<FlightKey, Outcome>,
+) -> Outcome {
+    let busy =
+        || Fault::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures are being fetched");
+    let permit = timeout(edge.limits.fetch_time, edge.fetches.acquire()).await;
+    let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+
+    // Before the source is read: from here on, an invalidation of this picture is noticed when the lease is committed. If anything
+    // fails on the way, or nobody waits any more, the lease is dropped and nothing is kept.
+    let lease = edge.index.lease(&job.filed.tenant, &job.filed.path);
+    let known = stale.and_then(|stale| stale.object.validator.as_ref());
+    let object = match fetch(edge, job, known).await? {
+        Fetched::Unchanged => {
+            edge.metrics.confirmed.inc();
+            // Only asked for with a validator, so there is an object.
+            let stale = stale.ok_or_else(|| {
+                Fault::new(StatusCode::BAD_GATEWAY, "the origin failed: 304 for nothing")
+            })?;
+            stale.object.confirmed()
+        }
+        Fetched::Picture { bytes, validator } => {
+            let rendition = edge.render(bytes, job.operations).await.map_err(render_fault)?;
+            Object::new(job.filed.clone(), rendition, validator)
+        }
+    };
+    let object = Arc::new(object);
+    edge.metrics.fills.inc();
+    let kept = place.land(|| edge.keep(lease, &object));
+    debug!(tenant = job.account.token(), path = job.origin.as_str(), ?kept, "filled");
+    Ok(Filled { object, kept })
+}
+
+async fn fetch(
+    edge: &Edge,
+    job: &Job,
+    known: Option<&axum::http::HeaderValue>,
+) -> Result<Fetched, Fault> {
+    let wanted = Wanted { path: &job.origin, prefix: job.account.prefix.as_deref(), known };
+    match timeout(edge.limits.fetch_time, edge.origin.fetch(wanted)).await {
+        Ok(Ok(fetched)) => Ok(fetched),
+        Ok(Err(OriginError::NotFound)) => {
+            Err(Fault::new(StatusCode::NOT_FOUND, "the origin has no such picture"))
+        }
+        Ok(Err(OriginError::Failed(reason))) => {
+            Err(Fault::new(StatusCode::BAD_GATEWAY, format!("the origin failed: {reason}")))
+        }
+        Err(_) => Err(Fault::new(StatusCode::GATEWAY_TIMEOUT, "the origin took too long")),
+    }
+}
+
+fn render_fault(error: RenderError) -> Fault {
+    match error {
+        RenderError::Source(reason) => Fault::new(StatusCode::BAD_GATEWAY, reason),
+        RenderError::Operations(reason) => Fault::bad_request(reason),
+    }
+}

@@ -1,0 +1,187 @@
+//! Metrics: what the edge counts, as Prometheus reads it.
+//!
+//! Invariant: on the way of a cached picture there is one atomic addition and no lock. What the index and the store count by
+//! themselves is read from them when somebody asks.
+
+use super::edge::Edge;
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::fs;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// One label and its value.
+pub(crate) type Label = [(&'static str, &'static str); 1];
+type Labels = [(&'static str, &'static str); 2];
+
+/// What the edge counts.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) hits: Counter,
+    pub(crate) stale_hits: Counter,
+    pub(crate) misses: Counter,
+    /// Misses that waited for the fill of another.
+    pub(crate) joined: Counter,
+    pub(crate) fills: Counter,
+    /// Fills for which the origin said that the picture is as it was.
+    pub(crate) confirmed: Counter,
+    pub(crate) refreshes: Counter,
+    pub(crate) refreshes_failed: Counter,
+    /// By status.
+    pub(crate) faults: Family<[(&'static str, String); 2], Counter>,
+    /// Entries of requests to invalidate, by scope and mode.
+    pub(crate) purges: Family<Labels, Counter>,
+    /// What the index needs for one request to invalidate.
+    pub(crate) purge_seconds: Histogram,
+    /// A whole request to invalidate, its body included.
+    pub(crate) invalidation_seconds: Histogram,
+    pub(crate) reclaimed: Counter,
+    /// How long what a flush or the purge of a prefix has killed took to be deleted.
+    pub(crate) reclaim_seconds: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("edge");
+        let counter = |registry: &mut Registry, name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let histogram = |registry: &mut Registry, name: &str, help: &str, start: f64| {
+            let histogram = Histogram::new(exponential_buckets(start, 2.0, 16));
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+            histogram
+        };
+        let r = &mut registry;
+        let hits = counter(r, "hits", "Requests served from memory");
+        let stale_hits = counter(r, "stale_hits", "Requests served stale while a refresh runs");
+        let misses = counter(r, "misses", "Requests that nothing in memory could serve");
+        let joined = counter(r, "misses_joined", "Misses that waited for the fill of another");
+        let fills = counter(r, "fills", "Renditions that were made");
+        let confirmed = counter(r, "fills_confirmed", "Fills that the origin answered with 304");
+        let refreshes = counter(r, "refreshes", "Refreshes of stale renditions that were begun");
+        let refreshes_failed = counter(r, "refreshes_failed", "Refreshes that failed");
+        let faults = Family::default();
+        r.register("faults", "Requests that were refused or failed", faults.clone());
+        let purges = Family::default();
+        r.register("purges", "Entries of requests to invalidate", purges.clone());
+        let purge_seconds = histogram(r, "purge", "Time in the index of an invalidation", 1e-6);
+        let invalidation_seconds =
+            histogram(r, "invalidation", "Time of an invalidation, from head to reply", 16e-6);
+        let reclaimed = counter(r, "reclaimed", "Dead entries whose objects were deleted");
+        let reclaim_seconds =
+            histogram(r, "reclaim", "Time from a flush until what it killed was deleted", 64e-6);
+        Self {
+            registry,
+            hits,
+            stale_hits,
+            misses,
+            joined,
+            fills,
+            confirmed,
+            refreshes,
+            refreshes_failed,
+            faults,
+            purges,
+            purge_seconds,
+            invalidation_seconds,
+            reclaimed,
+            reclaim_seconds,
+        }
+    }
+
+    /// Counts a request that was refused, or that failed.
+    pub(crate) fn fault(&self, listener: &'static str, status: u16) {
+        let labels = [("listener", listener.to_owned()), ("status", status.to_string())];
+        self.faults.get_or_create(&labels).inc();
+    }
+
+    /// All metrics, in the text format of Prometheus.
+    pub(crate) fn render(edge: &Edge) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = prometheus_text::encode(&mut text, &edge.metrics.registry);
+        let _ = prometheus_text::encode(&mut text, &momentary(edge));
+        text
+    }
+}
+
+/// What the index, the store and the operating system say at this moment.
+fn momentary(edge: &Edge) -> Registry {
+    let mut registry = Registry::with_prefix("edge");
+    let stats = edge.index.stats();
+    let entries = Family::<Label, Gauge<u64, AtomicU64>>::default();
+    for (state, count) in [("live", stats.live), ("stale", stats.stale), ("dead", stats.dead)] {
+        entries.get_or_create(&[("state", state)]).set(count as u64);
+    }
+    registry.register("entries", "Entries of the index", entries);
+    let refused = Family::<Label, Counter>::default();
+    for (reason, count) in [
+        ("purged", stats.refused_purged),
+        ("flushed", stats.refused_flushed),
+        ("too many variants", stats.refused_variants),
+        ("too many paths", stats.refused_paths),
+        ("too many entries", stats.refused_entries),
+        ("too long", stats.refused_length),
+    ] {
+        refused.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+    registry.register("fills_refused", "Fills whose result was not kept", refused);
+    let evicted = Counter::<u64>::default();
+    evicted.inc_by(edge.store.evicted());
+    registry.register("evictions", "Objects that made room for others", evicted);
+    let process = registry.sub_registry_with_prefix("process");
+    gauge(process, "resident_memory_bytes", "Memory of the process", resident_bytes());
+    for (name, help, value) in [
+        ("paths", "Pictures with at least one entry", stats.paths as u64),
+        ("index_bytes", "Heap of the index", stats.bytes as u64),
+        (
+            "prefix_rules",
+            "Purges of prefixes that not every entry was held against yet",
+            stats.prefix_rules as u64,
+        ),
+        ("open_leases", "Fills under way, as the index sees them", stats.open_leases as u64),
+        (
+            "flights",
+            "Fills under way, as those who wait for them see them",
+            edge.fills.len() as u64,
+        ),
+        ("objects", "Objects in the store", edge.store.len() as u64),
+        ("store_bytes", "What they take up", edge.store.bytes()),
+        ("store_capacity_bytes", "What they may take up", edge.store.capacity()),
+    ] {
+        gauge(&mut registry, name, help, value);
+    }
+    let lag = Gauge::<f64, AtomicU64>::default();
+    lag.set(edge.reclaim_lag().as_secs_f64());
+    registry.register(
+        "reclaim_lag_seconds",
+        "Age of the oldest flush whose dead are not yet deleted",
+        lag,
+    );
+    registry
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let gauge = Gauge::<u64, AtomicU64>::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}
+
+/// Memory of this process, in bytes; 0 where the operating system doesn't say it in this way.
+pub(crate) fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// For a histogram.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}

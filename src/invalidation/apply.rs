@@ -1,0 +1,315 @@
+//! From a request to what happens: `CacheIndex::apply`, and `CacheIndex::dry_run`, which answers the same and changes nothing.
+//!
+//! Invariant: pictures come before prefixes. The other way round, the variants of a picture that lies under one of the prefixes would
+//! be dead when its turn comes: nobody could say of them what went, and their values would wait to be reclaimed.
+
+use super::receipt::{EntryOutcome, EntryReceipt, Receipt};
+use super::request::{InvalidationRequest, InvalidationScope, RequestEntry};
+use crate::canonical::Target;
+use crate::generation::Generation;
+use crate::index::CacheIndex;
+use crate::mode::{Hard, Severity, Soft};
+use crate::origin::{OriginPath, PathPrefix};
+use crate::outcome::{Flushed, PrefixPurged, Purged, Softened, key_of};
+use crate::selection::Selection;
+use crate::shard::{Extent, Matches};
+use crate::tenant::Tenant;
+
+impl<V> CacheIndex<V> {
+    /// Invalidates what `request` names, and tells of each entry what went.
+    ///
+    /// When this returns, all of it has happened. Each entry has a moment of its own: a look-up on another thread meanwhile may find
+    /// one picture gone and the next still there. Pictures come first, then prefixes.
+    ///
+    /// The rules by which the request was read must be those of `tenant`; the index can't tell.
+    ///
+    /// **Cost:** that of the single [purges](Self::purge_selected), [purges of prefixes](Self::purge_prefix) or of the
+    /// [flush](Self::flush_tenant).
+    /// **Locks:** for pictures, one shard after another, each once, exclusively, while the variants are unlinked or marked; for
+    /// prefixes, the table of rules; for everything, none.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::{EntryOutcome, InvalidationRequest};
+    /// use cache_index::{CacheIndex, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let rules = Rules::builder().allow_wildcards().build()?;
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// assert!(index.insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64).is_stored());
+    ///
+    /// let request = InvalidationRequest::builder(&rules).original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
+    /// let [avatars, birds] = index.apply(&tenant, &request).into_entries().try_into().unwrap();
+    /// assert_eq!((avatars.outcome(), avatars.variants()), (EntryOutcome::Invalidated, None));
+    /// assert_eq!((birds.outcome(), birds.variants()), (EntryOutcome::Removed, Some(1)));
+    /// assert_eq!(birds.removed()[0].1, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn apply(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<V> {
+        let entries = if request.scope == InvalidationScope::All {
+            vec![EntryReceipt::new(None, self.flush(tenant, request.severity).generation())]
+        } else {
+            let mut purged = self.purge_pictures(tenant, request).into_iter();
+            let receipts = request.entries.iter().map(|entry| match &entry.target {
+                Target::Path(_) => purged.next().expect("each picture was purged"),
+                Target::Prefix(prefix) => {
+                    let rule = self.purge_under(tenant, prefix, request.severity);
+                    let widened = rule.widened().cloned();
+                    EntryReceipt { widened, ..EntryReceipt::new(Some(entry), rule.generation()) }
+                }
+            });
+            receipts.collect()
+        };
+        let generation = entries.iter().map(EntryReceipt::generation).max().unwrap_or_default();
+        Receipt { generation, entries, duplicates: request.duplicates() }
+    }
+
+    /// Tells what [`apply`](Self::apply) would do now, entry by entry, and changes nothing.
+    ///
+    /// What it tells was true of each entry when its shard was looked at; other threads go on. Prefixes and the scope `all` are
+    /// counted here, which `apply` does without: what lies under a prefix counts there, though another entry names it, too.
+    ///
+    /// **Cost:** O(variants of the pictures named), times the operations that pick them; for each prefix, and for the scope `all`,
+    /// O(paths in the index).
+    /// **Locks:** one shard after another, shared, while its paths are compared.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::invalidation::{EntryOutcome, InvalidationRequest};
+    /// use cache_index::{CacheIndex, Lookup, OriginPath, Severity, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
+    ///
+    /// let receipt = index.dry_run(&tenant, &InvalidationRequest::all(Severity::Hard));
+    /// assert_eq!((receipt.entries()[0].outcome(), receipt.variants()), (EntryOutcome::Removed, 1));
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dry_run(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<()> {
+        // Before the index is looked at: what the receipt tells is no older than this number.
+        let generation = self.core.newest_generation();
+        let severity = request.severity;
+        let under = |entry: Option<&RequestEntry>, prefix: &str| {
+            let extent = self.core.extent(tenant, prefix);
+            EntryReceipt::estimated(entry, severity, extent, generation)
+        };
+        let entries = if request.scope == InvalidationScope::All {
+            vec![under(None, "")]
+        } else {
+            let forecast = |entry: &RequestEntry| match &entry.target {
+                Target::Path(_) => self.forecast(tenant, request, entry, generation),
+                Target::Prefix(prefix) => under(Some(entry), prefix.as_str()),
+            };
+            request.entries.iter().map(forecast).collect()
+        };
+        Receipt { generation, entries, duplicates: request.duplicates() }
+    }
+
+    /// What a purge of the entry's picture would do.
+    fn forecast(
+        &self,
+        tenant: &Tenant,
+        request: &InvalidationRequest,
+        entry: &RequestEntry,
+        generation: Generation,
+    ) -> EntryReceipt<()> {
+        let mut receipts = steps(request, entry).map(|step| {
+            let matches = self.core.matches(tenant, step.path, step.selection);
+            EntryReceipt::forecast(step, request.severity, matches, generation)
+        });
+        let mut receipt = receipts.next().expect("an entry for a picture takes a step");
+        receipts.for_each(|copy| receipt.add_copy(copy, request.severity));
+        receipt
+    }
+
+    fn flush(&self, tenant: &Tenant, severity: Severity) -> Flushed {
+        match severity {
+            Severity::Hard => self.flush_tenant(tenant, Hard),
+            Severity::Soft => self.flush_tenant(tenant, Soft),
+        }
+    }
+
+    fn purge_under(
+        &self,
+        tenant: &Tenant,
+        prefix: &PathPrefix<'_>,
+        severity: Severity,
+    ) -> PrefixPurged {
+        match severity {
+            Severity::Hard => self.purge_prefix(tenant, prefix, Hard),
+            Severity::Soft => self.purge_prefix(tenant, prefix, Soft),
+        }
+    }
+
+    /// The receipts of the entries that name single pictures, in their order.
+    fn purge_pictures(
+        &self,
+        tenant: &Tenant,
+        request: &InvalidationRequest,
+    ) -> Vec<EntryReceipt<V>> {
+        let pictures = request.entries.iter().flat_map(|entry| steps(request, entry));
+        let (steps, paths): (Vec<_>, Vec<_>) =
+            pictures.map(|step| (step, (step.path.as_str(), step.selection))).unzip();
+        let outcomes = self.core.purge_each(tenant, &paths, request.severity);
+        let mut receipts: Vec<EntryReceipt<V>> = Vec::new();
+        for (step, (purged, softened)) in steps.into_iter().zip(outcomes) {
+            let purged = EntryReceipt::purged(step, request.severity, purged, softened);
+            match receipts.last_mut().filter(|_| step.is_copy) {
+                Some(receipt) => receipt.add_copy(purged, request.severity),
+                None => receipts.push(purged),
+            }
+        }
+        receipts
+    }
+}
+
+/// One purge of a picture. An entry takes one, and another if it takes the origin copy, too: so it is known of each what went.
+#[derive(Clone, Copy)]
+struct Step<'r> {
+    entry: &'r RequestEntry,
+    path: &'r OriginPath<'static>,
+    selection: Selection<'r>,
+    is_copy: bool,
+}
+
+impl Step<'_> {
+    /// Open fills are told once for each picture: by the first step.
+    fn tells_fills(&self) -> bool {
+        !self.is_copy && !self.entry.follows
+    }
+}
+
+fn steps<'r>(
+    request: &'r InvalidationRequest,
+    entry: &'r RequestEntry,
+) -> impl Iterator<Item = Step<'r>> {
+    let Target::Path(path) = &entry.target else { return None.into_iter().chain(None) };
+    let selection = match request.scope {
+        InvalidationScope::Urls => Selection::Keys(entry.variant.as_slice()),
+        _ if request.transformations.is_empty() => Selection::All,
+        _ => Selection::Operations(&request.transformations),
+    };
+    let named = Step { entry, path, selection, is_copy: false };
+    let copy = Step { selection: Selection::Keys(entry.copy.as_slice()), is_copy: true, ..named };
+    Some(named).into_iter().chain(entry.copy.is_some().then_some(copy))
+}
+
+impl<V> EntryReceipt<V> {
+    fn new(entry: Option<&RequestEntry>, generation: Generation) -> Self {
+        Self {
+            position: entry.map(RequestEntry::position),
+            target: entry.map(|entry| entry.target.clone()),
+            variant: entry.and_then(RequestEntry::variant).cloned(),
+            generation,
+            outcome: EntryOutcome::Invalidated,
+            variants: None,
+            stale_before: None,
+            fills: None,
+            removed: Vec::new(),
+            widened: None,
+        }
+    }
+
+    /// Of an entry of which it was counted what it met.
+    fn counted(
+        entry: Option<&RequestEntry>,
+        generation: Generation,
+        severity: Severity,
+        [variants, stale_before, fills]: [usize; 3],
+    ) -> Self {
+        let outcome = match severity {
+            _ if variants == 0 && stale_before == 0 && fills == 0 => EntryOutcome::MatchedNothing,
+            _ if variants == 0 && stale_before == 0 => EntryOutcome::OvertookFills,
+            Severity::Hard => EntryOutcome::Removed,
+            Severity::Soft if variants == 0 => EntryOutcome::AlreadyStale,
+            Severity::Soft => EntryOutcome::MadeStale,
+        };
+        Self {
+            outcome,
+            variants: Some(variants),
+            stale_before: (severity == Severity::Soft).then_some(stale_before),
+            fills: Some(fills),
+            ..Self::new(entry, generation)
+        }
+    }
+
+    fn purged(step: Step<'_>, severity: Severity, purged: Purged<V>, softened: Softened) -> Self {
+        let generation = purged.generation();
+        let fills =
+            if step.tells_fills() { purged.voided_fills() + softened.overtaken_fills() } else { 0 };
+        let removed: Vec<_> = purged.into_iter().collect();
+        let counts = [removed.len() + softened.len(), softened.stale_before(), fills];
+        Self { removed, ..Self::counted(Some(step.entry), generation, severity, counts) }
+    }
+
+    /// Adds what became of the origin copy.
+    fn add_copy(&mut self, copy: Self, severity: Severity) {
+        let met = |receipt: &Self| receipt.variants.max(receipt.stale_before) > Some(0);
+        let copy_alone = !met(self) && met(&copy);
+        let sum = |a: Option<usize>, b: Option<usize>| a.zip(b).map(|(a, b)| a + b);
+        self.generation = self.generation.max(copy.generation);
+        self.variants = sum(self.variants, copy.variants);
+        self.stale_before = sum(self.stale_before, copy.stale_before);
+        self.removed.extend(copy.removed);
+        if copy_alone {
+            self.outcome = EntryOutcome::OriginCopyOnly;
+        } else if severity == Severity::Soft && self.variants > Some(0) {
+            self.outcome = EntryOutcome::MadeStale;
+        }
+    }
+}
+
+impl EntryReceipt<()> {
+    /// What a purge would do that would meet `matches`.
+    fn forecast(
+        step: Step<'_>,
+        severity: Severity,
+        matches: Matches,
+        generation: Generation,
+    ) -> Self {
+        let stale = matches.variants.iter().filter(|(_, stale)| *stale).count();
+        let all = matches.variants.len();
+        let fills = if step.tells_fills() { matches.fills } else { 0 };
+        match severity {
+            Severity::Hard => {
+                let keys = matches.variants.into_iter().map(|(key, _)| (key_of(key), ()));
+                let counts = [all, 0, fills];
+                let receipt = Self::counted(Some(step.entry), generation, severity, counts);
+                Self { removed: keys.collect(), ..receipt }
+            }
+            Severity::Soft => {
+                let counts = [all - stale, stale, fills];
+                Self::counted(Some(step.entry), generation, severity, counts)
+            }
+        }
+    }
+
+    /// What an invalidation would do that would meet `extent`.
+    fn estimated(
+        entry: Option<&RequestEntry>,
+        severity: Severity,
+        extent: Extent,
+        generation: Generation,
+    ) -> Self {
+        let Extent { live, stale, fills } = extent;
+        let counts = match severity {
+            Severity::Hard => [live + stale, 0, fills],
+            Severity::Soft => [live, stale, fills],
+        };
+        Self::counted(entry, generation, severity, counts)
+    }
+}

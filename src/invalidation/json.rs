@@ -1,0 +1,298 @@
+//! From JSON to a request, strictly.
+//!
+//! Invariant: all of the bytes are read as JSON before anything else is said of them, so that what is no JSON is never called
+//! something else; and what is kept in memory meanwhile is bounded by the limits, however the input nests and repeats.
+//!
+//! A derived reader would let `["all"]` pass for `{"scope":"all"}`, and its error texts repeat the input.
+
+use super::error::{Fault, InvalidationError, List};
+use super::limits::InvalidationLimits;
+use super::request::{InvalidationRequest, InvalidationScope, operations};
+use crate::canonical::Rules;
+use crate::mode::Severity;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+impl InvalidationRequest {
+    /// Reads and checks a request in JSON, as the body of `POST /invalidate` is:
+    ///
+    /// ```json
+    /// {"scope":"original","urls":["/sample.li/birds.jpg"]}
+    /// {"scope":"original","urls":["/sample.li/birds.jpg"],"transformations":["?w=200"],"mode":"soft"}
+    /// {"scope":"urls","urls":["/sample.li/birds.jpg?w=200"]}
+    /// {"scope":"all"}
+    /// ```
+    ///
+    /// `mode` is `hard` or `soft`, and `hard` if absent. Whether entries begin with `/v7/`, and whether they may end in a star, is
+    /// said by the rules. Unknown and repeated members are errors, and so are lists that the scope has no use for.
+    ///
+    /// **Cost:** O(length of the bytes); of what is longer than the limit, nothing is read. No lock.
+    ///
+    /// # Errors
+    /// Says what is wrong and where, and repeats nothing of the input; no input panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Rules, V7};
+    /// use cache_index::invalidation::{InvalidationLimits, InvalidationRequest};
+    ///
+    /// let (rules, limits) = (Rules::builder().v7(V7::Required).build()?, InvalidationLimits::default());
+    /// let body = br#"{"scope":"original","urls":["/v7/sample.li/birds.jpg"]}"#;
+    /// let request = InvalidationRequest::from_json(body, &rules, &limits)?;
+    /// assert_eq!(request.entries()[0].target().as_str(), "sample.li/birds.jpg");
+    ///
+    /// let error = InvalidationRequest::from_json(b"{\"scope\":\"everything\"}", &rules, &limits).unwrap_err();
+    /// assert_eq!(error.to_string(), "unknown scope: expected \"original\", \"urls\" or \"all\"");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_json(
+        bytes: &[u8],
+        rules: &Rules,
+        limits: &InvalidationLimits,
+    ) -> Result<Self, InvalidationError> {
+        if bytes.len() > limits.bytes() {
+            return Err(Fault::TooLarge { limit: limits.bytes() }.into());
+        }
+        let Value::Object(members) = read(bytes, limits)? else {
+            return Err(Fault::NotAnObject.into());
+        };
+        if let Some(fault) = members.fault {
+            return Err(fault.into());
+        }
+        let scope = scope(members.scope)?;
+        let severity = severity(members.mode)?;
+        if scope != InvalidationScope::Original && members.transformations.is_some() {
+            return Err(Fault::Transformations.into());
+        }
+        let mut picked = Vec::new();
+        if let Some(value) = members.transformations {
+            let list = list(value, List::Transformations)?;
+            picked = operations(&as_bytes(&list), rules, limits)?;
+        }
+        match (scope, members.urls) {
+            (InvalidationScope::All, None) => Ok(Self::all(severity)),
+            (InvalidationScope::All, Some(_)) => Err(Fault::UrlsOfAll.into()),
+            (_, None) => Err(Fault::MissingUrls.into()),
+            (_, Some(value)) => {
+                let list = list(value, List::Urls)?;
+                let builder = Self::builder(rules).limits(*limits).severity(severity);
+                builder.list(scope, as_bytes(&list).into_iter(), picked)
+            }
+        }
+    }
+}
+
+fn scope(value: Option<Value<'_>>) -> Result<InvalidationScope, Fault> {
+    match value {
+        Some(Value::Text(scope)) => match &*scope {
+            "original" => Ok(InvalidationScope::Original),
+            "urls" => Ok(InvalidationScope::Urls),
+            "all" => Ok(InvalidationScope::All),
+            _ => Err(Fault::UnknownScope),
+        },
+        Some(_) => Err(Fault::ScopeType),
+        None => Err(Fault::MissingScope),
+    }
+}
+
+fn severity(value: Option<Value<'_>>) -> Result<Severity, Fault> {
+    match value {
+        Some(Value::Text(mode)) => match &*mode {
+            "hard" => Ok(Severity::Hard),
+            "soft" => Ok(Severity::Soft),
+            _ => Err(Fault::UnknownMode),
+        },
+        Some(_) => Err(Fault::ModeType),
+        None => Ok(Severity::default()),
+    }
+}
+
+/// A JSON value, as far as a request can hold it.
+#[derive(Debug)]
+enum Value<'b> {
+    Text(Cow<'b, str>),
+    /// The first entries: one more than the limits allow, at most. Those that are no text are `None`.
+    List(Vec<Option<Cow<'b, str>>>),
+    Object(Box<Members<'b>>),
+    Other,
+}
+
+/// The members that a request can have.
+#[derive(Debug, Default)]
+struct Members<'b> {
+    scope: Option<Value<'b>>,
+    mode: Option<Value<'b>>,
+    urls: Option<Value<'b>>,
+    transformations: Option<Value<'b>>,
+    /// What is wrong with the first wrong member.
+    fault: Option<Fault>,
+}
+
+fn list(value: Value<'_>, list: List) -> Result<Vec<Option<Cow<'_, str>>>, Fault> {
+    match value {
+        Value::List(entries) => Ok(entries),
+        _ => Err(Fault::ListType(list)),
+    }
+}
+
+fn as_bytes<'l>(list: &'l [Option<Cow<'_, str>>]) -> Vec<Option<&'l [u8]>> {
+    list.iter().map(|entry| entry.as_ref().map(|text| text.as_bytes())).collect()
+}
+
+/// Reads all of `bytes`.
+fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, Fault> {
+    let too_deep = Cell::new(false);
+    let most = limits.entries().max(limits.transformations());
+    let reader = Reader { part: Part::Body, left: limits.depth(), most, too_deep: &too_deep };
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = reader.deserialize(&mut deserializer);
+    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        if too_deep.get() {
+            Fault::TooDeep { limit: limits.depth() }
+        } else if bytes.is_empty() {
+            Fault::EmptyBody
+        } else if error.is_eof() {
+            Fault::EndsEarly { line, column }
+        } else {
+            Fault::NotJson { line, column }
+        }
+    })
+}
+
+/// Which part of the body a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Body,
+    Member,
+    /// Of a list.
+    Entry,
+    /// Of something that no request has: read as JSON, and forgotten.
+    Nothing,
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Reader<'d> {
+    part: Part,
+    /// How many levels there may be from here on.
+    left: usize,
+    /// How many entries of a list are enough to say that there are too many, less one.
+    most: usize,
+    too_deep: &'d Cell<bool>,
+}
+
+impl Reader<'_> {
+    /// For what is inside of this value.
+    fn inside<E: Error>(self, part: Part) -> Result<Self, E> {
+        let Some(left) = self.left.checked_sub(1) else {
+            self.too_deep.set(true);
+            return Err(E::custom("too deep"));
+        };
+        Ok(Self { part, left, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(match self.part {
+            Part::Nothing => Value::Other,
+            _ => Value::Text(Cow::Owned(text.to_owned())),
+        })
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value<'de>, A::Error> {
+        let is_list = self.part == Part::Member;
+        let part = if is_list { Part::Entry } else { Part::Nothing };
+        let (inside, mut entries) = (self.inside(part)?, Vec::new());
+        while let Some(value) = sequence.next_element_seed(inside)? {
+            if is_list && entries.len() <= self.most {
+                entries.push(match value {
+                    Value::Text(text) => Some(text),
+                    _ => None,
+                });
+            }
+        }
+        Ok(if is_list { Value::List(entries) } else { Value::Other })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        let is_body = self.part == Part::Body;
+        let inside = self.inside(if is_body { Part::Member } else { Part::Nothing })?;
+        let (mut members, mut place) = (Members::default(), 0);
+        // A name is text at any depth; to this reader it is a value like any other.
+        let name = Reader { part: if is_body { Part::Member } else { Part::Nothing }, ..inside };
+        while let Some(name) = map.next_key_seed(name)? {
+            let value = map.next_value_seed(inside)?;
+            place += 1;
+            if is_body {
+                members.put(&name, value, place);
+            }
+        }
+        Ok(if is_body { Value::Object(Box::new(members)) } else { Value::Other })
+    }
+}
+
+impl<'b> Members<'b> {
+    fn put(&mut self, name: &Value<'_>, value: Value<'b>, place: usize) {
+        let known = match name {
+            Value::Text(name) => match &**name {
+                "scope" => Some(&mut self.scope),
+                "mode" => Some(&mut self.mode),
+                "urls" => Some(&mut self.urls),
+                "transformations" => Some(&mut self.transformations),
+                _ => None,
+            },
+            _ => None,
+        };
+        let fault = match known {
+            None => Some(Fault::UnknownMember { place }),
+            Some(slot) => slot.replace(value).map(|_| Fault::RepeatedMember { place }),
+        };
+        // The first is said.
+        if self.fault.is_none() {
+            self.fault = fault;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Requests to invalidate, as the hosted API takes them: checked as a whole, applied as a whole, and answered with what they did.
+//!
+//! ```text
+//!   lists or JSON ── by the tenant's rules, within limits ──>  InvalidationRequest
+//!                                                                   │ CacheIndex::apply, CacheIndex::dry_run
+//!                                                                   v
+//!                                                                Receipt: of each entry what went, with its values
+//! ```
+//!
+//! Invariant: nothing is invalidated before every entry of a request was checked; and of each entry it is told what it met, because
+//! a typing error otherwise looks like success.
+//! Not here: HTTP, client keys, and which tenant a request is for. The server knows.
+//!
+//! # Scopes
+//!
+//! | scope | `urls` | what goes |
+//! |---|---|---|
+//! | `original` | pictures, or wildcards where the rules allow them | every variant; with `transformations`, those that include all operations of one of them |
+//! | `urls` | variants: pictures with operations behind them | these variants, all representations of each, and the origin copy `?` of each picture |
+//! | `all` | none | everything of the tenant |
+//!
+//! A wildcard takes whole pictures: it can't be combined with operations. Open fills of a picture can't commit afterwards (hard), or
+//! are stored stale (soft), whatever variant they turn out to be of.
+//!
+//! # Features
+//!
+//! With the feature `serde`, `InvalidationRequest::from_json` reads the body of a request. It is off by default: a server with a
+//! protocol of its own makes requests from lists.
+//!
+//! # Examples
+//!
+//! From a body to a reply:
+//!
+//! ```
+//! use cache_index::canonical::Rules;
+//! use cache_index::invalidation::{InvalidationError, InvalidationLimits, InvalidationRequest};
+//! use cache_index::{CacheIndex, Tenant};
+//!
+//! /// Status and text of the reply.
+//! # #[cfg(feature = "serde")]
+//! fn invalidate(index: &CacheIndex<u64>, tenant: &Tenant, rules: &Rules, body: &[u8]) -> (u16, String) {
+//!     use cache_index::invalidation::InvalidationErrorKind as Kind;
+//!     let request = match InvalidationRequest::from_json(body, rules, &InvalidationLimits::default()) {
+//!         Ok(request) => request,
+//!         Err(error) => {
+//!             let status = match error.kind() {
+//!                 Kind::NotJson => 400,
+//!                 Kind::TooLarge => 413,
+//!                 _ => 422,
+//!             };
+//!             let reason = error.path_error().map(|reason| format!(": {reason}"));
+//!             return (status, format!("{error}{}", reason.unwrap_or_default()));
+//!         }
+//!     };
+//!     let receipt = index.apply(tenant, &request);
+//!     let lines: Vec<_> = receipt
+//!         .entries()
+//!         .iter()
+//!         .map(|entry| format!("{}: {}", entry.target().map_or("*", |target| target.as_str()), entry.outcome()))
+//!         .collect();
+//!     for (_variant, _object) in receipt.into_removed() {
+//!         // Delete the object.
+//!     }
+//!     (201, lines.join("\n"))
+//! }
+//!
+//! # #[cfg(feature = "serde")]
+//! # {
+//! let index = CacheIndex::default();
+//! let tenant = index.tenant("doc");
+//! let rules = Rules::default();
+//! let body = br#"{"scope":"original","urls":["/sample.li/birds.jpg"]}"#;
+//! let (status, text) = invalidate(&index, &tenant, &rules, body);
+//! assert_eq!((status, text.as_str()), (201, "sample.li/birds.jpg: matched nothing"));
+//!
+//! let (status, text) = invalidate(&index, &tenant, &rules, br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#);
+//! assert_eq!(status, 422);
+//! assert_eq!(text, "urls[0] names no picture: query at byte 6: expected none, as the whole picture is invalidated");
+//! # }
+//! ```
+
+mod apply;
+mod error;
+#[cfg(feature = "serde")]
+mod json;
+mod limits;
+mod receipt;
+mod request;
+
+pub use error::{InvalidationError, InvalidationErrorKind};
+pub use limits::{InvalidationLimits, InvalidationLimitsBuilder};
+pub use receipt::{EntryOutcome, EntryReceipt, Receipt};
+pub use request::{
+    InvalidationRequest, InvalidationRequestBuilder, InvalidationScope, RequestEntry,
+};

@@ -1,0 +1,337 @@
+//! `InvalidationRequest`: what a request asks for, as data.
+//!
+//! Invariant: a request that exists was checked in every entry; each of its entries names something else than all the others.
+//! Pure: no index in sight.
+
+use super::error::{Fault, InvalidationError, List};
+use super::limits::InvalidationLimits;
+use crate::canonical::{Operations, PathError, Rules, Target, VariantTarget};
+use crate::mode::Severity;
+use crate::origin::OriginPath;
+use crate::variant::VariantKey;
+use std::collections::{HashMap, HashSet};
+
+/// What is to be invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvalidationScope {
+    /// Whole pictures: all variants of each, or those that the transformations pick.
+    Original,
+    /// Named variants, and the origin copy (the untransformed picture, `?`) of each picture named.
+    Urls,
+    /// Everything of the tenant.
+    All,
+}
+
+/// A request to invalidate, checked.
+///
+/// Made from lists by [`builder`](Self::builder), or from JSON by `from_json` (with the feature `serde`); carried out by
+/// [`CacheIndex::apply`](crate::CacheIndex::apply). Read it by the rules of the tenant for which it is applied.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
+/// use cache_index::{CacheIndex, Severity};
+///
+/// let index = CacheIndex::<u64>::default();
+/// let tenant = index.tenant("doc");
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules)
+///     .severity(Severity::Soft)
+///     .original(["/sample.li/birds.jpg", "sample.li/./birds.jpg", "/sample.li/boat.jpg"])?;
+/// assert_eq!(request.scope(), InvalidationScope::Original);
+/// assert_eq!((request.entries().len(), request.duplicates()), (2, 1));
+///
+/// let receipt = index.apply(&tenant, &request);
+/// assert_eq!(receipt.matched_nothing(), 2);
+/// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a request does nothing before it is applied"]
+pub struct InvalidationRequest {
+    pub(super) scope: InvalidationScope,
+    pub(super) severity: Severity,
+    pub(super) entries: Vec<RequestEntry>,
+    pub(super) transformations: Vec<Operations<'static>>,
+    duplicates: usize,
+}
+
+/// One entry of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestEntry {
+    position: usize,
+    pub(super) target: Target<'static>,
+    /// The variant that it names.
+    pub(super) variant: Option<VariantKey<'static>>,
+    /// The key of the origin copy, if that goes with this entry.
+    pub(super) copy: Option<VariantKey<'static>>,
+    /// Whether an earlier entry names another variant of the same picture.
+    pub(super) follows: bool,
+}
+
+impl RequestEntry {
+    /// Where in the list it stands first, counted from 0.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The picture, or the pictures.
+    #[must_use]
+    pub fn target(&self) -> &Target<'static> {
+        &self.target
+    }
+
+    /// The variant, with the scope `urls`.
+    #[must_use]
+    pub fn variant(&self) -> Option<&VariantKey<'static>> {
+        self.variant.as_ref()
+    }
+}
+
+impl InvalidationRequest {
+    /// Begins a request that is read by `rules`: hard, with the default limits.
+    pub fn builder(rules: &Rules) -> InvalidationRequestBuilder<'_> {
+        InvalidationRequestBuilder {
+            rules,
+            limits: InvalidationLimits::default(),
+            severity: Severity::Hard,
+            transformations: None,
+        }
+    }
+
+    /// A request for everything of a tenant. It needs no rules.
+    pub fn all(severity: Severity) -> Self {
+        Self {
+            scope: InvalidationScope::All,
+            severity,
+            entries: Vec::new(),
+            transformations: Vec::new(),
+            duplicates: 0,
+        }
+    }
+
+    /// What is to be invalidated.
+    #[must_use]
+    pub fn scope(&self) -> InvalidationScope {
+        self.scope
+    }
+
+    /// Hard or soft.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What the entries name, in their order, duplicates left out; none with the scope `all`.
+    #[must_use]
+    pub fn entries(&self) -> &[RequestEntry] {
+        &self.entries
+    }
+
+    /// The operations that pick variants of the pictures, duplicates left out. None: every variant.
+    #[must_use]
+    pub fn transformations(&self) -> &[Operations<'static>] {
+        &self.transformations
+    }
+
+    /// How many entries named again what an earlier one had named.
+    #[must_use]
+    pub fn duplicates(&self) -> usize {
+        self.duplicates
+    }
+}
+
+/// Settings of an [`InvalidationRequest`]; the list comes last, and is checked at once.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::InvalidationRequest;
+///
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules)
+///     .transformations(["?width=200", "w=200"])
+///     .original(["/sample.li/birds.jpg"])?;
+/// assert_eq!(request.transformations().len(), 1);
+///
+/// let single = InvalidationRequest::builder(&rules).urls(["/sample.li/birds.jpg?width=200"])?;
+/// assert_eq!(single.entries()[0].variant().unwrap().as_str(), "?w=200");
+/// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings have no effect before the list is given"]
+pub struct InvalidationRequestBuilder<'r> {
+    rules: &'r Rules,
+    limits: InvalidationLimits,
+    severity: Severity,
+    transformations: Option<Vec<Option<Vec<u8>>>>,
+}
+
+impl InvalidationRequestBuilder<'_> {
+    /// How many entries there may be.
+    pub fn limits(mut self, limits: InvalidationLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Hard or soft.
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Takes of each picture only the variants that include all operations of at least one of these.
+    pub fn transformations(mut self, entries: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        // One more than there may be tells that there are too many; how many more is nobody's concern.
+        let few = entries.into_iter().take(self.limits.transformations() + 1);
+        self.transformations = Some(few.map(|entry| Some(entry.as_ref().to_vec())).collect());
+        self
+    }
+
+    /// Takes whole pictures.
+    ///
+    /// **Cost:** O(length of the entries). No lock.
+    ///
+    /// # Errors
+    /// If the list, or that of the transformations, is empty or too long, or holds an entry that names nothing; or a wildcard
+    /// stands beside transformations.
+    pub fn original(
+        self,
+        urls: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<InvalidationRequest, InvalidationError> {
+        let transformations = match self.transformations {
+            None => Vec::new(),
+            Some(ref list) => operations(list, self.rules, &self.limits)?,
+        };
+        self.list(InvalidationScope::Original, urls.into_iter().map(Some), transformations)
+    }
+
+    /// Takes named variants, and the origin copy of each picture named.
+    ///
+    /// **Cost:** O(length of the entries). No lock.
+    ///
+    /// # Errors
+    /// If the list is empty or too long, or holds an entry that names nothing, or a wildcard; or if there are transformations.
+    pub fn urls(
+        self,
+        urls: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<InvalidationRequest, InvalidationError> {
+        if self.transformations.is_some() {
+            return Err(Fault::Transformations.into());
+        }
+        self.list(InvalidationScope::Urls, urls.into_iter().map(Some), Vec::new())
+    }
+
+    /// An entry that is `None` is one that was no text.
+    pub(super) fn list(
+        self,
+        scope: InvalidationScope,
+        urls: impl Iterator<Item = Option<impl AsRef<[u8]>>>,
+        transformations: Vec<Operations<'static>>,
+    ) -> Result<InvalidationRequest, InvalidationError> {
+        let mut entries = Vec::new();
+        let mut seen = HashSet::new();
+        let mut count = 0;
+        for (position, text) in urls.enumerate() {
+            if position == self.limits.entries() {
+                let limit = self.limits.entries();
+                return Err(Fault::TooMany { list: List::Urls, limit }.into());
+            }
+            let Some(text) = text else {
+                return Err(Fault::EntryType { list: List::Urls, position }.into());
+            };
+            let (target, variant) = self
+                .read(scope, text.as_ref())
+                .map_err(|reason| bad_entry(List::Urls, position, reason))?;
+            let picks = variant.is_some() || !transformations.is_empty();
+            if picks && matches!(target, Target::Prefix(_)) {
+                return Err(Fault::Wildcard { position }.into());
+            }
+            count += 1;
+            if seen.insert((target.clone(), variant.clone())) {
+                entries.push(RequestEntry {
+                    position,
+                    target,
+                    variant,
+                    copy: None,
+                    follows: false,
+                });
+            }
+        }
+        if entries.is_empty() {
+            return Err(Fault::EmptyList(List::Urls).into());
+        }
+        if scope == InvalidationScope::Urls {
+            add_origin_copies(&mut entries);
+        }
+        let duplicates = count - entries.len();
+        let severity = self.severity;
+        Ok(InvalidationRequest { scope, severity, entries, transformations, duplicates })
+    }
+
+    fn read(
+        &self,
+        scope: InvalidationScope,
+        text: &[u8],
+    ) -> Result<(Target<'static>, Option<VariantKey<'static>>), PathError> {
+        if scope == InvalidationScope::Urls {
+            let VariantTarget { target, variant } = self.rules.selection(text)?.into_owned();
+            Ok((target, Some(variant)))
+        } else {
+            Ok((self.rules.invalidation(text)?.into_owned(), None))
+        }
+    }
+}
+
+/// Reads the list of transformations. An entry that is `None` is one that was no text.
+pub(super) fn operations(
+    list: &[Option<impl AsRef<[u8]>>],
+    rules: &Rules,
+    limits: &InvalidationLimits,
+) -> Result<Vec<Operations<'static>>, InvalidationError> {
+    const LIST: List = List::Transformations;
+    if list.is_empty() {
+        return Err(Fault::EmptyList(LIST).into());
+    }
+    if list.len() > limits.transformations() {
+        return Err(Fault::TooMany { list: LIST, limit: limits.transformations() }.into());
+    }
+    let mut operations = Vec::new();
+    for (position, text) in list.iter().enumerate() {
+        let Some(text) = text else {
+            return Err(Fault::EntryType { list: LIST, position }.into());
+        };
+        let entry = rules.operations(text.as_ref());
+        let entry = entry.map_err(|reason| bad_entry(LIST, position, reason))?.into_owned();
+        if !operations.contains(&entry) {
+            operations.push(entry);
+        }
+    }
+    Ok(operations)
+}
+
+fn bad_entry(list: List, position: usize, reason: PathError) -> Fault {
+    Fault::BadEntry { list, position, reason: Box::new(reason) }
+}
+
+/// The origin copy of a picture goes with the entry that names it, or else with the first that names a variant of the picture.
+fn add_origin_copies(entries: &mut [RequestEntry]) {
+    let copy = VariantKey::new_unchecked("?");
+    let mut takers = HashMap::<OriginPath<'static>, usize>::new();
+    for (at, entry) in entries.iter_mut().enumerate() {
+        let Target::Path(path) = &entry.target else { continue };
+        entry.follows = takers.contains_key(path);
+        let taker = takers.entry(path.clone()).or_insert(at);
+        if entry.variant.as_ref() == Some(&copy) {
+            *taker = at;
+        }
+    }
+    for at in takers.into_values() {
+        entries[at].copy =
+            Some(&copy).filter(|copy| entries[at].variant.as_ref() != Some(copy)).cloned();
+    }
+}
