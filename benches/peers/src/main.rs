@@ -125,7 +125,7 @@ fn measure(
     }
     let last = sizes[sizes.len() - 1];
     if wanted(Part::Growth) {
-        add("growth", growth::lines(chosen, last, rounds(1, 3)));
+        add("growth", growth::lines(chosen, last, rounds(1, 2)));
     }
     if wanted(Part::Invalidation) {
         add("invalidation", invalidation::calls(chosen, last));
