@@ -157,7 +157,9 @@ impl<V> Shard<V> {
                 variants = self.records.variants(place).list(self.records.keys());
             }
             variants.retain(|(key, _)| selection.picks(key));
-            variants.iter_mut().for_each(|(_, stale)| *stale |= standing == Standing::Stale);
+            for (_, stale) in &mut variants {
+                *stale |= standing == Standing::Stale;
+            }
         }
         Matches { variants, fills }
     }

@@ -301,12 +301,12 @@ impl<V> VariantsMut<'_, V> {
     }
 
     fn push_id(&mut self, id: KeyId) {
-        if let (VariantSet::Few { len, keys }, Some(narrow)) = (&mut *self.set, id.narrow())
-            && let Some(free) = keys.get_mut(usize::from(*len))
-        {
-            *free = narrow;
-            *len += 1;
-            return;
+        if let (VariantSet::Few { len, keys }, Some(narrow)) = (&mut *self.set, id.narrow()) {
+            if let Some(free) = keys.get_mut(usize::from(*len)) {
+                *free = narrow;
+                *len += 1;
+                return;
+            }
         }
         let mut ids = self.set.ids();
         ids.push(id);
@@ -583,9 +583,7 @@ mod tests {
             let mut world = World::new();
             for n in 0..count {
                 world.push(n, false);
-                if n == 34
-                    && let VariantSet::Many(many) = &mut world.set
-                {
+                if let (34, VariantSet::Many(many)) = (n, &mut world.set) {
                     many.set_next_age(u32::MAX - 2);
                 }
             }

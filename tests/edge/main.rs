@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]
 mod app;
 
+mod browser;
 mod command;
 mod connections;
 mod control;

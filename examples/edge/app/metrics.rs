@@ -8,7 +8,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fs;
 use std::sync::atomic::AtomicU64;
@@ -17,6 +17,12 @@ use std::time::Duration;
 /// One label and its value.
 pub(crate) type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];
+
+/// The steps of all histograms, in seconds: from what a look-up takes to what nobody should wait.
+const STEPS: [f64; 22] = [
+    1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1,
+    0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+];
 
 /// What the edge counts.
 pub(crate) struct Metrics {
@@ -52,8 +58,8 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let histogram = |registry: &mut Registry, name: &str, help: &str, start: f64| {
-            let histogram = Histogram::new(exponential_buckets(start, 2.0, 16));
+        let histogram = |registry: &mut Registry, name: &str, help: &str| {
+            let histogram = Histogram::new(STEPS);
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
             histogram
         };
@@ -70,12 +76,12 @@ impl Metrics {
         r.register("faults", "Requests that were refused or failed", faults.clone());
         let purges = Family::default();
         r.register("purges", "Entries of requests to invalidate", purges.clone());
-        let purge_seconds = histogram(r, "purge", "Time in the index of an invalidation", 1e-6);
+        let purge_seconds = histogram(r, "purge", "Time in the index of an invalidation");
         let invalidation_seconds =
-            histogram(r, "invalidation", "Time of an invalidation, from head to reply", 16e-6);
+            histogram(r, "invalidation", "Time of an invalidation, from head to reply");
         let reclaimed = counter(r, "reclaimed", "Dead entries whose objects were deleted");
         let reclaim_seconds =
-            histogram(r, "reclaim", "Time from a flush until what it killed was deleted", 64e-6);
+            histogram(r, "reclaim", "Time from a flush until what it killed was deleted");
         Self {
             registry,
             hits,

@@ -9,7 +9,6 @@ use cache_index::invalidation::{
 };
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// What an invalidation did, or, of a dry run, what it would do. Members come out in the order in which they stand here.
@@ -164,38 +163,65 @@ impl Record {
     }
 
     /// The reply to the request itself.
-    pub(crate) fn created(&self) -> Value {
-        let mut invalidation = self.head();
-        merge(&mut invalidation, &self.summary);
-        json!({ "status": "success", "msg": self.summary.message(), "invalidation": invalidation })
+    pub(crate) fn created(&self) -> Reply<'_> {
+        self.reply(None)
     }
 
     /// The reply to who asks for it later. All that was received was invalidated: what couldn't be was refused.
-    pub(crate) fn remembered(&self) -> Value {
-        let invalidated = match &self.received {
-            Some(urls) => json!(urls),
-            None => json!(["/*"]),
-        };
-        let mut invalidation = self.head();
-        invalidation["urls"] =
-            json!({ "received": self.received, "invalidated": invalidated, "failed": [] });
-        merge(&mut invalidation, &self.summary);
-        json!({ "status": "success", "msg": self.summary.message(), "invalidation": invalidation })
+    pub(crate) fn remembered(&self) -> Reply<'_> {
+        let everything = || vec!["/*".to_owned()];
+        let invalidated = self.received.clone().unwrap_or_else(everything);
+        let received = self.received.as_deref();
+        self.reply(Some(Urls { received, invalidated, failed: [] }))
     }
 
-    fn head(&self) -> Value {
-        json!({ "uuid": self.uuid.to_string(), "status": "DONE", "added_at": self.added_at })
+    fn reply<'a>(&'a self, urls: Option<Urls<'a>>) -> Reply<'a> {
+        let Self { added_at, summary, .. } = self;
+        let head = Head { uuid: self.uuid.to_string(), status: "DONE", added_at, urls };
+        let msg = summary.message();
+        let invalidation = Told { head: Some(head), summary };
+        Reply { status: "success", msg, dry_run: None, invalidation }
     }
+}
+
+/// A reply. Members come out in the order in which they stand here.
+#[derive(Serialize)]
+pub(crate) struct Reply<'a> {
+    status: &'static str,
+    msg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<bool>,
+    invalidation: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    /// Of what was carried out.
+    #[serde(flatten)]
+    head: Option<Head<'a>>,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    uuid: String,
+    status: &'static str,
+    added_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls: Option<Urls<'a>>,
+}
+
+#[derive(Serialize)]
+struct Urls<'a> {
+    received: Option<&'a [String]>,
+    invalidated: Vec<String>,
+    failed: [&'static str; 0],
 }
 
 /// The reply to a dry run.
-pub(crate) fn dry_run(summary: &Summary) -> Value {
+pub(crate) fn dry_run(summary: &Summary) -> Reply<'_> {
     let msg = format!("dry run, nothing was changed: {}", summary.message());
-    json!({ "status": "success", "msg": msg, "dry_run": true, "invalidation": summary })
-}
-
-fn merge(into: &mut Value, summary: &Summary) {
-    if let (Value::Object(into), Ok(Value::Object(more))) = (into, serde_json::to_value(summary)) {
-        into.extend(more);
-    }
+    let invalidation = Told { head: None, summary };
+    Reply { status: "success", msg, dry_run: Some(true), invalidation }
 }
