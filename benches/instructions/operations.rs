@@ -7,6 +7,8 @@
 //! Only what happens in [`measured`] is counted. Seeds of hash functions are random, so that no two runs take the same way through a
 //! table; over this many different paths, that evens out.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
+
 use cache_index::{CacheIndex, Hard, Lookup, OriginPath, Tenant, VariantKey};
 use std::hint::black_box;
 

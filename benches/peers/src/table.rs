@@ -198,3 +198,56 @@ impl Unit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::contestants;
+
+    /// A line in which this crate has the first figure, the peers the second and following ones, and the floors none.
+    fn table(unit: Unit, figures: &[f64], targets: &[Target]) -> Table {
+        let mut table = Table::new(&contestants::<u64>());
+        let mut figures: Vec<_> = figures.iter().copied().map(Some).collect();
+        figures.resize(table.columns.len(), None);
+        let what = "something".into();
+        table.lines.push(Line { what, unit, figures, targets: targets.to_vec() });
+        table
+    }
+
+    #[test]
+    fn best_is_the_least_of_times_and_the_most_of_rates() {
+        let times = table(Unit::Nanoseconds, &[1.0, 30.0, 20.0, 40.0], &[]);
+        assert_eq!(times.best(&times.lines[0]), Some(("dashmap", 20.0)));
+        let rates = table(Unit::Rate, &[1.0, 30.0, 20.0, 40.0], &[]);
+        assert_eq!(rates.best(&rates.lines[0]), Some(("scc", 40.0)));
+    }
+
+    #[test]
+    fn targets_are_met_up_to_the_limit_and_missed_beyond() {
+        let met = |figures: &[f64], target| {
+            let table = table(Unit::Nanoseconds, figures, &[target]);
+            table.judge(&table.lines[0], target).map(|(_, met)| met)
+        };
+        assert_eq!(met(&[10.0, 30.0, 20.0], Target::OfBest(0.5)), Some(true));
+        assert_eq!(met(&[10.1, 30.0, 20.0], Target::OfBest(0.5)), Some(false));
+        assert_eq!(met(&[10.0], Target::Most(10.0)), Some(true));
+        assert_eq!(met(&[10.1], Target::Most(10.0)), Some(false));
+        assert_eq!(met(&[1.9], Target::Least(1.95)), Some(false));
+        // What it refers to was not measured.
+        assert_eq!(met(&[10.0], Target::OfBest(0.5)), None);
+        assert_eq!(met(&[10.0, 30.0], Target::OfFingerprints(0.5)), None);
+    }
+
+    #[test]
+    fn table_shows_every_figure_and_says_which_target_was_missed() {
+        let table = table(Unit::Nanoseconds, &[12_345.0, 20_000.0], &[Target::OfBest(0.5)]);
+        let text = table.markdown();
+        assert!(text.contains("| something | 12.3 us | 20.0 us | - |"), "{text}");
+        assert!(
+            text.contains("0.62 (striped RwLock) | **≤ 0.5 of the best: 0.62, missed** |"),
+            "{text}"
+        );
+        let widths: Vec<_> = text.lines().map(|line| line.matches('|').count()).collect();
+        assert!(widths.iter().all(|width| *width == widths[0]), "{text}");
+    }
+}
