@@ -7,6 +7,8 @@
     reason = "branches would keep bytes out of vector registers"
 )]
 
+use super::scan::{Said, any_pair, any_triple};
+
 /// A set of bytes.
 #[derive(Debug)]
 pub(super) struct Class([bool; 256]);
@@ -77,57 +79,41 @@ pub(super) fn is_path(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// How many bytes are looked at in one go: a vector register of any processor in use.
-const BLOCK: usize = 16;
-
-/// Whether `is` holds of any byte; it must not branch.
+/// The class [`OPERATION`] and the plus, likewise.
 #[inline]
-pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    let holds = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is(byte));
-    match text.last_chunk::<BLOCK>() {
-        // The last block overlaps the one before it, which is cheaper than looking at single bytes.
-        Some(last) => text.chunks_exact(BLOCK).any(&holds) || holds(last),
-        None => holds(text),
-    }
+pub(super) fn is_operation(byte: u8) -> bool {
+    // `,` to `:`, and letters in either case.
+    (byte.wrapping_sub(b',') <= b':' - b',')
+        | ((byte | 0x20).wrapping_sub(b'a') <= b'z' - b'a')
+        | (byte == b'+')
+        | (byte == b'_')
+        | (byte == b'~')
 }
 
-/// The length of the blocks at the start in which `is` holds of no byte; it must not branch.
+/// What a byte and the one behind it say about a text that may be canonical. Bytes are unusual if they don't stay as they are in any
+/// part of it and don't separate parts, and dots behind a slash; as few comparisons as possible.
 #[inline]
-pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    let holds = |block: &[u8]| block.iter().fold(false, |found, &byte| found | is(byte));
-    text.chunks_exact(BLOCK).take_while(|block| !holds(block)).count() * BLOCK
-}
-
-/// Of how many bytes `is` holds; it must not branch.
-#[inline]
-pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    // Sums of blocks fit into a byte.
-    let sum = |block: &[u8]| block.iter().fold(0, |sum: u8, &byte| sum + u8::from(is(byte)));
-    text.chunks(BLOCK).map(|block| usize::from(sum(block))).sum()
-}
-
-/// Where `byte` stands first.
-#[inline]
-pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
-    let start = blocks_without(text, |other| other == byte);
-    text[start..].iter().position(|&other| other == byte).map(|at| start + at)
-}
-
-/// Whether `is` holds of any two neighbors; it must not branch.
-#[inline]
-fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
-    let Some((_, behind)) = text.split_first() else { return false };
-    let before = &text[..behind.len()];
-    let holds = |one: &[u8], next: &[u8]| {
-        one.iter().zip(next).fold(false, |found, (&one, &next)| found | is(one, next))
+pub(super) fn said(byte: u8, next: u8) -> Said {
+    // Vector registers have but signed comparisons, so the bounds are moved to where one can tell them.
+    #[expect(clippy::cast_possible_wrap)]
+    let is_within = |byte: u8, first: u8, last: u8| {
+        ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
     };
-    match (before.last_chunk::<BLOCK>(), behind.last_chunk::<BLOCK>()) {
-        (Some(one), Some(next)) => {
-            let mut blocks = before.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK));
-            blocks.any(|(one, next)| holds(one, next)) || holds(one, next)
-        }
-        _ => holds(before, behind),
+    // `=` and `?` differ in one bit.
+    let separates = (byte == b'&') | (byte & !2 == b'=' & !2);
+    let is_plain =
+        is_within(byte, b',', b':') | is_within(byte | 0x20, b'a', b'z') | (byte == b'_');
+    Said {
+        is_unusual: !(is_plain | separates) | ((byte == b'/') & (next == b'.')),
+        is_upper: is_within(byte, b'A', b'Z'),
+        separates,
     }
+}
+
+/// The class [`HOST`] without upper-case letters.
+#[inline]
+pub(super) fn is_lower_host(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_')
 }
 
 /// Whether a slash is followed by a dot anywhere.
@@ -136,10 +122,13 @@ pub(super) fn any_dot_behind_slash(text: &[u8]) -> bool {
     any_pair(text, |one, next| (one == b'/') & (next == b'.'))
 }
 
-/// Whether there is anything but a path's raw bytes in `text`, the last byte left out, or a dot behind a slash.
-#[inline]
-pub(super) fn any_unusual(text: &[u8]) -> bool {
-    any_pair(text, |one, next| !is_path(one) | ((one == b'/') & (next == b'.')))
+/// Whether every percent sign in `text` is followed by two hexadecimal digits.
+pub(super) fn all_escapes_are_good(text: &[u8]) -> bool {
+    let is_digit =
+        |byte: u8| (byte.wrapping_sub(b'0') < 10) | ((byte | 0x20).wrapping_sub(b'a') < 6);
+    let is_bad = |one: u8, two: u8, three: u8| (one == b'%') & !(is_digit(two) & is_digit(three));
+    let ends_early = text[text.len().saturating_sub(2)..].contains(&b'%');
+    !ends_early && !any_triple(text, is_bad)
 }
 
 /// Control bytes: never part of a path, raw or encoded (RFC 3986, section 7.3, warns of them).
@@ -192,27 +181,39 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_class_is_the_class() {
+    fn the_fast_classes_are_the_classes() {
         for byte in 0..=255 {
             assert_eq!(is_path(byte), PATH.contains(byte), "{byte:#04x}");
+            let stays = byte == b'+' || OPERATION.contains(byte);
+            assert_eq!(is_operation(byte), stays, "{byte:#04x}");
         }
     }
 
     #[test]
-    fn searches_look_at_every_byte() {
-        for len in 0..80 {
+    fn a_dot_behind_a_slash_is_found_anywhere() {
+        for len in 2..80 {
             let mut text = vec![b'a'; len];
-            assert!(!any(&text, |byte| byte == b'?') && !any_dot_behind_slash(&text));
-            assert_eq!(find(&text, b'?'), None);
+            for at in 1..len {
+                (text[at - 1], text[at]) = (b'/', b'.');
+                assert!(any_dot_behind_slash(&text), "{len} {at}");
+                (text[at - 1], text[at]) = (b'.', b'/');
+                assert!(!any_dot_behind_slash(&text), "{len} {at}");
+                (text[at - 1], text[at]) = (b'a', b'a');
+            }
+        }
+    }
+
+    #[test]
+    fn bad_escapes_are_found_anywhere() {
+        for len in 1..60 {
             for at in 0..len {
-                text[at] = b'?';
-                assert!(any(&text, |byte| byte == b'?'));
-                assert_eq!(find(&text, b'?'), Some(at));
-                text[at] = b'a';
-                if at > 0 {
-                    (text[at - 1], text[at]) = (b'/', b'.');
-                    assert!(any_dot_behind_slash(&text), "{len} {at}");
-                    (text[at - 1], text[at]) = (b'a', b'a');
+                let mut text = vec![b'a'; len];
+                text[at] = b'%';
+                assert_eq!(all_escapes_are_good(&text), at + 2 < len, "{len} {at}");
+                for digit in (at + 1..at + 3).filter(|&digit| digit < len) {
+                    text[digit] = b'g';
+                    assert!(!all_escapes_are_good(&text), "{len} {at}");
+                    text[digit] = b'F';
                 }
             }
         }

@@ -4,10 +4,10 @@
 //! is nothing.
 //! Not here: a second copy of the rules.
 
-use super::PathError;
 use super::names::{Delivery, Target, VariantTarget};
 use super::operations::Operations;
 use super::rules::Rules;
+use super::{Input, PathError};
 use std::fmt;
 
 /// A rule that changed a text.
@@ -109,17 +109,17 @@ impl Rules {
     /// ```
     pub fn explain_delivery<'a>(
         &self,
-        input: &'a (impl AsRef<[u8]> + ?Sized),
+        input: &'a (impl Input + ?Sized),
     ) -> Explanation<Delivery<'a>> {
-        explained(|steps| self.read_delivery(input.as_ref(), steps))
+        explained(|steps| self.read_delivery(input.bytes(), steps))
     }
 
     /// As [`invalidation`](Self::invalidation), with the steps that changed something.
     pub fn explain_invalidation<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Explanation<Target<'a>> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_invalidation(entry, steps);
             read.map_err(|error| self.with_suggestion(error, entry))
@@ -129,9 +129,9 @@ impl Rules {
     /// As [`selection`](Self::selection), with the steps that changed something.
     pub fn explain_selection<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Explanation<VariantTarget<'a>> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_selection(entry, steps);
             read.map_err(|error| self.with_suggestion(error, entry))
@@ -141,9 +141,9 @@ impl Rules {
     /// As [`operations`](Self::operations), with the steps that changed something.
     pub fn explain_operations<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Explanation<Operations<'a>> {
-        explained(|steps| self.read_operations(entry.as_ref(), steps))
+        explained(|steps| self.read_operations(entry.bytes(), steps))
     }
 }
 

@@ -4,12 +4,13 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME, find};
+use super::bytes::{HOST, LABEL, SCHEME};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
 use super::explain::{Rule, Trace};
 use super::host::split_port;
 use super::rules::Root;
+use super::scan::find_near;
 use super::segments::{has_dot_segments, leading_slashes, resolve};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -66,17 +67,24 @@ pub(super) struct Shape {
 impl Shape {
     /// Tells the form of `text`.
     pub(super) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
-        if let Some((scheme, authority)) = scheme(text)? {
-            return Self::of_url(text, scheme, authority);
-        }
-        let slash = find(text, b'/');
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
-        Ok(match slash.map(|len| (len, &text[..len])) {
-            Some((len, [b'_', .., b'_'])) if len >= 3 => plain(Form::Alias, len),
-            Some((len, segment)) if root == Root::Host && is_host(segment) => {
-                let (host, port) = split_port(segment);
-                let port_start = if port.is_empty() { len } else { host.len() + 1 };
-                Self { form: Form::Host, head: 0..len, port: port_start..len }
+        let stop = find_near(text, 0, [b'/', b':']);
+        let (len, port) = match text.get(stop) {
+            None => return Ok(plain(Form::Relative, 0)),
+            Some(b'/') => (stop, stop..stop),
+            Some(_) => {
+                if let Some((scheme, authority)) = scheme(text)? {
+                    return Self::of_url(text, scheme, authority);
+                }
+                let len = find_near(text, stop, [b'/']);
+                (len, (stop + 1).min(len)..len)
+            }
+        };
+        Ok(match &text[..len] {
+            _ if len == text.len() => plain(Form::Relative, 0),
+            [b'_', .., b'_'] if len >= 3 => plain(Form::Alias, len),
+            segment if root == Root::Host && is_host(segment) => {
+                Self { form: Form::Host, head: 0..len, port }
             }
             _ => plain(Form::Relative, 0),
         })
@@ -134,11 +142,13 @@ impl Shape {
     pub(super) fn settle<'t>(
         &self,
         text: Cow<'t, [u8]>,
+        has_no_dots: bool,
         room: usize,
         trace: &mut impl Trace,
     ) -> Result<Cow<'t, [u8]>, PathError> {
         let tail = text.get(self.floor()..);
-        let (has_tail, has_dots) = (tail.is_some(), tail.is_some_and(has_dot_segments));
+        let (has_tail, has_dots) =
+            (tail.is_some(), !has_no_dots && tail.is_some_and(has_dot_segments));
         if has_tail && !has_dots && self.has_settled_head(&text) {
             return Ok(text);
         }
@@ -246,7 +256,7 @@ mod tests {
     fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {
         let settle = || {
             let shape = Shape::of(text.as_bytes(), root)?;
-            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), 2, &mut ())?;
+            let settled = shape.settle(Cow::Borrowed(text.as_bytes()), false, 2, &mut ())?;
             assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
             Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
         };

@@ -4,10 +4,11 @@
 //! the length of the input, only the greatest possible is asked.)
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
+use super::bytes::is_operation;
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
 use super::origin::{Origin, Settled};
-use super::query::{Query, stays_raw};
+use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
 use super::{MAX_NESTING, split_query};
@@ -73,7 +74,7 @@ pub(crate) fn check_representation(mark: &str) -> Result<(), PathError> {
     if mark.is_empty() {
         return Err(Fault::EmptyMark.at(0));
     }
-    let wrong = mark.bytes().position(|byte| !stays_raw(byte));
+    let wrong = mark.bytes().position(|byte| !is_operation(byte));
     wrong.map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
 }
 

@@ -25,33 +25,41 @@
 //!
 //! # Cost
 //!
-//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read, except that many parameters must be sorted. Text
-//! that is canonical already is borrowed from the input, and nothing is allocated; otherwise there is one allocation for each name
-//! that had to change. (A delivery URL inside of a delivery URL takes more.)
+//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is canonical already is borrowed from the
+//! input, and nothing is allocated; otherwise there is one allocation for each name that had to change. A delivery URL inside of a
+//! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which the
+//! name of a parameter is encoded: one buffer each, for the text between the steps.
 
 mod bytes;
+mod cut;
 mod error;
 mod escape;
 mod explain;
 mod form;
 mod grouping;
 mod host;
+mod input;
 mod known;
 mod names;
 mod operations;
+mod order;
 mod origin;
 mod parameters;
 mod query;
 mod quick;
 mod raw;
 mod rules;
+mod scan;
 mod sealed;
 mod segments;
+mod spelling;
 mod suggest;
+mod writer;
 
 pub use error::{PathError, PathErrorKind};
 pub use explain::{Explanation, Rule, Step};
 pub use grouping::Grouping;
+pub use input::Input;
 pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
 pub use parameters::{Effect, PARAMETERS, Parameter};
@@ -63,10 +71,10 @@ pub(crate) use known::{check_origin, check_prefix, check_representation, check_v
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use error::Fault;
-use escape::Decoded;
 use explain::Trace;
 use origin::Origin;
 use query::Query;
+use quick::Glance;
 use std::borrow::Cow;
 
 /// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
@@ -98,9 +106,9 @@ impl Rules {
     /// ```
     pub fn delivery<'a>(
         &self,
-        input: &'a (impl AsRef<[u8]> + ?Sized),
+        input: &'a (impl Input + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        self.read_delivery(input.as_ref(), &mut ())
+        self.delivery_of(input.bytes(), input.text())
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -127,9 +135,9 @@ impl Rules {
     /// ```
     pub fn invalidation<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<Target<'a>, PathError> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
@@ -154,9 +162,9 @@ impl Rules {
     /// ```
     pub fn selection<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<VariantTarget<'a>, PathError> {
-        let entry = entry.as_ref();
+        let entry = entry.bytes();
         self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
@@ -178,50 +186,48 @@ impl Rules {
     /// ```
     pub fn operations<'a>(
         &self,
-        entry: &'a (impl AsRef<[u8]> + ?Sized),
+        entry: &'a (impl Input + ?Sized),
     ) -> Result<Operations<'a>, PathError> {
-        self.read_operations(entry.as_ref(), &mut ())
+        self.read_operations(entry.bytes(), &mut ())
     }
 }
 
 /// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
 /// given; its caller moves them.
 impl Rules {
+    /// With the shortcut for the usual case.
+    fn delivery_of<'t>(
+        &self,
+        input: &'t [u8],
+        text: Option<&'t str>,
+    ) -> Result<Delivery<'t>, PathError> {
+        let exact = match self.at_a_glance(input, text) {
+            Some(Glance::Request(exact)) => exact,
+            Some(Glance::Path(origin, end)) => {
+                let query = read_query(&input[..end], Some(&input[end..]), &mut ())?;
+                if query.encodes_path {
+                    return self.read_delivery(input, &mut ());
+                }
+                Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
+            }
+            None => return self.read_delivery(input, &mut ()),
+        };
+        Ok(if self.groups() { exact.grouped() } else { exact })
+    }
+
     fn read_delivery<'t>(
         &self,
         input: &'t [u8],
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        raw::bounded(input)?;
-        let start = match self.quick_path_start(input) {
-            Some(start) => start,
-            None => host::path_start(input, self)?,
-        };
+        let input = raw::checked(input)?;
+        let start = host::path_start(input, self)?;
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
-        let moved = |error: PathError| error.moved(|at| start + at);
-        let query = read_query(path, query, trace).map_err(moved)?;
-        // Text that is canonical holds nothing that the checks look for.
-        let quick = if query.is_plain() { self.quick_request(path) } else { None };
-        let exact = if let Some(origin) = quick {
-            Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
-        } else {
-            raw::checked(input)?;
-            self.requested(path, query, 0, trace).map_err(moved)?
-        };
+        let exact = read_query(path, query, trace)
+            .and_then(|query| self.requested(path, query, 0, trace))
+            .map_err(|error| error.moved(|at| start + at))?;
         Ok(if self.groups() { trace.group_delivery(exact) } else { exact })
-    }
-
-    /// What the pipeline says by itself, for a comparison with the shortcut.
-    #[cfg(test)]
-    fn read_without_shortcut<'t>(&self, input: &'t [u8]) -> Result<Delivery<'t>, PathError> {
-        let input = raw::checked(input)?;
-        let (path, query) = split_query(&input[host::path_start(input, self)?..]);
-        let start = segments::origin_start(path, self.v7)?;
-        let origin = Origin::read(&path[start..], None, self, &mut ())?.settle(self, &mut ())?;
-        let origin = OriginPath::new_unchecked(origin.into_path(&mut ())?);
-        let key = Query::read(query, &mut ())?.key;
-        Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
 
     fn read_invalidation<'t>(
@@ -300,10 +306,6 @@ impl Rules {
         depth: usize,
         trace: &mut impl Trace,
     ) -> Result<Picture<'t>, PathError> {
-        if own_query.is_none() && self.is_quick_origin(path) {
-            let name = ascii(Cow::Borrowed(path));
-            return Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None });
-        }
         let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return self.nested(&origin, path, own_query, depth, trace);
@@ -372,9 +374,6 @@ impl Rules {
         own_query: Option<&'t [u8]>,
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
-        if own_query.is_none() && self.is_quick_origin(path) {
-            return Ok(Target::Path(OriginPath::new_unchecked(ascii(Cow::Borrowed(path)))));
-        }
         let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
             return Err(Fault::DeliveryUrl.at(0));
@@ -404,7 +403,7 @@ impl Picture<'_> {
 
 /// Cuts a text before its first question mark.
 fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match bytes::find(text, b'?') {
+    match scan::find(text, b'?') {
         Some(at) => (&text[..at], Some(&text[at..])),
         None => (text, None),
     }
@@ -426,12 +425,12 @@ fn decoded<T, U: Trace>(
     trace: &mut U,
     read: impl FnOnce(&[u8], Option<&[u8]>, &mut U) -> Result<T, PathError>,
 ) -> Result<T, PathError> {
-    let mut text = Decoded::new();
-    escape::decode_into(path, &mut text)?;
-    trace.note(Rule::PathEncoding, path, &text);
+    let mut text = escape::decoded(path)?;
+    let text = text.written();
+    trace.note(Rule::PathEncoding, path, text);
     let read_decoded = || {
-        raw::clean(&text)?;
-        let start = segments::leading_slashes(&text);
+        raw::clean(text)?;
+        let start = segments::leading_slashes(text);
         let (path, own_query) = split_query(&text[start..]);
         if path.is_empty() {
             return Err(Fault::Empty.at(start));

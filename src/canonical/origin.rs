@@ -3,7 +3,6 @@
 //! Invariant: the result is settled. Read again, it has the same form and stays as it is.
 //! Not here: nested delivery URLs, which start over from the path; the pipeline does that.
 
-use super::bytes::{ORIGIN_QUERY, PATH};
 use super::error::{Fault, PathError};
 use super::escape::{
     append_normalized, normalize, position_before_normalizing, room_for, with_room,
@@ -12,6 +11,7 @@ use super::explain::{Rule, Trace};
 use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
+use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
 use super::{ascii, raw};
 use std::borrow::Cow;
 
@@ -22,6 +22,8 @@ pub(super) struct Origin<'t> {
     own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
     shape: Shape,
+    /// Whether it is known that there are no dot segments.
+    has_no_dots: bool,
 }
 
 impl<'t> Origin<'t> {
@@ -32,13 +34,14 @@ impl<'t> Origin<'t> {
         rules: &Rules,
         trace: &mut impl Trace,
     ) -> Result<Self, PathError> {
-        let back = |at| position_before_normalizing(source, &PATH, at);
+        let back = |at| position_before_normalizing(source, &IN_PATH, at);
         let room = room_for(own_query);
-        let text = normalize(source, &PATH, room)?;
+        let text = normalize(source, &IN_PATH, room)?;
         trace.note(Rule::Escapes, source, &text);
         let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
-        if shape.form != Form::Relative || !has_dot_segments(&text) {
-            return Ok(Self { source, own_query, text, shape });
+        let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
+        if has_no_dots || shape.form != Form::Relative {
+            return Ok(Self { source, own_query, text, shape, has_no_dots });
         }
         // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
         let before = trace.keep(&text);
@@ -46,7 +49,7 @@ impl<'t> Origin<'t> {
         trace.note(Rule::DotSegments, &before, &text);
         let shape = Shape::of(&text, rules.root)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
-        Ok(Self { source, own_query, text: Cow::Owned(text), shape })
+        Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
     /// Whether the origin is a delivery URL of this tenant.
@@ -66,7 +69,10 @@ impl<'t> Origin<'t> {
     /// Where byte `at` of that path stood in the source.
     pub(super) fn position(&self, at: usize) -> usize {
         let at = at + self.shape.end();
-        let normal = normalize(self.source, &PATH, 0);
+        if matches!(self.text, Cow::Borrowed(_)) {
+            return at;
+        }
+        let normal = normalize(self.source, &IN_PATH, 0);
         let resolved = normal.is_ok_and(|normal| normal != self.text);
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
     }
@@ -77,10 +83,10 @@ impl<'t> Origin<'t> {
         rules: &Rules,
         trace: &mut impl Trace,
     ) -> Result<Settled<'t>, PathError> {
-        let Self { source, own_query, text, shape } = self;
+        let Self { source, own_query, text, shape, has_no_dots } = self;
         let text = shape
-            .settle(text, room_for(own_query), trace)
-            .map_err(|error| error.moved(|at| position_before_normalizing(source, &PATH, at)))?;
+            .settle(text, has_no_dots, room_for(own_query), trace)
+            .map_err(|error| error.moved(|at| position_before_normalizing(source, &IN_PATH, at)))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
         }
@@ -90,11 +96,11 @@ impl<'t> Origin<'t> {
 
 /// Where byte `at` of the text that was read stood in `source`.
 fn position_in(source: &[u8], form: Form, at: usize) -> usize {
-    let before = match normalize(source, &PATH, 0) {
+    let before = match normalize(source, &IN_PATH, 0) {
         Ok(normal) if form == Form::Relative => position_before_resolving(&normal, at),
         _ => at,
     };
-    position_before_normalizing(source, &PATH, before)
+    position_before_normalizing(source, &IN_PATH, before)
 }
 
 /// An origin in its one spelling.
@@ -113,7 +119,7 @@ impl<'t> Settled<'t> {
         };
         let mut out = with_room(self.text, room_for(self.own_query));
         let start = out.len();
-        append_normalized(own_query, &ORIGIN_QUERY, &mut out)
+        append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
             .map_err(|error| error.moved(|at| self.source.len() + at))?;
         trace.note(Rule::OwnQuery, own_query, &out[start..]);
         Ok(ascii(Cow::Owned(out)))

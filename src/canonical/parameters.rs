@@ -193,16 +193,45 @@ const fn same(one: &str, other: &str) -> bool {
 
 /// For each first byte, one bit for each length that a special name starting with it has: tells nearly all names apart from the
 /// special ones without comparing them.
-const LENGTHS: [u16; 256] = {
+static LENGTHS: [u16; 256] = lengths(true);
+/// The same for names that have to be acted on.
+static ACTING: [u16; 256] = lengths(false);
+
+const fn lengths(with_canonical: bool) -> [u16; 256] {
     let mut lengths = [0; 256];
     let mut i = 0;
     while i < SPECIAL_LEN {
-        let name = SPECIAL[i].0.as_bytes();
-        lengths[name[0] as usize] |= 1 << name.len();
+        let (name, role) = SPECIAL[i];
+        if with_canonical || !matches!(role, Role::Canonical(_)) {
+            lengths[name.as_bytes()[0] as usize] |= 1 << name.len();
+        }
         i += 1;
     }
     lengths
+}
+
+/// The canonical names, so that each can be copied in one go.
+pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
+    let mut padded = [[0; 16]; PARAMETERS.len()];
+    let mut row = 0;
+    while row < PARAMETERS.len() {
+        let name = PARAMETERS[row].name.as_bytes();
+        let mut i = 0;
+        while i < name.len() {
+            padded[row][i] = name[i];
+            i += 1;
+        }
+        row += 1;
+    }
+    padded
 };
+
+/// Whether `name` may have to be acted on: if not, its role is `Plain` or `Canonical`.
+#[inline]
+pub(super) fn acts(name: &[u8]) -> bool {
+    let Some(&first) = name.first() else { return false };
+    name.len() < 16 && ACTING[first as usize] >> name.len() & 1 == 1
+}
 
 /// What `name`, whose escapes are settled, means for the key.
 #[inline]

@@ -4,74 +4,135 @@
 //! Not here: whether the seal is genuine; that must be checked before the index is asked.
 
 use super::bytes::escape_at;
+use super::scan::any;
 
 const FLAG: &[u8] = b"ci_url_encoded=1";
 
 /// Whether `value`, percent-decoded and then base64-decoded (RFC 4648, in the alphabet of section 4 or of section 5, padded or
 /// not), holds the flag between ampersands. What doesn't decode holds none.
 pub(super) fn holds_flag(value: &[u8]) -> bool {
-    let mut digits = Sextets::default();
-    let mut flag = FlagSearch::default();
+    let mut digits = Digits::default();
     let mut at = 0;
-    while at < value.len() {
-        let byte = if value[at] == b'%' {
-            let Some(byte) = escape_at(value, at) else { return false };
-            at += 3;
-            byte
-        } else {
-            at += 1;
-            value[at - 1]
-        };
-        match digits.push(byte) {
-            Ok(Some(decoded)) => flag.push(decoded),
-            Ok(None) => {}
-            Err(NoBase64) => return false,
+    while let Some(&byte) = value.get(at) {
+        // Nearly all come in fours.
+        if digits.push_four(&value[at..]) {
+            at += 4;
+            continue;
+        }
+        let escape = escape_at(value, at);
+        if !digits.push(escape.unwrap_or(byte)) {
+            return false;
+        }
+        at += if escape.is_some() { 3 } else { 1 };
+    }
+    digits.finish()
+}
+
+const NO_DIGIT: u8 = 0xFF;
+
+/// What each digit of the two alphabets stands for.
+static SEXTETS: [u8; 256] = {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut sextets = [NO_DIGIT; 256];
+    let mut value: u8 = 0;
+    while value < 64 {
+        sextets[digits[value as usize] as usize] = value;
+        value += 1;
+    }
+    sextets[b'-' as usize] = 62;
+    sextets[b'_' as usize] = 63;
+    sextets
+};
+
+/// How many bytes are decoded before anything is looked for in them.
+const BLOCK: usize = 48;
+
+/// Decodes base64.
+struct Digits {
+    count: usize,
+    padding: usize,
+    /// The last digits, the newest lowest.
+    bits: u32,
+    block: [u8; BLOCK],
+    len: usize,
+    flag: FlagSearch,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            padding: 0,
+            bits: 0,
+            block: [0; BLOCK],
+            len: 0,
+            flag: FlagSearch::default(),
         }
     }
-    digits.is_whole() && flag.finish()
 }
 
-struct NoBase64;
+impl Digits {
+    /// Takes the first four bytes of `text`, if they are digits and none is pending.
+    #[inline]
+    fn push_four(&mut self, text: &[u8]) -> bool {
+        let Some(four) = text.first_chunk::<4>() else { return false };
+        let four = four.map(|digit| SEXTETS[usize::from(digit)]);
+        // What is no digit shows through the disjunction.
+        let are_digits = four.iter().fold(0, |all, &sextet| all | sextet) < 64;
+        if !are_digits || self.count % 4 > 0 || self.padding > 0 {
+            return false;
+        }
+        self.bits = four.iter().fold(0, |bits, &sextet| bits << 6 | u32::from(sextet));
+        self.count += 4;
+        self.write(3);
+        true
+    }
 
-/// Decodes base64 one digit at a time.
-#[derive(Default)]
-struct Sextets {
-    digits: usize,
-    padding: usize,
-    bits: u32,
-}
-
-impl Sextets {
-    fn push(&mut self, digit: u8) -> Result<Option<u8>, NoBase64> {
+    /// Takes a digit, or padding.
+    fn push(&mut self, digit: u8) -> bool {
         if digit == b'=' {
             self.padding += 1;
-            return Ok(None);
+            return true;
         }
-        let sextet = match digit {
-            _ if self.padding > 0 => return Err(NoBase64),
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return Err(NoBase64),
-        };
+        let sextet = SEXTETS[usize::from(digit)];
+        if sextet == NO_DIGIT || self.padding > 0 {
+            return false;
+        }
         self.bits = self.bits << 6 | u32::from(sextet);
-        self.digits += 1;
-        // The first digit of four completes no byte, each of the others does.
-        let pending = match self.digits % 4 {
-            1 => return Ok(None),
-            2 => 4,
-            3 => 2,
-            _ => 0,
-        };
-        Ok(Some((self.bits >> pending & 0xFF) as u8))
+        self.count += 1;
+        if self.count % 4 == 0 {
+            self.write(3);
+        }
+        true
     }
 
-    /// Whether the digits make whole bytes, and the padding, if there is any, fills the last four.
-    fn is_whole(&self) -> bool {
-        self.digits % 4 != 1
-            && (self.padding == 0 || (self.padding <= 2 && (self.digits + self.padding) % 4 == 0))
+    /// Decodes the first of the last three bytes.
+    #[inline]
+    fn write(&mut self, bytes: usize) {
+        let [_, decoded @ ..] = self.bits.to_be_bytes();
+        self.block[self.len..self.len + 3].copy_from_slice(&decoded);
+        self.len += bytes;
+        if self.len == BLOCK {
+            self.flag.push(&self.block);
+            self.len = 0;
+        }
+    }
+
+    fn finish(mut self) -> bool {
+        // Digits at the end that make no three bytes make one or two, and padding, if there is any, fills up their four.
+        let pending = self.count % 4;
+        let is_filled =
+            self.padding == 0 || (self.padding <= 2 && (self.count + self.padding) % 4 == 0);
+        if pending == 1 || !is_filled {
+            return false;
+        }
+        if pending > 0 {
+            self.bits <<= 6 * (4 - pending);
+            self.write(pending - 1);
+        }
+        let Self { block, len, mut flag, .. } = self;
+        flag.push(&block[..len]);
+        flag.ends_here()
     }
 }
 
@@ -85,17 +146,24 @@ struct FlagSearch {
 }
 
 impl FlagSearch {
-    fn push(&mut self, byte: u8) {
-        if byte == b'&' {
-            self.found = self.finish();
-            (self.len, self.differs) = (0, false);
-        } else {
-            self.differs |= FLAG.get(self.len) != Some(&byte);
-            self.len += 1;
+    fn push(&mut self, text: &[u8]) {
+        // Most texts differ early.
+        if self.differs && !any(text, |byte| byte == b'&') {
+            return;
+        }
+        for &byte in text {
+            if byte == b'&' {
+                self.found = self.ends_here();
+                (self.len, self.differs) = (0, false);
+            } else {
+                self.differs |= FLAG.get(self.len) != Some(&byte);
+                self.len += 1;
+            }
         }
     }
 
-    fn finish(&self) -> bool {
+    /// Whether the flag was found, if the text ends here.
+    fn ends_here(&self) -> bool {
         self.found || (!self.differs && self.len == FLAG.len())
     }
 }
@@ -119,6 +187,26 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(holds_flag(value.as_bytes()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_flag_is_found_wherever_it_stands() {
+        // Four digits for three bytes, over the ends of blocks.
+        for before in 0..200 {
+            for (escaped, behind) in [(false, ""), (true, ""), (false, "Jnc9MQ")] {
+                let mut value = "YWJj".repeat(before) + "eD0m" + "Y2lfdXJsX2VuY29kZWQ9";
+                value += if behind.is_empty() { "MQ" } else { "MSZ3" };
+                if escaped {
+                    value = value
+                        .bytes()
+                        .map(|byte| format!("%{byte:02x}"))
+                        .collect::<Vec<_>>()
+                        .concat();
+                }
+                assert!(holds_flag(value.as_bytes()), "{value}");
+                assert!(!holds_flag((value + "!").as_bytes()));
+            }
         }
     }
 

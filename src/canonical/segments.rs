@@ -52,21 +52,27 @@ pub(super) fn resolve<T: Copy>(
     floor: usize,
     byte: impl Fn(T) -> u8,
 ) -> Result<(), PathError> {
+    let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|&next| byte(next) == b'/');
+    let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|&next| byte(next) == b'.');
     // `text[floor..end]` is resolved: empty, or ending in a slash.
     let (mut at, mut end) = (floor, floor);
     while at < text.len() {
-        let rest = &text[at..];
-        let slash = rest.iter().position(|&element| byte(element) == b'/');
-        let len = slash.unwrap_or(rest.len());
-        let dots = rest[..len].iter().take(3).filter(|&&element| byte(element) == b'.').count();
-        let next = at + len + usize::from(slash.is_some());
-        if len == 2 && dots == 2 {
+        if is_dot(text, at) && is_end(text, at + 1) {
+            at += "./".len();
+        } else if is_dot(text, at) && is_dot(text, at + 1) && is_end(text, at + 2) {
             end = parent(&text[floor..end], &byte).ok_or(Fault::Traversal.at(at))? + floor;
-        } else if !(len == 1 && dots == 1) {
-            text.copy_within(at..next, end);
-            end += next - at;
+            at += "../".len();
+        } else {
+            // Segments are short: a loop is quicker than a search and a copy.
+            while at < text.len() {
+                let element = text[at];
+                text[end] = element;
+                (at, end) = (at + 1, end + 1);
+                if byte(element) == b'/' {
+                    break;
+                }
+            }
         }
-        at = next;
     }
     text.truncate(end);
     Ok(())

@@ -28,7 +28,7 @@ impl Rules {
     fn meant(&self, entry: &[u8], with_query: bool) -> Option<String> {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
-        let Query { key, encodes_path } = Query::read(query, &mut ()).ok()?;
+        let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
         let target = match lenient.named(path, encodes_path, &mut ()) {
             Err(error) if error.kind() == PathErrorKind::DeliveryUrl => {
                 // Read as a request, a delivery URL leads to the picture inside.

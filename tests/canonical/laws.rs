@@ -3,7 +3,7 @@
 use crate::checks::{self, SETTINGS};
 use crate::naive::key;
 use crate::notation::{Kind, Settings};
-use crate::texts::{entry, good_request, request};
+use crate::texts::{entry, good_request, long_query, long_request, request};
 use cache_index::canonical::{Grouping, PathErrorKind, Rules, Target};
 use cache_index::{PathPrefix, VariantKey};
 use proptest::prelude::*;
@@ -35,6 +35,14 @@ proptest! {
     fn requests_obey_the_laws(
         settings in select(&SETTINGS[..]),
         text in prop_oneof![request(), good_request()],
+    ) {
+        checks::request(settings, text.as_bytes());
+    }
+
+    #[test]
+    fn long_requests_obey_the_laws(
+        settings in select(&SETTINGS[..]),
+        text in prop_oneof![long_request(), long_query().prop_map(|query| format!("/sample.li/a.jpg?{query}"))],
     ) {
         checks::request(settings, text.as_bytes());
     }

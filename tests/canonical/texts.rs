@@ -142,6 +142,80 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Queries of many parameters, whose names are alike in their first bytes, in the next, or as a whole; some spelled so that it doesn't
+/// show. More of them than fit into small arrays and single words, over the ends of blocks.
+pub(crate) fn long_query() -> impl Strategy<Value = String> {
+    let stem = select(
+        &[
+            "",
+            "a",
+            "n",
+            "bg_color",
+            "abcdefgh",
+            "abcdefghijklmnop",
+            "abcdefg%68",
+            "%61bcdefgh",
+            "width",
+            "wat_colour",
+            "%20",
+            "\u{e9}",
+            "caf%C3%A9",
+        ][..],
+    );
+    let end = prop_oneof![
+        3 => "[a-d]{0,2}",
+        1 => "[a-d]{6,10}",
+        1 => Just("x".repeat(70)),
+        1 => select(&["%20", "%41", "!", "+", "ize", "~"][..]).prop_map(str::to_owned),
+    ];
+    let value = prop_oneof![
+        2 => Just(String::new()),
+        4 => "=[0-9a-z:,/]{0,12}",
+        1 => Just(format!("={}", "v".repeat(90))),
+        1 => select(&["==", "=a=b", "=%2c", "=%", "=%4", "=!\u{e9}", "=?"][..]).prop_map(str::to_owned),
+    ];
+    let piece = prop_oneof![
+        12 => (stem, end, value).prop_map(|(stem, end, value)| format!("{stem}{end}{value}")),
+        1 => select(&["", "", "ci_sign=1", "width=1", "w=1", "ci_url_encoded=1", "bg_colour"][..])
+            .prop_map(str::to_owned),
+    ];
+    let count = prop_oneof![4 => 0..30_usize, 2 => 20..30_usize, 1 => 40..220_usize];
+    count
+        .prop_flat_map(move |count| proptest::collection::vec(piece.clone(), count))
+        .prop_map(|pieces| pieces.join("&"))
+}
+
+/// Requests whose parts are longer than what is looked at in one go, canonical or nearly so.
+pub(crate) fn long_request() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![
+        6 => "[a-z0-9._-]{1,20}",
+        1 => "[a-zA-Z()!&=]{1,9}",
+        1 => select(&[".", "..", "", "%41", "%2E", "%e9", "\u{e9}\u{e9}\u{e9}", " ", "%zz", "*", "#", "\t"][..])
+            .prop_map(str::to_owned),
+    ];
+    let path = proptest::collection::vec(segment, 1..24).prop_map(|path| path.join("/"));
+    let operations = proptest::collection::vec("[a-h]{1,3}(=[0-9a-z]{0,4})?", 0..9);
+    let query = prop_oneof![
+        2 => operations.prop_map(|mut pieces| {
+            pieces.sort();
+            pieces.join("&")
+        }),
+        1 => long_query(),
+    ];
+    let start = select(
+        &[
+            "/",
+            "/sample.li/",
+            "/https://h.example/",
+            "https://doc.cloudimg.io/",
+            "//doc.cloudimg.io/My.li/",
+        ][..],
+    );
+    (start, path, query).prop_map(|(start, path, query)| {
+        if query.is_empty() { format!("{start}{path}") } else { format!("{start}{path}?{query}") }
+    })
+}
+
 /// A path, sometimes encoded as a whole, and a query that often says so.
 pub(crate) fn entry() -> impl Strategy<Value = String> {
     (path(), query(), path(), 0..4_u8).prop_map(|(path, query, inner, form)| match form {

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Three mixes of 2,000 different delivery URLs of 40 to 200 bytes. All contestants take turns in one process, on the same texts;
-//! printed are the medians per URL and the ratio to the faster peer. Each peer runs twice: once it only parses, collects the pairs
+//! printed are the medians per URL and the ratio to the faster peer. Below that: what the longest text costs, in shapes that are meant to be
+//! slow, beside an honest one. Each peer runs twice: once it only parses, collects the pairs
 //! and sorts them; once it writes them back, so that there is a text that could be a key. None of the rules is applied by either.
 
 use cache_index::canonical::Rules;
@@ -242,6 +243,12 @@ fn longest(rules: &Rules, rounds: usize) {
     let parameters: String = (0..4084).flat_map(|_| [random.lowercase(), '&']).collect();
     let names: String =
         (0..195).map(|_| format!("{}{}&", "n".repeat(37), random.u16(100..1000))).collect();
+    let two_letters: String =
+        (0..2700).flat_map(|_| [random.lowercase(), random.lowercase(), '&']).collect();
+    let mut mixed = String::new();
+    while mixed.len() < 8170 {
+        mixed += ["a", "%41", "%2f", "\u{e9}", "/", "(", "%20", " "][random.usize(..8)];
+    }
     let texts = [
         ("honest, 1 KB", honest),
         ("8 KB of encoded letters", text("/", "%41", "")),
@@ -258,6 +265,9 @@ fn longest(rules: &Rules, rounds: usize) {
         ("8 KB of a sealed query", text("/a?ci_eqs=", "dz0x", "")),
         ("8 KB of values to encode", text("/a?w=", "!", "")),
         ("4,084 parameters of one letter", format!("/a.jpg?{parameters}")),
+        ("2,700 parameters of two letters", format!("/a.jpg?{two_letters}")),
+        ("8 KB of bytes to keep, decode and encode", format!("/a{mixed}.jpg")),
+        ("the same as a value", format!("/a?w={mixed}a")),
         ("195 parameters with long, similar names", format!("/a.jpg?{names}")),
         ("4,000 empty parameters", text("/a?", "&", "")),
     ];

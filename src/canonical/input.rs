@@ -1,0 +1,72 @@
+//! Text as callers have it: strings, or bytes of any kind.
+//!
+//! Invariant: where it is known that the bytes are a string, canonical parts of it are borrowed without a second check. That check
+//! would be a seventh of the time that a canonical request takes.
+
+use std::borrow::Cow;
+
+/// Text that can be read: a string, or bytes, which may be anything.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let rules = Rules::default();
+/// let from_string = rules.delivery("/sample.li/a.jpg?w=600")?;
+/// let from_bytes = rules.delivery(b"/sample.li/a.jpg?w=600")?;
+/// assert_eq!(from_string, from_bytes);
+/// # Ok::<(), cache_index::canonical::PathError>(())
+/// ```
+pub trait Input {
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// The same as a string, where that is known.
+    fn text(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! strings {
+    ($($string:ty),*) => {$(
+        impl Input for $string {
+            fn bytes(&self) -> &[u8] {
+                self.as_bytes()
+            }
+
+            fn text(&self) -> Option<&str> {
+                Some(self)
+            }
+        }
+    )*};
+}
+
+macro_rules! bytes {
+    ($($bytes:ty),*) => {$(
+        impl Input for $bytes {
+            fn bytes(&self) -> &[u8] {
+                self
+            }
+        }
+    )*};
+}
+
+strings!(str, String, Box<str>, Cow<'_, str>);
+bytes!([u8], Vec<u8>, Box<[u8]>, Cow<'_, [u8]>);
+
+impl<const N: usize> Input for [u8; N] {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<T: Input + ?Sized> Input for &T {
+    fn bytes(&self) -> &[u8] {
+        (**self).bytes()
+    }
+
+    fn text(&self) -> Option<&str> {
+        (**self).text()
+    }
+}

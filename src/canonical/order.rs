@@ -1,0 +1,190 @@
+//! Sorts the pieces of a query by name, stably, in linear time.
+//!
+//! Invariant: pieces of one name stay in the order of the text.
+//! Not here: allocations. Orders are kept on the stack.
+//!
+//! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
+//! parameters, as only an attacker writes them, the numbers are distributed by the first byte in which they differ, and so on; and names
+//! that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
+
+use super::cut::{self, Piece};
+use super::raw::MAX_INPUT;
+use smallvec::SmallVec;
+
+/// Which piece comes when.
+pub(super) type Order = SmallVec<[u16; MAX_INPUT / 2 + 1]>;
+
+/// Distributing pays from so many on.
+const MANY: usize = 48;
+
+/// Sorts pieces that are few.
+pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
+    pieces.sort_unstable();
+    let tied = |one: &Piece, next: &Piece| one.key() == next.key();
+    for run in pieces.chunk_by_mut(tied).filter(|run| run.len() > 1) {
+        run.sort_unstable_by(|one, next| {
+            one.sort_name(text).cmp(next.sort_name(text)).then(one.cmp(next))
+        });
+    }
+}
+
+/// The order of pieces that are many. Their keys are used up.
+pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
+    // No query has more pieces than a position can say.
+    let mut order: Order = (0..).take(pieces.len()).collect();
+    let mut scratch: Order = order.clone();
+    let any_goes_on = pieces.iter().any(|piece| piece.goes_on());
+    sort_words(&mut order, &mut scratch, pieces);
+    if any_goes_on {
+        sort_ties(&mut order, &mut scratch, pieces, text, 0);
+    }
+    order
+}
+
+/// Sorts `order`, which is in the order of the text, by the keys of the pieces.
+fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
+    let key = |at: u16| pieces[usize::from(at)].key();
+    if order.len() < MANY {
+        // Of equal keys, the number of the piece decides.
+        return order.sort_unstable_by_key(|&at| (key(at), at));
+    }
+    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ key(order[0])));
+    if differing == 0 {
+        return;
+    }
+    let shift = 56_u32.saturating_sub(differing.leading_zeros());
+    let digit = |at: u16| usize::from((key(at) >> shift).to_le_bytes()[0]);
+    let mut ends = [0_u16; 256];
+    for &at in &*order {
+        ends[digit(at)] += 1;
+    }
+    let mut end = 0;
+    for count in &mut ends {
+        end += std::mem::replace(count, end);
+    }
+    // Until now, these are the places where each digit starts.
+    for &at in &*order {
+        let place = &mut ends[digit(at)];
+        scratch[usize::from(*place)] = at;
+        *place += 1;
+    }
+    order.copy_from_slice(&scratch[..order.len()]);
+    let is_told_by_digit = differing & !(u64::MAX << shift) == 0;
+    if !is_told_by_digit {
+        for run in order.chunk_by_mut(|&one, &next| digit(one) == digit(next)) {
+            sort_words(run, scratch, pieces);
+        }
+    }
+}
+
+/// Sorts runs of pieces whose names are the same in their first `known` bytes and eight more by what follows.
+fn sort_ties(
+    order: &mut [u16],
+    scratch: &mut [u16],
+    pieces: &mut [Piece],
+    text: &[u8],
+    known: usize,
+) {
+    let mut start = 0;
+    while start < order.len() {
+        let key = pieces[usize::from(order[start])].key();
+        let is_same = |&&at: &&u16| pieces[usize::from(at)].key() == key;
+        let len = order[start..].iter().take_while(is_same).count();
+        let run = &mut order[start..start + len];
+        start += len;
+        // While nothing tells them apart there is nothing to sort, and no need to descend.
+        let mut known = known;
+        while run.len() > 1 && run.iter().any(|&at| pieces[usize::from(at)].goes_on()) {
+            known += size_of::<u64>();
+            if !set_keys(run, pieces, text, known) {
+                sort_words(run, scratch, pieces);
+                sort_ties(run, scratch, pieces, text, known);
+                break;
+            }
+        }
+    }
+}
+
+/// Sets the keys of pieces to what follows the first `known` bytes of their names; says whether they are all the same.
+fn set_keys(run: &[u16], pieces: &mut [Piece], text: &[u8], known: usize) -> bool {
+    let mut differing = 0;
+    let mut first = None;
+    for &at in run {
+        let piece = &mut pieces[usize::from(at)];
+        let name = piece.sort_name(text);
+        let key = cut::key(name, known.min(name.len()), name.len());
+        piece.set_key(key);
+        differing |= key ^ *first.get_or_insert(key);
+    }
+    differing == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cut::Cut;
+    use super::*;
+
+    /// The parameters of a query, sorted here.
+    fn sorted(query: &str) -> Vec<&str> {
+        let mut pieces = SmallVec::<[Piece; 32]>::new();
+        Cut::of(query.as_bytes(), 1, usize::MAX, &mut pieces).unwrap();
+        let text = |piece: Piece| &query[piece.start()..piece.end()];
+        let order = sort_many(&mut pieces.clone(), query.as_bytes());
+        let many: Vec<_> = order.iter().map(|&at| text(pieces[usize::from(at)])).collect();
+        sort_few(&mut pieces, query.as_bytes());
+        let few: Vec<_> = pieces.iter().map(|&piece| text(piece)).collect();
+        assert_eq!(few, many);
+        many
+    }
+
+    /// The same by the sort of the standard library, which is stable.
+    fn stable(query: &str) -> Vec<&str> {
+        let mut pieces: Vec<_> = query[1..].split('&').collect();
+        let name = |piece: &&str| match piece.split_once('=').map_or(*piece, |(name, _)| name) {
+            "width" => "w".to_owned(),
+            "bg_colourise" => "bg_colorize".to_owned(),
+            name => name.to_owned(),
+        };
+        pieces.sort_by_key(name);
+        pieces
+    }
+
+    #[test]
+    fn pieces_are_sorted_stably_whatever_their_names_have_in_common() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for round in 0..400 {
+            let stem = ["", "a", "bg_color", "abcdefghijklmnopqrstuvwxyz"][round % 4];
+            let letters = 1 + random.u8(..6);
+            let pieces: Vec<_> = (0..random.usize(1..300))
+                .map(|n| {
+                    let rest: String = (0..random.usize(1..[2, 4, 12][round % 3]))
+                        .map(|_| char::from(b'a' + random.u8(..6) % letters))
+                        .collect();
+                    match random.usize(..20) {
+                        0 => format!("width={n}"),
+                        1 => format!("w={n}"),
+                        2 => format!("bg_colourise={n}"),
+                        3 => format!("bg_colorize={n}"),
+                        4 => format!("{stem}={n}"),
+                        _ => format!("{stem}{rest}={n}"),
+                    }
+                    .trim_start_matches('=')
+                    .to_owned()
+                })
+                .collect();
+            let query = format!("?{}", pieces.join("&"));
+            assert_eq!(sorted(&query), stable(&query));
+        }
+    }
+
+    #[test]
+    fn long_names_that_end_otherwise_need_no_deep_stack() {
+        let long = "n".repeat(4000);
+        let short = (0..40).map(|n| format!("a{n}&")).collect::<Vec<_>>().concat();
+        let query = format!("?{long}b&{short}{long}a");
+        assert_eq!(sorted(&query), stable(&query));
+        let steps: Vec<_> = (1..120).rev().map(|len| "n".repeat(len)).collect();
+        let query = format!("?{}", steps.join("&"));
+        assert_eq!(sorted(&query), stable(&query));
+    }
+}
