@@ -185,7 +185,8 @@ impl Report {
         let Some(purges) = &self.purges else { return Ok(()) };
         f.write_char('\n')?;
         row(f, "purges", purges.count)?;
-        row(f, "  removed variants", purges.removed)?;
+        let removed = format_args!("{}, those of wildcards not counted", purges.removed);
+        row(f, "  removed variants", removed)?;
         row(f, "  matched nothing", purges.matched_nothing)?;
         row(f, "  time of each", format_args!("p50 {}", time(purges.p50_ns)))?;
         row(f, "", format_args!("p99 {}", time(purges.p99_ns)))?;

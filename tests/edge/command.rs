@@ -47,7 +47,7 @@ async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildSt
 async fn the_tour_holds_and_ends_with_zero() {
     let (code, output, errors) = run(command().arg("--tour")).await;
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
-    assert!(output.trim_end().ends_with("All 28 steps held."), "{output}");
+    assert!(output.trim_end().ends_with("All 34 steps held."), "{output}");
     assert!(!output.contains("NOT HELD"), "{output}");
 }
 

@@ -1,8 +1,10 @@
 //! Connections: clients that are slow, that lie about their bodies, or that don't speak HTTP.
 
 use crate::app::edge::Limits;
-use crate::harness::{KEY, PATIENCE, Site};
+use crate::harness::{KEY, PATIENCE, Site, eventually};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,6 +110,30 @@ async fn who_sends_half_a_head_or_half_a_body_is_shown_out() {
     assert_eq!(answers(&body), [408], "{body}");
     assert!(body.contains("the body took too long"), "{body}");
     assert!(body.to_lowercase().contains("connection: close"), "{body}");
+}
+
+#[tokio::test]
+async fn who_reads_nothing_of_the_answer_is_shown_out() {
+    let time = Duration::from_millis(300);
+    let site = Site::start_with(Limits { write_time: time, ..Limits::default() }).await;
+    // More than the operating system takes for a client that doesn't read.
+    let mut random = fastrand::Rng::with_seed(1);
+    let noise = RgbImage::from_fn(2500, 2000, |_, _| Rgb(std::array::from_fn(|_| random.u8(..))));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(noise).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    site.script.set("sample.li/birds.jpg", Ok(bytes.into_inner().into()));
+    site.expect("/sample.li/birds.jpg", 200, "MISS").await;
+
+    // Each connection holds on to the edge.
+    let before = Arc::strong_count(&site.running.edge);
+    let mut stream = TcpStream::connect(site.running.delivery).await.unwrap();
+    let request = b"GET /sample.li/birds.jpg HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    eventually(|| site.edge().metrics.hits.get() == 1).await;
+    eventually(|| Arc::strong_count(&site.running.edge) <= before).await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.len() < 14_000_000, "{} bytes", answer.len());
 }
 
 #[tokio::test]

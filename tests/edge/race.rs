@@ -1,6 +1,7 @@
 //! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the test lets it go.
 
 use crate::app::client::Answer;
+use crate::app::edge::Limits;
 use crate::app::origin::OriginError;
 use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture};
 use serde_json::json;
@@ -188,18 +189,35 @@ async fn the_server_ends_a_request_that_is_under_way_when_it_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn index_and_store_agree_after_a_storm() {
-    let site = Site::start().await;
+    storm(Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn index_and_store_agree_after_a_storm_in_a_store_that_is_always_full() {
+    let one = picture(RED).len() as u64 + 512;
+    let evicted = storm(Limits { store_bytes: 5 * one, ..Limits::default() }).await;
+    assert!(evicted > 20, "{evicted} evictions");
+}
+
+/// Clients that ask and invalidate, hard and soft, all at once. How many objects were evicted meanwhile.
+async fn storm(limits: Limits) -> u64 {
+    let site = Site::start_with(limits).await;
     let mut clients = Vec::new();
     for client in 0..8_u32 {
         let http = site.client.clone();
         clients.push(tokio::spawn(async move {
             for round in 0..60_u32 {
-                let target = format!("/sample.li/{}.jpg?vh={}", if (client + round) % 3 == 0 { "boat" } else { "birds" }, round % 7);
+                let name = if (client + round) % 3 == 0 { "boat" } else { "birds" };
+                let target = format!("/sample.li/{name}.jpg?vh={}", round % 7);
                 let answer = http.get(&target).await.unwrap();
                 assert_eq!(answer.status.as_u16(), 200);
                 let body = match round % 20 {
                     5 => r#"{"scope":"original","urls":["/sample.li/birds.jpg"]}"#,
-                    11 => r#"{"scope":"original","urls":["/sample.li/boat.jpg","/sample.li/birds.jpg"]}"#,
+                    8 => r#"{"scope":"original","urls":["/sample.li/boat.jpg"],"mode":"soft"}"#,
+                    11 => {
+                        r#"{"scope":"original","urls":["/sample.li/boat.jpg","/sample.li/birds.jpg"]}"#
+                    }
+                    14 => r#"{"scope":"original","urls":["/sample.li/b*"]}"#,
                     17 if client == 0 => r#"{"scope":"all"}"#,
                     _ => continue,
                 };
@@ -211,10 +229,12 @@ async fn index_and_store_agree_after_a_storm() {
     for client in clients {
         client.await.unwrap();
     }
+    eventually(|| site.edge().fills.len() == 0).await;
     eventually(|| site.edge().index.stats().dead == 0).await;
-    eventually(|| site.edge().store.len() == site.edge().index.stats().live).await;
+    site.edge().reclaim();
     site.assert_agreement();
     site.post(r#"{"scope":"all"}"#).await;
     eventually(|| site.edge().store.len() == 0).await;
     assert_eq!(site.edge().store.bytes(), 0);
+    site.edge().store.evicted()
 }

@@ -3,4 +3,18 @@
 //!
 //! [`race`] shows who serves an old picture after a purge that met a fetch under way: `cargo run --release -p peers --bin race`.
 
+pub mod access;
+pub mod adapters;
+pub mod agreement;
+pub mod chart;
+pub mod detached;
+pub mod growth;
+pub mod heap;
+pub mod invalidation;
+pub mod machine;
+pub mod mixed;
 pub mod race;
+pub mod scale;
+pub mod single;
+pub mod site;
+pub mod table;

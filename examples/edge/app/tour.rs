@@ -60,6 +60,7 @@ pub(crate) async fn walk(
     let pictures = tour.fill().await?;
     tour.invalidate(&pictures).await?;
     tour.race().await?;
+    tour.soften().await?;
     tour.flush().await?;
     tour.table.end()
 }
@@ -139,6 +140,39 @@ impl<W: Write> Tour<'_, W> {
         self.variants(1)
     }
 
+    async fn soften(&mut self) -> io::Result<()> {
+        self.table.heading(
+            "Invalidate softly: the old picture is served while a new one is made, once",
+        )?;
+        let target = RENDITIONS[0];
+        let old = self.get(target, "200 HIT", None).await?;
+        let mut held = self.gate.hold_next(NOW);
+        let body =
+            json!({ "scope": "original", "urls": [format!("/{NOW}")], "mode": "soft" }).to_string();
+        let what = format!("POST /invalidate original /{NOW}, softly");
+        self.post(&what, body, "201 made stale: 1 variant, 0 open fills").await?;
+        self.get(target, "200 STALE, the same bytes", Some(&old)).await?;
+        self.get(target, "200 STALE, the same bytes", Some(&old)).await?;
+        // If there is no refresh, there is none to wait for.
+        let _ = timeout(PATIENCE, held.arrived()).await;
+        let seen = count(self.edge.metrics.refreshes.get(), "refresh");
+        self.table.step("the new picture is being made", "1 refresh", &seen)?;
+        drop(held);
+        self.settle(|edge| edge.index.stats().stale == 0).await;
+        self.get(target, "200 HIT, other bytes", Some(&old)).await.map(drop)
+    }
+
+    /// Waits for what happens in the background.
+    async fn settle(&self, settled: impl Fn(&Edge) -> bool) {
+        let waiting = async {
+            while !settled(self.edge) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // If it never does, the next step says so.
+        let _ = timeout(PATIENCE, waiting).await;
+    }
+
     async fn flush(&mut self) -> io::Result<()> {
         self.table.heading("Invalidate everything")?;
         let body = json!({ "scope": "all" }).to_string();
@@ -147,12 +181,7 @@ impl<W: Write> Tour<'_, W> {
         self.get(BIRDS, "200 MISS", None).await?;
         self.get(RENDITIONS[0], "200 MISS", None).await?;
         // Dead objects are deleted in the background.
-        let settled = timeout(PATIENCE, async {
-            while self.edge.store.len() != self.edge.index.stats().live {
-                sleep(Duration::from_millis(5)).await;
-            }
-        });
-        let _ = settled.await;
+        self.settle(|edge| edge.store.len() == edge.index.stats().live).await;
         let (objects, entries) = (self.edge.store.len(), self.edge.index.stats().live);
         let seen = format!("{objects} objects, {entries} entries");
         self.table.step("the object store and the index", "2 objects, 2 entries", &seen)
@@ -268,7 +297,7 @@ impl<'a, W: Write> Table<'a, W> {
         writeln!(
             self.out,
             "{}",
-            format!("{number:>3}  {what:<47} {expected:<47} {verdict}").trim_end()
+            format!("{number:>3}  {what:<53} {expected:<49} {verdict}").trim_end()
         )
     }
 

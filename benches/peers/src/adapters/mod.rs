@@ -1,0 +1,186 @@
+//! The contestants: one trait, and for each a file that uses it as someone would who knows it well.
+//!
+//! What holds for all: the same hash function with random seeds, capacity for what is about to be stored, as many stripes as this
+//! crate has shards where the number can be set, look-ups by borrowed text without allocating, and what is taken out dropped outside
+//! of the locks where the peer lets its user do so. A peer holds one tenant, so that no look-up pays for telling tenants apart.
+
+mod cache_index;
+mod dashmap;
+mod fingerprints;
+mod moka;
+mod names;
+mod papaya;
+mod quick_cache;
+mod scc;
+mod strings;
+mod striped;
+mod stripes;
+mod variants;
+
+use crate::site::Payload;
+use ::cache_index::{OriginPath, PathPrefix, VariantKey};
+
+/// As many as this crate has shards unless told otherwise.
+const STRIPES: usize = 256;
+
+/// What a cache server needs of an index.
+pub trait Peer<V: Payload> {
+    /// The value of a variant.
+    fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V>;
+
+    /// The values of some variants that are asked for together.
+    fn look_up_many(
+        &self,
+        asked: &[(&OriginPath<'_>, &VariantKey<'_>)],
+        found: &mut Vec<Option<V>>,
+    ) {
+        found.extend(asked.iter().map(|(path, key)| self.look_up(path, key)));
+    }
+
+    /// Stores a value; gives the one that was there.
+    fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V>;
+
+    /// Stores what was fetched, so that a purge meanwhile would have kept it out. The peers have nothing for this and just store.
+    fn fill(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
+        self.insert(path, key, value)
+    }
+
+    /// Takes out all variants of a path and hands each over.
+    fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V));
+
+    /// Takes out, or makes unreachable, all paths under a prefix.
+    fn purge_prefix(&self, prefix: &PathPrefix<'_>);
+
+    /// Takes out, or makes unreachable, all that belongs to the tenant.
+    fn flush_tenant(&self) {
+        self.flush_all();
+    }
+
+    /// Takes out, or makes unreachable, everything.
+    fn flush_all(&self);
+
+    /// Frees what invalidations have left behind, and tables that are too large now.
+    fn reclaim(&self);
+}
+
+/// A peer that several threads can use.
+pub type Shared<V> = Box<dyn Peer<V> + Send + Sync>;
+
+/// How much is about to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Paths.
+    pub paths: usize,
+    /// Their variants, together.
+    pub entries: usize,
+}
+
+/// How a contestant is made.
+#[derive(Clone, Copy)]
+pub enum Make<V> {
+    /// For any number of threads.
+    Shared(fn(Room) -> Shared<V>),
+    /// Without locks, for one thread.
+    Alone(fn(Room) -> Box<dyn Peer<V>>),
+}
+
+/// A contestant that was made.
+pub enum Built<V> {
+    /// For any number of threads.
+    Shared(Shared<V>),
+    /// For one thread.
+    Alone(Box<dyn Peer<V>>),
+}
+
+impl<V: Payload> Built<V> {
+    /// For one thread.
+    pub fn peer(&self) -> &dyn Peer<V> {
+        match self {
+            Self::Shared(peer) => &**peer,
+            Self::Alone(peer) => &**peer,
+        }
+    }
+
+    /// For several threads, if that is possible.
+    pub fn shared(&self) -> Option<&(dyn Peer<V> + Send + Sync)> {
+        match self {
+            Self::Shared(peer) => Some(&**peer),
+            Self::Alone(_) => None,
+        }
+    }
+}
+
+/// What a contestant is good for besides look-ups and inserts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// This crate.
+    Ours,
+    /// Keeps exact strings and can purge: what the targets compare with.
+    Peer,
+    /// Without locks: no contestant, but what the others can be held against.
+    Floor,
+    /// The same, and can't purge, as it has no strings.
+    LossyFloor,
+}
+
+/// A contestant.
+#[derive(Clone, Copy)]
+pub struct Contestant<V> {
+    /// The crate.
+    pub name: &'static str,
+    /// How it is used.
+    pub usage: &'static str,
+    /// What it is.
+    pub class: Class,
+    /// Makes one.
+    pub make: Make<V>,
+}
+
+impl<V: Payload> Contestant<V> {
+    /// Makes one.
+    pub fn build(&self, room: Room) -> Built<V> {
+        match self.make {
+            Make::Shared(make) => Built::Shared(make(room)),
+            Make::Alone(make) => Built::Alone(make(room)),
+        }
+    }
+
+    /// Whether several threads can use it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.make, Make::Shared(_))
+    }
+
+    /// Whether it can take out the variants of a path.
+    pub fn purges(&self) -> bool {
+        self.class != Class::LossyFloor
+    }
+}
+
+impl<V> std::fmt::Debug for Contestant<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", self.name, self.usage)
+    }
+}
+
+/// All of them, this crate first.
+pub fn contestants<V: Payload>() -> Vec<Contestant<V>> {
+    use Class::{Floor, LossyFloor, Ours, Peer};
+    use Make::{Alone, Shared};
+    let row = |name, usage, class, make| Contestant { name, usage, class, make };
+    vec![
+        row("cache-index", "", Ours, Shared(cache_index::make)),
+        row("striped RwLock", "hashbrown, a set per path", Peer, Shared(striped::make)),
+        row("dashmap", "a set per path", Peer, Shared(dashmap::make)),
+        row("scc", "a set per path", Peer, Shared(scc::make)),
+        row("papaya", "a locked set per path", Peer, Shared(papaya::make)),
+        row("moka", "an entry per variant, names per path", Peer, Shared(moka::make)),
+        row("quick_cache", "an entry per variant, names per path", Peer, Shared(quick_cache::make)),
+        row("floor", "hashbrown, strings, no locks", Floor, Alone(strings::make)),
+        row(
+            "floor",
+            "hashbrown, 128-bit fingerprints, no locks",
+            LossyFloor,
+            Alone(fingerprints::make),
+        ),
+    ]
+}

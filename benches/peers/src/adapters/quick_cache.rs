@@ -1,0 +1,45 @@
+//! quick_cache, `sync::Cache`: an entry per variant. With room for twice what is stored, so that no shard evicts.
+
+use super::names::{Asked, Name, Named, Store};
+use super::{Room, STRIPES, Shared};
+use crate::site::Payload;
+use ahash::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, UnitWeighter};
+
+struct Quick<V>(Cache<Name, V, UnitWeighter, RandomState>);
+
+pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(room.entries)
+        .weight_capacity(2 * room.entries as u64 + 100_000)
+        .shards(STRIPES)
+        // Remembering what was evicted is of no use where nothing is.
+        .ghost_allocation(0.0)
+        .build()
+        .expect("good options");
+    let cache =
+        Cache::with_options(options, UnitWeighter, RandomState::new(), DefaultLifecycle::default());
+    Box::new(Named::new(Quick(cache), room))
+}
+
+impl<V: Payload> Store<V> for Quick<V> {
+    fn get(&self, asked: Asked<'_>) -> Option<V> {
+        self.0.get(&asked)
+    }
+
+    fn insert(&self, name: Name, value: V) {
+        self.0.insert(name, value);
+    }
+
+    fn remove(&self, asked: Asked<'_>) -> Option<V> {
+        self.0.remove(&asked).map(|(_, value)| value)
+    }
+
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    // It has nothing to shrink its tables with.
+    fn tidy(&self) {}
+}

@@ -1,0 +1,41 @@
+//! By hand: `hashbrown` tables in stripes, each path with its set of variants.
+
+use super::stripes::Stripes;
+use super::variants::Variants;
+use super::{Peer, Room, Shared};
+use crate::site::Payload;
+use cache_index::{OriginPath, PathPrefix, VariantKey};
+
+struct Striped<V>(Stripes<Variants<V>>);
+
+pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
+    Box::new(Striped(Stripes::new(room.paths)))
+}
+
+impl<V: Payload> Peer<V> for Striped<V> {
+    fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
+        self.0.read(path.as_str(), |variants| variants.get(key.as_str()))
+    }
+
+    fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
+        self.0.update(path.as_str(), |variants| variants.insert(key.as_str(), value))
+    }
+
+    fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V)) {
+        if let Some(variants) = self.0.remove(path.as_str()) {
+            variants.hand_over(gone);
+        }
+    }
+
+    fn purge_prefix(&self, prefix: &PathPrefix<'_>) {
+        drop(self.0.remove_prefix(prefix.as_str()));
+    }
+
+    fn flush_all(&self) {
+        self.0.clear();
+    }
+
+    fn reclaim(&self) {
+        self.0.shrink();
+    }
+}

@@ -1,0 +1,114 @@
+//! A purge of 10,000 variants: how long it takes, and how long another thread has to wait for it that looks up the same path: the
+//! longest look-up meanwhile, and of that the lower quartile of the rounds, as whatever else the machine does makes it longer.
+
+use crate::adapters::{Contestant, Peer, Room};
+use crate::single::median;
+use crate::site::Site;
+use crate::table::{Line, Target, Unit};
+use cache_index::{OriginPath, VariantKey};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const VARIANTS: u64 = 10_000;
+
+/// A reader that runs doesn't pause for longer between two look-ups.
+const STEADY: Duration = Duration::from_micros(20);
+
+/// Both lines.
+pub fn lines(contestants: &[Contestant<u64>], rounds: u64) -> Vec<Line> {
+    let figures: Vec<_> =
+        contestants.iter().map(|contestant| measure(contestant, rounds)).collect();
+    let line = |what: &str, figures, target: &[Target]| Line {
+        what: format!("purge of 10,000 variants: {what}"),
+        unit: Unit::Nanoseconds,
+        figures,
+        targets: target.to_vec(),
+    };
+    vec![
+        line("the call, keys handed over", figures.iter().map(|f| f.map(|f| f.0)).collect(), &[]),
+        line(
+            "what another thread waits",
+            figures.iter().map(|figures| figures.and_then(|figures| figures.1)).collect(),
+            &[Target::Most(2000.0)],
+        ),
+    ]
+}
+
+fn measure(contestant: &Contestant<u64>, rounds: u64) -> Option<(f64, Option<f64>)> {
+    if !contestant.is_shared() {
+        return None;
+    }
+    let site = Site::default();
+    let built = contestant.build(Room { paths: 1000, entries: 20_000 });
+    let peer = built.shared()?;
+    let path = OriginPath::from_canonical("shop.example.com/catalog/a.jpg").expect("canonical");
+    let keys: Vec<_> = (0..VARIANTS)
+        .map(|variant| {
+            let mut key = String::new();
+            site.odd_key(7, variant, &mut key);
+            VariantKey::from_canonical(&key).expect("canonical").into_owned()
+        })
+        .collect();
+    let (mut calls, mut waits) = (Vec::new(), Vec::new());
+    // On a busy machine the reader may not run while the purge does: such a round says nothing of what it waits.
+    for round in 0..rounds * 10 {
+        for (key, value) in keys.iter().zip(0..) {
+            assert!(peer.insert(&path, key, value).is_none(), "new");
+        }
+        let (call, wait) = purge_beside_reader(peer, &path, &keys);
+        calls.push(call);
+        waits.extend(wait);
+        if round + 1 >= rounds && waits.len() as u64 >= rounds / 2 {
+            break;
+        }
+    }
+    // Other programs only ever add to it.
+    waits.sort_by(f64::total_cmp);
+    Some((median(calls), waits.get(waits.len() / 4).copied()))
+}
+
+/// What the call takes, and the longest look-up of those that run at the same time, if the reader went on before, while and after.
+fn purge_beside_reader(
+    peer: &(dyn Peer<u64> + Send + Sync),
+    path: &OriginPath<'_>,
+    keys: &[VariantKey<'_>],
+) -> (f64, Option<f64>) {
+    let (start, done) = (Barrier::new(2), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut times = Vec::with_capacity(1 << 20);
+            start.wait();
+            while !done.load(Ordering::Relaxed) && times.len() < 1 << 20 {
+                let begin = Instant::now();
+                std::hint::black_box(peer.look_up(path, &keys[0]));
+                times.push((begin, Instant::now()));
+            }
+            times
+        });
+        start.wait();
+        // The reader is well under way.
+        let warm = Instant::now();
+        while warm.elapsed().as_micros() < 200 {
+            std::hint::spin_loop();
+        }
+        let mut gone = 0;
+        let begin = Instant::now();
+        peer.purge(path, &mut |key, _| gone += usize::from(!key.is_empty()));
+        let end = Instant::now();
+        while end.elapsed() < STEADY {
+            std::hint::spin_loop();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(gone, keys.len(), "handed over");
+        let times = reader.join().expect("the reader's work");
+        let meanwhile = times.iter().filter(|(from, to)| *to >= begin && *from <= end);
+        let longest = meanwhile.map(|(from, to)| (*to - *from).as_secs_f64() * 1e9);
+        let longest = longest.max_by(f64::total_cmp);
+        // Not one that was paused for what has nothing to do with the purge: between two look-ups, too, it must have gone on.
+        let near =
+            |at: Instant| times.iter().any(|(from, to)| *from <= at + STEADY && *to + STEADY >= at);
+        let steady = near(begin) && near(end);
+        ((end - begin).as_secs_f64() * 1e9, longest.filter(|_| steady))
+    })
+}

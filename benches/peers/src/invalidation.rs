@@ -1,0 +1,208 @@
+//! Flushes and purges of prefixes: how long the call takes whatever lies under it, and what readers notice of it.
+
+use crate::access::{Draw, Skew};
+use crate::adapters::{Class, Contestant, Peer, Room};
+use crate::single::{median, populate, thousands};
+use crate::site::{PREFIX_SPANS, Requests, Site};
+use crate::table::{Line, Target, Unit};
+use cache_index::PathPrefix;
+use hdrhistogram::Histogram;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+/// A call that takes less than this is made often, and the median counts.
+const SHORT: Duration = Duration::from_micros(100);
+
+/// What readers notice is looked at for so long.
+const WINDOW: Duration = Duration::from_millis(50);
+
+/// How long calls take.
+pub fn calls(contestants: &[Contestant<u64>], pictures: u64) -> Vec<Line> {
+    let mut by_contestant = Vec::new();
+    for contestant in contestants {
+        by_contestant.push(contestant.purges().then(|| times(contestant, pictures)));
+    }
+    let names = ["purge of a prefix over 1 path", "over 1,000 paths", "over 100,000 paths"];
+    let names = names.into_iter().chain(["flush of a tenant", "flush of everything"]);
+    let lines = names.enumerate().map(|(at, name)| {
+        let what = match at {
+            1 | 2 => format!("purge of a prefix {name}"),
+            _ => name.to_owned(),
+        };
+        Line {
+            what: format!("{what}: the call, {} paths", thousands(pictures)),
+            unit: Unit::Nanoseconds,
+            figures: by_contestant.iter().map(|times| times.map(|times| times[at])).collect(),
+            targets: vec![Target::Most(200.0)],
+        }
+    });
+    lines.collect()
+}
+
+fn built(contestant: &Contestant<u64>, site: &Site, pictures: u64) -> crate::adapters::Built<u64> {
+    let number = |n: u64| usize::try_from(n).expect("fits into memory");
+    let room = Room { paths: number(pictures), entries: number(site.entries(pictures)) };
+    let built = contestant.build(room);
+    populate(built.peer(), site, 0..pictures);
+    built
+}
+
+fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
+    let site = Site::default();
+    let whole = built(contestant, &site, pictures);
+    let peer = whole.peer();
+    let mut draw = Draw::new(pictures, Skew::Uniform, 5);
+    let mut times = [0.0; 5];
+    for (time, span) in times.iter_mut().zip(PREFIX_SPANS) {
+        *time = often(peer, &site, pictures, || {
+            let mut prefix = String::new();
+            site.folder(draw.picture(), span, &mut prefix);
+            let prefix = PathPrefix::from_canonical(&prefix).expect("canonical").into_owned();
+            move |peer: &dyn Peer<u64>| peer.purge_prefix(&prefix)
+        });
+    }
+    drop(whole);
+    let whole = built(contestant, &site, pictures);
+    let flush = || |peer: &dyn Peer<u64>| peer.flush_all();
+    times[4] = often(whole.peer(), &site, pictures, flush);
+    // The peers hold one tenant each; what flushes it is the same call.
+    times[3] = times[4];
+    if contestant.class == Class::Ours {
+        let whole = built(contestant, &site, pictures);
+        let flush = || |peer: &dyn Peer<u64>| peer.flush_tenant();
+        times[3] = often(whole.peer(), &site, pictures, flush);
+    }
+    times
+}
+
+/// The median of many calls, between which entries are looked up and stored; or the first call, if that is long.
+fn often<F: FnOnce(&dyn Peer<u64>)>(
+    peer: &dyn Peer<u64>,
+    site: &Site,
+    pictures: u64,
+    mut prepare: impl FnMut() -> F,
+) -> f64 {
+    let mut times = Vec::new();
+    let mut draw = Draw::new(pictures, Skew::Zipf, 6);
+    let mut requests = Requests::default();
+    for _ in 0..101 {
+        let call = prepare();
+        let start = Instant::now();
+        call(peer);
+        let took = start.elapsed();
+        times.push(took.as_secs_f64() * 1e9);
+        if took > SHORT {
+            break;
+        }
+        requests.clear();
+        (0..20).for_each(|_| {
+            let (picture, variant) = draw.variant(site);
+            requests.push(site, picture, variant);
+        });
+        for request in requests.ready() {
+            std::hint::black_box(peer.look_up(&request.path, &request.key));
+            std::hint::black_box(peer.insert(&request.path, &request.key, request.number));
+        }
+    }
+    median(times)
+}
+
+/// What a reader notices.
+///
+/// # Panics
+/// If a thread does.
+pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> Vec<Line> {
+    let mut quiet = vec![None; contestants.len()];
+    let mut flushed = quiet.clone();
+    let mut reclaimed = quiet.clone();
+    let site = Site::default();
+    for (at, contestant) in contestants.iter().enumerate() {
+        if !contestant.is_shared() {
+            continue;
+        }
+        let mut figures = [const { Vec::new() }; 3];
+        for round in 0..rounds {
+            let built = built(contestant, &site, pictures);
+            let peer = built.shared().expect("it is shared");
+            let seen = watch(peer, &site, pictures, round);
+            for (all, figure) in figures.iter_mut().zip(seen) {
+                all.extend(figure);
+            }
+        }
+        let medians = figures.map(|all| (!all.is_empty()).then(|| median(all)));
+        [quiet[at], flushed[at], reclaimed[at]] = medians;
+    }
+    let line = |what: &str, unit, figures: Vec<Option<f64>>, targets: &[Target]| Line {
+        what: format!("reader, {} paths, {what}", thousands(pictures)),
+        unit,
+        figures,
+        targets: targets.to_vec(),
+    };
+    let share = |of: &[Option<f64>]| -> Vec<_> {
+        of.iter().zip(&quiet).map(|(of, quiet)| Some((*of)? / (*quiet)?)).collect()
+    };
+    let most = [Target::Most(1.2)];
+    vec![
+        line("undisturbed: p99.9", Unit::Nanoseconds, quiet.clone(), &[]),
+        line("while everything is flushed: p99.9", Unit::Nanoseconds, flushed.clone(), &[]),
+        line("flushed over undisturbed", Unit::Share, share(&flushed), &most),
+        line("while it is reclaimed: p99.9", Unit::Nanoseconds, reclaimed.clone(), &[]),
+    ]
+}
+
+/// The p99.9 of a reader's look-ups: undisturbed, from a flush on, from a reclaim on.
+fn watch(
+    peer: &(dyn Peer<u64> + Send + Sync),
+    site: &Site,
+    pictures: u64,
+    round: u64,
+) -> [Option<f64>; 3] {
+    const END: u8 = 4;
+    let mut draw = Draw::new(pictures, Skew::Uniform, round);
+    let mut requests = Requests::default();
+    for _ in 0..50_000 {
+        let (picture, variant) = draw.variant(site);
+        requests.push(site, picture, variant);
+    }
+    let phase = AtomicU8::new(0);
+    let mut seen = [const { Vec::new() }; END as usize];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let ready = requests.ready();
+            for request in ready.iter().cycle() {
+                let began = phase.load(Ordering::Relaxed);
+                let start = Instant::now();
+                std::hint::black_box(peer.look_up(&request.path, &request.key));
+                let took = u64::try_from(start.elapsed().as_nanos()).expect("not for centuries");
+                // What was delayed across phases counts for each that it reached into: it may have waited for what began there.
+                let ended = phase.load(Ordering::Relaxed);
+                for reached in (began + 1).min(ended)..=ended.min(END - 1) {
+                    seen[usize::from(reached)].push(took);
+                }
+                if ended == END {
+                    break;
+                }
+            }
+        });
+        // The first is warming up.
+        for now in 0..END {
+            phase.store(now, Ordering::Relaxed);
+            match now {
+                2 => peer.flush_all(),
+                3 => peer.reclaim(),
+                _ => {}
+            }
+            std::thread::sleep(WINDOW);
+        }
+        phase.store(END, Ordering::Relaxed);
+    });
+    let [_, quiet, flushed, reclaimed] = seen;
+    [quiet, flushed, reclaimed].map(|times| {
+        let mut all = Histogram::<u64>::new(3).expect("three digits are possible");
+        for time in times {
+            all.record(time).expect("the histogram grows");
+        }
+        // Nothing if the reader never ran.
+        (!all.is_empty()).then(|| all.value_at_quantile(0.999) as f64)
+    })
+}
