@@ -194,17 +194,10 @@ mod tests {
     fn the_flag_is_found_wherever_it_stands() {
         // Four digits for three bytes, over the ends of blocks.
         for before in 0..200 {
-            for (escaped, behind) in [(false, ""), (true, ""), (false, "Jnc9MQ")] {
-                let mut value = "YWJj".repeat(before) + "eD0m" + "Y2lfdXJsX2VuY29kZWQ9";
-                value += if behind.is_empty() { "MQ" } else { "MSZ3" };
-                if escaped {
-                    value = value
-                        .bytes()
-                        .map(|byte| format!("%{byte:02x}"))
-                        .collect::<Vec<_>>()
-                        .concat();
-                }
+            for end in ["MQ", "MSZ3"] {
+                let value = "YWJj".repeat(before) + "eD0m" + "Y2lfdXJsX2VuY29kZWQ9" + end;
                 assert!(holds_flag(value.as_bytes()), "{value}");
+                assert!(holds_flag(value.replace('Y', "%59").as_bytes()), "{value}");
                 assert!(!holds_flag((value + "!").as_bytes()));
             }
         }
