@@ -46,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100)]
     renditions: usize,
 
+    /// Lets the origin serve one version less than it has, to see that the check finds it: the exit code must be 1.
+    #[arg(long)]
+    plant: bool,
+
     /// The built edge, if it isn't beside this program.
     #[arg(long)]
     edge: Option<std::path::PathBuf>,
@@ -68,7 +72,7 @@ async fn run(args: Args) -> Result<bool, String> {
         return Err("pictures, renditions, clients and minutes must be more than none".to_owned());
     }
     let versions = Arc::new(Versions::new(args.pictures));
-    let source = origin::serve(Arc::clone(&versions)).await?;
+    let source = origin::serve(Arc::clone(&versions), u32::from(args.plant)).await?;
     let edge = edge::Edge::start(args.edge.as_deref(), source).await?;
     say(&format!(
         "{} clients, {} invalidations a second, {} pictures of {} renditions, for {} minutes",

@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Serves the pictures on a free port.
-pub(crate) async fn serve(versions: Arc<Versions>) -> Result<SocketAddr, String> {
+/// Serves the pictures on a free port, each `behind` versions older than it is.
+pub(crate) async fn serve(versions: Arc<Versions>, behind: u32) -> Result<SocketAddr, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let versions = Arc::clone(&versions);
-            let answer = service_fn(move |request| answer(Arc::clone(&versions), request));
+            let answer = service_fn(move |request| answer(Arc::clone(&versions), behind, request));
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
         }
     });
@@ -36,6 +36,7 @@ pub(crate) fn path(number: usize) -> String {
 
 async fn answer(
     versions: Arc<Versions>,
+    behind: u32,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let name = request.uri().path().rsplit('/').next().and_then(|name| name.strip_suffix(".png"));
@@ -47,7 +48,7 @@ async fn answer(
     };
     // The version is read first and sent later: that is the gap into which an invalidation falls.
     tokio::time::sleep(Duration::from_micros(fastrand::u64(0..4000))).await;
-    Ok(Response::new(Full::new(picture(version))))
+    Ok(Response::new(Full::new(picture(version.saturating_sub(behind)))))
 }
 
 fn picture(version: u32) -> Bytes {

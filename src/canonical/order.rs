@@ -154,11 +154,11 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         for round in 0..400 {
             let stem = ["", "a", "bg_color", "abcdefghijklmnopqrstuvwxyz"][round % 4];
-            let letters = 1 + random.usize(..6);
+            let letters = 1 + random.u8(..6);
             let pieces: Vec<_> = (0..random.usize(1..300))
                 .map(|n| {
                     let rest: String = (0..random.usize(1..[2, 4, 12][round % 3]))
-                        .map(|_| char::from(b'a' + random.u8(..6) % letters as u8))
+                        .map(|_| char::from(b'a' + random.u8(..6) % letters))
                         .collect();
                     match random.usize(..20) {
                         0 => format!("width={n}"),
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn long_names_that_end_otherwise_need_no_deep_stack() {
         let long = "n".repeat(4000);
-        let short: String = (0..40).map(|n| format!("a{n}&")).collect();
+        let short = (0..40).map(|n| format!("a{n}&")).collect::<Vec<_>>().concat();
         let query = format!("?{long}b&{short}{long}a");
         assert_eq!(sorted(&query), stable(&query));
         let steps: Vec<_> = (1..120).rev().map(|len| "n".repeat(len)).collect();

@@ -198,7 +198,11 @@ mod tests {
                 let mut value = "YWJj".repeat(before) + "eD0m" + "Y2lfdXJsX2VuY29kZWQ9";
                 value += if behind.is_empty() { "MQ" } else { "MSZ3" };
                 if escaped {
-                    value = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                    value = value
+                        .bytes()
+                        .map(|byte| format!("%{byte:02x}"))
+                        .collect::<Vec<_>>()
+                        .concat();
                 }
                 assert!(holds_flag(value.as_bytes()), "{value}");
                 assert!(!holds_flag((value + "!").as_bytes()));

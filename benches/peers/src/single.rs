@@ -306,7 +306,7 @@ impl Field {
                 });
             }
             time += start.elapsed();
-            assert_eq!(gone, some.iter().map(|picture| self.site.variants(*picture)).sum());
+            assert_eq!(gone, some.iter().map(|picture| self.site.variants(*picture)).sum::<u64>());
         }
         each(time, pictures.len())
     }

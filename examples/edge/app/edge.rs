@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task;
 use tokio::time::timeout;
+use tracing::warn;
 
 /// How many dead entries are taken out of the index at a time.
 const RECLAIM_STEP: usize = 1000;
@@ -265,6 +266,10 @@ impl Edge {
         self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
         // Only so that nobody waits in vain: what was overtaken is refused anyway.
         self.overtake(account, request);
+        for widened in receipt.entries().iter().filter_map(|entry| entry.widened()) {
+            // Not told to the sender: it may be another tenant.
+            warn!(tenant = widened.name(), "all of it invalidated, to make room for a wildcard");
+        }
         let summary = Summary::of(&receipt, request);
         if request.severity() == Severity::Hard && summary.is_broad() {
             self.lag.lock().waiting.get_or_insert(begun);

@@ -297,7 +297,7 @@ impl<'a, W: Write> Table<'a, W> {
         writeln!(
             self.out,
             "{}",
-            format!("{number:>3}  {what:<48} {expected:<49} {verdict}").trim_end()
+            format!("{number:>3}  {what:<53} {expected:<49} {verdict}").trim_end()
         )
     }
 
