@@ -14,13 +14,22 @@ use std::thread;
 
 #[test]
 fn nothing_comes_back_and_no_value_is_lost_or_doubled() {
-    let report = soak::soak(4, 1, soak::Until::Rounds(50_000));
-    assert_eq!(report.violations, [""; 0]);
-    assert_eq!(report.stored, report.returned);
-    // What was never tried can't have failed.
-    assert!(report.overlapped > 0, "{report:?}");
-    assert!(report.fills_that_met_an_invalidation > 0, "{report:?}");
-    assert!(report.refused_purged > 0 && report.refused_flushed > 0, "{report:?}");
+    // What was never tried can't have failed: until each kind of meeting has been seen, which one run mostly shows, and few do not if
+    // the machine is busy.
+    let mut seen = [0; 4];
+    for seed in 1..=50 {
+        let report = soak::soak(4, seed, soak::Until::Rounds(50_000));
+        assert_eq!(report.violations, [""; 0]);
+        assert_eq!(report.stored, report.returned);
+        seen[0] += report.overlapped;
+        seen[1] += report.fills_that_met_an_invalidation;
+        seen[2] += report.refused_purged;
+        seen[3] += report.refused_flushed;
+        if seen.iter().all(|count| *count > 0) {
+            return;
+        }
+    }
+    panic!("overlapped, met an invalidation, refused as purged, as flushed: {seen:?}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
     area.draw(&Text::new(
         line.what.clone(),
         (14, 12),
-        ("sans-serif", 18).into_font().style(FontStyle::Bold),
+        ("sans-serif", 16).into_font().style(FontStyle::Bold),
     ))?;
     let bars = table.columns.iter().zip(&line.figures);
     let bars: Vec<_> = bars.filter_map(|(column, figure)| Some((column, (*figure)?))).collect();
