@@ -192,6 +192,7 @@ fn watch(
                 3 => peer.reclaim(),
                 _ => {}
             }
+            // Nothing is waited for: this is how long each phase is measured.
             std::thread::sleep(WINDOW);
         }
         phase.store(END, Ordering::Relaxed);
