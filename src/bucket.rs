@@ -202,7 +202,7 @@ impl<V> Bucket<V> {
         at.or(untagged)
     }
 
-    /// Has the processor fetch a record with its text and slots, by reading of each: it goes on meanwhile with what needs none of them.
+    /// Has the processor fetch a record and its text, by reading of both: it goes on meanwhile with what needs neither.
     #[inline]
     pub(crate) fn touch(&self, at: usize) {
         black_box(self.records[at].hash);
