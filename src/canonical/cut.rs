@@ -3,11 +3,12 @@
 //! Invariant: pieces stand in the order of the text; empty ones are left out, and those that change nothing.
 //! Not here: the spelling of names and values. A name is taken as it stands, settled or not; `query` sees to that.
 //!
-//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter; see `scan`.
+//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter; so all ends are known before, see
+//! `scan`.
 
 use super::bytes::{escape_at, is_operation};
-use super::parameters::{PADDED, PARAMETERS, Role, acts, role};
-use super::scan::{self, any, count, find, places};
+use super::parameters::{KEYS, PARAMETERS, Role, role, role_of};
+use super::scan::{self, any, count};
 use super::sealed;
 use smallvec::{Array, SmallVec};
 use std::ops::Range;
@@ -17,16 +18,12 @@ use std::ops::Range;
 /// From the highest bit to the lowest: the first eight bytes of its canonical name; where it starts, where its name and where it
 /// ends; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
 /// and, where they are the same, in that of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece(u128);
 
 impl Piece {
     #[inline]
-    fn new(text: &[u8], start: usize, name_end: usize, end: usize, row: Option<u8>) -> Self {
-        let key = match row {
-            None => key(text, start, name_end),
-            Some(row) => key(&PADDED[usize::from(row)], 0, PADDED[0].len()),
-        };
+    fn new(key: u64, start: usize, name_end: usize, end: usize, row: Option<u8>) -> Self {
         let row = row.map_or(0, |row| u64::from(row) + 1);
         // No text is longer than a position can say: not the input, and not a key that was made from it.
         let low = (start as u64) << 48 | (name_end as u64) << 32 | (end as u64) << 16 | row;
@@ -111,13 +108,12 @@ pub(super) fn key_of(word: u64, len: usize) -> u64 {
     if len < 8 { key & !(u64::MAX >> (8 * len)) } else { key }
 }
 
-/// All places from the `len`th on.
+/// Whether every byte separates, or stays as it is, if no equals sign stands in a value.
 #[inline]
-fn from_place(len: usize) -> u64 {
-    u32::try_from(len).ok().and_then(|len| u64::MAX.checked_shl(len)).unwrap_or(0)
+pub(super) fn is_raw_text(query: &[u8]) -> bool {
+    !any(query, |byte| !is_raw(byte))
 }
 
-/// Whether a byte separates, or stays as it is.
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
 fn is_raw(byte: u8) -> bool {
@@ -125,143 +121,122 @@ fn is_raw(byte: u8) -> bool {
 }
 
 /// What was seen while a query was cut into pieces.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a different thing that was seen")]
 pub(super) struct Cut {
-    /// Whether every byte separates, or stays as it is.
-    is_raw: bool,
-    /// Whether the pieces are in order.
-    pub(super) in_order: bool,
+    /// Whether the pieces are not in order.
+    pub(super) out_of_order: bool,
     /// Whether an empty piece or a parameter that changes nothing was left out.
     pub(super) leaves_out: bool,
     /// The parameters that are there by their other name, one bit for each row of the table.
-    pub(super) others: u64,
-    /// Whether there are equals signs in values.
+    others: u64,
+    /// Those with two names that are there by their canonical one.
+    canonicals: u64,
+    /// Whether there are equals signs in values, or question marks that were noted.
     pub(super) has_inner_equals: bool,
+    /// Whether something was to be noted in a value.
+    pub(super) has_odd_value: bool,
     /// Whether the path is percent-encoded as a whole.
     pub(super) encodes_path: bool,
+    last: Piece,
 }
 
 impl Cut {
-    /// Cuts `text[start..]`, which is not empty; nothing if there are more pieces than `limit`.
+    /// Cuts `text[start..]` at the ampersands and equals signs that are among `places`, which are all of them and anything else that
+    /// is worth a note. Nothing if there are more pieces than `limit`, or there is something to note in a name or anywhere in a parameter
+    /// that changes nothing.
     #[inline]
     pub(super) fn of<A: Array<Item = Piece>>(
         text: &[u8],
         start: usize,
+        mut places: impl Iterator<Item = usize>,
         limit: usize,
         pieces: &mut SmallVec<A>,
     ) -> Option<Self> {
-        let mut cut = Self {
-            is_raw: !any(&text[start..], |byte| !is_raw(byte)),
-            in_order: true,
-            leaves_out: false,
-            others: 0,
-            has_inner_equals: false,
-            encodes_path: false,
-        };
-        let mut from = start;
-        while from < text.len() {
-            let [equals, mut ends] = places(text, from, [b'=', b'&']);
-            // The end of the text ends a piece.
-            let behind = from_place(text.len() - from);
-            ends |= behind & behind.wrapping_neg();
-            if ends == 0 {
-                if pieces.len() == limit {
-                    return None;
+        let mut cut = Self::default();
+        let len = text.len();
+        // The end of the text ends a piece.
+        let mut next = move || places.next().unwrap_or(len);
+        let (mut from, mut count) = (start, 0);
+        while from < len {
+            let name_end = next();
+            let (mut end, mut is_odd) = (name_end, false);
+            match text.get(name_end) {
+                None | Some(b'&') => {}
+                Some(b'=') => {
+                    end = next();
+                    while let Some(&byte) = text.get(end).filter(|&&byte| byte != b'&') {
+                        let separates = byte == b'=' || byte == b'?';
+                        cut.has_inner_equals |= separates;
+                        is_odd |= !separates;
+                        end = next();
+                    }
                 }
-                from = cut.push_long(text, from, pieces);
+                Some(_) => return None,
             }
-            let base = from;
-            while ends != 0 {
-                let empty = (ends >> (from - base)).trailing_ones() as usize;
-                if empty > 0 {
-                    // Empty pieces.
-                    cut.leaves_out = true;
-                    from += empty;
-                    ends &= from_place(from - base);
-                    continue;
+            if from == end {
+                cut.leaves_out = true;
+            } else if count == limit {
+                return None;
+            } else {
+                count += 1;
+                let is_kept = cut.push(text, from..name_end, end, pieces);
+                if is_odd {
+                    cut.has_odd_value = true;
+                    if !is_kept {
+                        return None;
+                    }
                 }
-                if pieces.len() == limit {
-                    return None;
-                }
-                let end = ends.trailing_zeros();
-                ends &= ends - 1;
-                let in_piece = equals & (u64::MAX << (from - base)) & !(u64::MAX << end);
-                let name_end = in_piece.trailing_zeros().min(end);
-                cut.has_inner_equals |= in_piece & in_piece.wrapping_sub(1) != 0;
-                let [name_end, end] = [name_end, end].map(|at| base + at as usize);
-                cut.push(text, from..name_end, end, pieces);
-                from = end + 1;
             }
+            from = end + 1;
         }
-        // So is one behind an ampersand at the end.
-        cut.leaves_out |= from == text.len() && from > start;
+        // So is an empty piece behind an ampersand at the end.
+        cut.leaves_out |= from == len && from > start;
         Some(cut)
     }
 
-    /// A piece that is longer than [`PLACES`].
-    #[cold]
-    fn push_long<A: Array<Item = Piece>>(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        pieces: &mut SmallVec<A>,
-    ) -> usize {
-        let find_in =
-            |from: usize, to: usize, byte| find(&text[from..to], byte).map_or(to, |at| from + at);
-        let end = find_in(start, text.len(), b'&');
-        let name_end = find_in(start, end, b'=');
-        self.has_inner_equals |= name_end < end && find_in(name_end + 1, end, b'=') < end;
-        self.push(text, start..name_end, end, pieces);
-        end + 1
-    }
-
-    #[inline]
+    /// Adds a parameter; says whether it is kept.
+    // It is a step of the loop above, in three copies.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call takes as long as what it does")]
     fn push<A: Array<Item = Piece>>(
         &mut self,
         text: &[u8],
         name: Range<usize>,
         end: usize,
         pieces: &mut SmallVec<A>,
-    ) {
+    ) -> bool {
         let (start, name_end) = (name.start, name.end);
-        let name = &text[name];
+        let mut sorted_by = key(text, start, name_end);
         let mut row = None;
-        if acts(name) {
-            let value = text.get(name_end + 1..end).unwrap_or_default();
-            match role(name) {
-                Role::Plain | Role::Canonical(_) => {}
-                Role::Other(of) => {
-                    row = Some(of);
-                    self.others |= 1 << of;
-                }
-                Role::Sealed => self.encodes_path |= sealed::holds_flag(value),
-                Role::PathFlag if !is_one(value) => {}
-                role @ (Role::Dropped | Role::PathFlag) => {
-                    self.encodes_path |= role == Role::PathFlag;
-                    self.leaves_out = true;
-                    return;
+        match role_of(sorted_by, &text[name]) {
+            Role::Plain => {}
+            Role::Canonical(of) => self.canonicals |= 1 << of,
+            Role::Other(of) => {
+                row = Some(of);
+                sorted_by = KEYS[usize::from(of)];
+                self.others |= 1 << of;
+            }
+            role => {
+                let value = text.get(name_end + 1..end).unwrap_or_default();
+                match role {
+                    Role::Sealed => self.encodes_path |= sealed::holds_flag(value),
+                    Role::PathFlag if !is_one(value) => {}
+                    _ => {
+                        self.encodes_path |= role == Role::PathFlag;
+                        self.leaves_out = true;
+                        return false;
+                    }
                 }
             }
         }
-        let piece = Piece::new(text, start, name_end, end, row);
-        if let Some(previous) = pieces.last().filter(|_| self.in_order) {
-            let (one, next) = (previous.key(), piece.key());
-            self.in_order = one < next || (one == next && previous.ties(piece, text));
-        }
+        let piece = Piece::new(sorted_by, start, name_end, end, row);
+        let (one, next) = (self.last.key(), piece.key());
+        let follows = one < next || (one == next && self.last.ties(piece, text));
+        self.out_of_order |= !follows;
+        self.last = piece;
         pieces.push(piece);
-    }
-
-    /// Whether the query is its own canonical form at a glance. It may say no of one that is; a closer look finds out.
-    #[inline]
-    pub(super) fn is_canonical(&self) -> bool {
-        self.is_raw() && self.in_order && !self.leaves_out && self.others == 0
-    }
-
-    /// Whether every byte stays as it is.
-    #[inline]
-    pub(super) fn is_raw(&self) -> bool {
-        self.is_raw && !self.has_inner_equals
+        true
     }
 
     /// How much longer a key can become than it looks: equals signs in values are written as escapes.
@@ -271,24 +246,9 @@ impl Cut {
 
     /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them
     /// is effective, and both stay.
-    pub(super) fn renamed(&self, text: &[u8], pieces: &[Piece]) -> u64 {
-        let mut renamed = self.others;
-        let mut others = self.others;
-        while others != 0 {
-            let row = others.trailing_zeros();
-            others &= others - 1;
-            let padded = &PADDED[row as usize];
-            let key = key(padded, 0, padded.len());
-            let is_canonical = |piece: &Piece| {
-                piece.key() == key
-                    && piece.row().is_none()
-                    && text[piece.name()] == *PARAMETERS[row as usize].name.as_bytes()
-            };
-            if pieces.iter().any(is_canonical) {
-                renamed &= !(1 << row);
-            }
-        }
-        renamed
+    #[inline]
+    pub(super) fn renamed(&self) -> u64 {
+        self.others & !self.canonicals
     }
 }
 
@@ -333,8 +293,9 @@ mod tests {
         for len in 1..200 {
             let text = format!("?{}=1&b=2", "a".repeat(len));
             let mut pieces = SmallVec::<[Piece; 4]>::new();
-            let cut = Cut::of(text.as_bytes(), 1, 4, &mut pieces).unwrap();
-            assert!(cut.is_canonical());
+            let separators = scan::separators(text.as_bytes(), 1);
+            let cut = Cut::of(text.as_bytes(), 1, separators, 4, &mut pieces).unwrap();
+            assert!(!cut.out_of_order && !cut.leaves_out && !cut.has_inner_equals);
             let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
             let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];
             assert_eq!(found, expected);

@@ -74,7 +74,6 @@ use error::Fault;
 use explain::Trace;
 use origin::Origin;
 use query::Query;
-use quick::Glance;
 use std::borrow::Cow;
 
 /// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
@@ -201,16 +200,8 @@ impl Rules {
         input: &'t [u8],
         text: Option<&'t str>,
     ) -> Result<Delivery<'t>, PathError> {
-        let exact = match self.at_a_glance(input, text) {
-            Some(Glance::Request(exact)) => exact,
-            Some(Glance::Path(origin, end)) => {
-                let query = read_query(&input[..end], Some(&input[end..]), &mut ())?;
-                if query.encodes_path {
-                    return self.read_delivery(input, &mut ());
-                }
-                Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
-            }
-            None => return self.read_delivery(input, &mut ()),
+        let Some(exact) = self.at_a_glance(input, text) else {
+            return self.read_delivery(input, &mut ());
         };
         Ok(if self.groups() { exact.grouped() } else { exact })
     }

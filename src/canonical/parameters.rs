@@ -3,6 +3,8 @@
 //! Invariant: a parameter that changes the answer in any way is part of the key; only those that change nothing are dropped.
 //! Not here: their values, which are opaque. No number, color, case or synonym is folded.
 
+use super::cut;
+
 /// What a parameter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -210,6 +212,37 @@ const fn lengths(with_canonical: bool) -> [u16; 256] {
     lengths
 }
 
+/// A special name with its first eight bytes as a number, and its role.
+#[derive(Clone, Copy)]
+struct Special {
+    key: u64,
+    name: &'static str,
+    role: Role,
+}
+
+/// Where each special name is, so that a name is compared with one of them only, as a number.
+static PLACES: [Special; 32] = {
+    let mut places = [Special { key: 0, name: "", role: Role::Plain }; 32];
+    let mut i = 0;
+    while i < SPECIAL_LEN {
+        let (name, role) = SPECIAL[i];
+        let key = key(name.as_bytes());
+        let place = place(key, name.len());
+        assert!(
+            places[place].name.is_empty(),
+            "another factor is needed, so that no two share a place"
+        );
+        places[place] = Special { key, name, role };
+        i += 1;
+    }
+    places
+};
+
+/// Found by trying.
+const fn place(key: u64, len: usize) -> usize {
+    (key.wrapping_add(len as u64).wrapping_mul(0x7C6A_47A7_3BC8_996B) >> 59) as usize
+}
+
 /// The canonical names, so that each can be copied in one go.
 pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
     let mut padded = [[0; 16]; PARAMETERS.len()];
@@ -226,6 +259,27 @@ pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
     padded
 };
 
+/// The first eight bytes of the canonical names, as numbers that compare like them.
+pub(super) static KEYS: [u64; PARAMETERS.len()] = {
+    let mut keys = [0; PARAMETERS.len()];
+    let mut row = 0;
+    while row < PARAMETERS.len() {
+        keys[row] = key(PARAMETERS[row].name.as_bytes());
+        row += 1;
+    }
+    keys
+};
+
+/// The first eight bytes of a name, as `cut::key` gives them.
+const fn key(name: &[u8]) -> u64 {
+    let (mut key, mut at) = (0, 0);
+    while at < size_of::<u64>() {
+        key = key << 8 | if at < name.len() { name[at] as u64 } else { 0 };
+        at += 1;
+    }
+    key
+}
+
 /// Whether `name` may have to be acted on: if not, its role is `Plain` or `Canonical`.
 #[inline]
 pub(super) fn acts(name: &[u8]) -> bool {
@@ -233,15 +287,23 @@ pub(super) fn acts(name: &[u8]) -> bool {
     name.len() < 16 && ACTING[first as usize] >> name.len() & 1 == 1
 }
 
-/// What `name`, whose escapes are settled, means for the key.
+/// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.
 #[inline]
-pub(super) fn role(name: &[u8]) -> Role {
-    let Some(&first) = name.first() else { return Role::Plain };
+pub(super) fn role_of(key: u64, name: &[u8]) -> Role {
+    let first = key >> 56;
     if name.len() >= 16 || LENGTHS[first as usize] >> name.len() & 1 == 0 {
         return Role::Plain;
     }
-    let found = SPECIAL.iter().find(|(special, _)| special.as_bytes() == name);
-    found.map_or(Role::Plain, |&(_, role)| role)
+    let special = &PLACES[place(key, name.len())];
+    let is_it = special.key == key
+        && special.name.len() == name.len()
+        && (name.len() <= size_of::<u64>() || special.name.as_bytes() == name);
+    if is_it { special.role } else { Role::Plain }
+}
+
+/// The same of a name alone.
+pub(super) fn role(name: &[u8]) -> Role {
+    role_of(cut::key(name, 0, name.len()), name)
 }
 
 /// The name under which a parameter is sorted and found.

@@ -15,6 +15,7 @@ use super::explain::{Rule, Trace};
 use super::order;
 use super::parameters::{PADDED, PARAMETERS};
 use super::raw::MAX_INPUT;
+use super::scan::{Places, separators};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::writer::Writer;
 use smallvec::SmallVec;
@@ -57,6 +58,60 @@ impl<'t> Query<'t> {
     }
 }
 
+/// What came of [`write_seen`].
+pub(super) struct Seen {
+    /// Whether the key is the query as it stands; then nothing is written.
+    pub(super) is_key: bool,
+    /// Whether the path is percent-encoded as a whole.
+    pub(super) encodes_path: bool,
+}
+
+/// Writes the key of the query `text[start..]` in a text that was looked at; nothing if
+/// there is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
+#[inline]
+pub(super) fn write_seen(
+    text: &[u8],
+    start: usize,
+    places: &Places,
+    out: &mut Writer<'_>,
+) -> Option<Seen> {
+    let mut pieces = SmallVec::<[Piece; FEW]>::new();
+    let cut = Cut::of(text, start + 1, places.ones(start + 1), FEW, &mut pieces)?;
+    if cut.has_inner_equals || pieces.is_empty() {
+        return None;
+    }
+    if cut.out_of_order {
+        order::sort_few(&mut pieces, text);
+    }
+    let renamed = cut.renamed();
+    let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
+    let mut seen = Seen { is_key: is_settled, encodes_path: cut.encodes_path };
+    let is_raw = !cut.has_odd_value;
+    if is_settled && is_raw {
+        return Some(seen);
+    }
+    let new = New { text, is_raw, renamed, room: 0 };
+    let mut separator = b'?';
+    for &piece in &pieces {
+        let kept = new.write_name(piece, separator, out);
+        separator = b'&';
+        if is_raw {
+            out.copy(text, kept, piece.end());
+        } else {
+            let value = piece.value();
+            out.copy(text, kept, value.start);
+            let spelled = out.respell(&IN_OPERATION, &text[..value.end], value.start, places)?;
+            out.copy(text, spelled.rest, piece.end());
+        }
+    }
+    if is_settled && out.written() == &text[start..] {
+        out.truncate(0);
+    } else {
+        seen.is_key = false;
+    }
+    Some(seen)
+}
+
 /// The pieces of a query, empty ones left out.
 pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty())
@@ -71,10 +126,7 @@ const MANY: usize = MAX_INPUT / 2;
 #[inline]
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
     let mut few = SmallVec::<[Piece; FEW]>::new();
-    match Cut::of(text, start, FEW, &mut few) {
-        Some(cut) if cut.is_canonical() && start == 1 => {
-            Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path: cut.encodes_path })
-        }
+    match Cut::of(text, start, separators(text, start), FEW, &mut few) {
         Some(cut) => rewrite(text, start, &cut, &mut few, trace),
         None => read_many(text, start, trace),
     }
@@ -88,7 +140,7 @@ fn read_many<'t>(
     trace: &mut impl Trace,
 ) -> Result<Query<'t>, PathError> {
     let mut many = SmallVec::<[Piece; MANY]>::new();
-    match Cut::of(text, start, usize::MAX, &mut many) {
+    match Cut::of(text, start, separators(text, start), usize::MAX, &mut many) {
         Some(cut) => rewrite(text, start, &cut, &mut many, trace),
         None => Ok(Query::without_operations()),
     }
@@ -102,10 +154,11 @@ fn rewrite<'t, T: Trace>(
     pieces: &mut [Piece],
     trace: &mut T,
 ) -> Result<Query<'t>, PathError> {
-    if !cut.is_raw() && !all_escapes_are_good(text) {
+    let is_raw = !cut.has_inner_equals && cut::is_raw_text(&text[start..]);
+    if !is_raw && !all_escapes_are_good(text) {
         return Err(bad_escape(text));
     }
-    if !cut.is_raw() && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
+    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
         return respelled(text, start, trace);
     }
     if T::RECORDS {
@@ -115,17 +168,17 @@ fn rewrite<'t, T: Trace>(
     if pieces.is_empty() {
         return Ok(Query { encodes_path, ..Query::without_operations() });
     }
-    let renamed = cut.renamed(text, pieces);
+    let renamed = cut.renamed();
     let is_canonical = start == 1
-        && cut.in_order
+        && !cut.out_of_order
         && !cut.leaves_out
         && renamed == 0
-        && (cut.is_raw() || pieces.iter().all(|piece| is_settled(text, piece.value())));
+        && (is_raw || pieces.iter().all(|piece| is_settled(text, piece.value())));
     if is_canonical {
         return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
-    let new = New { text, is_raw: cut.is_raw(), renamed, room: cut.room(text) };
-    let key = if cut.in_order {
+    let new = New { text, is_raw, renamed, room: cut.room(text) };
+    let key = if !cut.out_of_order {
         new.write(pieces.iter().copied(), trace)
     } else if pieces.len() <= FEW {
         order::sort_few(pieces, text);
@@ -134,7 +187,7 @@ fn rewrite<'t, T: Trace>(
         let order = order::sort_many(pieces, text);
         new.write(order.iter().map(|&at| pieces[usize::from(at)]), trace)
     };
-    if !cut.in_order {
+    if cut.out_of_order {
         trace.note(Rule::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
@@ -200,9 +253,8 @@ impl New<'_> {
         let mut out = Writer::new(self.text, longest, self.room);
         let mut separator = b'?';
         for piece in pieces {
-            out.push(separator);
+            self.write_piece(piece, separator, &mut out);
             separator = b'&';
-            self.write_piece(piece, &mut out);
             if T::RECORDS {
                 self.note(piece, trace);
             }
@@ -211,16 +263,9 @@ impl New<'_> {
     }
 
     #[inline]
-    fn write_piece(&self, piece: Piece, out: &mut Writer<'_>) -> Rule {
+    fn write_piece(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) {
         let text = self.text;
-        let row = piece.row().filter(|row| self.renamed >> row & 1 == 1);
-        let kept = match row {
-            None => piece.start(),
-            Some(row) => {
-                out.copy(&PADDED[row], 0, PARAMETERS[row].name.len());
-                piece.name().end
-            }
-        };
+        let kept = self.write_name(piece, separator, out);
         if self.is_raw {
             out.copy(text, kept, piece.end());
         } else {
@@ -228,12 +273,26 @@ impl New<'_> {
             out.copy(text, kept, value.start);
             out.spell_checked(&IN_OPERATION, text, value.start, value.end);
         }
-        if row.is_some() { Rule::ParameterName } else { Rule::ParameterEscapes }
+    }
+
+    /// Writes the name of a parameter behind a separator; gives where the rest starts.
+    #[inline]
+    fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
+        let name = piece.name();
+        match piece.row().filter(|row| self.renamed >> row & 1 == 1) {
+            None => out.copy_behind(separator, self.text, name.start, name.end),
+            Some(row) => {
+                out.copy_behind(separator, &PADDED[row], 0, PARAMETERS[row].name.len());
+            }
+        }
+        name.end
     }
 
     fn note(&self, piece: Piece, trace: &mut impl Trace) {
         let mut out = Writer::new(self.text, longest_operations, self.room);
-        let rule = self.write_piece(piece, &mut out);
-        trace.note(rule, &self.text[piece.start()..piece.end()], out.written());
+        self.write_piece(piece, b'?', &mut out);
+        let is_renamed = piece.row().is_some_and(|row| self.renamed >> row & 1 == 1);
+        let rule = if is_renamed { Rule::ParameterName } else { Rule::ParameterEscapes };
+        trace.note(rule, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }
 }

@@ -126,6 +126,23 @@ pub(super) fn word(text: &[u8], at: usize) -> u64 {
     }
 }
 
+/// Sixteen bytes of `text` from `at` on; any others behind its end.
+#[inline]
+pub(super) fn stride(text: &[u8], at: usize) -> [u8; size_of::<u128>()] {
+    let rest = &text[at..];
+    if let Some(stride) = rest.first_chunk() {
+        return *stride;
+    }
+    if let Some(last) = text.last_chunk() {
+        // The bytes are the last ones of a stride that overlaps what is before them.
+        let shift = 8 * (size_of::<u128>() - rest.len());
+        return u128::from_le_bytes(*last).checked_shr(shift as u32).unwrap_or(0).to_le_bytes();
+    }
+    let mut stride = [0; size_of::<u128>()];
+    stride[..rest.len()].copy_from_slice(rest);
+    stride
+}
+
 /// The highest bit of each byte of `word` that is among `bytes`, all of which are ASCII.
 #[inline]
 fn among<const N: usize>(word: u64, bytes: [u8; N]) -> u64 {
@@ -192,12 +209,12 @@ fn gathered(bytes: &[u8; PLACES]) -> u64 {
     bits
 }
 
-/// How many bytes [`places`] looks at.
-pub(super) const PLACES: usize = u64::BITS as usize;
+/// How many places a word tells.
+const PLACES: usize = u64::BITS as usize;
 
-/// Where each of `bytes`, all ASCII and none zero, stands from `start` on: one bit for each place, the first the lowest.
+/// Where `is` holds from `start` on: one bit for each place, the first the lowest; it must not branch.
 #[inline]
-pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> [u64; N] {
+fn places(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> u64 {
     let rest = &text[start..];
     let mut padded = [0; PLACES];
     let window: &[u8; PLACES] = if let Some(window) = rest.first_chunk() {
@@ -206,70 +223,104 @@ pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) 
         padded[..rest.len()].copy_from_slice(rest);
         &padded
     };
-    bytes.map(|byte| gathered(&window.map(|other| u8::from(other == byte))))
+    gathered(&window.map(|byte| u8::from(is(byte))))
+}
+
+/// Where ampersands and equals signs are, from `start` on.
+#[inline]
+pub(super) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usize> {
+    let (mut from, mut word, mut next) = (start, 0, start);
+    std::iter::from_fn(move || {
+        while word == 0 {
+            if next >= text.len() {
+                return None;
+            }
+            from = next;
+            next += PLACES;
+            #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+            let is = |byte| (byte == b'&') | (byte == b'=');
+            word = places(text, from, is);
+        }
+        let at = from + word.trailing_zeros() as usize;
+        word &= word - 1;
+        Some(at)
+    })
 }
 
 /// How many bytes [`look`] looks at, at most.
 pub(super) const LOOK: usize = 3 * PLACES;
 
-/// What is said of two neighbors.
-pub(super) struct Said {
-    /// Whether they are unusual.
-    pub(super) is_unusual: bool,
-    /// Whether the first is in upper case.
-    pub(super) is_upper: bool,
-    /// Whether the first separates something.
-    pub(super) separates: bool,
+/// What is seen of a text.
+pub(super) struct Seen {
+    pub(super) any_upper: bool,
+    /// Where something separates parts or may have to change.
+    pub(super) places: Places,
 }
 
-/// Looks once at a text with nothing unusual in it: is anything in upper case, and where are separators, the last byte left out? `say`
-/// must not branch. Nothing if there is something unusual, or the text is too short or too long for one look.
+/// Looks once at a text: where is a byte that isn't plain before its neighbor, and is anything in upper case? `is_plain` and `is_upper` must not branch. Nothing
+/// if the text is too short or too long for one look.
 #[inline]
-pub(super) fn look(text: &[u8], say: impl Fn(u8, u8) -> Said) -> Option<(bool, Separators)> {
-    if text.len() >= LOOK {
+pub(super) fn look(
+    text: &[u8],
+    is_plain: impl Fn(u8, u8) -> bool,
+    is_upper: impl Fn(u8) -> bool,
+) -> Option<Seen> {
+    if text.len() > LOOK {
         return None;
     }
     let last = text.len().checked_sub(BLOCK + 1)?;
-    let mut separators = [0; LOOK];
-    let (mut unusual, mut upper) = ([0; BLOCK], [0; BLOCK]);
+    let mut bits = [0; LOOK];
+    let mut upper = [0; BLOCK];
     for start in blocks(0, last) {
         let block = &text[start..=start + BLOCK];
-        let separators = &mut separators[start..start + BLOCK];
+        let bits = &mut bits[start..start + BLOCK];
         for i in 0..BLOCK {
-            let said = say(block[i], block[i + 1]);
-            unusual[i] |= u8::from(said.is_unusual);
-            upper[i] |= u8::from(said.is_upper);
-            separators[i] = u8::from(said.separates);
+            bits[i] = u8::from(!is_plain(block[i], block[i + 1]));
+            upper[i] |= u8::from(is_upper(block[i]));
         }
     }
-    if unusual != [0; BLOCK] {
-        return None;
-    }
+    let end = text.len() - 1;
+    bits[end] = u8::from(!is_plain(text[end], 0));
+    upper[0] |= u8::from(is_upper(text[end]));
     let mut places = [0; LOOK / PLACES];
-    for (places, separators) in places.iter_mut().zip(separators.chunks_exact(PLACES)) {
-        *places = separators.first_chunk().map_or(0, gathered);
+    let words = text.len().div_ceil(PLACES);
+    for (places, bits) in places.iter_mut().zip(bits.chunks_exact(PLACES)).take(words) {
+        *places = bits.first_chunk().map_or(0, gathered);
     }
-    Some((upper != [0; BLOCK], Separators { places, block: 0 }))
+    Some(Seen { any_upper: upper != [0; BLOCK], places: Places(places) })
 }
 
-/// The places of separators.
-pub(super) struct Separators {
-    places: [u64; LOOK / PLACES],
-    block: usize,
-}
+/// Places in a text.
+#[derive(Clone, Copy)]
+pub(super) struct Places([u64; LOOK / PLACES]);
 
-impl Iterator for Separators {
-    type Item = usize;
-
+impl Places {
+    /// The first one from `start` on.
     #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while *self.places.get(self.block)? == 0 {
-            self.block += 1;
+    pub(super) fn from(&self, start: usize) -> Option<usize> {
+        let mut block = start / PLACES;
+        let mut word = self.0.get(block)? & (u64::MAX << (start % PLACES));
+        while word == 0 {
+            block += 1;
+            word = *self.0.get(block)?;
         }
-        let places = &mut self.places[self.block];
-        let at = self.block * PLACES + places.trailing_zeros() as usize;
-        *places &= *places - 1;
-        Some(at)
+        Some(block * PLACES + word.trailing_zeros() as usize)
+    }
+
+    /// Those from `start` on, one after the other.
+    #[inline]
+    pub(super) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
+        let mut block = start / PLACES;
+        let mut word = self.0.get(block).map_or(0, |word| word & (u64::MAX << (start % PLACES)));
+        std::iter::from_fn(move || {
+            while word == 0 {
+                word = *self.0.get(block + 1)?;
+                block += 1;
+            }
+            let at = block * PLACES + word.trailing_zeros() as usize;
+            word &= word - 1;
+            Some(at)
+        })
     }
 }
 
@@ -319,12 +370,10 @@ mod tests {
                 })
                 .collect();
             for start in 0..len {
-                let places_of = |wanted| {
-                    let bytes = text[start..].iter().take(PLACES).rev();
-                    bytes.fold(0, |bits, &byte| bits << 1 | u64::from(byte == wanted))
-                };
-                let expected = [b'&', b'='].map(places_of);
-                assert_eq!(places(&text, start, [b'&', b'=']), expected, "{start} {text:?}");
+                let expected: Vec<_> =
+                    (start..len).filter(|&at| matches!(text[at], b'&' | b'=')).collect();
+                let found: Vec<_> = separators(&text, start).collect();
+                assert_eq!(found, expected, "{start} {text:?}");
             }
         }
     }

@@ -52,6 +52,17 @@ pub(super) fn resolve<T: Copy>(
     floor: usize,
     byte: impl Fn(T) -> u8,
 ) -> Result<(), PathError> {
+    let len = resolve_in(text, floor, byte)?;
+    text.truncate(len);
+    Ok(())
+}
+
+/// The same for text of a fixed length; gives the length that is left.
+pub(super) fn resolve_in<T: Copy>(
+    text: &mut [T],
+    floor: usize,
+    byte: impl Fn(T) -> u8,
+) -> Result<usize, PathError> {
     let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|&next| byte(next) == b'/');
     let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|&next| byte(next) == b'.');
     // `text[floor..end]` is resolved: empty, or ending in a slash.
@@ -74,8 +85,7 @@ pub(super) fn resolve<T: Copy>(
             }
         }
     }
-    text.truncate(end);
-    Ok(())
+    Ok(end)
 }
 
 /// How much is left of `resolved` when its last segment goes.
