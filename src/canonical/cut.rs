@@ -7,7 +7,7 @@
 //! `scan`.
 
 use super::bytes::{escape_at, is_operation};
-use super::parameters::{KEYS, PARAMETERS, Role, role, role_of};
+use super::parameters::{PARAMETERS, Role, meaning, role};
 use super::scan::{self, any, count};
 use super::sealed;
 use smallvec::{Array, SmallVec};
@@ -21,10 +21,12 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece(u128);
 
+/// Beside the row.
+const ODD: usize = 0x100;
+
 impl Piece {
     #[inline]
-    fn new(key: u64, start: usize, name_end: usize, end: usize, row: Option<u8>) -> Self {
-        let row = row.map_or(0, |row| u64::from(row) + 1);
+    fn new(key: u64, start: usize, name_end: usize, end: usize, row: u64) -> Self {
         // No text is longer than a position can say: not the input, and not a key that was made from it.
         let low = (start as u64) << 48 | (name_end as u64) << 32 | (end as u64) << 16 | row;
         Self(u128::from(key) << 64 | u128::from(low))
@@ -71,7 +73,13 @@ impl Piece {
     /// The parameter that it is the other name of.
     #[inline]
     pub(super) fn row(self) -> Option<usize> {
-        self.field(0).checked_sub(1)
+        (self.field(0) & 0xFF).checked_sub(1)
+    }
+
+    /// Whether something was to be noted in its value.
+    #[inline]
+    pub(super) fn is_odd(self) -> bool {
+        self.field(0) & ODD > 0
     }
 
     /// The name that it is sorted by.
@@ -180,7 +188,7 @@ impl Cut {
                 return None;
             } else {
                 count += 1;
-                let is_kept = cut.push(text, from..name_end, end, pieces);
+                let is_kept = cut.push(text, from..name_end, end, is_odd, pieces);
                 if is_odd {
                     cut.has_odd_value = true;
                     if !is_kept {
@@ -204,33 +212,20 @@ impl Cut {
         text: &[u8],
         name: Range<usize>,
         end: usize,
+        is_odd: bool,
         pieces: &mut SmallVec<A>,
     ) -> bool {
         let (start, name_end) = (name.start, name.end);
-        let mut sorted_by = key(text, start, name_end);
-        let mut row = None;
-        match role_of(sorted_by, &text[name]) {
-            Role::Plain => {}
-            Role::Canonical(of) => self.canonicals |= 1 << of,
-            Role::Other(of) => {
-                row = Some(of);
-                sorted_by = KEYS[usize::from(of)];
-                self.others |= 1 << of;
-            }
-            role => {
-                let value = text.get(name_end + 1..end).unwrap_or_default();
-                match role {
-                    Role::Sealed => self.encodes_path |= sealed::holds_flag(value),
-                    Role::PathFlag if !is_one(value) => {}
-                    _ => {
-                        self.encodes_path |= role == Role::PathFlag;
-                        self.leaves_out = true;
-                        return false;
-                    }
-                }
-            }
+        let key = key(text, start, name_end);
+        let meaning = meaning(key, &text[name]);
+        self.others |= meaning.others;
+        self.canonicals |= meaning.canonicals;
+        if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
+            self.leaves_out = true;
+            return false;
         }
-        let piece = Piece::new(sorted_by, start, name_end, end, row);
+        let row = meaning.row | if is_odd { ODD as u64 } else { 0 };
+        let piece = Piece::new(key ^ meaning.turned, start, name_end, end, row);
         let (one, next) = (self.last.key(), piece.key());
         let follows = one < next || (one == next && self.last.ties(piece, text));
         self.out_of_order |= !follows;
@@ -242,6 +237,23 @@ impl Cut {
     /// How much longer a key can become than it looks: equals signs in values are written as escapes.
     pub(super) fn room(&self, text: &[u8]) -> usize {
         if self.has_inner_equals { 2 * count(text, |byte| byte == b'=') } else { 0 }
+    }
+
+    /// Whether a parameter that has to be acted on stays.
+    fn is_kept(&mut self, piece: &[u8], name_len: usize) -> bool {
+        let value = piece.get(name_len + 1..).unwrap_or_default();
+        match role(&piece[..name_len]) {
+            Role::Dropped => false,
+            Role::PathFlag if is_one(value) => {
+                self.encodes_path = true;
+                false
+            }
+            Role::Sealed => {
+                self.encodes_path |= sealed::holds_flag(value);
+                true
+            }
+            _ => true,
+        }
     }
 
     /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them

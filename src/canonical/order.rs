@@ -19,10 +19,10 @@ const MANY: usize = 48;
 
 /// Sorts pieces that are few.
 pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
-    if pieces.len() <= COUNTED {
-        sort_by_counting(pieces)
-    } else {
-        pieces.sort_unstable()
+    match pieces.len() {
+        0..=4 => sort_by_counting::<4>(pieces),
+        5..=8 => sort_by_counting::<8>(pieces),
+        _ => pieces.sort_unstable(),
     }
     let is_told = |pair: &[Piece]| pair[0].key() != pair[1].key() || !pair[0].goes_on();
     if pieces.windows(2).all(is_told) {
@@ -36,14 +36,24 @@ pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
     }
 }
 
-/// So few that it is quicker to count for each how many come before it, as no branch depends on that.
-const COUNTED: usize = 8;
-
-fn sort_by_counting(pieces: &mut [Piece]) {
-    let mut sorted = [Piece::default(); COUNTED];
-    for piece in &*pieces {
-        let before: usize = pieces.iter().map(|other| usize::from(other < piece)).sum();
-        sorted[before % COUNTED] = *piece;
+/// Sorts at most `N` pieces by counting for each how many come before it: no branch depends on the answers.
+fn sort_by_counting<const N: usize>(pieces: &mut [Piece]) {
+    // What is behind the last piece comes last.
+    let mut keys = [u64::MAX; N];
+    for (key, piece) in keys.iter_mut().zip(&*pieces) {
+        *key = piece.key();
+    }
+    let mut places = [0; N];
+    for next in 1..N {
+        for one in 0..next {
+            let follows = usize::from(keys[one] <= keys[next]);
+            places[next] += follows;
+            places[one] += 1 - follows;
+        }
+    }
+    let mut sorted = [Piece::default(); N];
+    for (piece, place) in pieces.iter().zip(places) {
+        sorted[place % N] = *piece;
     }
     pieces.copy_from_slice(&sorted[..pieces.len()]);
 }

@@ -3,8 +3,6 @@
 //! Invariant: a parameter that changes the answer in any way is part of the key; only those that change nothing are dropped.
 //! Not here: their values, which are opaque. No number, color, case or synonym is folded.
 
-use super::cut;
-
 /// What a parameter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -193,24 +191,20 @@ const fn same(one: &str, other: &str) -> bool {
     i == one.len() && i == other.len()
 }
 
-/// For each first byte, one bit for each length that a special name starting with it has: tells nearly all names apart from the
-/// special ones without comparing them.
-static LENGTHS: [u16; 256] = lengths(true);
-/// The same for names that have to be acted on.
-static ACTING: [u16; 256] = lengths(false);
-
-const fn lengths(with_canonical: bool) -> [u16; 256] {
+/// For each first byte, one bit for each length that a name starting with it has which has to be acted on: tells nearly all names apart
+/// from those without comparing them.
+static ACTING: [u16; 256] = {
     let mut lengths = [0; 256];
     let mut i = 0;
     while i < SPECIAL_LEN {
         let (name, role) = SPECIAL[i];
-        if with_canonical || !matches!(role, Role::Canonical(_)) {
+        if !matches!(role, Role::Canonical(_)) {
             lengths[name.as_bytes()[0] as usize] |= 1 << name.len();
         }
         i += 1;
     }
     lengths
-}
+};
 
 /// A special name with its first eight bytes as a number, and its role.
 #[derive(Clone, Copy)]
@@ -218,11 +212,45 @@ struct Special {
     key: u64,
     name: &'static str,
     role: Role,
+    meaning: Meaning,
+}
+
+/// What a name means for the key, as numbers: which of a query's names are special is hard to foretell, so no branch depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Meaning {
+    /// One bit for the row of the table in which it is the other spelling, or the canonical one of two.
+    pub(super) others: u64,
+    pub(super) canonicals: u64,
+    /// The row in which it is the other spelling, plus one.
+    pub(super) row: u64,
+    /// The bits in which its first eight bytes differ from those of the name that it is sorted by.
+    pub(super) turned: u64,
+    /// Whether it has another role.
+    pub(super) acts: bool,
+}
+
+impl Meaning {
+    const NONE: Self = Self { others: 0, canonicals: 0, row: 0, turned: 0, acts: false };
+
+    const fn of(key: u64, role: Role) -> Self {
+        match role {
+            Role::Plain => Self::NONE,
+            Role::Canonical(row) => Self { canonicals: 1 << row, ..Self::NONE },
+            Role::Other(row) => Self {
+                others: 1 << row,
+                row: row as u64 + 1,
+                turned: key ^ self::key(PARAMETERS[row as usize].name.as_bytes()),
+                ..Self::NONE
+            },
+            Role::Dropped | Role::PathFlag | Role::Sealed => Self { acts: true, ..Self::NONE },
+        }
+    }
 }
 
 /// Where each special name is, so that a name is compared with one of them only, as a number.
 static PLACES: [Special; 32] = {
-    let mut places = [Special { key: 0, name: "", role: Role::Plain }; 32];
+    let nothing = Special { key: 0, name: "", role: Role::Plain, meaning: Meaning::NONE };
+    let mut places = [nothing; 32];
     let mut i = 0;
     while i < SPECIAL_LEN {
         let (name, role) = SPECIAL[i];
@@ -232,7 +260,7 @@ static PLACES: [Special; 32] = {
             places[place].name.is_empty(),
             "another factor is needed, so that no two share a place"
         );
-        places[place] = Special { key, name, role };
+        places[place] = Special { key, name, role, meaning: Meaning::of(key, role) };
         i += 1;
     }
     places
@@ -259,17 +287,6 @@ pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
     padded
 };
 
-/// The first eight bytes of the canonical names, as numbers that compare like them.
-pub(super) static KEYS: [u64; PARAMETERS.len()] = {
-    let mut keys = [0; PARAMETERS.len()];
-    let mut row = 0;
-    while row < PARAMETERS.len() {
-        keys[row] = key(PARAMETERS[row].name.as_bytes());
-        row += 1;
-    }
-    keys
-};
-
 /// The first eight bytes of a name, as `cut::key` gives them.
 const fn key(name: &[u8]) -> u64 {
     let (mut key, mut at) = (0, 0);
@@ -289,21 +306,27 @@ pub(super) fn acts(name: &[u8]) -> bool {
 
 /// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.
 #[inline]
-pub(super) fn role_of(key: u64, name: &[u8]) -> Role {
-    let first = key >> 56;
-    if name.len() >= 16 || LENGTHS[first as usize] >> name.len() & 1 == 0 {
-        return Role::Plain;
-    }
+pub(super) fn meaning(key: u64, name: &[u8]) -> Meaning {
     let special = &PLACES[place(key, name.len())];
-    let is_it = special.key == key
-        && special.name.len() == name.len()
-        && (name.len() <= size_of::<u64>() || special.name.as_bytes() == name);
-    if is_it { special.role } else { Role::Plain }
+    let mut is_it = (special.key == key) & (special.name.len() == name.len());
+    if name.len() > size_of::<u64>() && is_it {
+        is_it = special.name.as_bytes() == name;
+    }
+    let mask = u64::from(is_it).wrapping_neg();
+    let meaning = special.meaning;
+    Meaning {
+        others: meaning.others & mask,
+        canonicals: meaning.canonicals & mask,
+        row: meaning.row & mask,
+        turned: meaning.turned & mask,
+        acts: meaning.acts & is_it,
+    }
 }
 
-/// The same of a name alone.
+/// The same, as one of all roles.
 pub(super) fn role(name: &[u8]) -> Role {
-    role_of(cut::key(name, 0, name.len()), name)
+    let special = &PLACES[place(key(name), name.len())];
+    if special.name.as_bytes() == name { special.role } else { Role::Plain }
 }
 
 /// The name under which a parameter is sorted and found.

@@ -86,23 +86,21 @@ pub(super) fn write_seen(
     let renamed = cut.renamed();
     let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
     let mut seen = Seen { is_key: is_settled, encodes_path: cut.encodes_path };
-    let is_raw = !cut.has_odd_value;
-    if is_settled && is_raw {
+    if is_settled && !cut.has_odd_value {
         return Some(seen);
     }
-    let new = New { text, is_raw, renamed, room: 0 };
+    let new = New { text, is_raw: true, renamed, room: 0 };
     let mut separator = b'?';
     for &piece in &pieces {
         let kept = new.write_name(piece, separator, out);
         separator = b'&';
-        if is_raw {
-            out.copy(text, kept, piece.end());
-        } else {
+        let mut rest = kept;
+        if piece.is_odd() {
             let value = piece.value();
             out.copy(text, kept, value.start);
-            let spelled = out.respell(&IN_OPERATION, &text[..value.end], value.start, places)?;
-            out.copy(text, spelled.rest, piece.end());
+            rest = out.respell(&IN_OPERATION, &text[..value.end], value.start, places)?.rest;
         }
+        out.copy(text, rest, piece.end());
     }
     if is_settled && out.written() == &text[start..] {
         out.truncate(0);
@@ -279,12 +277,12 @@ impl New<'_> {
     #[inline]
     fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
         let name = piece.name();
-        match piece.row().filter(|row| self.renamed >> row & 1 == 1) {
-            None => out.copy_behind(separator, self.text, name.start, name.end),
-            Some(row) => {
-                out.copy_behind(separator, &PADDED[row], 0, PARAMETERS[row].name.len());
-            }
-        }
+        let row = piece.row().filter(|row| self.renamed >> row & 1 == 1);
+        let (text, written) = match row {
+            None => (self.text, name.clone()),
+            Some(row) => (&PADDED[row][..], 0..PARAMETERS[row].name.len()),
+        };
+        out.copy_behind(separator, text, written.start, written.end);
         name.end
     }
 

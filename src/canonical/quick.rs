@@ -13,7 +13,7 @@ use super::parameters::acts;
 use super::query;
 use super::rules::{Root, Rules, V7};
 use super::scan::{Seen, find_near, look};
-use super::segments::{has_dot_segments, resolve_in};
+use super::segments::{next_slash, resolve_in};
 use super::spelling::{DECODED, IN_PATH};
 use super::writer::Writer;
 use crate::origin::OriginPath;
@@ -41,17 +41,16 @@ impl Rules {
             return None;
         }
         // Ampersands and equals signs may be part of a path.
-        let mut places = seen.places.ones(start);
-        let mut may_change = false;
-        let end = places.find(|&at| {
-            may_change |= !matches!(text[at], b'?' | b'&' | b'=');
-            text[at] == b'?'
-        });
-        let end = end.unwrap_or(text.len());
-        let path = &text[start..end];
         let string = string.map(|string| &string[path_start..]);
+        let mut places = seen.places.ones(start);
+        let end = places.next().unwrap_or(text.len());
+        if text.get(end).is_some_and(|&byte| byte != b'?') {
+            let end = places.find(|&at| text[at] == b'?').unwrap_or(text.len());
+            return self.quick_changes(&Parts { text, string, path: start..end }, &seen);
+        }
+        let path = &text[start..end];
         let parts = Parts { text, string, path: start..end };
-        if may_change || !is_canonical_query(text, end + 1, seen.places.ones(end + 1)) {
+        if !is_canonical_query(text, end + 1, places) {
             return self.quick_changes(&parts, &seen);
         }
         let head = self.quick_head(path, seen.any_upper, false)?;
@@ -82,7 +81,7 @@ impl Rules {
         };
         let key_len = out.len();
         let is_origin = if query.encodes_path {
-            self.write_encoded_origin(&text[parts.path.clone()], &mut out)?;
+            self.write_encoded_origin(text, parts.path.clone(), seen, &mut out)?;
             false
         } else {
             self.write_origin(text, parts.path.clone(), seen, &mut out)?
@@ -114,21 +113,20 @@ impl Rules {
         out: &mut Writer<'_>,
     ) -> Option<bool> {
         let start = out.len();
-        let mut spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.places)?;
+        let raw = &text[path.clone()];
+        let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.places)?;
         let is_respelled = spelled.rest > path.start;
         let may_have_upper_case = is_respelled || seen.any_upper;
-        let raw = &text[path.clone()];
-        if !is_respelled {
-            let head = self.quick_head(raw, may_have_upper_case, true)?;
-            spelled.any_dot = spelled.any_dot && has_dot_segments(raw);
-            if !spelled.any_dot && !head.folds {
+        if !is_respelled && !spelled.any_dot {
+            let head = self.any_head(raw, may_have_upper_case)?;
+            if !head.folds {
                 let is_fine = !self.has_prefix(raw) && !raw.ends_with(b"*");
                 return is_fine.then_some(true);
             }
         }
         out.copy(text, spelled.rest, path.end);
         let written = out.short(start)?;
-        let head = self.quick_head(written, may_have_upper_case, true)?;
+        let head = self.any_head(written, may_have_upper_case)?;
         if head.folds {
             written[..head.len].make_ascii_lowercase();
         }
@@ -136,7 +134,7 @@ impl Rules {
         if spelled.any_dot {
             // No segment of the head is removed, so that it stays the head, whatever its form. The pipeline knows when it goes.
             let floor = Some(head.len + 1).filter(|&floor| floor <= len && written[0] != b'.')?;
-            len = resolve_in(written, floor, |byte| byte).ok()?;
+            len = resolve_in(written, floor, |&byte| byte, next_slash).ok()?;
         }
         let written = &written[..len];
         if written.ends_with(b"*") || self.has_prefix(written) {
@@ -147,9 +145,16 @@ impl Rules {
     }
 
     /// Writes the origin in a path that is encoded as a whole.
-    fn write_encoded_origin(&self, path: &[u8], out: &mut Writer<'_>) -> Option<()> {
+    fn write_encoded_origin(
+        &self,
+        text: &[u8],
+        path: Range<usize>,
+        seen: &Seen,
+        out: &mut Writer<'_>,
+    ) -> Option<()> {
         let mut decoded = Writer::new(b"", <[u8]>::len, 0);
-        decoded.spell(&DECODED, path, 0, path.len()).ok()?;
+        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.places)?;
+        decoded.copy(text, spelled.rest, path.end);
         let text = &*decoded.short(0)?;
         let seen = look(text, is_plain, is_upper)?;
         if matches!(text.first(), None | Some(b'/' | b'.')) {
@@ -180,7 +185,7 @@ impl Rules {
 
     /// The scheme and host, or the first segment, of a path, unless they are those of a delivery URL. `is_any` if bytes may be among them
     /// that are unusual.
-    #[inline]
+    #[inline(always)]
     fn quick_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
         let len = find_near(path, 0, [b'/', b':']);
         let (first, rest) = path.split_at(len);
@@ -197,8 +202,8 @@ impl Rules {
                         && (first.eq_ignore_ascii_case(b"https")
                             || first.eq_ignore_ascii_case(b"http"))) =>
             {
-                // Of the usual bytes, these are no host's.
-                let (host, path) = rest.split_at(find_near(rest, 0, *b"/:,&="));
+                // Of plain bytes, these are no host's.
+                let (host, path) = rest.split_at(find_near(rest, 0, *b"/:,"));
                 if host.is_empty()
                     || path.first() != Some(&b'/')
                     || (is_any && !HOST.contains_all(host))
@@ -213,6 +218,12 @@ impl Rules {
             [] => Some(Head { len, folds: false }),
             _ => None,
         }
+    }
+
+    /// The same, of a path with anything in it.
+    #[inline(never)]
+    fn any_head(&self, path: &[u8], may_have_upper_case: bool) -> Option<Head> {
+        self.quick_head(path, may_have_upper_case, true)
     }
 
     fn may_be_host(&self, segment: &[u8]) -> bool {
@@ -237,7 +248,7 @@ struct Parts<'t> {
 
 impl<'t> Parts<'t> {
     /// A part that is ASCII.
-    #[inline]
+    #[inline(always)]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
             Some(string) => string.get(part),
@@ -252,7 +263,7 @@ fn is_lower(segment: &[u8]) -> bool {
 
 /// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may say no of one with repeats, with
 /// names of more than eight bytes that begin alike, or with unusual bytes.
-#[inline]
+#[inline(always)]
 fn is_canonical_query(
     text: &[u8],
     mut name_start: usize,

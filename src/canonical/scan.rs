@@ -259,7 +259,7 @@ pub(super) struct Seen {
 
 /// Looks once at a text: where is a byte that isn't plain before its neighbor, and is anything in upper case? `is_plain` and `is_upper` must not branch. Nothing
 /// if the text is too short or too long for one look.
-#[inline]
+#[inline(always)]
 pub(super) fn look(
     text: &[u8],
     is_plain: impl Fn(u8, u8) -> bool,

@@ -12,6 +12,7 @@
 use super::ascii;
 use super::bytes::never_raw;
 use super::scan::{Places, stride};
+use super::segments::starts_with_dots;
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
@@ -39,7 +40,7 @@ pub(super) struct Writer<'t> {
 pub(super) struct Respelled {
     /// Where the rest of the text starts, which stays as it is and isn't written yet.
     pub(super) rest: usize,
-    /// Whether there was a slash or a dot among what was looked at.
+    /// Whether a dot was decoded, or a dot segment is among what was looked at.
     pub(super) any_dot: bool,
 }
 
@@ -174,7 +175,10 @@ impl<'t> Writer<'t> {
                 self.len = at + unit.len();
                 spelled.rest = from;
             }
-            spelled.any_dot |= matches!(unit.bytes()[0], b'/' | b'.');
+            spelled.any_dot |= match unit.bytes()[0] {
+                b'/' => starts_with_dots(&text[from..]),
+                byte => byte == b'.',
+            };
         }
         Some(spelled)
     }
