@@ -7,10 +7,9 @@
 //! `scan`.
 
 use super::bytes::{escape_at, is_operation};
-use super::parameters::{PARAMETERS, Role, meaning, role};
-use super::scan::{self, any, count};
+use super::parameters::{PARAMETERS, Role, may_be_special, meaning, role};
+use super::scan::{self, PLACES, any, count, places};
 use super::sealed;
-use smallvec::{Array, SmallVec};
 use std::ops::Range;
 
 /// One parameter: where it stands in the query, and what it is sorted by.
@@ -151,23 +150,31 @@ pub(super) struct Cut {
 
 impl Cut {
     /// Cuts `text[start..]` at the ampersands and equals signs that are among `places`, which are all of them and anything else that
-    /// is worth a note. Nothing if there are more pieces than `limit`, or there is something to note in a name or anywhere in a parameter
-    /// that changes nothing.
+    /// is worth a note; gives the pieces. Nothing if they are more than there is room for, or if there is something to note in a name
+    /// or anywhere in a parameter that changes nothing.
     #[inline]
-    pub(super) fn of<A: Array<Item = Piece>>(
+    pub(super) fn of<'p>(
         text: &[u8],
         start: usize,
         mut places: impl Iterator<Item = usize>,
-        limit: usize,
-        pieces: &mut SmallVec<A>,
-    ) -> Option<Self> {
+        pieces: &'p mut [Piece],
+    ) -> Option<(Self, &'p mut [Piece])> {
         let mut cut = Self::default();
         let len = text.len();
         // The end of the text ends a piece.
         let mut next = move || places.next().unwrap_or(len);
         let (mut from, mut count) = (start, 0);
         while from < len {
-            let name_end = next();
+            let mut name_end = next();
+            // Empty pieces.
+            while name_end == from && text.get(from) == Some(&b'&') {
+                cut.leaves_out = true;
+                from += 1;
+                name_end = next();
+            }
+            if from == len {
+                break;
+            }
             let (mut end, mut is_odd) = (name_end, false);
             match text.get(name_end) {
                 None | Some(b'&') => {}
@@ -182,56 +189,80 @@ impl Cut {
                 }
                 Some(_) => return None,
             }
-            if from == end {
-                cut.leaves_out = true;
-            } else if count == limit {
-                return None;
-            } else {
-                count += 1;
-                let is_kept = cut.push(text, from..name_end, end, is_odd, pieces);
-                if is_odd {
-                    cut.has_odd_value = true;
-                    if !is_kept {
-                        return None;
+            match cut.piece(text, from, name_end, end) {
+                None if is_odd => return None,
+                None => {}
+                Some(mut piece) => {
+                    if is_odd {
+                        cut.has_odd_value = true;
+                        piece.0 |= ODD as u128;
                     }
+                    *pieces.get_mut(count)? = piece;
+                    count += 1;
                 }
             }
             from = end + 1;
         }
         // So is an empty piece behind an ampersand at the end.
         cut.leaves_out |= from == len && from > start;
-        Some(cut)
+        Some((cut, &mut pieces[..count]))
     }
 
-    /// Adds a parameter; says whether it is kept.
-    // It is a step of the loop above, in three copies.
+    /// The same for a query of any length, where nothing is to be noted.
+    pub(super) fn of_many<'p>(
+        text: &[u8],
+        start: usize,
+        pieces: &'p mut [Piece],
+    ) -> Option<(Self, &'p mut [Piece])> {
+        let mut cut = Self::default();
+        let (mut from, mut count, mut name_end) = (start, 0, usize::MAX);
+        for base in (start..=text.len()).step_by(PLACES) {
+            let [mut equals, mut ends] = places(text, base, [b'=', b'&']);
+            // The end of the text ends a piece.
+            if text.len() - base < PLACES {
+                ends |= 1 << (text.len() - base);
+            }
+            while ends != 0 {
+                let end = base + ends.trailing_zeros() as usize;
+                let before = !ends & (ends - 1);
+                cut.has_inner_equals |= is_named(&mut name_end, base, equals & before);
+                equals &= !before;
+                ends &= ends - 1;
+                if from == end {
+                    cut.leaves_out = true;
+                } else if let Some(piece) = cut.piece(text, from, name_end.min(end), end) {
+                    *pieces.get_mut(count)? = piece;
+                    count += 1;
+                }
+                (from, name_end) = (end + 1, usize::MAX);
+            }
+            cut.has_inner_equals |= is_named(&mut name_end, base, equals);
+        }
+        Some((cut, &mut pieces[..count]))
+    }
+
+    /// The parameter `text[start..end]`, unless it is one of those that change nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call takes as long as what it does")]
-    fn push<A: Array<Item = Piece>>(
-        &mut self,
-        text: &[u8],
-        name: Range<usize>,
-        end: usize,
-        is_odd: bool,
-        pieces: &mut SmallVec<A>,
-    ) -> bool {
-        let (start, name_end) = (name.start, name.end);
-        let key = key(text, start, name_end);
-        let meaning = meaning(key, &text[name]);
-        self.others |= meaning.others;
-        self.canonicals |= meaning.canonicals;
-        if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
-            self.leaves_out = true;
-            return false;
+    fn piece(&mut self, text: &[u8], start: usize, name_end: usize, end: usize) -> Option<Piece> {
+        let mut key = key(text, start, name_end);
+        let mut row = 0;
+        if may_be_special(key, name_end - start) {
+            let meaning = meaning(key, &text[start..name_end]);
+            if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
+                self.leaves_out = true;
+                return None;
+            }
+            self.others |= meaning.others;
+            self.canonicals |= meaning.canonicals;
+            key ^= meaning.turned;
+            row = meaning.row;
         }
-        let row = meaning.row | if is_odd { ODD as u64 } else { 0 };
-        let piece = Piece::new(key ^ meaning.turned, start, name_end, end, row);
-        let (one, next) = (self.last.key(), piece.key());
-        let follows = one < next || (one == next && self.last.ties(piece, text));
-        self.out_of_order |= !follows;
+        let piece = Piece::new(key, start, name_end, end, row);
+        self.out_of_order |=
+            self.last.key() > key || (self.last.key() == key && !self.last.ties(piece, text));
         self.last = piece;
-        pieces.push(piece);
-        true
+        Some(piece)
     }
 
     /// How much longer a key can become than it looks: equals signs in values are written as escapes.
@@ -262,6 +293,19 @@ impl Cut {
     pub(super) fn renamed(&self) -> u64 {
         self.others & !self.canonicals
     }
+}
+
+/// Sets the end of a name to the first of the equals signs, if it isn't set; says whether there are more.
+#[inline]
+fn is_named(name_end: &mut usize, base: usize, equals: u64) -> bool {
+    if equals == 0 {
+        return false;
+    }
+    let is_first = *name_end == usize::MAX;
+    if is_first {
+        *name_end = base + equals.trailing_zeros() as usize;
+    }
+    !is_first || equals & (equals - 1) != 0
 }
 
 /// Whether a piece is one of those that change nothing.
@@ -304,9 +348,9 @@ mod tests {
     fn pieces_are_found_wherever_blocks_end() {
         for len in 1..200 {
             let text = format!("?{}=1&b=2", "a".repeat(len));
-            let mut pieces = SmallVec::<[Piece; 4]>::new();
+            let mut pieces = [Piece::default(); 4];
             let separators = scan::separators(text.as_bytes(), 1);
-            let cut = Cut::of(text.as_bytes(), 1, separators, 4, &mut pieces).unwrap();
+            let (cut, pieces) = Cut::of(text.as_bytes(), 1, separators, &mut pieces).unwrap();
             assert!(!cut.out_of_order && !cut.leaves_out && !cut.has_inner_equals);
             let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
             let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];

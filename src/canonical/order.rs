@@ -4,8 +4,8 @@
 //! Not here: allocations. Orders are kept on the stack.
 //!
 //! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
-//! parameters, as only an attacker writes them, the numbers are distributed by the first byte in which they differ, and so on; and names
-//! that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
+//! parameters, as only an attacker writes them, the numbers are distributed by each byte in which any of them differ, the last one first; and
+//! names that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
 
 use super::cut::{self, Piece};
 use super::raw::MAX_INPUT;
@@ -78,32 +78,25 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
         // Of equal keys, the number of the piece decides.
         return order.sort_unstable_by_key(|&at| (key(at), at));
     }
-    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ key(order[0])));
-    if differing == 0 {
-        return;
-    }
-    let shift = 56_u32.saturating_sub(differing.leading_zeros());
-    let digit = |at: u16| usize::from((key(at) >> shift).to_le_bytes()[0]);
-    let mut ends = [0_u16; 256];
-    for &at in &*order {
-        ends[digit(at)] += 1;
-    }
-    let mut end = 0;
-    for count in &mut ends {
-        end += std::mem::replace(count, end);
-    }
-    // Until now, these are the places where each digit starts.
-    for &at in &*order {
-        let place = &mut ends[digit(at)];
-        scratch[usize::from(*place)] = at;
-        *place += 1;
-    }
-    order.copy_from_slice(&scratch[..order.len()]);
-    let is_told_by_digit = differing & !(u64::MAX << shift) == 0;
-    if !is_told_by_digit {
-        for run in order.chunk_by_mut(|&one, &next| digit(one) == digit(next)) {
-            sort_words(run, scratch, pieces);
+    let first = key(order[0]);
+    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ first));
+    // From the last byte that they differ in to the first; each pass keeps the order of those before it.
+    for shift in (0..u64::BITS).step_by(8).filter(|shift| differing >> shift & 0xFF > 0) {
+        let digit = |at: u16| (key(at) >> shift) as usize & 0xFF;
+        let mut places = [0_u16; 256];
+        for &at in &*order {
+            places[digit(at)] += 1;
         }
+        let mut end = 0;
+        for count in &mut places {
+            end += std::mem::replace(count, end);
+        }
+        for &at in &*order {
+            let place = &mut places[digit(at)];
+            scratch[usize::from(*place)] = at;
+            *place += 1;
+        }
+        order.copy_from_slice(&scratch[..order.len()]);
     }
 }
 
@@ -152,18 +145,16 @@ fn set_keys(run: &[u16], pieces: &mut [Piece], text: &[u8], known: usize) -> boo
 #[cfg(test)]
 mod tests {
     use super::super::cut::Cut;
-    use super::super::scan;
     use super::*;
 
     /// The parameters of a query, sorted here.
     fn sorted(query: &str) -> Vec<&str> {
-        let mut pieces = SmallVec::<[Piece; 32]>::new();
-        let separators = scan::separators(query.as_bytes(), 1);
-        Cut::of(query.as_bytes(), 1, separators, usize::MAX, &mut pieces).unwrap();
+        let mut pieces = vec![Piece::default(); query.len()];
+        let (_, pieces) = Cut::of_many(query.as_bytes(), 1, &mut pieces).unwrap();
         let text = |piece: Piece| &query[piece.start()..piece.end()];
-        let order = sort_many(&mut pieces.clone(), query.as_bytes());
+        let order = sort_many(&mut pieces.to_vec(), query.as_bytes());
         let many: Vec<_> = order.iter().map(|&at| text(pieces[usize::from(at)])).collect();
-        sort_few(&mut pieces, query.as_bytes());
+        sort_few(pieces, query.as_bytes());
         let few: Vec<_> = pieces.iter().map(|&piece| text(piece)).collect();
         assert_eq!(few, many);
         many

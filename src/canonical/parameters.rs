@@ -191,20 +191,24 @@ const fn same(one: &str, other: &str) -> bool {
     i == one.len() && i == other.len()
 }
 
-/// For each first byte, one bit for each length that a name starting with it has which has to be acted on: tells nearly all names apart
-/// from those without comparing them.
-static ACTING: [u16; 256] = {
+/// For each first byte, one bit for each length that a special name starting with it has: tells nearly all names apart from the
+/// special ones without comparing them.
+static LENGTHS: [u16; 256] = lengths(true);
+/// The same for names that have to be acted on.
+static ACTING: [u16; 256] = lengths(false);
+
+const fn lengths(with_canonical: bool) -> [u16; 256] {
     let mut lengths = [0; 256];
     let mut i = 0;
     while i < SPECIAL_LEN {
         let (name, role) = SPECIAL[i];
-        if !matches!(role, Role::Canonical(_)) {
+        if with_canonical || !matches!(role, Role::Canonical(_)) {
             lengths[name.as_bytes()[0] as usize] |= 1 << name.len();
         }
         i += 1;
     }
     lengths
-};
+}
 
 /// A special name with its first eight bytes as a number, and its role.
 #[derive(Clone, Copy)]
@@ -302,6 +306,12 @@ const fn key(name: &[u8]) -> u64 {
 pub(super) fn acts(name: &[u8]) -> bool {
     let Some(&first) = name.first() else { return false };
     name.len() < 16 && ACTING[first as usize] >> name.len() & 1 == 1
+}
+
+/// Whether a name of `len` bytes may be special; `key` are its first eight bytes.
+#[inline]
+pub(super) fn may_be_special(key: u64, len: usize) -> bool {
+    len < 16 && LENGTHS[(key >> 56) as usize] >> len & 1 == 1
 }
 
 /// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.

@@ -15,10 +15,9 @@ use super::explain::{Rule, Trace};
 use super::order;
 use super::parameters::{PADDED, PARAMETERS};
 use super::raw::MAX_INPUT;
-use super::scan::{Places, separators};
+use super::scan::{Places, STRIDE, separators, stride};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::writer::Writer;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -75,13 +74,13 @@ pub(super) fn write_seen(
     places: &Places,
     out: &mut Writer<'_>,
 ) -> Option<Seen> {
-    let mut pieces = SmallVec::<[Piece; FEW]>::new();
-    let cut = Cut::of(text, start + 1, places.ones(start + 1), FEW, &mut pieces)?;
+    let mut pieces = [Piece::default(); FEW];
+    let (cut, pieces) = Cut::of(text, start + 1, places.ones(start + 1), &mut pieces)?;
     if cut.has_inner_equals || pieces.is_empty() {
         return None;
     }
     if cut.out_of_order {
-        order::sort_few(&mut pieces, text);
+        order::sort_few(pieces, text);
     }
     let renamed = cut.renamed();
     let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
@@ -91,7 +90,7 @@ pub(super) fn write_seen(
     }
     let new = New { text, is_raw: true, renamed, room: 0 };
     let mut separator = b'?';
-    for &piece in &pieces {
+    for &piece in &*pieces {
         let kept = new.write_name(piece, separator, out);
         separator = b'&';
         let mut rest = kept;
@@ -123,10 +122,14 @@ const MANY: usize = MAX_INPUT / 2;
 /// Reads the query `text[start..]`. The pieces are kept on the stack, in an array that is hardly larger than needed.
 #[inline]
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
-    let mut few = SmallVec::<[Piece; FEW]>::new();
-    match Cut::of(text, start, separators(text, start), FEW, &mut few) {
-        Some(cut) => rewrite(text, start, &cut, &mut few, trace),
-        None => read_many(text, start, trace),
+    let mut few = [Piece::default(); FEW];
+    match Cut::of(text, start, separators(text, start), &mut few) {
+        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
+        None if text.len() <= MAX_INPUT => {
+            read_many(text, start, &mut [Piece::default(); MANY], trace)
+        }
+        // A key that is said to be canonical can be longer than any input.
+        None => read_many(text, start, &mut vec![Piece::default(); text.len()], trace),
     }
 }
 
@@ -135,11 +138,11 @@ fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Que
 fn read_many<'t>(
     text: &'t [u8],
     start: usize,
+    pieces: &mut [Piece],
     trace: &mut impl Trace,
 ) -> Result<Query<'t>, PathError> {
-    let mut many = SmallVec::<[Piece; MANY]>::new();
-    match Cut::of(text, start, separators(text, start), usize::MAX, &mut many) {
-        Some(cut) => rewrite(text, start, &cut, &mut many, trace),
+    match Cut::of_many(text, start, pieces) {
+        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => Ok(Query::without_operations()),
     }
 }
@@ -183,7 +186,7 @@ fn rewrite<'t, T: Trace>(
         new.write(pieces.iter().copied(), trace)
     } else {
         let order = order::sort_many(pieces, text);
-        new.write(order.iter().map(|&at| pieces[usize::from(at)]), trace)
+        new.write_many(order.iter().map(|&at| pieces[usize::from(at)]), trace)
     };
     if cut.out_of_order {
         trace.note(Rule::Order, text, key.as_bytes());
@@ -260,6 +263,43 @@ impl New<'_> {
         out.finish_text()
     }
 
+    /// The same for pieces that are so many that a block would be full again and again.
+    fn write_many<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
+        if !self.is_raw || T::RECORDS {
+            return self.write(pieces, trace);
+        }
+        // No name and no value gets longer.
+        let mut out = vec![0; self.text.len() + "?".len() + STRIDE];
+        let mut len = 0;
+        for piece in pieces {
+            out[len] = b'&';
+            len += 1;
+            let mut from = piece.start();
+            if let Some(row) = self.renamed_row(piece) {
+                let name = PARAMETERS[row].name.as_bytes();
+                out[len..len + name.len()].copy_from_slice(name);
+                len += name.len();
+                from = piece.name().end;
+            }
+            let rest = piece.end() - from;
+            out[len..len + STRIDE].copy_from_slice(&stride(self.text, from));
+            if rest > STRIDE {
+                out[len + STRIDE..len + rest]
+                    .copy_from_slice(&self.text[from + STRIDE..piece.end()]);
+            }
+            len += rest;
+        }
+        out[0] = b'?';
+        out.truncate(len);
+        ascii(Cow::Owned(out)).into_owned()
+    }
+
+    /// The row of the table whose canonical name a parameter gets.
+    #[inline]
+    fn renamed_row(&self, piece: Piece) -> Option<usize> {
+        piece.row().filter(|row| self.renamed >> row & 1 == 1)
+    }
+
     #[inline]
     fn write_piece(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) {
         let text = self.text;
@@ -277,8 +317,7 @@ impl New<'_> {
     #[inline]
     fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
         let name = piece.name();
-        let row = piece.row().filter(|row| self.renamed >> row & 1 == 1);
-        let (text, written) = match row {
+        let (text, written) = match self.renamed_row(piece) {
             None => (self.text, name.clone()),
             Some(row) => (&PADDED[row][..], 0..PARAMETERS[row].name.len()),
         };
@@ -289,7 +328,7 @@ impl New<'_> {
     fn note(&self, piece: Piece, trace: &mut impl Trace) {
         let mut out = Writer::new(self.text, longest_operations, self.room);
         self.write_piece(piece, b'?', &mut out);
-        let is_renamed = piece.row().is_some_and(|row| self.renamed >> row & 1 == 1);
+        let is_renamed = self.renamed_row(piece).is_some();
         let rule = if is_renamed { Rule::ParameterName } else { Rule::ParameterEscapes };
         trace.note(rule, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }

@@ -126,19 +126,22 @@ pub(super) fn word(text: &[u8], at: usize) -> u64 {
     }
 }
 
+/// How many bytes [`stride`] gives.
+pub(super) const STRIDE: usize = size_of::<u128>();
+
 /// Sixteen bytes of `text` from `at` on; any others behind its end.
 #[inline]
-pub(super) fn stride(text: &[u8], at: usize) -> [u8; size_of::<u128>()] {
+pub(super) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     let rest = &text[at..];
     if let Some(stride) = rest.first_chunk() {
         return *stride;
     }
     if let Some(last) = text.last_chunk() {
         // The bytes are the last ones of a stride that overlaps what is before them.
-        let shift = 8 * (size_of::<u128>() - rest.len());
+        let shift = 8 * (STRIDE - rest.len());
         return u128::from_le_bytes(*last).checked_shr(shift as u32).unwrap_or(0).to_le_bytes();
     }
-    let mut stride = [0; size_of::<u128>()];
+    let mut stride = [0; STRIDE];
     stride[..rest.len()].copy_from_slice(rest);
     stride
 }
@@ -210,11 +213,11 @@ fn gathered(bytes: &[u8; PLACES]) -> u64 {
 }
 
 /// How many places a word tells.
-const PLACES: usize = u64::BITS as usize;
+pub(super) const PLACES: usize = u64::BITS as usize;
 
-/// Where `is` holds from `start` on: one bit for each place, the first the lowest; it must not branch.
+/// Where each of `bytes` stands from `start` on: one bit for each place, the first the lowest.
 #[inline]
-fn places(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> u64 {
+pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> [u64; N] {
     let rest = &text[start..];
     let mut padded = [0; PLACES];
     let window: &[u8; PLACES] = if let Some(window) = rest.first_chunk() {
@@ -223,7 +226,7 @@ fn places(text: &[u8], start: usize, is: impl Fn(u8) -> bool) -> u64 {
         padded[..rest.len()].copy_from_slice(rest);
         &padded
     };
-    gathered(&window.map(|byte| u8::from(is(byte))))
+    bytes.map(|byte| gathered(&window.map(|other| u8::from(other == byte))))
 }
 
 /// Where ampersands and equals signs are, from `start` on.
@@ -237,9 +240,8 @@ pub(super) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usiz
             }
             from = next;
             next += PLACES;
-            #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
-            let is = |byte| (byte == b'&') | (byte == b'=');
-            word = places(text, from, is);
+            let [ends, equals] = places(text, from, [b'&', b'=']);
+            word = ends | equals;
         }
         let at = from + word.trailing_zeros() as usize;
         word &= word - 1;

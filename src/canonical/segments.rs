@@ -73,25 +73,30 @@ pub(super) fn resolve_in<T: Copy>(
     byte: impl Fn(&T) -> u8,
     next_slash: impl Fn(&[T], usize) -> usize,
 ) -> Result<usize, PathError> {
+    let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|next| byte(next) == b'/');
+    let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|next| byte(next) == b'.');
     // `text[floor..end]` is resolved: empty, or ending in a slash.
     let (mut at, mut end) = (floor, floor);
     while at < text.len() {
-        let slash = next_slash(text, at);
-        let next = text.len().min(slash + 1);
-        let dots = text[at..slash].iter().take(3).take_while(|&element| byte(element) == b'.');
-        match (slash - at, dots.count()) {
-            (1, 1) => {}
-            (2, 2) => {
-                end = parent(&text[floor..end], &byte).ok_or(Fault::Traversal.at(at))? + floor;
-            }
-            _ => {
-                if end < at {
-                    text.copy_within(at..next, end);
+        if is_dot(text, at) && is_end(text, at + 1) {
+            at += "./".len();
+        } else if is_dot(text, at) && is_dot(text, at + 1) && is_end(text, at + 2) {
+            end = parent(&text[floor..end], &byte).ok_or(Fault::Traversal.at(at))? + floor;
+            at += "../".len();
+        } else if end == at {
+            at = text.len().min(next_slash(text, at) + 1);
+            end = at;
+        } else {
+            // Segments are short: a loop is quicker than a search and a copy.
+            while at < text.len() {
+                let element = text[at];
+                text[end] = element;
+                (at, end) = (at + 1, end + 1);
+                if byte(&element) == b'/' {
+                    break;
                 }
-                end += next - at;
             }
         }
-        at = next;
     }
     Ok(end)
 }

@@ -11,15 +11,13 @@
 
 use super::ascii;
 use super::bytes::never_raw;
-use super::scan::{Places, stride};
+use super::scan::{Places, STRIDE, stride};
 use super::segments::starts_with_dots;
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
 /// How much of a text is written before it goes into a buffer: all of what honest requests have.
 const FULL: usize = 256;
-/// How many bytes are copied in one go.
-const STRIDE: usize = size_of::<u128>();
 /// Room for a full block, and a separator and a stride behind it.
 const SIZE: usize = FULL + 1 + STRIDE;
 
