@@ -95,11 +95,6 @@ impl Piece {
     pub(super) fn goes_on(self) -> bool {
         self.key() & 0xFF != 0
     }
-
-    /// Whether it comes before `next`, which stands behind it and is sorted by the same bytes.
-    fn ties(self, next: Self, text: &[u8]) -> bool {
-        !self.goes_on() || self.sort_name(text) <= next.sort_name(text)
-    }
 }
 
 /// Up to eight bytes of `text[start..end]`, as a number that compares like them.
@@ -259,8 +254,11 @@ impl Cut {
             row = meaning.row;
         }
         let piece = Piece::new(key, start, name_end, end, row);
-        self.out_of_order |=
-            self.last.key() > key || (self.last.key() == key && !self.last.ties(piece, text));
+        // Whether the next name is smaller can't be foretold, so no branch depends on it.
+        self.out_of_order |= self.last.key() > key;
+        if self.last.key() == key && piece.goes_on() {
+            self.out_of_order |= self.last.sort_name(text) > piece.sort_name(text);
+        }
         self.last = piece;
         Some(piece)
     }

@@ -63,9 +63,8 @@ pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
     // No query has more pieces than a position can say.
     let mut order: Order = (0..).take(pieces.len()).collect();
     let mut scratch: Order = order.clone();
-    let any_goes_on = pieces.iter().any(|piece| piece.goes_on());
     sort_words(&mut order, &mut scratch, pieces);
-    if any_goes_on {
+    if pieces.iter().any(|piece| piece.goes_on()) {
         sort_ties(&mut order, &mut scratch, pieces, text, 0);
     }
     order
@@ -82,21 +81,27 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
     let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ first));
     // From the last byte that they differ in to the first; each pass keeps the order of those before it.
     for shift in (0..u64::BITS).step_by(8).filter(|shift| differing >> shift & 0xFF > 0) {
-        let digit = |at: u16| (key(at) >> shift) as usize & 0xFF;
-        let mut places = [0_u16; 256];
-        for &at in &*order {
-            places[digit(at)] += 1;
-        }
-        let mut end = 0;
-        for count in &mut places {
-            end += std::mem::replace(count, end);
-        }
-        for &at in &*order {
-            let place = &mut places[digit(at)];
-            scratch[usize::from(*place)] = at;
-            *place += 1;
-        }
-        order.copy_from_slice(&scratch[..order.len()]);
+        let scratch = &mut scratch[..order.len()];
+        distribute(order, scratch, |at| (key(at) >> shift) as usize & 0xFF);
+        order.copy_from_slice(scratch);
+    }
+}
+
+/// Sorts `order` by one digit of each, stably.
+#[inline]
+fn distribute(order: &[u16], sorted: &mut [u16], digit: impl Fn(u16) -> usize) {
+    let mut places = [0_u16; 256];
+    for &at in order {
+        places[digit(at)] += 1;
+    }
+    let mut end = 0;
+    for count in &mut places {
+        end += std::mem::replace(count, end);
+    }
+    for &at in order {
+        let place = &mut places[digit(at)];
+        sorted[usize::from(*place)] = at;
+        *place += 1;
     }
 }
 

@@ -301,11 +301,10 @@ const fn key(name: &[u8]) -> u64 {
     key
 }
 
-/// Whether `name` may have to be acted on: if not, its role is `Plain` or `Canonical`.
+/// Whether a name of `len` bytes may have to be acted on: if not, its role is `Plain` or `Canonical`; `key` are its first eight bytes.
 #[inline]
-pub(super) fn acts(name: &[u8]) -> bool {
-    let Some(&first) = name.first() else { return false };
-    name.len() < 16 && ACTING[first as usize] >> name.len() & 1 == 1
+pub(super) fn may_act(key: u64, len: usize) -> bool {
+    len < 16 && ACTING[(key >> 56) as usize] >> len & 1 == 1
 }
 
 /// Whether a name of `len` bytes may be special; `key` are its first eight bytes.

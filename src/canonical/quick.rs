@@ -9,7 +9,7 @@ use super::bytes::{HOST, is_plain, is_upper};
 use super::cut;
 use super::form::is_host;
 use super::names::Delivery;
-use super::parameters::acts;
+use super::parameters::may_act;
 use super::query;
 use super::rules::{Root, Rules, V7};
 use super::scan::{Seen, find_near, look};
@@ -20,6 +20,9 @@ use crate::origin::OriginPath;
 use crate::variant::VariantKey;
 use std::borrow::Cow;
 use std::ops::Range;
+
+/// With more places than that, the pipeline is quicker, which looks at every byte anyway.
+const CROWDED: u32 = 32;
 
 impl Rules {
     /// What a request names, as far as that is seen at a glance; `string` is the same as `input`, if that is known to be one.
@@ -45,6 +48,9 @@ impl Rules {
         let mut places = seen.places.ones(start);
         let end = places.next().unwrap_or(text.len());
         if text.get(end).is_some_and(|&byte| byte != b'?') {
+            if seen.places.len() > CROWDED {
+                return None;
+            }
             let end = places.find(|&at| text[at] == b'?').unwrap_or(text.len());
             return self.quick_changes(&Parts { text, string, path: start..end }, &seen);
         }
@@ -267,31 +273,31 @@ fn is_lower(segment: &[u8]) -> bool {
 fn is_canonical_query(
     text: &[u8],
     mut name_start: usize,
-    places: impl Iterator<Item = usize>,
+    mut places: impl Iterator<Item = usize>,
 ) -> bool {
-    let (mut in_value, mut previous) = (false, 0);
-    let mut follows = |name: Range<usize>| {
-        let key = cut::key(text, name.start, name.end);
-        !acts(&text[name]) && std::mem::replace(&mut previous, key) < key
-    };
-    for at in places {
-        // A value ends at an ampersand; a name also at an equals sign.
-        let is_fine = match text[at] {
-            b'&' => in_value || follows(name_start..at),
-            b'=' => !in_value && follows(name_start..at),
-            _ => false,
-        };
-        if !is_fine {
+    let len = text.len();
+    // There is no query, or nothing in it.
+    if name_start >= len {
+        return true;
+    }
+    let mut previous = 0;
+    let mut next = move || places.next().unwrap_or(len);
+    loop {
+        let name_end = next();
+        let key = cut::key(text, name_start, name_end);
+        if key <= previous || may_act(key, name_end - name_start) {
             return false;
         }
-        in_value = text[at] == b'=';
-        name_start = at + 1;
-    }
-    match text.get(name_start - 1) {
-        _ if in_value => true,
-        // There is no query, or nothing in it.
-        None | Some(b'?') if name_start >= text.len() => true,
-        _ => name_start < text.len() && follows(name_start..text.len()),
+        previous = key;
+        let mut end = name_end;
+        if text.get(name_end) == Some(&b'=') {
+            end = next();
+        }
+        match text.get(end) {
+            None => return true,
+            Some(b'&') => name_start = end + 1,
+            Some(_) => return false,
+        }
     }
 }
 

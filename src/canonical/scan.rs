@@ -309,6 +309,12 @@ impl Places {
         Some(block * PLACES + word.trailing_zeros() as usize)
     }
 
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
     /// Those from `start` on, one after the other.
     #[inline]
     pub(super) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
