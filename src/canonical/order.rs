@@ -82,7 +82,7 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
     // From the last byte that they differ in to the first; each pass keeps the order of those before it.
     for shift in (0..u64::BITS).step_by(8).filter(|shift| differing >> shift & 0xFF > 0) {
         let scratch = &mut scratch[..order.len()];
-        distribute(order, scratch, |at| (key(at) >> shift) as usize & 0xFF);
+        distribute(order, scratch, |at| usize::from((key(at) >> shift).to_le_bytes()[0]));
         order.copy_from_slice(scratch);
     }
 }

@@ -115,7 +115,7 @@ pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// As many parameters as honest requests have.
-const FEW: usize = 24;
+const FEW: usize = 16;
 /// As many as the longest input can have.
 const MANY: usize = MAX_INPUT / 2;
 
@@ -125,22 +125,31 @@ fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Que
     let mut few = [Piece::default(); FEW];
     match Cut::of(text, start, separators(text, start), &mut few) {
         Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
-        None if text.len() <= MAX_INPUT => {
-            read_many(text, start, &mut [Piece::default(); MANY], trace)
-        }
-        // A key that is said to be canonical can be longer than any input.
-        None => read_many(text, start, &mut vec![Piece::default(); text.len()], trace),
+        None => read_many(text, start, trace),
     }
 }
 
+/// In a function of its own, so that only who needs it pays for the large array.
 #[cold]
 #[inline(never)]
+#[expect(
+    clippy::large_stack_arrays,
+    reason = "64 KB, and nothing is called that needs as much again"
+)]
 fn read_many<'t>(
     text: &'t [u8],
     start: usize,
-    pieces: &mut [Piece],
     trace: &mut impl Trace,
 ) -> Result<Query<'t>, PathError> {
+    let (mut on_stack, mut on_heap);
+    let pieces: &mut [Piece] = if text.len() <= MAX_INPUT {
+        on_stack = [Piece::default(); MANY];
+        &mut on_stack
+    } else {
+        // Names that were settled before, and keys that are said to be canonical, can be longer than any input.
+        on_heap = vec![Piece::default(); text.len() / 2 + 1];
+        &mut on_heap
+    };
     match Cut::of_many(text, start, pieces) {
         Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => Ok(Query::without_operations()),

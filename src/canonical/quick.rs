@@ -151,6 +151,7 @@ impl Rules {
     }
 
     /// Writes the origin in a path that is encoded as a whole.
+    #[inline(never)]
     fn write_encoded_origin(
         &self,
         text: &[u8],
@@ -192,6 +193,7 @@ impl Rules {
     /// The scheme and host, or the first segment, of a path, unless they are those of a delivery URL. `is_any` if bytes may be among them
     /// that are unusual.
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `look`")]
     fn quick_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
         let len = find_near(path, 0, [b'/', b':']);
         let (first, rest) = path.split_at(len);
@@ -254,7 +256,7 @@ struct Parts<'t> {
 
 impl<'t> Parts<'t> {
     /// A part that is ASCII.
-    #[inline(always)]
+    #[inline]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
             Some(string) => string.get(part),
@@ -270,6 +272,7 @@ fn is_lower(segment: &[u8]) -> bool {
 /// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may say no of one with repeats, with
 /// names of more than eight bytes that begin alike, or with unusual bytes.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "see `look`")]
 fn is_canonical_query(
     text: &[u8],
     mut name_start: usize,

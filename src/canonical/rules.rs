@@ -80,7 +80,7 @@ impl Rules {
     }
 
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
-    #[inline(always)]
+    #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         matches!(port, b"" | b"80" | b"443")
             && self.hosts.iter().any(|known| {

@@ -73,7 +73,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Copies `text[start..end]`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn copy(&mut self, text: &[u8], start: usize, end: usize) {
         let mut from = start;
         while from < end {
