@@ -15,12 +15,12 @@ use std::ops::Range;
 /// One parameter: where it stands in the query, and what it is sorted by.
 ///
 /// From the highest bit to the lowest: the first eight bytes of its canonical name; where it starts, where its name and where it
-/// ends; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
+/// ends; whether its value is odd; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
 /// and, where they are the same, in that of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece(u128);
 
-/// Beside the row.
+/// The bit beside the row that marks values in which something may have to change.
 const ODD: usize = 0x100;
 
 impl Piece {
@@ -75,7 +75,7 @@ impl Piece {
         (self.field(0) & 0xFF).checked_sub(1)
     }
 
-    /// Whether something was to be noted in its value.
+    /// Whether something in its value may have to change; known of texts that were looked at.
     #[inline]
     pub(super) fn is_odd(self) -> bool {
         self.field(0) & ODD > 0
@@ -134,21 +134,61 @@ pub(super) struct Cut {
     others: u64,
     /// Those with two names that are there by their canonical one.
     canonicals: u64,
-    /// Whether there are equals signs in values, or question marks that were noted.
+    /// Whether there are equals signs in values, or, in a text that was looked at, question marks.
     pub(super) has_inner_equals: bool,
-    /// Whether something was to be noted in a value.
+    /// Whether there is an odd value.
     pub(super) has_odd_value: bool,
     /// Whether the path is percent-encoded as a whole.
     pub(super) encodes_path: bool,
+    /// The piece before the next one.
     last: Piece,
 }
 
 impl Cut {
-    /// Cuts `text[start..]` at the ampersands and equals signs that are among `places`, which are all of them and anything else that
-    /// is worth a note; gives the pieces. Nothing if they are more than there is room for, or if there is something to note in a name
-    /// or anywhere in a parameter that changes nothing.
-    #[inline]
+    /// Cuts `text[start..]`; gives the pieces. Nothing if they are more than there is room for.
     pub(super) fn of<'p>(
+        text: &[u8],
+        start: usize,
+        pieces: &'p mut [Piece],
+    ) -> Option<(Self, &'p mut [Piece])> {
+        let mut cut = Self::default();
+        let (mut from, mut count, mut name_end) = (start, 0, usize::MAX);
+        for base in (start..=text.len()).step_by(PLACES) {
+            let [mut equals, mut ends] = places(text, base, [b'=', b'&']);
+            // The end of the text ends a piece.
+            if text.len() - base < PLACES {
+                ends |= 1 << (text.len() - base);
+            }
+            while ends != 0 {
+                let first = ends.trailing_zeros();
+                let end = base + first as usize;
+                if from == end {
+                    // Empty pieces.
+                    let run = (ends >> first).trailing_ones();
+                    ends &= u64::MAX.checked_shl(first + run).unwrap_or(0);
+                    from += run as usize;
+                    cut.leaves_out = true;
+                    continue;
+                }
+                let before = !ends & (ends - 1);
+                cut.has_inner_equals |= is_named(&mut name_end, base, equals & before);
+                equals &= !before;
+                ends &= ends - 1;
+                if let Some(piece) = cut.piece(text, from, name_end.min(end), end) {
+                    *pieces.get_mut(count)? = piece;
+                    count += 1;
+                }
+                (from, name_end) = (end + 1, usize::MAX);
+            }
+            cut.has_inner_equals |= is_named(&mut name_end, base, equals);
+        }
+        Some((cut, &mut pieces[..count]))
+    }
+
+    /// The same for a text that was looked at: `places` are those of all ampersands and equals signs, and of anything else that may have
+    /// to change. Nothing, too, if that is in a name, or anywhere in a parameter that changes nothing.
+    #[inline]
+    pub(super) fn seen<'p>(
         text: &[u8],
         start: usize,
         mut places: impl Iterator<Item = usize>,
@@ -200,39 +240,6 @@ impl Cut {
         }
         // So is an empty piece behind an ampersand at the end.
         cut.leaves_out |= from == len && from > start;
-        Some((cut, &mut pieces[..count]))
-    }
-
-    /// The same for a query of any length, where nothing is to be noted.
-    pub(super) fn of_many<'p>(
-        text: &[u8],
-        start: usize,
-        pieces: &'p mut [Piece],
-    ) -> Option<(Self, &'p mut [Piece])> {
-        let mut cut = Self::default();
-        let (mut from, mut count, mut name_end) = (start, 0, usize::MAX);
-        for base in (start..=text.len()).step_by(PLACES) {
-            let [mut equals, mut ends] = places(text, base, [b'=', b'&']);
-            // The end of the text ends a piece.
-            if text.len() - base < PLACES {
-                ends |= 1 << (text.len() - base);
-            }
-            while ends != 0 {
-                let end = base + ends.trailing_zeros() as usize;
-                let before = !ends & (ends - 1);
-                cut.has_inner_equals |= is_named(&mut name_end, base, equals & before);
-                equals &= !before;
-                ends &= ends - 1;
-                if from == end {
-                    cut.leaves_out = true;
-                } else if let Some(piece) = cut.piece(text, from, name_end.min(end), end) {
-                    *pieces.get_mut(count)? = piece;
-                    count += 1;
-                }
-                (from, name_end) = (end + 1, usize::MAX);
-            }
-            cut.has_inner_equals |= is_named(&mut name_end, base, equals);
-        }
         Some((cut, &mut pieces[..count]))
     }
 
@@ -347,8 +354,7 @@ mod tests {
         for len in 1..200 {
             let text = format!("?{}=1&b=2", "a".repeat(len));
             let mut pieces = [Piece::default(); 4];
-            let separators = scan::separators(text.as_bytes(), 1);
-            let (cut, pieces) = Cut::of(text.as_bytes(), 1, separators, &mut pieces).unwrap();
+            let (cut, pieces) = Cut::of(text.as_bytes(), 1, &mut pieces).unwrap();
             assert!(!cut.out_of_order && !cut.leaves_out && !cut.has_inner_equals);
             let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
             let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];

@@ -155,7 +155,7 @@ mod tests {
     /// The parameters of a query, sorted here.
     fn sorted(query: &str) -> Vec<&str> {
         let mut pieces = vec![Piece::default(); query.len()];
-        let (_, pieces) = Cut::of_many(query.as_bytes(), 1, &mut pieces).unwrap();
+        let (_, pieces) = Cut::of(query.as_bytes(), 1, &mut pieces).unwrap();
         let text = |piece: Piece| &query[piece.start()..piece.end()];
         let order = sort_many(&mut pieces.to_vec(), query.as_bytes());
         let many: Vec<_> = order.iter().map(|&at| text(pieces[usize::from(at)])).collect();

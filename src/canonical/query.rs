@@ -15,7 +15,7 @@ use super::explain::{Rule, Trace};
 use super::order;
 use super::parameters::{PADDED, PARAMETERS};
 use super::raw::MAX_INPUT;
-use super::scan::{Places, STRIDE, separators, stride};
+use super::scan::{Places, STRIDE, stride};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::writer::Writer;
 use std::borrow::Cow;
@@ -57,8 +57,8 @@ impl<'t> Query<'t> {
     }
 }
 
-/// What came of [`write_seen`].
-pub(super) struct Seen {
+/// What came of [`write_key`].
+pub(super) struct Written {
     /// Whether the key is the query as it stands; then nothing is written.
     pub(super) is_key: bool,
     /// Whether the path is percent-encoded as a whole.
@@ -68,14 +68,14 @@ pub(super) struct Seen {
 /// Writes the key of the query `text[start..]` in a text that was looked at; nothing if
 /// there is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
 #[inline]
-pub(super) fn write_seen(
+pub(super) fn write_key(
     text: &[u8],
     start: usize,
     places: &Places,
     out: &mut Writer<'_>,
-) -> Option<Seen> {
+) -> Option<Written> {
     let mut pieces = [Piece::default(); FEW];
-    let (cut, pieces) = Cut::of(text, start + 1, places.ones(start + 1), &mut pieces)?;
+    let (cut, pieces) = Cut::seen(text, start + 1, places.ones(start + 1), &mut pieces)?;
     if cut.has_inner_equals || pieces.is_empty() {
         return None;
     }
@@ -84,9 +84,9 @@ pub(super) fn write_seen(
     }
     let renamed = cut.renamed();
     let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
-    let mut seen = Seen { is_key: is_settled, encodes_path: cut.encodes_path };
+    let mut written = Written { is_key: is_settled, encodes_path: cut.encodes_path };
     if is_settled && !cut.has_odd_value {
-        return Some(seen);
+        return Some(written);
     }
     let new = New { text, is_raw: true, renamed, room: 0 };
     let mut separator = b'?';
@@ -104,9 +104,9 @@ pub(super) fn write_seen(
     if is_settled && out.written() == &text[start..] {
         out.truncate(0);
     } else {
-        seen.is_key = false;
+        written.is_key = false;
     }
-    Some(seen)
+    Some(written)
 }
 
 /// The pieces of a query, empty ones left out.
@@ -123,7 +123,7 @@ const MANY: usize = MAX_INPUT / 2;
 #[inline]
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
     let mut few = [Piece::default(); FEW];
-    match Cut::of(text, start, separators(text, start), &mut few) {
+    match Cut::of(text, start, &mut few) {
         Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => read_many(text, start, trace),
     }
@@ -150,7 +150,7 @@ fn read_many<'t>(
         on_heap = vec![Piece::default(); text.len() / 2 + 1];
         &mut on_heap
     };
-    match Cut::of_many(text, start, pieces) {
+    match Cut::of(text, start, pieces) {
         Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => Ok(Query::without_operations()),
     }

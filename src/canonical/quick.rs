@@ -4,7 +4,8 @@
 //! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
 //!
 //! The pipeline has a pass over the text for each of its steps. Here, all of it is looked at once; from then on it is known where
-//! separators are, and where there is anything that may have to change.
+//! separators are, and where there is anything that may have to change: MARGIN
+//!
 use super::bytes::{HOST, is_plain, is_upper};
 use super::cut;
 use super::form::is_host;
@@ -81,9 +82,9 @@ impl Rules {
         let mut out = Writer::new(b"", <[u8]>::len, 0);
         let is_bare = matches!(&text[end..], b"" | b"?");
         let query = if is_bare {
-            query::Seen { is_key: true, encodes_path: false }
+            query::Written { is_key: true, encodes_path: false }
         } else {
-            query::write_seen(text, end, &seen.places, &mut out)?
+            query::write_key(text, end, &seen.places, &mut out)?
         };
         let key_len = out.len();
         let is_origin = if query.encodes_path {
