@@ -5,7 +5,8 @@
 //! Not here: what parameters do. Repeats are kept in their order, since it isn't known which of them is effective.
 //!
 //! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed. Otherwise the pieces are sorted and
-//! written once.
+//! written once. There are two ways to the same key: [`write_key`] for short texts that were looked at before, in which only values need
+//! another spelling; and [`Query::read`] for all, which tells what is wrong and where.
 
 use super::ascii;
 use super::bytes::{all_escapes_are_good, escape_at};
