@@ -12,7 +12,7 @@
 //! - Places are found by arithmetic on all eight bytes of a word at once, or told by one bit each.
 //!
 //! With both, requests that are canonical went from 219 to 117 ns (`cargo bench -p peers --bench canonical`), and with one look for all that
-//! is asked of a short text to 103 ns. Tried and dropped: a table look-up for each byte that notes the places of separators (no faster than
+//! is asked of a short text to 104 ns. Tried and dropped: a table look-up for each byte that notes the places of separators (no faster than
 //! what it replaced); words that start where the last separator was (fewer instructions, but each waits for the one before it); and a copy of
 //! the text with padding behind it, so that nothing overlaps (fewer instructions, but reads of what was just written in other portions wait
 //! until it has left the processor's store buffer, which cost a tenth).
