@@ -1,48 +1,45 @@
-//! A bucket: some twenty records, with their text and values in three blocks.
+//! A bucket: some sixteen records, with their text and slots in three blocks.
 //!
 //! ```text
 //!   two cache lines               blocks
-//!   tags      a byte of the hash of each record
-//!   records ------------------->  [ record record record ... ]     each: where its text and its values are; the keys of its variants
+//!   lanes     of each record: a byte of its hash, and how many slots it has
+//!   records ------------------->  [ record record record ... ]     each: whose it is, and where its text is
 //!   texts   ------------------->  path path path ...
-//!   values  ------------------->  [ value value value value ... ]
+//!   slots   ------------------->  [ slot slot slot slot ... ]      each: the number of a key, and its value
 //! ```
 //!
-//! Invariant: text and values lie in the order of the records, without gaps. `tags` has the byte of each record up to [`TAGGED`]; the few
-//! beyond that, in a bucket that hashing filled more than others, are looked at one by one.
+//! Invariant: text and slots lie in the order of the records, without gaps. The lanes agree with the records.
 //!
-//! A path of its own would cost an allocation for its text and one for its values, with an address, a length, and the allocator's own
+//! A path of its own would cost an allocation for its text and one for its slots, with an address, a length, and the allocator's own
 //! words for each; and a look-up would find them in pages of memory that it needs for nothing else.
 
 use crate::generation::{AtomicGeneration, Generation};
 use crate::hash::TableHash;
+use crate::lanes::{LANES, Lanes};
 use crate::scopes::{Standing, View};
 use crate::tally::Counts;
-use crate::variants::{Marks, Renumbered, VariantSet, Variants, VariantsMut};
+use crate::variants::{Many, Renumbered, Slot, Variants, VariantsMut};
 use std::hint::black_box;
 use std::ops::Range;
-
-/// As many bytes as two cache lines have left beside three vectors.
-const TAGGED: usize = 56;
-
-/// Bytes that are compared at once.
-const LANES: usize = 8;
 
 /// What a bucket keeps of one path.
 #[derive(Debug)]
 pub(crate) struct Record<V> {
     /// Moved forward by readers, too: what they find live they needn't find live again.
     pub(crate) settled: AtomicGeneration,
-    set: VariantSet<V>,
-    marks: Marks,
+    /// A large set of variants, which has no slots.
+    many: Option<Box<Many<V>>>,
     pub(crate) tenant: u32,
     pub(crate) hash: TableHash,
     text_start: u32,
-    text_len: u32,
-    values_start: u32,
+    sizes: Sizes,
 }
 
-/// A record to change, with its values.
+/// The length of a record's text, which is less than 2^24, and the number of its slots.
+#[derive(Clone, Copy, Debug)]
+struct Sizes(u32);
+
+/// A record to change, with its variants.
 #[derive(Debug)]
 pub(crate) struct RecordMut<'a, V> {
     pub(crate) variants: VariantsMut<'a, V>,
@@ -53,10 +50,27 @@ pub(crate) struct RecordMut<'a, V> {
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Bucket<V> {
-    tags: [u8; TAGGED],
+    lanes: Lanes,
     records: Vec<Record<V>>,
     texts: String,
-    values: Vec<V>,
+    slots: Vec<Slot<V>>,
+}
+
+impl Sizes {
+    /// # Panics
+    /// If the text is longer than a limit may be.
+    fn new(text: usize, slots: u8) -> Self {
+        let text = u32::try_from(text).ok().filter(|text| *text < 1 << 24);
+        Self(text.expect("a path is shorter than 2^24 bytes") << 8 | u32::from(slots))
+    }
+
+    fn text(self) -> usize {
+        (self.0 >> 8) as usize
+    }
+
+    fn slots(self) -> u8 {
+        self.0.to_le_bytes()[0]
+    }
 }
 
 impl<V> Record<V> {
@@ -64,13 +78,11 @@ impl<V> Record<V> {
     pub(crate) fn new(hash: TableHash, tenant: u32, settled: Generation) -> Self {
         Self {
             settled: AtomicGeneration::new(settled),
-            set: VariantSet::default(),
-            marks: 0,
+            many: None,
             tenant,
             hash,
             text_start: 0,
-            text_len: 0,
-            values_start: 0,
+            sizes: Sizes::new(0, 0),
         }
     }
 
@@ -79,12 +91,12 @@ impl<V> Record<V> {
     }
 
     fn text(&self) -> Range<usize> {
-        self.text_start as usize..(self.text_start + self.text_len) as usize
+        let start = self.text_start as usize;
+        start..start + self.sizes.text()
     }
 
-    fn values(&self) -> Range<usize> {
-        let start = self.values_start as usize;
-        start..start + self.set.small_len()
+    fn slots(&self) -> usize {
+        self.sizes.slots().into()
     }
 }
 
@@ -106,14 +118,13 @@ impl<V> RecordMut<'_, V> {
 
 impl<V> Default for Bucket<V> {
     fn default() -> Self {
-        Self { tags: [0; TAGGED], records: Vec::new(), texts: String::new(), values: Vec::new() }
+        Self {
+            lanes: Lanes::default(),
+            records: Vec::new(),
+            texts: String::new(),
+            slots: Vec::new(),
+        }
     }
-}
-
-/// Of each of eight bytes: the highest bit, if the byte may be zero. Exact up to the first that is, counted from the lowest.
-fn zeros(bytes: u64) -> u64 {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    bytes.wrapping_sub(LOW) & !bytes & LOW << 7
 }
 
 /// The room that a block of so many gets beside what it needs: an eighth, as it lives long and doesn't grow beyond its double.
@@ -136,9 +147,9 @@ fn give_back<T>(block: &mut Vec<T>) {
 }
 
 /// # Panics
-/// Past 2^32 bytes of text or values of one bucket.
+/// Past 2^32 bytes of text of one bucket.
 fn narrow(at: usize) -> u32 {
-    u32::try_from(at).expect("the paths and values of a bucket are less than 2^32")
+    u32::try_from(at).expect("the paths of a bucket are less than 2^32 bytes")
 }
 
 impl<V> Bucket<V> {
@@ -150,12 +161,12 @@ impl<V> Bucket<V> {
     pub(crate) fn bytes(&self) -> usize {
         self.records.capacity() * size_of::<Record<V>>()
             + self.texts.capacity()
-            + self.values.capacity() * size_of::<V>()
+            + self.slots.capacity() * size_of::<Slot<V>>()
     }
 
     /// Heap bytes of a record's own.
     pub(crate) fn set_bytes(&self, at: usize) -> usize {
-        self.records[at].set.heap_bytes()
+        self.records[at].many.as_ref().map_or(0, |many| many.heap_bytes())
     }
 
     #[inline]
@@ -168,39 +179,49 @@ impl<V> Bucket<V> {
     }
 
     #[inline]
+    fn slots_of(&self, at: usize) -> Range<usize> {
+        let mut start = self.lanes.slots_before(at);
+        let count = self.lanes.slots(at).unwrap_or_else(|| {
+            start += self.records[LANES..at].iter().map(Record::slots).sum::<usize>();
+            self.records[at].slots()
+        });
+        start..start + count
+    }
+
+    #[inline]
     pub(crate) fn variants(&self, at: usize) -> Variants<'_, V> {
-        let record = &self.records[at];
-        Variants { set: &record.set, values: &self.values[record.values()], marks: record.marks }
+        let many = self.records[at].many.as_deref();
+        Variants { many, slots: &self.slots[self.slots_of(at)] }
+    }
+
+    /// Which record is probably the one with that hash, if there is one.
+    #[inline]
+    pub(crate) fn guess(&self, hash: TableHash) -> Option<usize> {
+        let untagged = (self.records.len() > LANES).then_some(LANES);
+        let at = self.lanes.find(hash, |_| true).filter(|at| *at < self.records.len());
+        at.or(untagged)
+    }
+
+    /// Has the processor fetch a record with its text and slots, by reading of each: it goes on meanwhile with what needs none of them.
+    #[inline]
+    pub(crate) fn touch(&self, at: usize) {
+        black_box(self.records[at].hash);
+        // Only the record knows where its text is. About there it is, though.
+        let about = at * (self.texts.len() / self.records.len());
+        black_box(self.texts.as_bytes().get(about).copied());
     }
 
     /// Where the record of a path is.
     #[inline]
     pub(crate) fn find(&self, hash: TableHash, tenant: u32, path: &str) -> Option<usize> {
-        let wanted = u64::from_le_bytes([hash.tag(); LANES]);
-        for (word, tags) in self.tags.chunks_exact(LANES).enumerate() {
-            if word * LANES >= self.records.len() {
-                return None;
-            }
-            let tags = u64::from_le_bytes(tags.try_into().expect("eight bytes"));
-            let mut candidates = zeros(tags ^ wanted);
-            while candidates != 0 {
-                let at = word * LANES + candidates.trailing_zeros() as usize / 8;
-                if self.is(at, hash, tenant, path) {
-                    return Some(at);
-                }
-                candidates &= candidates - 1;
-            }
-        }
-        (TAGGED..self.records.len()).find(|at| self.is(*at, hash, tenant, path))
+        let is = |at: usize| self.is(at, hash, tenant, path);
+        self.lanes.find(hash, is).or_else(|| (LANES..self.records.len()).find(|at| is(*at)))
     }
 
+    /// Whether a record is that of a path.
     #[inline]
-    fn is(&self, at: usize, hash: TableHash, tenant: u32, path: &str) -> bool {
+    pub(crate) fn is(&self, at: usize, hash: TableHash, tenant: u32, path: &str) -> bool {
         let Some(record) = self.records.get(at) else { return false };
-        // Only the record knows where its text is. About there it is, though: the processor fetches that at the same time. This makes a
-        // look-up among a million paths about a tenth faster.
-        let about = at * (self.texts.len() / self.records.len());
-        black_box(self.texts.as_bytes().get(about).copied());
         record.hash == hash
             && record.tenant == tenant
             && self.texts.as_bytes()[record.text()] == *path.as_bytes()
@@ -212,47 +233,34 @@ impl<V> Bucket<V> {
         at: usize,
         change: impl FnOnce(&mut RecordMut<'_, V>) -> R,
     ) -> R {
-        let (before, later) = self.records.split_at_mut(at + 1);
-        let record = &mut before[at];
-        let start = record.values_start as usize;
-        let others = self.values.len() - record.set.small_len();
-        let variants = VariantsMut {
-            set: &mut record.set,
-            marks: &mut record.marks,
-            values: &mut self.values,
-            start,
-        };
-        let result = change(&mut RecordMut { variants, settled: &record.settled });
-        let end = narrow(start + self.values.len() - others);
-        if let Some(next) = later.first().filter(|next| next.values_start != end) {
-            let was = next.values_start;
-            for record in later {
-                record.values_start = record.values_start - was + end;
-            }
-        }
-        give_back(&mut self.values);
+        let range = self.slots_of(at);
+        let record = &mut self.records[at];
+        let variants = VariantsMut { many: &mut record.many, slots: &mut self.slots, range };
+        let mut changed = RecordMut { variants, settled: &record.settled };
+        let result = change(&mut changed);
+        let slots = changed.variants.small_len();
+        record.sizes = Sizes::new(record.sizes.text(), slots);
+        self.lanes.set(at, record.hash, slots);
+        give_back(&mut self.slots);
         result
     }
 
-    /// Adds a record, with as many values as it has small variants.
+    /// Adds a record, with as many slots as it says that it has.
     pub(crate) fn push(
         &mut self,
         mut record: Record<V>,
         path: &str,
-        values: impl Iterator<Item = V>,
+        slots: impl Iterator<Item = Slot<V>>,
     ) -> usize {
         let at = self.records.len();
-        if let Some(tag) = self.tags.get_mut(at) {
-            *tag = record.hash.tag();
-        }
         record.text_start = narrow(self.texts.len());
-        record.text_len = narrow(path.len());
-        record.values_start = narrow(self.values.len());
+        record.sizes = Sizes::new(path.len(), record.sizes.slots());
+        self.lanes.set(at, record.hash, record.sizes.slots());
         if self.texts.capacity() - self.texts.len() < path.len() {
             self.texts.reserve_exact(path.len() + spare(self.texts.len()));
         }
         self.texts.push_str(path);
-        self.values.extend(values);
+        self.slots.extend(slots);
         make_room(&mut self.records, 1);
         self.records.push(record);
         at
@@ -267,11 +275,11 @@ impl<V> Bucket<V> {
             self.texts.shrink_to(self.texts.len() + spare(self.texts.len()));
         }
         give_back(&mut self.records);
-        for (at, later) in self.records.iter_mut().enumerate().skip(at) {
-            later.text_start -= record.text_len;
-            if let Some(tag) = self.tags.get_mut(at) {
-                *tag = later.hash.tag();
-            }
+        let len = narrow(record.sizes.text());
+        self.records[at..].iter_mut().for_each(|later| later.text_start -= len);
+        self.lanes.remove(at);
+        if let Some(moved) = self.records.get(LANES - 1) {
+            self.lanes.set(LANES - 1, moved.hash, moved.sizes.slots());
         }
         path
     }
@@ -284,13 +292,13 @@ impl<V> Bucket<V> {
             let its = || old.records.iter().filter(|record| goes(record.hash) == whether);
             part.records.reserve_exact(its().count());
             part.texts.reserve_exact(its().map(|record| record.text().len()).sum());
-            part.values.reserve_exact(its().map(|record| record.values().len()).sum());
+            part.slots.reserve_exact(its().map(Record::slots).sum());
         }
-        let mut values = old.values.into_iter();
+        let mut slots = old.slots.into_iter();
         for record in old.records {
             let part = if goes(record.hash) { &mut gone } else { &mut *self };
-            let (text, count) = (record.text(), record.values().len());
-            part.push(record, &old.texts[text], values.by_ref().take(count));
+            let (text, count) = (record.text(), record.slots());
+            part.push(record, &old.texts[text], slots.by_ref().take(count));
         }
         gone
     }
@@ -299,32 +307,32 @@ impl<V> Bucket<V> {
     pub(crate) fn absorb(&mut self, other: Self) {
         self.records.reserve_exact(other.records.len());
         self.texts.reserve_exact(other.texts.len());
-        self.values.reserve_exact(other.values.len());
-        let mut values = other.values.into_iter();
+        self.slots.reserve_exact(other.slots.len());
+        let mut slots = other.slots.into_iter();
         for record in other.records {
-            let (text, count) = (record.text(), record.values().len());
-            self.push(record, &other.texts[text], values.by_ref().take(count));
+            let (text, count) = (record.text(), record.slots());
+            self.push(record, &other.texts[text], slots.by_ref().take(count));
         }
     }
 
     /// Follows the keys to their new numbers.
     pub(crate) fn renumber(&mut self, renumbered: &Renumbered) {
-        for record in &mut self.records {
-            record.set.renumber(renumbered);
-        }
+        self.slots.iter_mut().for_each(|slot| slot.renumber(renumbered));
     }
 
     /// Panics where the invariant at the top of this module doesn't hold.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self) {
-        let (mut text, mut values) = (0, 0);
+        let (mut text, mut slots) = (0, 0);
         for (at, record) in self.records.iter().enumerate() {
             assert_eq!(record.text().start, text, "text of {at}");
-            assert_eq!(record.values().start, values, "values of {at}");
-            (text, values) = (record.text().end, record.values().end);
-            assert!(self.tags.get(at).is_none_or(|tag| *tag == record.hash.tag()), "tag of {at}");
+            assert_eq!(self.slots_of(at), slots..slots + record.slots(), "slots of {at}");
+            assert!(record.many.is_none() || record.slots() == 0, "{at} has one kind of set");
+            (text, slots) = (record.text().end, self.slots_of(at).end);
+            let lane = (record.hash.tag(), record.sizes.slots());
+            assert!(self.lanes.get(at).is_none_or(|other| other == lane), "lane of {at}");
         }
-        assert_eq!((self.texts.len(), self.values.len()), (text, values), "nothing else");
+        assert_eq!((self.texts.len(), self.slots.len()), (text, slots), "nothing else");
     }
 }
 
@@ -332,7 +340,7 @@ impl<V> Bucket<V> {
 mod tests {
     use super::*;
     use crate::hash::Hashing;
-    use crate::variants::{Keys, Wanted};
+    use crate::variants::Keys;
 
     /// Same tags in every lane and beyond the tagged, and other hashes under one tag.
     fn hash(n: usize) -> TableHash {
@@ -362,7 +370,7 @@ mod tests {
             let (hashing, key) = (Hashing::new(), format!("?w={value}"));
             let Self { bucket, keys } = self;
             bucket.edit(at, |record| {
-                record.variants.push(Wanted::new(&key, &hashing), value, false, keys, &hashing);
+                record.variants.push(keys.find(&key, &hashing), value, false, keys, &hashing);
             });
         }
 
@@ -384,33 +392,25 @@ mod tests {
                 assert_eq!((self.find(*n), self.bucket.path(at)), (Some(at), &*path(*n)));
                 let variants = self.bucket.variants(at);
                 assert_eq!(variants.len(), n % 40);
-                assert!(variants.values.iter().copied().eq(0..variants.values.len()));
+                assert!(
+                    variants.slots.iter().map(|slot| *slot.value()).eq(0..variants.slots.len())
+                );
             }
         }
     }
 
     #[test]
-    fn bucket_is_two_cache_lines_and_a_record_less_than_one() {
+    fn bucket_is_two_cache_lines_and_a_record_half_of_one() {
         assert_eq!(size_of::<Bucket<u64>>(), 128);
-        assert_eq!(size_of::<Record<u64>>(), 56);
-        assert_eq!(size_of::<Record<[u64; 4]>>(), 56);
-    }
-
-    #[test]
-    fn zeros_are_found_from_the_lowest_on() {
-        assert_eq!(zeros(u64::MAX), 0);
-        assert_eq!(zeros(0xff00_ffff_ffff_ff01), 0x80 << 48);
-        for lane in 0..8 {
-            let found = zeros(!(0xff << (lane * 8)));
-            assert_eq!(found.trailing_zeros(), lane * 8 + 7);
-        }
+        assert_eq!(size_of::<Record<u64>>(), 32);
+        assert_eq!(size_of::<Record<[u64; 4]>>(), 32);
     }
 
     #[test]
     fn every_record_is_found_however_full_the_bucket_is() {
         let mut world = World::default();
         let mut left = Vec::new();
-        for n in 0..TAGGED + 20 {
+        for n in 0..LANES + 20 {
             assert_eq!(world.push(n), n);
             left.push(n);
             world.check(&left);
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_that_come_and_go_move_the_values_of_later_records() {
+    fn variants_that_come_and_go_move_the_slots_of_later_records() {
         let mut world = World::default();
         for n in 0..5 {
             world.push(n);
@@ -454,6 +454,7 @@ mod tests {
         world.push_variant(1, 1);
         world.push_variant(0, 0);
         world.bucket.check();
-        assert_eq!(world.bucket.values, [0, 0, 1, 0, 1, 0, 1, 2, 0, 1, 2, 3]);
+        let values: Vec<_> = world.bucket.slots.iter().map(|slot| *slot.value()).collect();
+        assert_eq!(values, [0, 0, 1, 0, 1, 0, 1, 2, 0, 1, 2, 3]);
     }
 }

@@ -52,7 +52,7 @@ pub struct ConfigError {
 
 impl Config {
     /// The longest path that can be allowed, in bytes: some dozens of paths share a block of memory with 32-bit places.
-    pub const MAX_PATH_LENGTH: usize = 1 << 24;
+    pub const MAX_PATH_LENGTH: usize = (1 << 24) - 1;
 
     /// The most shards that an index can have.
     pub const MAX_SHARDS: usize = 1 << 16;

@@ -112,6 +112,7 @@ mod graves;
 mod hash;
 mod index;
 pub mod invalidation;
+mod lanes;
 mod lease;
 mod limits;
 mod mode;

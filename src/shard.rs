@@ -28,7 +28,7 @@ use crate::tally::Counts;
 use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{At, Taken, Wanted};
+use crate::variants::{At, Taken};
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -106,12 +106,12 @@ impl<V> Shard<V> {
     where
         V: Clone,
     {
-        let Some(place) = self.records.find(key) else { return Lookup::Miss };
-        let (wanted, keys) = (Wanted::new(variant, &cx.hashing), self.records.keys());
-        // Before anything of the record is needed: the processor waits for both at the same time.
-        let guess = keys.guess(wanted);
+        let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
+        // While the record is on its way from memory.
+        let wanted = self.records.keys().find(variant, &cx.hashing);
+        let Some(place) = self.records.find_from(guess, key) else { return Lookup::Miss };
         let (record, variants) = (self.records.get(place), self.records.variants(place));
-        let Some(at) = variants.find(wanted, guess, keys) else { return Lookup::Miss };
+        let Some(at) = variants.find(wanted) else { return Lookup::Miss };
         let (value, stale) = variants.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled.load_relaxed() >= cx.scopes.broad() {
@@ -279,8 +279,7 @@ impl<V> Shard<V> {
         let view = Self::view(key, cx);
         let place = self.records.find(key)?;
         let (record, variants) = (self.records.get(place), self.records.variants(place));
-        let (wanted, keys) = (Wanted::new(variant, &cx.hashing), self.records.keys());
-        let at = variants.find(wanted, keys.guess(wanted), keys)?;
+        let at = variants.find(self.records.keys().find(variant, &cx.hashing))?;
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
         if record.standing(&view) == Standing::Dead || variants.get(at).0 != expected {
             return None;
@@ -486,11 +485,8 @@ impl<V> Shard<V> {
             grave = Some(self.bury(dead, key.tenant, view, cx));
             place = None;
         }
-        let wanted = Wanted::new(variant.as_str(), &cx.hashing);
-        let there = place.and_then(|place| {
-            let keys = self.records.keys();
-            self.records.variants(place).find(wanted, keys.guess(wanted), keys)
-        });
+        let wanted = self.records.keys().find(variant.as_str(), &cx.hashing);
+        let there = place.and_then(|place| self.records.variants(place).find(wanted));
         let admission = match self.admit(key, variant.as_str(), place, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {

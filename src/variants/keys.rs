@@ -7,12 +7,8 @@
 //! [`MOST_KEYS`]: who gets no number keeps the text himself.
 
 use super::Wanted;
-#[cfg(any(test, fuzzing))]
-use crate::hash::Hashing;
-use crate::hash::TableHash;
+use crate::hash::{Hashing, TableHash};
 use crate::places::Places;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// The number of a key in its shard.
@@ -32,8 +28,7 @@ struct Known {
 pub(crate) struct Keys {
     known: Vec<Known>,
     by_text: Places,
-    /// The smallest goes first: what fits into a byte is worth more.
-    free: BinaryHeap<Reverse<KeyId>>,
+    free: Vec<KeyId>,
     /// Bytes of text.
     text: usize,
 }
@@ -51,18 +46,6 @@ const SHARED: usize = 2 * size_of::<usize>();
 impl KeyId {
     /// The number of no key.
     const NONE: Self = Self(u16::MAX);
-
-    /// In one byte, if that is enough.
-    #[inline]
-    pub(super) fn narrow(self) -> Option<u8> {
-        u8::try_from(self.0).ok()
-    }
-}
-
-impl From<u8> for KeyId {
-    fn from(narrow: u8) -> Self {
-        Self(u16::from(narrow))
-    }
 }
 
 impl Renumbered {
@@ -72,16 +55,16 @@ impl Renumbered {
 }
 
 impl Keys {
-    /// The number of a key that is used, unless another key has the same hash. Reads one bucket and no text.
+    /// Looks for the number of a key.
     #[inline]
-    pub(crate) fn guess(&self, wanted: Wanted<'_>) -> Option<KeyId> {
-        self.by_text.find(wanted.hash, |_| true).map(key_id)
+    pub(crate) fn find<'a>(&self, text: &'a str, hashing: &Hashing) -> Wanted<'a> {
+        let hash = hashing.variant(text);
+        Wanted { text, hash, id: self.id(text, hash) }
     }
 
-    /// The number of a key that is used.
-    pub(super) fn find(&self, wanted: Wanted<'_>) -> Option<KeyId> {
-        let is = |id: u32| **self.text(key_id(id)) == *wanted.text;
-        self.by_text.find(wanted.hash, is).map(key_id)
+    #[inline]
+    fn id(&self, text: &str, hash: TableHash) -> Option<KeyId> {
+        self.by_text.find(hash, |id| **self.text(key_id(id)) == *text).map(key_id)
     }
 
     #[inline]
@@ -90,14 +73,14 @@ impl Keys {
         known.text.as_ref().expect("a number that is used has a text")
     }
 
-    /// Uses a key once more. None if that would need a new number, and none is left.
+    /// Uses a key once more, which was looked for after the last change. None if that would need a new number, and none is left.
     pub(super) fn take(&mut self, wanted: Wanted<'_>) -> Option<KeyId> {
-        if let Some(id) = self.find(wanted) {
+        if let Some(id) = wanted.id {
             self.known[usize::from(id.0)].uses += 1;
             return Some(id);
         }
         let new = Known { text: Some(wanted.text.into()), uses: 1, hash: wanted.hash };
-        let id = if let Some(Reverse(id)) = self.free.pop() {
+        let id = if let Some(id) = self.free.pop() {
             self.known[usize::from(id.0)] = new;
             id
         } else if self.known.len() < MOST_KEYS {
@@ -120,7 +103,7 @@ impl Keys {
         }
         let text = known.text.take().expect("a number that is used has a text");
         self.by_text.remove(known.hash, u32::from(id.0));
-        self.free.push(Reverse(id));
+        self.free.push(id);
         self.text -= SHARED + text.len();
         text
     }
@@ -143,7 +126,7 @@ impl Keys {
             }
         }
         self.known = kept;
-        self.free = BinaryHeap::new();
+        self.free = Vec::new();
         self.by_text = Places::default();
         for (id, key) in self.known.iter().enumerate() {
             self.by_text.insert(key.hash, u32::from(number(id).0));
@@ -171,7 +154,7 @@ impl Keys {
         assert_eq!(self.by_text.len(), texts.clone().count(), "numbers by text");
         assert_eq!(self.free.len(), self.known.len() - self.by_text.len(), "free places");
         for text in texts {
-            let id = self.find(Wanted::new(text, hashing)).expect("a text has a number");
+            let id = self.find(text, hashing).id.expect("a text has a number");
             assert_eq!(**self.text(id), *text);
             assert!(self.known[usize::from(id.0)].uses > 0, "{text} is used");
         }
@@ -203,14 +186,11 @@ mod tests {
         }
 
         fn take(&mut self, text: &str) -> KeyId {
-            self.keys.take(Wanted::new(text, &self.hashing)).expect("numbers are left")
+            self.keys.take(self.keys.find(text, &self.hashing)).expect("numbers are left")
         }
 
         fn find(&self, text: &str) -> Option<KeyId> {
-            let wanted = Wanted::new(text, &self.hashing);
-            let found = self.keys.find(wanted);
-            assert!(found.is_none() || self.keys.guess(wanted).is_some(), "{text}");
-            found
+            self.keys.find(text, &self.hashing).id
         }
     }
 
@@ -239,20 +219,20 @@ mod tests {
     #[test]
     fn keys_of_one_hash_are_told_apart() {
         let mut world = World::new();
-        let same = |text| Wanted { text, hash: TableHash::new(7) };
-        let a = world.keys.take(same("?w=1")).unwrap();
-        let b = world.keys.take(same("?w=2")).unwrap();
-        assert_eq!(world.keys.find(same("?w=1")), Some(a));
-        assert_eq!(world.keys.find(same("?w=2")), Some(b));
-        assert_eq!(world.keys.find(same("?w=3")), None);
-        assert!(world.keys.guess(same("?w=3")).is_some(), "a guess may be wrong");
+        let hash = TableHash::new(7);
+        let new = |text| Wanted { text, hash, id: None };
+        let a = world.keys.take(new("?w=1")).unwrap();
+        let b = world.keys.take(new("?w=2")).unwrap();
+        assert_eq!(world.keys.id("?w=1", hash), Some(a));
+        assert_eq!(world.keys.id("?w=2", hash), Some(b));
+        assert_eq!(world.keys.id("?w=3", hash), None);
     }
 
     #[test]
     fn numbers_end_and_begin_again() {
         let mut world = World::new();
         let ids: Vec<_> = (0..MOST_KEYS).map(|n| world.take(&format!("?w={n}"))).collect();
-        let one_more = Wanted::new("?w=one-more", &world.hashing);
+        let one_more = world.keys.find("?w=one-more", &world.hashing);
         assert_eq!(world.keys.take(one_more), None);
         assert_eq!(world.take("?w=7"), ids[7], "what has a number keeps it");
         drop(world.keys.release(ids[8]));

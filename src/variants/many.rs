@@ -129,7 +129,7 @@ impl<V> Many<V> {
         entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         size_of::<Self>()
             + self.text
             + self.entries.capacity() * size_of::<Entry<V>>()
@@ -159,7 +159,8 @@ impl<V> Many<V> {
         assert_eq!(self.places.len(), self.entries.len(), "places");
         assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
         for (at, entry) in self.entries.iter().enumerate() {
-            let found = self.position(Wanted::new(&entry.key, hashing));
+            let wanted = Wanted { text: &entry.key, hash: hashing.variant(&entry.key), id: None };
+            let found = self.position(wanted);
             assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }

@@ -1,52 +1,36 @@
 //! The variants of one path, with their values.
 //!
 //! ```text
-//!   Few       keys in the record, a byte each; values in the bucket       up to 16 of the shard's first 256 keys: those of nearly all
-//!   Several   keys in a block of their own; values in the bucket          up to 32
-//!   Many      a table with keys and values of its own                    any number, and whatever finds no number for its key
+//!   small     a slot for each, in the bucket: the number of its key, and its value        up to 32
+//!   large     a table with keys and values of its own, `Many`                             any number, and whatever finds no number for its key
 //! ```
 //!
-//! Invariant: no key occurs twice; what was stored earlier comes first. A set is `Few` if it can be, `Many` at any size, and `Several`
-//! otherwise. Small sets, which are the first two, have as many keys as values, and the shard's `Keys` count one use for each.
+//! Invariant: no key occurs twice; what was stored earlier comes first. A set is small if it can be, but stays large once it is. The
+//! shard's `Keys` count one use for each slot.
 //!
 //! Not here: liveness across scopes. A variant knows only whether it was marked stale; what broad scopes say is the record's.
 
 mod keys;
 mod many;
-mod marks;
 
 pub(crate) use keys::{Keys, Renumbered};
-pub(crate) use marks::Marks;
+pub(crate) use many::Many;
 
 use crate::hash::{Hashing, TableHash};
 use keys::KeyId;
-use many::Many;
-use marks::{first, is_set, mark, without};
-use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// As many numbers as fit into a record in the room that a block's address and length would take.
-const MOST_FEW: usize = 16;
+/// Up to this many numbers are compared one by one: they lie side by side, and hardly a site serves a picture in more sizes.
+const MOST_SMALL: u8 = 32;
 
-/// Up to this many numbers are compared one by one: they lie side by side, and hardly a site serves a picture in more sizes. As many as
-/// there are marks.
-const MOST_SMALL: usize = Marks::BITS as usize;
-
-/// The numbers of the keys of a small set.
-pub(crate) type Ids = SmallVec<[KeyId; MOST_SMALL]>;
-
-/// A key that is looked for.
+/// A key that was looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) text: &'a str,
+    text: &'a str,
     hash: TableHash,
-}
-
-impl<'a> Wanted<'a> {
-    pub(crate) fn new(text: &'a str, hashing: &Hashing) -> Self {
-        Self { text, hash: hashing.variant(text) }
-    }
+    /// The number that it has in the shard.
+    id: Option<KeyId>,
 }
 
 /// A variant that left its path, or is in a large set.
@@ -64,31 +48,48 @@ impl<V> Entry<V> {
     }
 }
 
-/// What a record keeps of its variants.
+/// A variant in a small set.
 #[derive(Debug)]
-pub(crate) enum VariantSet<V> {
-    Few { len: u8, keys: [u8; MOST_FEW] },
-    Several(Box<[KeyId]>),
-    Many(Box<Many<V>>),
+pub(crate) struct Slot<V> {
+    key: KeyId,
+    stale: bool,
+    value: V,
+}
+
+impl<V> Slot<V> {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Follows the key to its new number.
+    pub(crate) fn renumber(&mut self, renumbered: &Renumbered) {
+        self.key = renumbered.of(self.key);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn value(&self) -> &V {
+        &self.value
+    }
 }
 
 /// The variants of one path, to read.
 #[derive(Debug)]
 pub(crate) struct Variants<'a, V> {
-    pub(crate) set: &'a VariantSet<V>,
-    /// Of a small set.
-    pub(crate) values: &'a [V],
-    pub(crate) marks: Marks,
+    /// A large set; `slots` is empty then.
+    pub(crate) many: Option<&'a Many<V>>,
+    pub(crate) slots: &'a [Slot<V>],
 }
 
 /// The variants of one path, to change.
 #[derive(Debug)]
 pub(crate) struct VariantsMut<'a, V> {
-    pub(crate) set: &'a mut VariantSet<V>,
-    pub(crate) marks: &'a mut Marks,
-    /// Of all small sets of a bucket; those of this set begin at `start`.
-    pub(crate) values: &'a mut Vec<V>,
-    pub(crate) start: usize,
+    /// A large set; `range` is empty then.
+    pub(crate) many: &'a mut Option<Box<Many<V>>>,
+    /// Those of all small sets of a bucket,
+    pub(crate) slots: &'a mut Vec<Slot<V>>,
+    /// and of this one.
+    pub(crate) range: Range<usize>,
 }
 
 /// Where a variant is in its set, until that is changed.
@@ -126,151 +127,73 @@ impl<V> Taken<V> {
     }
 }
 
-impl<V> Default for VariantSet<V> {
-    fn default() -> Self {
-        Self::Few { len: 0, keys: [0; MOST_FEW] }
-    }
-}
-
-impl<V> VariantSet<V> {
-    /// How many values of the bucket are this set's.
-    #[inline]
-    pub(crate) fn small_len(&self) -> usize {
-        match self {
-            Self::Few { len, .. } => usize::from(*len),
-            Self::Several(keys) => keys.len(),
-            Self::Many(_) => 0,
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Many(many) => many.len(),
-            small => small.small_len(),
-        }
-    }
-
-    #[inline]
-    fn position(&self, id: KeyId) -> Option<usize> {
-        match self {
-            Self::Few { len, keys } => {
-                let id = id.narrow()?;
-                keys[..usize::from(*len)].iter().position(|other| *other == id)
-            }
-            Self::Several(keys) => keys.iter().position(|other| *other == id),
-            Self::Many(_) => None,
-        }
-    }
-
-    /// The uses that it makes of the shard's keys: a large set makes none.
-    pub(crate) fn ids(&self) -> Ids {
-        match self {
-            Self::Few { len, keys } => {
-                keys[..usize::from(*len)].iter().map(|id| KeyId::from(*id)).collect()
-            }
-            Self::Several(keys) => Ids::from_slice(keys),
-            Self::Many(_) => Ids::new(),
-        }
-    }
-
-    fn small(ids: Ids) -> Self {
-        let mut keys = [0; MOST_FEW];
-        let narrow = |(key, id): (&mut u8, &KeyId)| id.narrow().map(|id| *key = id).is_some();
-        match u8::try_from(ids.len()) {
-            Ok(len) if ids.len() <= MOST_FEW && keys.iter_mut().zip(&ids).all(narrow) => {
-                Self::Few { len, keys }
-            }
-            _ => Self::Several(ids.into_boxed_slice()),
-        }
-    }
-
-    /// Follows the keys to their new numbers.
-    pub(crate) fn renumber(&mut self, renumbered: &Renumbered) {
-        if !matches!(self, Self::Many(_)) {
-            *self = Self::small(self.ids().into_iter().map(|id| renumbered.of(id)).collect());
-        }
-    }
-
-    /// Heap bytes beside the bucket and the shard's keys.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Few { .. } => 0,
-            Self::Several(keys) => size_of_val(&**keys),
-            Self::Many(many) => many.heap_bytes(),
-        }
-    }
-}
-
 impl<'a, V> Variants<'a, V> {
     pub(crate) fn len(&self) -> usize {
-        self.set.len()
+        self.many.map_or(self.slots.len(), Many::len)
     }
 
-    /// Finds a key whose number, if it has one, is probably `guess`.
+    /// Finds a key.
     #[inline]
-    pub(crate) fn find(&self, wanted: Wanted<'_>, guess: Option<KeyId>, keys: &Keys) -> Option<At> {
-        if let VariantSet::Many(many) = self.set {
+    pub(crate) fn find(&self, wanted: Wanted<'_>) -> Option<At> {
+        if let Some(many) = self.many {
             return many.position(wanted).map(At);
         }
-        let guess = guess?;
-        match self.set.position(guess) {
-            Some(at) if **keys.text(guess) == *wanted.text => Some(At(at)),
-            // It isn't there, or two keys have one hash.
-            _ => self.set.position(keys.find(wanted)?).map(At),
-        }
+        let id = wanted.id?;
+        self.slots.iter().position(|slot| slot.key == id).map(At)
     }
 
     /// The value, and whether it is marked stale.
     #[inline]
-    pub(crate) fn get(&self, at: At) -> (&'a V, bool) {
-        match self.set {
-            VariantSet::Many(many) => many.get(at.0),
-            _ => (&self.values[at.0], is_set(self.marks, at.0)),
+    pub(crate) fn get(&self, At(at): At) -> (&'a V, bool) {
+        match self.many {
+            Some(many) => many.get(at),
+            None => (&self.slots[at].value, self.slots[at].stale),
         }
     }
 
     /// The keys, each with whether it is marked stale, in no particular order.
     pub(crate) fn list(&self, keys: &Keys) -> Vec<(Arc<str>, bool)> {
-        if let VariantSet::Many(many) = self.set {
-            return many.entries().iter().map(|e| (Arc::clone(&e.key), e.stale)).collect();
+        match self.many {
+            Some(many) => many.entries().iter().map(|e| (Arc::clone(&e.key), e.stale)).collect(),
+            None => self.slots.iter().map(|s| (Arc::clone(keys.text(s.key)), s.stale)).collect(),
         }
-        let of_small = |(at, id)| (Arc::clone(keys.text(id)), is_set(self.marks, at));
-        self.set.ids().into_iter().enumerate().map(of_small).collect()
     }
 
     /// How many variants are marked stale.
     pub(crate) fn stale(&self) -> usize {
-        match self.set {
-            VariantSet::Many(many) => many.stale(),
-            _ => self.marks.count_ones() as usize,
+        match self.many {
+            Some(many) => many.stale(),
+            None => self.slots.iter().filter(|slot| slot.stale).count(),
         }
     }
 
     /// Panics where the invariants at the top of this module don't hold.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self, keys: &Keys, hashing: &Hashing) {
-        let (ids, len) = (self.set.ids(), self.set.small_len());
-        assert_eq!((ids.len(), self.values.len()), (len, len), "a value for each key");
-        assert_eq!(u64::from(self.marks) >> len, 0, "marks of {len} variants");
-        for (at, id) in ids.iter().enumerate() {
-            assert_eq!(self.set.position(*id), Some(at), "{} occurs once", keys.text(*id));
+        assert!(self.slots.len() <= MOST_SMALL.into(), "{} slots", self.slots.len());
+        for (at, slot) in self.slots.iter().enumerate() {
+            let wanted = keys.find(keys.text(slot.key), hashing);
+            assert_eq!(self.find(wanted), Some(At(at)), "{} occurs once", keys.text(slot.key));
         }
-        let narrow = len <= MOST_FEW && ids.iter().all(|id| id.narrow().is_some());
-        match self.set {
-            VariantSet::Few { .. } => assert!(narrow, "{len} variants are not few"),
-            VariantSet::Several(_) => assert!(!narrow && len <= MOST_SMALL, "{len} variants"),
-            VariantSet::Many(many) => many.check(hashing),
+        if let Some(many) = self.many {
+            assert!(self.slots.is_empty(), "a set is of one kind");
+            many.check(hashing);
         }
     }
 }
 
 impl<V> VariantsMut<'_, V> {
     pub(crate) fn read(&self) -> Variants<'_, V> {
-        Variants { set: self.set, values: &self.values[self.range()], marks: *self.marks }
+        Variants { many: self.many.as_deref(), slots: &self.slots[self.range.clone()] }
     }
 
-    fn range(&self) -> Range<usize> {
-        self.start..self.start + self.set.small_len()
+    /// How many slots there are.
+    pub(crate) fn small_len(&self) -> u8 {
+        u8::try_from(self.range.len()).expect("a small set has at most 32 variants")
+    }
+
+    fn own(&mut self) -> &mut [Slot<V>] {
+        &mut self.slots[self.range.clone()]
     }
 
     /// Adds a key that isn't there.
@@ -282,96 +205,74 @@ impl<V> VariantsMut<'_, V> {
         keys: &mut Keys,
         hashing: &Hashing,
     ) {
-        if let VariantSet::Many(many) = self.set {
-            return many.push(Entry { key: wanted.text.into(), value, stale }, hashing);
-        }
-        let Range { end, .. } = self.range();
-        let len = self.set.small_len();
-        let id = if len < MOST_SMALL { keys.take(wanted) } else { None };
-        if let Some(id) = id {
-            *self.marks |= mark(stale, len);
-            crate::bucket::make_room(self.values, 1);
-            self.values.insert(end, value);
-            self.push_id(id);
-            return;
-        }
-        let mut many = Many::new(self.take_entries(keys), hashing);
-        many.push(Entry { key: wanted.text.into(), value, stale }, hashing);
-        *self.set = VariantSet::Many(Box::new(many));
-    }
-
-    fn push_id(&mut self, id: KeyId) {
-        if let (VariantSet::Few { len, keys }, Some(narrow)) = (&mut *self.set, id.narrow()) {
-            if let Some(free) = keys.get_mut(usize::from(*len)) {
-                *free = narrow;
-                *len += 1;
+        if self.many.is_none() && self.small_len() < MOST_SMALL {
+            if let Some(key) = keys.take(wanted) {
+                crate::bucket::make_room(self.slots, 1);
+                self.slots.insert(self.range.end, Slot { key, stale, value });
+                self.range.end += 1;
                 return;
             }
         }
-        let mut ids = self.set.ids();
-        ids.push(id);
-        *self.set = VariantSet::small(ids);
+        if self.many.is_none() {
+            let entries = self.take_entries(keys);
+            *self.many = Some(Box::new(Many::new(entries, hashing)));
+        }
+        if let Some(many) = self.many {
+            many.push(Entry { key: wanted.text.into(), value, stale }, hashing);
+        }
     }
 
     /// Puts another value into the place of one that is there; it is the youngest from then on. Gives the other, and whether that was
     /// marked stale.
-    pub(crate) fn replace(&mut self, at: At, value: V, stale: bool) -> (V, bool) {
-        let (At(at), range) = (at, self.range());
-        match self.set {
-            VariantSet::Many(many) => return many.replace(at, value, stale),
-            VariantSet::Few { len, keys } => keys[at..usize::from(*len)].rotate_left(1),
-            VariantSet::Several(keys) => keys[at..].rotate_left(1),
+    pub(crate) fn replace(&mut self, At(at): At, value: V, stale: bool) -> (V, bool) {
+        if let Some(many) = self.many {
+            return many.replace(at, value, stale);
         }
-        let was_stale = is_set(*self.marks, at);
-        *self.marks = without(*self.marks, at) | mark(stale, range.len() - 1);
-        let values = &mut self.values[range][at..];
-        let old = std::mem::replace(&mut values[0], value);
-        values.rotate_left(1);
-        (old, was_stale)
+        let slots = &mut self.own()[at..];
+        let key = slots[0].key;
+        let old = std::mem::replace(&mut slots[0], Slot { key, stale, value });
+        slots.rotate_left(1);
+        (old.value, old.stale)
     }
 
-    pub(crate) fn remove(&mut self, at: At, keys: &mut Keys, hashing: &Hashing) -> Entry<V> {
-        let At(at) = at;
-        if let VariantSet::Many(many) = self.set {
+    pub(crate) fn remove(&mut self, At(at): At, keys: &mut Keys, hashing: &Hashing) -> Entry<V> {
+        if let Some(many) = self.many {
             return many.remove(at, hashing);
         }
-        let mut ids = self.set.ids();
-        let (key, stale) = (keys.release(ids.remove(at)), is_set(*self.marks, at));
-        *self.set = VariantSet::small(ids);
-        *self.marks = without(*self.marks, at);
-        Entry { key, value: self.values.remove(self.start + at), stale }
+        let slot = self.slots.remove(self.range.start + at);
+        self.range.end -= 1;
+        entry(slot, keys)
     }
 
     /// Takes out what was stored before all others.
     pub(crate) fn remove_oldest(&mut self, keys: &mut Keys, hashing: &Hashing) -> Option<Entry<V>> {
-        let oldest = match &*self.set {
-            VariantSet::Many(many) => many.oldest(),
-            small => (small.len() > 0).then_some(0),
+        let oldest = match self.many {
+            Some(many) => many.oldest(),
+            None => (!self.range.is_empty()).then_some(0),
         };
         oldest.map(|at| self.remove(At(at), keys, hashing))
     }
 
     /// Marks the picked variants stale; says how many weren't yet, and how many were.
     pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool, keys: &Keys) -> (usize, usize) {
-        if let VariantSet::Many(many) = self.set {
+        if let Some(many) = self.many {
             return many.soften(pick);
         }
-        let ids = self.set.ids().into_iter().enumerate();
-        let picked = ids.filter(|(_, id)| pick(keys.text(*id)));
-        let picked = picked.fold(0, |marks, (at, _)| marks | mark(true, at));
-        let (fresh, before) = (picked & !*self.marks, picked & *self.marks);
-        *self.marks |= picked;
-        (fresh.count_ones() as usize, before.count_ones() as usize)
+        let (mut fresh, mut before) = (0, 0);
+        for slot in self.own().iter_mut().filter(|slot| pick(keys.text(slot.key))) {
+            *if slot.stale { &mut before } else { &mut fresh } += 1;
+            slot.stale = true;
+        }
+        (fresh, before)
     }
 
     /// Marks all variants stale; says how many weren't yet.
     pub(crate) fn soften_all(&mut self) -> usize {
-        if let VariantSet::Many(many) = self.set {
+        if let Some(many) = self.many {
             return many.soften(|_| true).0;
         }
-        let before = self.marks.count_ones();
-        *self.marks = first(self.set.small_len());
-        (self.marks.count_ones() - before) as usize
+        let fresh = self.own().iter_mut().filter(|slot| !slot.stale);
+        fresh.map(|slot| slot.stale = true).count()
     }
 
     /// Takes out the picked variants.
@@ -381,20 +282,16 @@ impl<V> VariantsMut<'_, V> {
         keys: &mut Keys,
         hashing: &Hashing,
     ) -> Taken<V> {
-        let entries = match self.set {
-            VariantSet::Many(many) => {
-                let entries = std::mem::take(&mut **many).into_entries_by_age();
-                *self.set = VariantSet::default();
-                entries
-            }
-            _ => self.take_entries(keys),
+        let entries = match self.many.take() {
+            Some(many) => many.into_entries_by_age(),
+            None => self.take_entries(keys),
         };
         let mut gone = Vec::new();
         for entry in entries {
             if pick(&entry.key) {
                 gone.push(entry);
             } else {
-                let wanted = Wanted::new(&entry.key, hashing);
+                let wanted = keys.find(&entry.key, hashing);
                 self.push(wanted, entry.value, entry.stale, keys, hashing);
             }
         }
@@ -403,37 +300,33 @@ impl<V> VariantsMut<'_, V> {
 
     /// Takes out all of them: O(1) for a large set.
     pub(crate) fn take(&mut self, keys: &mut Keys) -> Taken<V> {
-        match self.set {
-            VariantSet::Many(many) => {
-                let whole = Taken::Whole(std::mem::take(many));
-                *self.set = VariantSet::default();
-                whole
-            }
-            _ => Taken::Listed(self.take_entries(keys)),
+        match self.many.take() {
+            Some(many) => Taken::Whole(many),
+            None => Taken::Listed(self.take_entries(keys)),
         }
     }
 
     /// The entries of a small set, which is empty then.
     fn take_entries(&mut self, keys: &mut Keys) -> Vec<Entry<V>> {
-        let (ids, marks) = (self.set.ids(), std::mem::take(self.marks));
-        let values = self.values.drain(self.range());
-        let entry =
-            |(at, (id, value))| Entry { key: keys.release(id), value, stale: is_set(marks, at) };
-        let entries = ids.into_iter().zip(values).enumerate().map(entry).collect();
-        *self.set = VariantSet::default();
-        entries
+        let slots = self.slots.drain(self.range.clone());
+        self.range.end = self.range.start;
+        slots.map(|slot| entry(slot, keys)).collect()
     }
+}
+
+fn entry<V>(slot: Slot<V>, keys: &mut Keys) -> Entry<V> {
+    Entry { key: keys.release(slot.key), value: slot.value, stale: slot.stale }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A set, with what its bucket and its shard lend it: beside its values lie those of others.
+    /// A set, with what its bucket and its shard lend it: beside its slots lie those of others.
     struct World {
-        set: VariantSet<usize>,
-        marks: Marks,
-        values: Vec<usize>,
+        many: Option<Box<Many<usize>>>,
+        slots: Vec<Slot<usize>>,
+        range: Range<usize>,
         keys: Keys,
         hashing: Hashing,
     }
@@ -446,13 +339,13 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            Self {
-                set: VariantSet::default(),
-                marks: 0,
-                values: vec![OTHERS; 4],
-                keys: Keys::default(),
-                hashing: Hashing::new(),
-            }
+            let (mut keys, hashing) = (Keys::default(), Hashing::new());
+            let other = |_| {
+                let key = keys.take(keys.find("?w=others", &hashing)).unwrap();
+                Slot { key, stale: false, value: OTHERS }
+            };
+            let slots = [0; 4].map(other).into();
+            Self { many: None, slots, range: 2..2, keys, hashing }
         }
 
         fn with(count: usize, stale: impl Fn(usize) -> bool) -> Self {
@@ -465,26 +358,30 @@ mod tests {
             &mut self,
             change: impl FnOnce(&mut VariantsMut<'_, usize>, &mut Keys, &Hashing) -> R,
         ) -> R {
-            let Self { set, marks, values, keys, hashing } = self;
-            change(&mut VariantsMut { set, marks, values, start: 2 }, keys, hashing)
+            let Self { many, slots, range, keys, hashing } = self;
+            let mut set = VariantsMut { many, slots, range: range.clone() };
+            let result = change(&mut set, keys, hashing);
+            *range = set.range;
+            result
         }
 
         fn read(&self) -> Variants<'_, usize> {
-            let values = &self.values[2..2 + self.set.small_len()];
-            Variants { set: &self.set, values, marks: self.marks }
+            Variants { many: self.many.as_deref(), slots: &self.slots[self.range.clone()] }
+        }
+
+        fn len(&self) -> usize {
+            self.read().len()
         }
 
         fn push(&mut self, n: usize, stale: bool) {
             let key = key(n);
             self.edit(|set, keys, hashing| {
-                set.push(Wanted::new(&key, hashing), n, stale, keys, hashing);
+                set.push(keys.find(&key, hashing), n, stale, keys, hashing);
             });
         }
 
         fn find(&self, n: usize) -> Option<At> {
-            let key = key(n);
-            let wanted = Wanted::new(&key, &self.hashing);
-            self.read().find(wanted, self.keys.guess(wanted), &self.keys)
+            self.read().find(self.keys.find(&key(n), &self.hashing))
         }
 
         fn get(&self, n: usize) -> Option<usize> {
@@ -511,17 +408,17 @@ mod tests {
 
         fn check(&self) {
             self.read().check(&self.keys, &self.hashing);
-            self.keys.check(self.set.ids().into_iter(), &self.hashing);
-            assert_eq!(self.values.len(), self.set.small_len() + 4);
-            let (before, after) = (&self.values[..2], &self.values[self.set.small_len() + 2..]);
-            assert!(before.iter().chain(after).all(|value| *value == OTHERS));
+            self.keys.check(self.slots.iter().map(Slot::key), &self.hashing);
+            let (before, after) = (&self.slots[..2], &self.slots[self.range.end..]);
+            assert_eq!(after.len(), 2);
+            assert!(before.iter().chain(after).all(|slot| slot.value == OTHERS));
         }
     }
 
     #[test]
-    fn set_takes_three_words_whatever_its_values_are() {
-        assert_eq!(size_of::<VariantSet<u64>>(), 24);
-        assert_eq!(size_of::<VariantSet<[u64; 4]>>(), 24);
+    fn slot_is_its_value_and_a_word_at_most() {
+        assert_eq!(size_of::<Slot<u64>>(), 16);
+        assert_eq!(size_of::<Slot<()>>(), 4);
     }
 
     #[test]
@@ -539,7 +436,7 @@ mod tests {
             }
             world.check();
         }
-        assert_eq!(world.set.len(), 66);
+        assert_eq!(world.len(), 66);
     }
 
     #[test]
@@ -547,7 +444,7 @@ mod tests {
         let mut world = World::with(5, |n| n == 1);
         assert_eq!(world.remove(1), Some(1));
         assert_eq!(world.get(1), None);
-        assert_eq!((world.set.len(), world.read().stale()), (4, 0));
+        assert_eq!((world.len(), world.read().stale()), (4, 0));
         world.check();
     }
 
@@ -557,7 +454,7 @@ mod tests {
             let mut world = World::with(count, |n| n == 0);
             assert_eq!(world.replace(0, 7), (0, true));
             assert_eq!(world.get(0), Some(7));
-            assert_eq!((world.set.len(), world.read().stale()), (count, 0));
+            assert_eq!((world.len(), world.read().stale()), (count, 0));
             world.check();
         }
     }
@@ -583,7 +480,7 @@ mod tests {
             let mut world = World::new();
             for n in 0..count {
                 world.push(n, false);
-                if let (34, VariantSet::Many(many)) = (n, &mut world.set) {
+                if let (34, Some(many)) = (n, &mut world.many) {
                     many.set_next_age(u32::MAX - 2);
                 }
             }
@@ -601,7 +498,7 @@ mod tests {
         for count in [3, 16, 17, 32, 33, 90] {
             let mut world = World::with(count, |n| n % 3 == 0);
             let gone = world.edit(|set, keys, hashing| set.extract(odd, keys, hashing));
-            assert_eq!(gone.len() + world.set.len(), count);
+            assert_eq!(gone.len() + world.len(), count);
             world.check();
             let gone = gone.into_entries();
             assert!(gone.iter().all(|e| e.value % 2 == 1 && *e.key == *key(e.value)));
@@ -625,7 +522,7 @@ mod tests {
                 assert_eq!((&*entry.key, entry.value, entry.stale), (&*key(n), n, n % 2 == 1));
             }
             world.check();
-            assert_eq!(world.set.len(), 0);
+            assert_eq!(world.len(), 0);
         }
     }
 }

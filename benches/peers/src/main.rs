@@ -6,7 +6,7 @@
 
 use clap::{Parser, ValueEnum};
 use peers::adapters::{Contestant, contestants};
-use peers::single::Field;
+use peers::single::{Arrivals, Field};
 use peers::table::{Line, Table};
 use peers::{agreement, chart, detached, growth, heap, invalidation, machine, mixed, single};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ fn measure(
         }
         if wanted(Part::Single) || wanted(Part::Mixed) {
             let effort = single::Effort { rounds: rounds(5, 15), batches: 64, purges: 2048 };
-            let field = Field::populate(chosen, pictures, effort);
+            let field = Field::populate(chosen, pictures, Arrivals::PathByPath, effort);
             if wanted(Part::Single) {
                 add("one thread", field.lines());
             }
@@ -121,6 +121,11 @@ fn measure(
                 let effort = mixed::Effort { rounds: rounds(3, 7), operations: 50_000 };
                 add("mixed", mixed::lines(&field, effort));
             }
+        }
+        if wanted(Part::Single) && !quick {
+            let effort = single::Effort { rounds: 9, batches: 64, purges: 2048 };
+            let field = Field::populate(chosen, pictures, Arrivals::Mixed, effort);
+            add("one thread, entries stored in any order", field.lines());
         }
     }
     let last = sizes[sizes.len() - 1];

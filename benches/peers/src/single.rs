@@ -7,11 +7,23 @@ use crate::adapters::{Built, Contestant, Peer, Room};
 use crate::site::{Request, Requests, Site};
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use std::collections::HashSet;
 use std::time::Duration;
 
 /// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
 const BATCH: usize = 512;
+
+/// In which order a site is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Path after path, each with all of its variants: what is stored of a path lies side by side in memory, whatever the structure.
+    PathByPath,
+    /// Every entry at a random moment, as visitors ask for pictures and their sizes.
+    Mixed,
+}
 
 /// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
@@ -36,6 +48,7 @@ pub struct Field {
     pub(crate) pictures: u64,
     pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
     effort: Effort,
+    arrivals: Arrivals,
     /// What storing the site took, per entry.
     populated: Vec<Option<f64>>,
 }
@@ -59,7 +72,12 @@ impl Field {
     ///
     /// # Panics
     /// If one of them isn't empty at first.
-    pub fn populate(contestants: &[Contestant<u64>], pictures: u64, effort: Effort) -> Self {
+    pub fn populate(
+        contestants: &[Contestant<u64>],
+        pictures: u64,
+        arrivals: Arrivals,
+        effort: Effort,
+    ) -> Self {
         let site = Site::default();
         let entries = usize::try_from(site.entries(pictures)).expect("fits into memory");
         let room = Room { paths: usize::try_from(pictures).expect("fits into memory"), entries };
@@ -67,11 +85,14 @@ impl Field {
         let mut peers = Vec::new();
         for contestant in contestants {
             let peer = contestant.build(room);
-            let time = populate(peer.peer(), &site, 0..pictures);
+            let time = match arrivals {
+                Arrivals::PathByPath => populate(peer.peer(), &site, 0..pictures),
+                Arrivals::Mixed => populate_mixed(peer.peer(), &site, pictures),
+            };
             populated.push(Some(each(time, entries)));
             peers.push((*contestant, peer));
         }
-        Self { site, pictures, peers, effort, populated }
+        Self { site, pictures, peers, effort, arrivals, populated }
     }
 
     /// Lets the contestants take turns, and gives the medians of each one's rounds.
@@ -129,7 +150,11 @@ impl Field {
     }
 
     fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
-        let what = format!("{what}, {} paths", thousands(self.pictures));
+        let order = match self.arrivals {
+            Arrivals::PathByPath => "",
+            Arrivals::Mixed => ", entries stored in any order",
+        };
+        let what = format!("{what}, {} paths{order}", thousands(self.pictures));
         Line { what, unit: Unit::Nanoseconds, figures, targets: targets.to_vec() }
     }
 
@@ -342,7 +367,7 @@ fn missing(peer: &dyn Peer<u64>, ready: &[Request<'_>]) -> usize {
     missing.count()
 }
 
-/// Stores pictures; gives the time without that of writing requests.
+/// Stores pictures, one after the other; gives the time without that of writing requests.
 ///
 /// # Panics
 /// If one of them was there.
@@ -354,16 +379,38 @@ pub fn populate(peer: &dyn Peer<u64>, site: &Site, pictures: std::ops::Range<u64
         let to = pictures.end.min(from + 64);
         requests.clear();
         (from..to).for_each(|picture| requests.push_all(site, picture));
-        let ready = requests.ready();
-        let start = ThreadTime::now();
-        let new = ready
-            .iter()
-            .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());
-        let new = new.count();
-        time += start.elapsed();
-        assert_eq!(new, ready.len(), "new");
+        time += insert_new(peer, &requests);
         from = to;
     }
+    time
+}
+
+/// Stores the variants of the first pictures in a random order, the same for all.
+fn populate_mixed(peer: &dyn Peer<u64>, site: &Site, pictures: u64) -> Duration {
+    let mut entries: Vec<(u64, u64)> = (0..pictures)
+        .flat_map(|picture| (0..site.variants(picture)).map(move |variant| (picture, variant)))
+        .collect();
+    entries.shuffle(&mut SmallRng::seed_from_u64(7));
+    let mut requests = Requests::default();
+    let stored = entries.chunks(BATCH).map(|some| {
+        requests.clear();
+        for (picture, variant) in some {
+            requests.push(site, *picture, *variant);
+        }
+        insert_new(peer, &requests)
+    });
+    stored.sum()
+}
+
+fn insert_new(peer: &dyn Peer<u64>, requests: &Requests) -> Duration {
+    let ready = requests.ready();
+    let start = ThreadTime::now();
+    let new = ready
+        .iter()
+        .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());
+    let new = new.count();
+    let time = start.elapsed();
+    assert_eq!(new, ready.len(), "new");
     time
 }
 
