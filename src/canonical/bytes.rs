@@ -7,7 +7,7 @@
     reason = "branches would keep bytes out of vector registers"
 )]
 
-use super::scan::{Said, any_pair, any_triple};
+use super::scan::{any_pair, any_triple};
 
 /// A set of bytes.
 #[derive(Debug)]
@@ -90,30 +90,25 @@ pub(super) fn is_operation(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// What a byte and the one behind it say about a text that may be canonical. Bytes are unusual if they don't stay as they are in any
-/// part of it and don't separate parts, and dots behind a slash; as few comparisons as possible.
+/// Whether a byte is in `first..=last`: vector registers have but signed comparisons, so the bounds are moved to where one can tell them.
 #[inline]
-pub(super) fn said(byte: u8, next: u8) -> Said {
-    // Vector registers have but signed comparisons, so the bounds are moved to where one can tell them.
-    #[expect(clippy::cast_possible_wrap)]
-    let is_within = |byte: u8, first: u8, last: u8| {
-        ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
-    };
-    // `=` and `?` differ in one bit.
-    let separates = (byte == b'&') | (byte & !2 == b'=' & !2);
-    let is_plain =
-        is_within(byte, b',', b':') | is_within(byte | 0x20, b'a', b'z') | (byte == b'_');
-    Said {
-        is_unusual: !(is_plain | separates) | ((byte == b'/') & (next == b'.')),
-        is_upper: is_within(byte, b'A', b'Z'),
-        separates,
-    }
+#[expect(clippy::cast_possible_wrap, reason = "see above")]
+fn is_within(byte: u8, first: u8, last: u8) -> bool {
+    ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
 }
 
-/// The class [`HOST`] without upper-case letters.
+/// Whether a byte stays as it is in any part of a text, and separates none; nearly all that do, in as few comparisons as possible. A
+/// slash with a dot behind it may start a dot segment.
 #[inline]
-pub(super) fn is_lower_host(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_')
+pub(super) fn is_plain(byte: u8, next: u8) -> bool {
+    let is_member =
+        is_within(byte, b',', b':') | is_within(byte | 0x20, b'a', b'z') | (byte == b'_');
+    is_member & !((byte == b'/') & (next == b'.'))
+}
+
+#[inline]
+pub(super) fn is_upper(byte: u8) -> bool {
+    is_within(byte, b'A', b'Z')
 }
 
 /// Whether a slash is followed by a dot anywhere.
@@ -135,6 +130,12 @@ pub(super) fn all_escapes_are_good(text: &[u8]) -> bool {
 #[inline]
 pub(super) const fn is_control(byte: u8) -> bool {
     (byte < 0x20) | (byte == 0x7F)
+}
+
+/// Bytes that are in no text that passes the first step.
+#[inline]
+pub(super) const fn never_raw(byte: u8) -> bool {
+    is_control(byte) | (byte == b'#')
 }
 
 /// The value of each hexadecimal digit, `NO_DIGIT` for all other bytes (RFC 3986, section 2.1).
@@ -186,6 +187,8 @@ mod tests {
             assert_eq!(is_path(byte), PATH.contains(byte), "{byte:#04x}");
             let stays = byte == b'+' || OPERATION.contains(byte);
             assert_eq!(is_operation(byte), stays, "{byte:#04x}");
+            assert_eq!(is_upper(byte), byte.is_ascii_uppercase(), "{byte:#04x}");
+            assert!(!is_plain(byte, 0) || (PATH.contains(byte) && OPERATION.contains(byte)));
         }
     }
 

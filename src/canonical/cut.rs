@@ -3,31 +3,29 @@
 //! Invariant: pieces stand in the order of the text; empty ones are left out, and those that change nothing.
 //! Not here: the spelling of names and values. A name is taken as it stands, settled or not; `query` sees to that.
 //!
-//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter; see `scan`.
+//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter; so all ends are known before, see
+//! `scan`.
 
 use super::bytes::{escape_at, is_operation};
-use super::parameters::{PADDED, PARAMETERS, Role, acts, role};
-use super::scan::{self, any, count, find, places};
+use super::parameters::{PARAMETERS, Role, may_be_special, meaning, role};
+use super::scan::{self, PLACES, any, count, places};
 use super::sealed;
-use smallvec::{Array, SmallVec};
 use std::ops::Range;
 
 /// One parameter: where it stands in the query, and what it is sorted by.
 ///
 /// From the highest bit to the lowest: the first eight bytes of its canonical name; where it starts, where its name and where it
-/// ends; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
+/// ends; whether its value is odd; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
 /// and, where they are the same, in that of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece(u128);
+
+/// The bit beside the row that marks values in which something may have to change.
+const ODD: usize = 0x100;
 
 impl Piece {
     #[inline]
-    fn new(text: &[u8], start: usize, name_end: usize, end: usize, row: Option<u8>) -> Self {
-        let key = match row {
-            None => key(text, start, name_end),
-            Some(row) => key(&PADDED[usize::from(row)], 0, PADDED[0].len()),
-        };
-        let row = row.map_or(0, |row| u64::from(row) + 1);
+    fn new(key: u64, start: usize, name_end: usize, end: usize, row: u64) -> Self {
         // No text is longer than a position can say: not the input, and not a key that was made from it.
         let low = (start as u64) << 48 | (name_end as u64) << 32 | (end as u64) << 16 | row;
         Self(u128::from(key) << 64 | u128::from(low))
@@ -74,7 +72,13 @@ impl Piece {
     /// The parameter that it is the other name of.
     #[inline]
     pub(super) fn row(self) -> Option<usize> {
-        self.field(0).checked_sub(1)
+        (self.field(0) & 0xFF).checked_sub(1)
+    }
+
+    /// Whether something in its value may have to change; known of texts that were looked at.
+    #[inline]
+    pub(super) fn is_odd(self) -> bool {
+        self.field(0) & ODD > 0
     }
 
     /// The name that it is sorted by.
@@ -91,11 +95,6 @@ impl Piece {
     pub(super) fn goes_on(self) -> bool {
         self.key() & 0xFF != 0
     }
-
-    /// Whether it comes before `next`, which stands behind it and is sorted by the same bytes.
-    fn ties(self, next: Self, text: &[u8]) -> bool {
-        !self.goes_on() || self.sort_name(text) <= next.sort_name(text)
-    }
 }
 
 /// Up to eight bytes of `text[start..end]`, as a number that compares like them.
@@ -111,13 +110,12 @@ pub(super) fn key_of(word: u64, len: usize) -> u64 {
     if len < 8 { key & !(u64::MAX >> (8 * len)) } else { key }
 }
 
-/// All places from the `len`th on.
+/// Whether every byte separates, or stays as it is, if no equals sign stands in a value.
 #[inline]
-fn from_place(len: usize) -> u64 {
-    u32::try_from(len).ok().and_then(|len| u64::MAX.checked_shl(len)).unwrap_or(0)
+pub(super) fn is_raw_text(query: &[u8]) -> bool {
+    !any(query, |byte| !is_raw(byte))
 }
 
-/// Whether a byte separates, or stays as it is.
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
 fn is_raw(byte: u8) -> bool {
@@ -125,143 +123,151 @@ fn is_raw(byte: u8) -> bool {
 }
 
 /// What was seen while a query was cut into pieces.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a different thing that was seen")]
 pub(super) struct Cut {
-    /// Whether every byte separates, or stays as it is.
-    is_raw: bool,
-    /// Whether the pieces are in order.
-    pub(super) in_order: bool,
+    /// Whether the pieces are not in order.
+    pub(super) out_of_order: bool,
     /// Whether an empty piece or a parameter that changes nothing was left out.
     pub(super) leaves_out: bool,
     /// The parameters that are there by their other name, one bit for each row of the table.
-    pub(super) others: u64,
-    /// Whether there are equals signs in values.
+    others: u64,
+    /// Those with two names that are there by their canonical one.
+    canonicals: u64,
+    /// Whether there are equals signs in values, or, in a text that was looked at, question marks.
     pub(super) has_inner_equals: bool,
+    /// Whether there is an odd value.
+    pub(super) has_odd_value: bool,
     /// Whether the path is percent-encoded as a whole.
     pub(super) encodes_path: bool,
+    /// The piece before the next one.
+    last: Piece,
 }
 
 impl Cut {
-    /// Cuts `text[start..]`, which is not empty; nothing if there are more pieces than `limit`.
-    #[inline]
-    pub(super) fn of<A: Array<Item = Piece>>(
+    /// Cuts `text[start..]`; gives the pieces. Nothing if they are more than there is room for.
+    pub(super) fn of<'p>(
         text: &[u8],
         start: usize,
-        limit: usize,
-        pieces: &mut SmallVec<A>,
-    ) -> Option<Self> {
-        let mut cut = Self {
-            is_raw: !any(&text[start..], |byte| !is_raw(byte)),
-            in_order: true,
-            leaves_out: false,
-            others: 0,
-            has_inner_equals: false,
-            encodes_path: false,
-        };
-        let mut from = start;
-        while from < text.len() {
-            let [equals, mut ends] = places(text, from, [b'=', b'&']);
+        pieces: &'p mut [Piece],
+    ) -> Option<(Self, &'p mut [Piece])> {
+        let mut cut = Self::default();
+        let (mut from, mut count, mut name_end) = (start, 0, usize::MAX);
+        for base in (start..=text.len()).step_by(PLACES) {
+            let [mut equals, mut ends] = places(text, base, [b'=', b'&']);
             // The end of the text ends a piece.
-            let behind = from_place(text.len() - from);
-            ends |= behind & behind.wrapping_neg();
-            if ends == 0 {
-                if pieces.len() == limit {
-                    return None;
-                }
-                from = cut.push_long(text, from, pieces);
+            if text.len() - base < PLACES {
+                ends |= 1 << (text.len() - base);
             }
-            let base = from;
             while ends != 0 {
-                let empty = (ends >> (from - base)).trailing_ones() as usize;
-                if empty > 0 {
+                let first = ends.trailing_zeros();
+                let end = base + first as usize;
+                if from == end {
                     // Empty pieces.
+                    let run = (ends >> first).trailing_ones();
+                    ends &= u64::MAX.checked_shl(first + run).unwrap_or(0);
+                    from += run as usize;
                     cut.leaves_out = true;
-                    from += empty;
-                    ends &= from_place(from - base);
                     continue;
                 }
-                if pieces.len() == limit {
-                    return None;
-                }
-                let end = ends.trailing_zeros();
+                let before = !ends & (ends - 1);
+                cut.has_inner_equals |= is_named(&mut name_end, base, equals & before);
+                equals &= !before;
                 ends &= ends - 1;
-                let in_piece = equals & (u64::MAX << (from - base)) & !(u64::MAX << end);
-                let name_end = in_piece.trailing_zeros().min(end);
-                cut.has_inner_equals |= in_piece & in_piece.wrapping_sub(1) != 0;
-                let [name_end, end] = [name_end, end].map(|at| base + at as usize);
-                cut.push(text, from..name_end, end, pieces);
-                from = end + 1;
+                if let Some(piece) = cut.piece(text, from, name_end.min(end), end) {
+                    *pieces.get_mut(count)? = piece;
+                    count += 1;
+                }
+                (from, name_end) = (end + 1, usize::MAX);
             }
+            cut.has_inner_equals |= is_named(&mut name_end, base, equals);
         }
-        // So is one behind an ampersand at the end.
-        cut.leaves_out |= from == text.len() && from > start;
-        Some(cut)
+        Some((cut, &mut pieces[..count]))
     }
 
-    /// A piece that is longer than [`PLACES`].
-    #[cold]
-    fn push_long<A: Array<Item = Piece>>(
-        &mut self,
+    /// The same for a text that was looked at: `places` are those of all ampersands and equals signs, and of anything else that may have
+    /// to change. Nothing, too, if that is in a name, or anywhere in a parameter that changes nothing.
+    #[inline]
+    pub(super) fn seen<'p>(
         text: &[u8],
         start: usize,
-        pieces: &mut SmallVec<A>,
-    ) -> usize {
-        let find_in =
-            |from: usize, to: usize, byte| find(&text[from..to], byte).map_or(to, |at| from + at);
-        let end = find_in(start, text.len(), b'&');
-        let name_end = find_in(start, end, b'=');
-        self.has_inner_equals |= name_end < end && find_in(name_end + 1, end, b'=') < end;
-        self.push(text, start..name_end, end, pieces);
-        end + 1
-    }
-
-    #[inline]
-    fn push<A: Array<Item = Piece>>(
-        &mut self,
-        text: &[u8],
-        name: Range<usize>,
-        end: usize,
-        pieces: &mut SmallVec<A>,
-    ) {
-        let (start, name_end) = (name.start, name.end);
-        let name = &text[name];
-        let mut row = None;
-        if acts(name) {
-            let value = text.get(name_end + 1..end).unwrap_or_default();
-            match role(name) {
-                Role::Plain | Role::Canonical(_) => {}
-                Role::Other(of) => {
-                    row = Some(of);
-                    self.others |= 1 << of;
+        mut places: impl Iterator<Item = usize>,
+        pieces: &'p mut [Piece],
+    ) -> Option<(Self, &'p mut [Piece])> {
+        let mut cut = Self::default();
+        let len = text.len();
+        // The end of the text ends a piece.
+        let mut next = move || places.next().unwrap_or(len);
+        let (mut from, mut count) = (start, 0);
+        while from < len {
+            let mut name_end = next();
+            // Empty pieces.
+            while name_end == from && text.get(from) == Some(&b'&') {
+                cut.leaves_out = true;
+                from += 1;
+                name_end = next();
+            }
+            if from == len {
+                break;
+            }
+            let (mut end, mut is_odd) = (name_end, false);
+            match text.get(name_end) {
+                None | Some(b'&') => {}
+                Some(b'=') => {
+                    end = next();
+                    while let Some(&byte) = text.get(end).filter(|&&byte| byte != b'&') {
+                        let separates = byte == b'=' || byte == b'?';
+                        cut.has_inner_equals |= separates;
+                        is_odd |= !separates;
+                        end = next();
+                    }
                 }
-                Role::Sealed => self.encodes_path |= sealed::holds_flag(value),
-                Role::PathFlag if !is_one(value) => {}
-                role @ (Role::Dropped | Role::PathFlag) => {
-                    self.encodes_path |= role == Role::PathFlag;
-                    self.leaves_out = true;
-                    return;
+                Some(_) => return None,
+            }
+            match cut.piece(text, from, name_end, end) {
+                None if is_odd => return None,
+                None => {}
+                Some(mut piece) => {
+                    if is_odd {
+                        cut.has_odd_value = true;
+                        piece.0 |= ODD as u128;
+                    }
+                    *pieces.get_mut(count)? = piece;
+                    count += 1;
                 }
             }
+            from = end + 1;
         }
-        let piece = Piece::new(text, start, name_end, end, row);
-        if let Some(previous) = pieces.last().filter(|_| self.in_order) {
-            let (one, next) = (previous.key(), piece.key());
-            self.in_order = one < next || (one == next && previous.ties(piece, text));
-        }
-        pieces.push(piece);
+        // So is an empty piece behind an ampersand at the end.
+        cut.leaves_out |= from == len && from > start;
+        Some((cut, &mut pieces[..count]))
     }
 
-    /// Whether the query is its own canonical form at a glance. It may say no of one that is; a closer look finds out.
-    #[inline]
-    pub(super) fn is_canonical(&self) -> bool {
-        self.is_raw() && self.in_order && !self.leaves_out && self.others == 0
-    }
-
-    /// Whether every byte stays as it is.
-    #[inline]
-    pub(super) fn is_raw(&self) -> bool {
-        self.is_raw && !self.has_inner_equals
+    /// The parameter `text[start..end]`, unless it is one of those that change nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call takes as long as what it does")]
+    fn piece(&mut self, text: &[u8], start: usize, name_end: usize, end: usize) -> Option<Piece> {
+        let mut key = key(text, start, name_end);
+        let mut row = 0;
+        if may_be_special(key, name_end - start) {
+            let meaning = meaning(key, &text[start..name_end]);
+            if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
+                self.leaves_out = true;
+                return None;
+            }
+            self.others |= meaning.others;
+            self.canonicals |= meaning.canonicals;
+            key ^= meaning.turned;
+            row = meaning.row;
+        }
+        let piece = Piece::new(key, start, name_end, end, row);
+        // Whether the next name is smaller can't be foretold, so no branch depends on it.
+        self.out_of_order |= self.last.key() > key;
+        if self.last.key() == key && piece.goes_on() {
+            self.out_of_order |= self.last.sort_name(text) > piece.sort_name(text);
+        }
+        self.last = piece;
+        Some(piece)
     }
 
     /// How much longer a key can become than it looks: equals signs in values are written as escapes.
@@ -269,27 +275,42 @@ impl Cut {
         if self.has_inner_equals { 2 * count(text, |byte| byte == b'=') } else { 0 }
     }
 
+    /// Whether a parameter that has to be acted on stays.
+    fn is_kept(&mut self, piece: &[u8], name_len: usize) -> bool {
+        let value = piece.get(name_len + 1..).unwrap_or_default();
+        match role(&piece[..name_len]) {
+            Role::Dropped => false,
+            Role::PathFlag if is_one(value) => {
+                self.encodes_path = true;
+                false
+            }
+            Role::Sealed => {
+                self.encodes_path |= sealed::holds_flag(value);
+                true
+            }
+            _ => true,
+        }
+    }
+
     /// Which of the parameters that are there by their other name are renamed. If one is there by both, it isn't known which of them
     /// is effective, and both stay.
-    pub(super) fn renamed(&self, text: &[u8], pieces: &[Piece]) -> u64 {
-        let mut renamed = self.others;
-        let mut others = self.others;
-        while others != 0 {
-            let row = others.trailing_zeros();
-            others &= others - 1;
-            let padded = &PADDED[row as usize];
-            let key = key(padded, 0, padded.len());
-            let is_canonical = |piece: &Piece| {
-                piece.key() == key
-                    && piece.row().is_none()
-                    && text[piece.name()] == *PARAMETERS[row as usize].name.as_bytes()
-            };
-            if pieces.iter().any(is_canonical) {
-                renamed &= !(1 << row);
-            }
-        }
-        renamed
+    #[inline]
+    pub(super) fn renamed(&self) -> u64 {
+        self.others & !self.canonicals
     }
+}
+
+/// Sets the end of a name to the first of the equals signs, if it isn't set; says whether there are more.
+#[inline]
+fn is_named(name_end: &mut usize, base: usize, equals: u64) -> bool {
+    if equals == 0 {
+        return false;
+    }
+    let is_first = *name_end == usize::MAX;
+    if is_first {
+        *name_end = base + equals.trailing_zeros() as usize;
+    }
+    !is_first || equals & (equals - 1) != 0
 }
 
 /// Whether a piece is one of those that change nothing.
@@ -332,9 +353,9 @@ mod tests {
     fn pieces_are_found_wherever_blocks_end() {
         for len in 1..200 {
             let text = format!("?{}=1&b=2", "a".repeat(len));
-            let mut pieces = SmallVec::<[Piece; 4]>::new();
-            let cut = Cut::of(text.as_bytes(), 1, 4, &mut pieces).unwrap();
-            assert!(cut.is_canonical());
+            let mut pieces = [Piece::default(); 4];
+            let (cut, pieces) = Cut::of(text.as_bytes(), 1, &mut pieces).unwrap();
+            assert!(!cut.out_of_order && !cut.leaves_out && !cut.has_inner_equals);
             let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
             let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];
             assert_eq!(found, expected);

@@ -156,7 +156,7 @@ impl Shape {
         let mut out = with_room(text, room);
         let before = trace.keep(&out);
         if has_dots {
-            resolve(&mut out, self.floor(), |byte| byte)?;
+            resolve(&mut out, self.floor())?;
             trace.note(Rule::DotSegments, &before, &out);
         } else if !has_tail {
             out.push(b'/');

@@ -28,7 +28,8 @@
 //! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is canonical already is borrowed from the
 //! input, and nothing is allocated; otherwise there is one allocation for each name that had to change. A delivery URL inside of a
 //! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which the
-//! name of a parameter is encoded: one buffer each, for the text between the steps.
+//! name of a parameter is encoded: one buffer each, for the text between the steps, and one for the pieces of such a query if it grows beyond
+//! [`MAX_INPUT`].
 
 mod bytes;
 mod cut;
@@ -74,7 +75,6 @@ use error::Fault;
 use explain::Trace;
 use origin::Origin;
 use query::Query;
-use quick::Glance;
 use std::borrow::Cow;
 
 /// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
@@ -201,16 +201,8 @@ impl Rules {
         input: &'t [u8],
         text: Option<&'t str>,
     ) -> Result<Delivery<'t>, PathError> {
-        let exact = match self.at_a_glance(input, text) {
-            Some(Glance::Request(exact)) => exact,
-            Some(Glance::Path(origin, end)) => {
-                let query = read_query(&input[..end], Some(&input[end..]), &mut ())?;
-                if query.encodes_path {
-                    return self.read_delivery(input, &mut ());
-                }
-                Delivery { origin, variant: VariantKey::new_unchecked(query.key) }
-            }
-            None => return self.read_delivery(input, &mut ()),
+        let Some(exact) = self.at_a_glance(input, text) else {
+            return self.read_delivery(input, &mut ());
         };
         Ok(if self.groups() { exact.grouped() } else { exact })
     }

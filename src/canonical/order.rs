@@ -4,8 +4,8 @@
 //! Not here: allocations. Orders are kept on the stack.
 //!
 //! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
-//! parameters, as only an attacker writes them, the numbers are distributed by the first byte in which they differ, and so on; and names
-//! that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
+//! parameters, as only an attacker writes them, the numbers are distributed by each byte in which any of them differ, the last one first; and
+//! names that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
 
 use super::cut::{self, Piece};
 use super::raw::MAX_INPUT;
@@ -19,7 +19,15 @@ const MANY: usize = 48;
 
 /// Sorts pieces that are few.
 pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
-    pieces.sort_unstable();
+    match pieces.len() {
+        0..=4 => sort_by_counting::<4>(pieces),
+        5..=8 => sort_by_counting::<8>(pieces),
+        _ => pieces.sort_unstable(),
+    }
+    let is_told = |pair: &[Piece]| pair[0].key() != pair[1].key() || !pair[0].goes_on();
+    if pieces.windows(2).all(is_told) {
+        return;
+    }
     let tied = |one: &Piece, next: &Piece| one.key() == next.key();
     for run in pieces.chunk_by_mut(tied).filter(|run| run.len() > 1) {
         run.sort_unstable_by(|one, next| {
@@ -28,14 +36,35 @@ pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
     }
 }
 
+/// Sorts at most `N` pieces by counting for each how many come before it: no branch depends on the answers.
+fn sort_by_counting<const N: usize>(pieces: &mut [Piece]) {
+    // What is behind the last piece comes last.
+    let mut keys = [u64::MAX; N];
+    for (key, piece) in keys.iter_mut().zip(&*pieces) {
+        *key = piece.key();
+    }
+    let mut places = [0; N];
+    for next in 1..N {
+        for one in 0..next {
+            let follows = usize::from(keys[one] <= keys[next]);
+            places[next] += follows;
+            places[one] += 1 - follows;
+        }
+    }
+    let mut sorted = [Piece::default(); N];
+    for (piece, place) in pieces.iter().zip(places) {
+        sorted[place % N] = *piece;
+    }
+    pieces.copy_from_slice(&sorted[..pieces.len()]);
+}
+
 /// The order of pieces that are many. Their keys are used up.
 pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
     // No query has more pieces than a position can say.
     let mut order: Order = (0..).take(pieces.len()).collect();
     let mut scratch: Order = order.clone();
-    let any_goes_on = pieces.iter().any(|piece| piece.goes_on());
     sort_words(&mut order, &mut scratch, pieces);
-    if any_goes_on {
+    if pieces.iter().any(|piece| piece.goes_on()) {
         sort_ties(&mut order, &mut scratch, pieces, text, 0);
     }
     order
@@ -48,32 +77,31 @@ fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
         // Of equal keys, the number of the piece decides.
         return order.sort_unstable_by_key(|&at| (key(at), at));
     }
-    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ key(order[0])));
-    if differing == 0 {
-        return;
+    let first = key(order[0]);
+    let differing = order.iter().fold(0, |bits, &at| bits | (key(at) ^ first));
+    // From the last byte that they differ in to the first; each pass keeps the order of those before it.
+    for shift in (0..u64::BITS).step_by(8).filter(|shift| differing >> shift & 0xFF > 0) {
+        let scratch = &mut scratch[..order.len()];
+        distribute(order, scratch, |at| usize::from((key(at) >> shift).to_le_bytes()[0]));
+        order.copy_from_slice(scratch);
     }
-    let shift = 56_u32.saturating_sub(differing.leading_zeros());
-    let digit = |at: u16| usize::from((key(at) >> shift).to_le_bytes()[0]);
-    let mut ends = [0_u16; 256];
-    for &at in &*order {
-        ends[digit(at)] += 1;
+}
+
+/// Sorts `order` by one digit of each, stably.
+#[inline]
+fn distribute(order: &[u16], sorted: &mut [u16], digit: impl Fn(u16) -> usize) {
+    let mut places = [0_u16; 256];
+    for &at in order {
+        places[digit(at)] += 1;
     }
     let mut end = 0;
-    for count in &mut ends {
+    for count in &mut places {
         end += std::mem::replace(count, end);
     }
-    // Until now, these are the places where each digit starts.
-    for &at in &*order {
-        let place = &mut ends[digit(at)];
-        scratch[usize::from(*place)] = at;
+    for &at in order {
+        let place = &mut places[digit(at)];
+        sorted[usize::from(*place)] = at;
         *place += 1;
-    }
-    order.copy_from_slice(&scratch[..order.len()]);
-    let is_told_by_digit = differing & !(u64::MAX << shift) == 0;
-    if !is_told_by_digit {
-        for run in order.chunk_by_mut(|&one, &next| digit(one) == digit(next)) {
-            sort_words(run, scratch, pieces);
-        }
     }
 }
 
@@ -126,12 +154,12 @@ mod tests {
 
     /// The parameters of a query, sorted here.
     fn sorted(query: &str) -> Vec<&str> {
-        let mut pieces = SmallVec::<[Piece; 32]>::new();
-        Cut::of(query.as_bytes(), 1, usize::MAX, &mut pieces).unwrap();
+        let mut pieces = vec![Piece::default(); query.len()];
+        let (_, pieces) = Cut::of(query.as_bytes(), 1, &mut pieces).unwrap();
         let text = |piece: Piece| &query[piece.start()..piece.end()];
-        let order = sort_many(&mut pieces.clone(), query.as_bytes());
+        let order = sort_many(&mut pieces.to_vec(), query.as_bytes());
         let many: Vec<_> = order.iter().map(|&at| text(pieces[usize::from(at)])).collect();
-        sort_few(&mut pieces, query.as_bytes());
+        sort_few(pieces, query.as_bytes());
         let few: Vec<_> = pieces.iter().map(|&piece| text(piece)).collect();
         assert_eq!(few, many);
         many

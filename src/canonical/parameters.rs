@@ -210,6 +210,71 @@ const fn lengths(with_canonical: bool) -> [u16; 256] {
     lengths
 }
 
+/// A special name with its first eight bytes as a number, and its role.
+#[derive(Clone, Copy)]
+struct Special {
+    key: u64,
+    name: &'static str,
+    role: Role,
+    meaning: Meaning,
+}
+
+/// What a name means for the key, as numbers: which of a query's names are special is hard to foretell, so no branch depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Meaning {
+    /// One bit for the row of the table in which it is the other spelling, or the canonical one of two.
+    pub(super) others: u64,
+    pub(super) canonicals: u64,
+    /// The row in which it is the other spelling, plus one.
+    pub(super) row: u64,
+    /// The bits in which its first eight bytes differ from those of the name that it is sorted by.
+    pub(super) turned: u64,
+    /// Whether it has another role.
+    pub(super) acts: bool,
+}
+
+impl Meaning {
+    const NONE: Self = Self { others: 0, canonicals: 0, row: 0, turned: 0, acts: false };
+
+    const fn of(key: u64, role: Role) -> Self {
+        match role {
+            Role::Plain => Self::NONE,
+            Role::Canonical(row) => Self { canonicals: 1 << row, ..Self::NONE },
+            Role::Other(row) => Self {
+                others: 1 << row,
+                row: row as u64 + 1,
+                turned: key ^ self::key(PARAMETERS[row as usize].name.as_bytes()),
+                ..Self::NONE
+            },
+            Role::Dropped | Role::PathFlag | Role::Sealed => Self { acts: true, ..Self::NONE },
+        }
+    }
+}
+
+/// Where each special name is, so that a name is compared with one of them only, as a number.
+static PLACES: [Special; 32] = {
+    let nothing = Special { key: 0, name: "", role: Role::Plain, meaning: Meaning::NONE };
+    let mut places = [nothing; 32];
+    let mut i = 0;
+    while i < SPECIAL_LEN {
+        let (name, role) = SPECIAL[i];
+        let key = key(name.as_bytes());
+        let place = place(key, name.len());
+        assert!(
+            places[place].name.is_empty(),
+            "another factor is needed, so that no two share a place"
+        );
+        places[place] = Special { key, name, role, meaning: Meaning::of(key, role) };
+        i += 1;
+    }
+    places
+};
+
+/// Found by trying.
+const fn place(key: u64, len: usize) -> usize {
+    (key.wrapping_add(len as u64).wrapping_mul(0x7C6A_47A7_3BC8_996B) >> 59) as usize
+}
+
 /// The canonical names, so that each can be copied in one go.
 pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
     let mut padded = [[0; 16]; PARAMETERS.len()];
@@ -226,22 +291,51 @@ pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
     padded
 };
 
-/// Whether `name` may have to be acted on: if not, its role is `Plain` or `Canonical`.
-#[inline]
-pub(super) fn acts(name: &[u8]) -> bool {
-    let Some(&first) = name.first() else { return false };
-    name.len() < 16 && ACTING[first as usize] >> name.len() & 1 == 1
+/// The first eight bytes of a name, as `cut::key` gives them.
+const fn key(name: &[u8]) -> u64 {
+    let (mut key, mut at) = (0, 0);
+    while at < size_of::<u64>() {
+        key = key << 8 | if at < name.len() { name[at] as u64 } else { 0 };
+        at += 1;
+    }
+    key
 }
 
-/// What `name`, whose escapes are settled, means for the key.
+/// Whether a name of `len` bytes may have to be acted on: if not, its role is `Plain` or `Canonical`; `key` are its first eight bytes.
 #[inline]
-pub(super) fn role(name: &[u8]) -> Role {
-    let Some(&first) = name.first() else { return Role::Plain };
-    if name.len() >= 16 || LENGTHS[first as usize] >> name.len() & 1 == 0 {
-        return Role::Plain;
+pub(super) fn may_act(key: u64, len: usize) -> bool {
+    len < 16 && ACTING[(key >> 56) as usize] >> len & 1 == 1
+}
+
+/// Whether a name of `len` bytes may be special; `key` are its first eight bytes.
+#[inline]
+pub(super) fn may_be_special(key: u64, len: usize) -> bool {
+    len < 16 && LENGTHS[(key >> 56) as usize] >> len & 1 == 1
+}
+
+/// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.
+#[inline]
+pub(super) fn meaning(key: u64, name: &[u8]) -> Meaning {
+    let special = &PLACES[place(key, name.len())];
+    let mut is_it = (special.key == key) & (special.name.len() == name.len());
+    if name.len() > size_of::<u64>() && is_it {
+        is_it = special.name.as_bytes() == name;
     }
-    let found = SPECIAL.iter().find(|(special, _)| special.as_bytes() == name);
-    found.map_or(Role::Plain, |&(_, role)| role)
+    let mask = u64::from(is_it).wrapping_neg();
+    let meaning = special.meaning;
+    Meaning {
+        others: meaning.others & mask,
+        canonicals: meaning.canonicals & mask,
+        row: meaning.row & mask,
+        turned: meaning.turned & mask,
+        acts: meaning.acts & is_it,
+    }
+}
+
+/// The same, as one of all roles.
+pub(super) fn role(name: &[u8]) -> Role {
+    let special = &PLACES[place(key(name), name.len())];
+    if special.name.as_bytes() == name { special.role } else { Role::Plain }
 }
 
 /// The name under which a parameter is sorted and found.

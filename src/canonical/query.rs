@@ -5,7 +5,8 @@
 //! Not here: what parameters do. Repeats are kept in their order, since it isn't known which of them is effective.
 //!
 //! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed. Otherwise the pieces are sorted and
-//! written once.
+//! written once. There are two ways to the same key: [`write_key`] for short texts that were looked at before, in which only values need
+//! another spelling; and [`Query::read`] for all, which tells what is wrong and where.
 
 use super::ascii;
 use super::bytes::{all_escapes_are_good, escape_at};
@@ -15,9 +16,9 @@ use super::explain::{Rule, Trace};
 use super::order;
 use super::parameters::{PADDED, PARAMETERS};
 use super::raw::MAX_INPUT;
+use super::scan::{Places, STRIDE, stride};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::writer::Writer;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -57,39 +58,101 @@ impl<'t> Query<'t> {
     }
 }
 
+/// What came of [`write_key`].
+pub(super) struct Written {
+    /// Whether the key is the query as it stands; then nothing is written.
+    pub(super) is_key: bool,
+    /// Whether the path is percent-encoded as a whole.
+    pub(super) encodes_path: bool,
+}
+
+/// Writes the key of the query `text[start..]` in a text that was looked at; nothing if
+/// there is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
+#[inline]
+pub(super) fn write_key(
+    text: &[u8],
+    start: usize,
+    places: &Places,
+    out: &mut Writer<'_>,
+) -> Option<Written> {
+    let mut pieces = [Piece::default(); FEW];
+    let (cut, pieces) = Cut::seen(text, start + 1, places.ones(start + 1), &mut pieces)?;
+    if cut.has_inner_equals || pieces.is_empty() {
+        return None;
+    }
+    if cut.out_of_order {
+        order::sort_few(pieces, text);
+    }
+    let renamed = cut.renamed();
+    let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
+    let mut written = Written { is_key: is_settled, encodes_path: cut.encodes_path };
+    if is_settled && !cut.has_odd_value {
+        return Some(written);
+    }
+    let new = New { text, is_raw: true, renamed, room: 0 };
+    let mut separator = b'?';
+    for &piece in &*pieces {
+        let kept = new.write_name(piece, separator, out);
+        separator = b'&';
+        let mut rest = kept;
+        if piece.is_odd() {
+            let value = piece.value();
+            out.copy(text, kept, value.start);
+            rest = out.respell(&IN_OPERATION, &text[..value.end], value.start, places)?.rest;
+        }
+        out.copy(text, rest, piece.end());
+    }
+    if is_settled && out.written() == &text[start..] {
+        out.truncate(0);
+    } else {
+        written.is_key = false;
+    }
+    Some(written)
+}
+
 /// The pieces of a query, empty ones left out.
 pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty())
 }
 
 /// As many parameters as honest requests have.
-const FEW: usize = 24;
+const FEW: usize = 16;
 /// As many as the longest input can have.
 const MANY: usize = MAX_INPUT / 2;
 
 /// Reads the query `text[start..]`. The pieces are kept on the stack, in an array that is hardly larger than needed.
 #[inline]
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
-    let mut few = SmallVec::<[Piece; FEW]>::new();
-    match Cut::of(text, start, FEW, &mut few) {
-        Some(cut) if cut.is_canonical() && start == 1 => {
-            Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path: cut.encodes_path })
-        }
-        Some(cut) => rewrite(text, start, &cut, &mut few, trace),
+    let mut few = [Piece::default(); FEW];
+    match Cut::of(text, start, &mut few) {
+        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => read_many(text, start, trace),
     }
 }
 
+/// In a function of its own, so that only who needs it pays for the large array.
 #[cold]
 #[inline(never)]
+#[expect(
+    clippy::large_stack_arrays,
+    reason = "64 KB, and nothing is called that needs as much again"
+)]
 fn read_many<'t>(
     text: &'t [u8],
     start: usize,
     trace: &mut impl Trace,
 ) -> Result<Query<'t>, PathError> {
-    let mut many = SmallVec::<[Piece; MANY]>::new();
-    match Cut::of(text, start, usize::MAX, &mut many) {
-        Some(cut) => rewrite(text, start, &cut, &mut many, trace),
+    let (mut on_stack, mut on_heap);
+    let pieces: &mut [Piece] = if text.len() <= MAX_INPUT {
+        on_stack = [Piece::default(); MANY];
+        &mut on_stack
+    } else {
+        // Names that were settled before, and keys that are said to be canonical, can be longer than any input.
+        on_heap = vec![Piece::default(); text.len() / 2 + 1];
+        &mut on_heap
+    };
+    match Cut::of(text, start, pieces) {
+        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
         None => Ok(Query::without_operations()),
     }
 }
@@ -102,10 +165,11 @@ fn rewrite<'t, T: Trace>(
     pieces: &mut [Piece],
     trace: &mut T,
 ) -> Result<Query<'t>, PathError> {
-    if !cut.is_raw() && !all_escapes_are_good(text) {
+    let is_raw = !cut.has_inner_equals && cut::is_raw_text(&text[start..]);
+    if !is_raw && !all_escapes_are_good(text) {
         return Err(bad_escape(text));
     }
-    if !cut.is_raw() && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
+    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
         return respelled(text, start, trace);
     }
     if T::RECORDS {
@@ -115,26 +179,26 @@ fn rewrite<'t, T: Trace>(
     if pieces.is_empty() {
         return Ok(Query { encodes_path, ..Query::without_operations() });
     }
-    let renamed = cut.renamed(text, pieces);
+    let renamed = cut.renamed();
     let is_canonical = start == 1
-        && cut.in_order
+        && !cut.out_of_order
         && !cut.leaves_out
         && renamed == 0
-        && (cut.is_raw() || pieces.iter().all(|piece| is_settled(text, piece.value())));
+        && (is_raw || pieces.iter().all(|piece| is_settled(text, piece.value())));
     if is_canonical {
         return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
-    let new = New { text, is_raw: cut.is_raw(), renamed, room: cut.room(text) };
-    let key = if cut.in_order {
+    let new = New { text, is_raw, renamed, room: cut.room(text) };
+    let key = if !cut.out_of_order {
         new.write(pieces.iter().copied(), trace)
     } else if pieces.len() <= FEW {
         order::sort_few(pieces, text);
         new.write(pieces.iter().copied(), trace)
     } else {
         let order = order::sort_many(pieces, text);
-        new.write(order.iter().map(|&at| pieces[usize::from(at)]), trace)
+        new.write_many(order.iter().map(|&at| pieces[usize::from(at)]), trace)
     };
-    if !cut.in_order {
+    if cut.out_of_order {
         trace.note(Rule::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
@@ -200,9 +264,8 @@ impl New<'_> {
         let mut out = Writer::new(self.text, longest, self.room);
         let mut separator = b'?';
         for piece in pieces {
-            out.push(separator);
+            self.write_piece(piece, separator, &mut out);
             separator = b'&';
-            self.write_piece(piece, &mut out);
             if T::RECORDS {
                 self.note(piece, trace);
             }
@@ -210,17 +273,47 @@ impl New<'_> {
         out.finish_text()
     }
 
-    #[inline]
-    fn write_piece(&self, piece: Piece, out: &mut Writer<'_>) -> Rule {
-        let text = self.text;
-        let row = piece.row().filter(|row| self.renamed >> row & 1 == 1);
-        let kept = match row {
-            None => piece.start(),
-            Some(row) => {
-                out.copy(&PADDED[row], 0, PARAMETERS[row].name.len());
-                piece.name().end
+    /// The same for pieces that are so many that a block would be full again and again.
+    fn write_many<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
+        if !self.is_raw || T::RECORDS {
+            return self.write(pieces, trace);
+        }
+        // No name and no value gets longer.
+        let mut out = vec![0; self.text.len() + "?".len() + STRIDE];
+        let mut len = 0;
+        for piece in pieces {
+            out[len] = b'&';
+            len += 1;
+            let mut from = piece.start();
+            if let Some(row) = self.renamed_row(piece) {
+                let name = PARAMETERS[row].name.as_bytes();
+                out[len..len + name.len()].copy_from_slice(name);
+                len += name.len();
+                from = piece.name().end;
             }
-        };
+            let rest = piece.end() - from;
+            out[len..len + STRIDE].copy_from_slice(&stride(self.text, from));
+            if rest > STRIDE {
+                out[len + STRIDE..len + rest]
+                    .copy_from_slice(&self.text[from + STRIDE..piece.end()]);
+            }
+            len += rest;
+        }
+        out[0] = b'?';
+        out.truncate(len);
+        ascii(Cow::Owned(out)).into_owned()
+    }
+
+    /// The row of the table whose canonical name a parameter gets.
+    #[inline]
+    fn renamed_row(&self, piece: Piece) -> Option<usize> {
+        piece.row().filter(|row| self.renamed >> row & 1 == 1)
+    }
+
+    #[inline]
+    fn write_piece(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) {
+        let text = self.text;
+        let kept = self.write_name(piece, separator, out);
         if self.is_raw {
             out.copy(text, kept, piece.end());
         } else {
@@ -228,12 +321,25 @@ impl New<'_> {
             out.copy(text, kept, value.start);
             out.spell_checked(&IN_OPERATION, text, value.start, value.end);
         }
-        if row.is_some() { Rule::ParameterName } else { Rule::ParameterEscapes }
+    }
+
+    /// Writes the name of a parameter behind a separator; gives where the rest starts.
+    #[inline]
+    fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
+        let name = piece.name();
+        let (text, written) = match self.renamed_row(piece) {
+            None => (self.text, name.clone()),
+            Some(row) => (&PADDED[row][..], 0..PARAMETERS[row].name.len()),
+        };
+        out.copy_behind(separator, text, written.start, written.end);
+        name.end
     }
 
     fn note(&self, piece: Piece, trace: &mut impl Trace) {
         let mut out = Writer::new(self.text, longest_operations, self.room);
-        let rule = self.write_piece(piece, &mut out);
-        trace.note(rule, &self.text[piece.start()..piece.end()], out.written());
+        self.write_piece(piece, b'?', &mut out);
+        let is_renamed = self.renamed_row(piece).is_some();
+        let rule = if is_renamed { Rule::ParameterName } else { Rule::ParameterEscapes };
+        trace.note(rule, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }
 }

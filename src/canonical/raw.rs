@@ -3,7 +3,7 @@
 //! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
 //! has to ask. Not here: anything that depends on the rules.
 
-use super::bytes::is_control;
+use super::bytes::{is_control, never_raw};
 use super::error::{Fault, PathError};
 use super::scan::any;
 
@@ -31,9 +31,7 @@ pub(super) fn bounded(input: &[u8]) -> Result<(), PathError> {
 /// The checks that are repeated on text that was decoded.
 pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
     // The position is looked for only if there is one.
-    #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
-    let suspicious = |byte| is_control(byte) | (byte == b'#');
-    if !any(text, suspicious) {
+    if !any(text, never_raw) {
         return Ok(());
     }
     let find = |wrong: fn(u8) -> bool| text.iter().position(|&byte| wrong(byte));

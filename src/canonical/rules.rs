@@ -80,13 +80,15 @@ impl Rules {
     }
 
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
+    #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
+        // Most others differ in length.
+        self.hosts.iter().any(|known| known.len() == host.len()) && self.is_delivery(host, port)
+    }
+
+    fn is_delivery(&self, host: &[u8], port: &[u8]) -> bool {
         matches!(port, b"" | b"80" | b"443")
-            && self.hosts.iter().any(|known| {
-                // Nearly all are written in lower case, and most others differ in length.
-                known.len() == host.len()
-                    && (known.as_bytes() == host || known.as_bytes().eq_ignore_ascii_case(host))
-            })
+            && self.hosts.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(host))
     }
 
     /// These rules without those that only tell mistakes.

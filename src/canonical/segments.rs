@@ -7,6 +7,7 @@
 use super::bytes::any_dot_behind_slash;
 use super::error::{Fault, PathError};
 use super::rules::V7;
+use super::scan::find_near;
 
 /// How many slashes `path` starts with.
 pub(super) fn leading_slashes(path: &[u8]) -> usize {
@@ -35,6 +36,12 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
 }
 
+/// Whether the first segment of `path` is a dot segment.
+#[inline]
+pub(super) fn starts_with_dots(path: &[u8]) -> bool {
+    matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
+}
+
 /// Whether there is anything to resolve in `path`, which starts with a segment.
 #[inline]
 pub(super) fn has_dot_segments(path: &[u8]) -> bool {
@@ -43,17 +50,31 @@ pub(super) fn has_dot_segments(path: &[u8]) -> bool {
         && path.split(|&byte| byte == b'/').any(is_dot_segment)
 }
 
+/// Where the next slash is, or the end.
+#[inline]
+pub(super) fn next_slash(text: &[u8], at: usize) -> usize {
+    find_near(text, at, [b'/'])
+}
+
 /// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except that a `..` with nothing left
 /// to remove is an error instead of nothing.
+pub(super) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
+    let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
+    text.truncate(len);
+    Ok(())
+}
+
+/// The same for a text of a fixed length; gives the length that is left.
 ///
-/// `byte` reads an element, so that positions can be carried along with the bytes.
-pub(super) fn resolve<T: Copy>(
-    text: &mut Vec<T>,
+/// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash` finds the next slash, or the end.
+pub(super) fn resolve_in<T: Copy>(
+    text: &mut [T],
     floor: usize,
-    byte: impl Fn(T) -> u8,
-) -> Result<(), PathError> {
-    let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|&next| byte(next) == b'/');
-    let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|&next| byte(next) == b'.');
+    byte: impl Fn(&T) -> u8,
+    next_slash: impl Fn(&[T], usize) -> usize,
+) -> Result<usize, PathError> {
+    let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|next| byte(next) == b'/');
+    let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|next| byte(next) == b'.');
     // `text[floor..end]` is resolved: empty, or ending in a slash.
     let (mut at, mut end) = (floor, floor);
     while at < text.len() {
@@ -62,32 +83,34 @@ pub(super) fn resolve<T: Copy>(
         } else if is_dot(text, at) && is_dot(text, at + 1) && is_end(text, at + 2) {
             end = parent(&text[floor..end], &byte).ok_or(Fault::Traversal.at(at))? + floor;
             at += "../".len();
+        } else if end == at {
+            at = text.len().min(next_slash(text, at) + 1);
+            end = at;
         } else {
             // Segments are short: a loop is quicker than a search and a copy.
             while at < text.len() {
                 let element = text[at];
                 text[end] = element;
                 (at, end) = (at + 1, end + 1);
-                if byte(element) == b'/' {
+                if byte(&element) == b'/' {
                     break;
                 }
             }
         }
     }
-    text.truncate(end);
-    Ok(())
+    Ok(end)
 }
 
 /// How much is left of `resolved` when its last segment goes.
-fn parent<T: Copy>(resolved: &[T], byte: impl Fn(T) -> u8) -> Option<usize> {
+fn parent<T>(resolved: &[T], byte: impl Fn(&T) -> u8) -> Option<usize> {
     let (_slash, before) = resolved.split_last()?;
-    Some(before.iter().rposition(|&element| byte(element) == b'/').map_or(0, |slash| slash + 1))
+    Some(before.iter().rposition(|element| byte(element) == b'/').map_or(0, |slash| slash + 1))
 }
 
 /// Resolves the dot segments of a relative path, and drops the leading slashes that this leaves.
 pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
     let len = text.len();
-    resolve(&mut text, 0, |byte| byte)?;
+    resolve(&mut text, 0)?;
     text.drain(..leading_slashes(&text));
     if text.is_empty() { Err(Fault::Empty.at(len)) } else { Ok(text) }
 }
@@ -95,10 +118,13 @@ pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> 
 /// Where byte `position` of what [`resolve_relative`] makes of `text` stood before.
 pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
     let mut pairs: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
-    if resolve(&mut pairs, 0, |(byte, _)| byte).is_err() {
+    let next_slash = |pairs: &[(u8, usize)], at: usize| {
+        pairs[at..].iter().position(|&(byte, _)| byte == b'/').map_or(pairs.len(), |len| at + len)
+    };
+    let Ok(len) = resolve_in(&mut pairs, 0, |&(byte, _)| byte, next_slash) else {
         return position;
-    }
-    let mut kept = pairs.into_iter().skip_while(|&(byte, _)| byte == b'/');
+    };
+    let mut kept = pairs[..len].iter().copied().skip_while(|&(byte, _)| byte == b'/');
     kept.nth(position).map_or(text.len(), |(_, at)| at)
 }
 
@@ -109,7 +135,7 @@ mod tests {
 
     fn resolved(path: &str) -> Option<String> {
         let mut text = path.as_bytes().to_vec();
-        resolve(&mut text, 0, |byte| byte).ok()?;
+        resolve(&mut text, 0).ok()?;
         assert_eq!(has_dot_segments(path.as_bytes()), text != path.as_bytes(), "{path}");
         Some(String::from_utf8(text).unwrap())
     }
@@ -137,10 +163,10 @@ mod tests {
     #[test]
     fn climbing_is_an_error_at_the_segment_that_climbs() {
         for (path, at) in [("..", 0), ("a/../..", 5), ("./../x", 2), ("a/b/../../../c", 10)] {
-            let error = resolve(&mut path.as_bytes().to_vec(), 0, |byte| byte).unwrap_err();
+            let error = resolve(&mut path.as_bytes().to_vec(), 0).unwrap_err();
             assert_eq!(error, Fault::Traversal.at(at), "{path}");
         }
-        let error = resolve(&mut b"host/../x".to_vec(), 5, |byte| byte).unwrap_err();
+        let error = resolve(&mut b"host/../x".to_vec(), 5).unwrap_err();
         assert_eq!(error, Fault::Traversal.at(5));
     }
 

@@ -48,6 +48,15 @@ impl Unit {
         self.0[3] as usize
     }
 
+    /// Whether it is what stands at `at`, where it was read from so many bytes.
+    #[inline]
+    pub(super) fn is_at(self, text: &[u8], at: usize, read: usize) -> bool {
+        match (read, text.get(at..at + 3)) {
+            (3, Some(&[percent, high, low])) => self.0 == [percent, high, low, 3],
+            _ => self.0 == [text[at], 0, 0, 1],
+        }
+    }
+
     #[inline]
     pub(super) const fn is_fault(self) -> bool {
         self.0[3] == 0
@@ -146,12 +155,7 @@ impl Spelling {
         let mut at = start;
         while at < text.len() {
             let (unit, read) = self.unit(text, at);
-            let [one, two, three, len] = unit.bytes();
-            let same = match read {
-                1 => one == text[at] && len == 1,
-                _ => text[at..].starts_with(&[one, two, three]),
-            };
-            if !same {
+            if !unit.is_at(text, at, read) {
                 return Some(at);
             }
             at += read;

@@ -10,17 +10,20 @@
 //! of mixed ones to 2 µs (`cargo bench -p peers --bench canonical`).
 
 use super::ascii;
+use super::bytes::never_raw;
+use super::scan::{Places, STRIDE, stride};
+use super::segments::starts_with_dots;
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
 /// How much of a text is written before it goes into a buffer: all of what honest requests have.
 const FULL: usize = 256;
-/// How many bytes are copied in one go.
-const STRIDE: usize = 16;
+/// Room for a full block, and a separator and a stride behind it.
+const SIZE: usize = FULL + 1 + STRIDE;
 
 /// A text that is being written.
 pub(super) struct Writer<'t> {
-    block: [u8; FULL + STRIDE],
+    block: [u8; SIZE],
     len: usize,
     /// What doesn't fit into the block; empty if everything does.
     buffer: Vec<u8>,
@@ -31,16 +34,35 @@ pub(super) struct Writer<'t> {
     room: usize,
 }
 
+/// What came of [`Writer::respell`].
+pub(super) struct Respelled {
+    /// Where the rest of the text starts, which stays as it is and isn't written yet.
+    pub(super) rest: usize,
+    /// Whether a dot was decoded, or a dot segment is among what was looked at.
+    pub(super) any_dot: bool,
+}
+
 impl<'t> Writer<'t> {
     /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has room for `room` more bytes.
     #[inline]
     pub(super) fn new(source: &'t [u8], longest: fn(&[u8]) -> usize, room: usize) -> Self {
-        Self { block: [0; FULL + STRIDE], len: 0, buffer: Vec::new(), source, longest, room }
+        Self { block: [0; SIZE], len: 0, buffer: Vec::new(), source, longest, room }
     }
 
     /// Writes behind the text in `buffer`, which has room for it.
     pub(super) fn behind(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::new(b"", <[u8]>::len, 0) }
+    }
+
+    /// Copies `text[start..end]` behind a separator.
+    #[inline]
+    pub(super) fn copy_behind(&mut self, separator: u8, text: &[u8], start: usize, end: usize) {
+        let at = self.place();
+        let len = (end - start).min(STRIDE);
+        self.block[at] = separator;
+        self.block[at + 1..at + 1 + STRIDE].copy_from_slice(&stride(text, start));
+        self.len = at + 1 + len;
+        self.copy(text, start + len, end);
     }
 
     #[inline]
@@ -57,10 +79,7 @@ impl<'t> Writer<'t> {
         while from < end {
             let at = self.place();
             let len = (end - from).min(STRIDE);
-            match text[from..].first_chunk::<STRIDE>() {
-                Some(chunk) => self.block[at..at + STRIDE].copy_from_slice(chunk),
-                None => self.block[at..at + len].copy_from_slice(&text[from..from + len]),
-            }
+            self.block[at..at + STRIDE].copy_from_slice(&stride(text, from));
             self.len = at + len;
             from += len;
         }
@@ -128,6 +147,40 @@ impl<'t> Writer<'t> {
         debug_assert_eq!(spelled, Ok(()), "escapes were checked");
     }
 
+    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `places` may need
+    /// a change. Nothing if there is a fault.
+    #[inline]
+    pub(super) fn respell(
+        &mut self,
+        spelling: &Spelling,
+        text: &[u8],
+        start: usize,
+        places: &Places,
+    ) -> Option<Respelled> {
+        let mut spelled = Respelled { rest: start, any_dot: false };
+        let mut from = start;
+        while let Some(at) = places.from(from).filter(|&at| at < text.len()) {
+            let (unit, read) = spelling.unit(text, at);
+            // The first step has no say in what was only looked at.
+            if unit.is_fault() || never_raw(text[at]) {
+                return None;
+            }
+            from = at + read;
+            if !unit.is_at(text, at, read) {
+                self.copy(text, spelled.rest, at);
+                let at = self.place();
+                self.block[at..at + size_of::<Unit>()].copy_from_slice(&unit.bytes());
+                self.len = at + unit.len();
+                spelled.rest = from;
+            }
+            spelled.any_dot |= match unit.bytes()[0] {
+                b'/' => starts_with_dots(&text[from..]),
+                byte => byte == b'.',
+            };
+        }
+        Some(spelled)
+    }
+
     /// How much is written.
     pub(super) fn len(&self) -> usize {
         self.buffer.len() + self.len
@@ -170,15 +223,34 @@ impl<'t> Writer<'t> {
 
     /// The whole text, all of which is ASCII.
     pub(super) fn finish_text(mut self) -> String {
-        if self.buffer.capacity() == 0 && self.len <= FULL {
-            // With zeros up to the end of a stride, no single bytes are left to be checked.
-            self.block[self.len..self.len + STRIDE].fill(0);
-            let padded = &self.block[..self.len.next_multiple_of(STRIDE)];
-            if let Ok(padded) = std::str::from_utf8(padded) {
-                return padded[..self.len].to_owned();
-            }
+        match self.short_text() {
+            Some(text) => text.to_owned(),
+            None => ascii(Cow::Owned(self.finish())).into_owned(),
         }
-        ascii(Cow::Owned(self.finish())).into_owned()
+    }
+
+    /// The whole text, all of which is ASCII, if it fits into the block.
+    #[inline]
+    pub(super) fn short_text(&mut self) -> Option<&str> {
+        let len = self.len;
+        if len > FULL || self.buffer.capacity() > 0 {
+            return None;
+        }
+        // With zeros up to the end of a stride, no single bytes are left to be checked.
+        self.block[len..len + STRIDE].fill(0);
+        let padded = std::str::from_utf8(&self.block[..len.next_multiple_of(STRIDE)]).ok()?;
+        padded.get(..len)
+    }
+
+    /// The text from `start` on, to be changed in place; nothing if not all of it is in the block.
+    #[inline]
+    pub(super) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
+        if self.buffer.capacity() == 0 { self.block.get_mut(start..self.len) } else { None }
+    }
+
+    /// Leaves the first `len` bytes of a text that fits into the block.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// The whole text, for a look at it.

@@ -216,6 +216,78 @@ pub(crate) fn long_request() -> impl Strategy<Value = String> {
     })
 }
 
+/// Requests as short as honest ones, with the changes that clients need, none or several at a time.
+pub(crate) fn short_request() -> impl Strategy<Value = String> {
+    let start = select(
+        &[
+            "/",
+            "/",
+            "//doc.cloudimg.io/",
+            "https://doc.cloudimg.io/",
+            "https://doc.cloudimg.io/v7/",
+        ][..],
+    );
+    let head = select(
+        &[
+            "media",
+            "sample.li",
+            "Sample.LI",
+            "_cdn_",
+            "My_Folder",
+            "https://img.example.org",
+            "HTTP://IMG.example.org",
+            "https://h:8080",
+            "doc.cloudimg.io",
+            "hello.s3.aws.com/bucket",
+        ][..],
+    );
+    let segment = prop_oneof![
+        8 => "[a-zA-Z0-9_-]{1,9}",
+        2 => pieces(&["a", "%2D", "%2d", "%20", "%41", " ", "(1)", "\u{e9}", "%C3%A9", "&", "=", "+", "~", "@"], 1..4),
+        1 => select(&[".", "..", ".a", "%2E", "%2e%2E", ".%2e", "", "a*", "*", "\\", "%", "%0A", "#"][..]).prop_map(str::to_owned),
+    ];
+    let path = (proptest::collection::vec(segment, 1..6), select(&["", ".jpg", "/", "*"][..]))
+        .prop_map(|(path, end)| format!("{}{end}", path.join("/")));
+    let name = select(
+        &[
+            "w",
+            "h",
+            "width",
+            "height",
+            "func",
+            "f",
+            "grey",
+            "gray",
+            "bg_colour",
+            "bg_color",
+            "wat_text",
+            "q",
+            "ci_sign",
+            "ci_eqs",
+            "%77",
+            "x+",
+        ][..],
+    );
+    let value = prop_oneof![
+        6 => "(=[0-9a-z]{0,9})?",
+        2 => pieces(&["1", "bright%3A15", "%2C", ",", "a b", "%20", "+", "\u{e9}", "/.", "%2f"], 1..3).prop_map(|value| format!("={value}")),
+        1 => select(&["=a=b", "=a?b", "=%", "=dz0xMDA", "=Y2lfdXJsX2VuY29kZWQ9MQ"][..]).prop_map(str::to_owned),
+    ];
+    let parameter = prop_oneof![
+        12 => (name, value).prop_map(|(name, value)| format!("{name}{value}")),
+        1 => select(&["", "ci_url_encoded=1", "ci_url_encoded=0"][..]).prop_map(str::to_owned),
+    ];
+    let query = proptest::collection::vec(parameter, 0..7).prop_map(|pieces| pieces.join("&"));
+    (start, head, path, query, 0..5_u8).prop_map(|(start, head, path, query, form)| {
+        let origin = format!("{head}/{path}");
+        match form {
+            0 => format!("{start}{}?{query}&ci_url_encoded=1", origin.replace('/', "%2F")),
+            1 if query.is_empty() => format!("{start}{origin}"),
+            _ => format!("{start}{origin}?{query}"),
+        }
+    })
+}
+
 /// A path, sometimes encoded as a whole, and a query that often says so.
 pub(crate) fn entry() -> impl Strategy<Value = String> {
     (path(), query(), path(), 0..4_u8).prop_map(|(path, query, inner, form)| match form {
