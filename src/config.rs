@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(error(new().longest_path(0)), "length of a path must be at least 1, got 0");
         assert_eq!(
             error(new().longest_path(Config::MAX_PATH_LENGTH + 1)),
-            "length of a path must be at most 16777216, got 16777217"
+            "length of a path must be at most 16777215, got 16777216"
         );
         assert_eq!(
             error(new().longest_key(0)),
