@@ -165,7 +165,7 @@ impl ConfigBuilder {
             return Err(ConfigError { setting: "shard count", expected, got: shards });
         }
         if self.0.limits.path_length > Config::MAX_PATH_LENGTH {
-            let (expected, got) = ("at most 16777216", self.0.limits.path_length);
+            let (expected, got) = ("at most 16777215", self.0.limits.path_length);
             return Err(ConfigError { setting: "length of a path", expected, got });
         }
         match limits.into_iter().find(|(_, limit)| *limit == 0) {
