@@ -221,6 +221,7 @@ mod tests {
             error(new().longest_path(Config::MAX_PATH_LENGTH + 1)),
             "length of a path must be at most 16777215, got 16777216"
         );
+        assert!(new().longest_path(Config::MAX_PATH_LENGTH).build().is_ok());
         assert_eq!(
             error(new().longest_key(0)),
             "length of a variant key must be at least 1, got 0"

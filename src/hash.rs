@@ -142,4 +142,10 @@ mod tests {
         assert!(buckets.iter().all(|count| expected.contains(count)), "{buckets:?}");
         assert!(tags.iter().all(|count| expected.contains(count)), "{tags:?}");
     }
+
+    #[test]
+    fn tag_is_of_the_bits_that_choose_no_bucket() {
+        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 0);
+        assert_eq!(TableHash::new(0xab00_0000).tag(), 0xab);
+    }
 }

@@ -248,4 +248,35 @@ mod tests {
         }
         assert!(fills.structure_bytes() * 50 < peak, "{} of {peak}", fills.structure_bytes());
     }
+
+    #[test]
+    fn fills_whose_hashes_are_the_same_are_told_apart() {
+        let hash = Hashing::new().path(0, "p");
+        let mut fills = OpenFills::default();
+        let of = [(0, "p"), (0, "q"), (1, "p")];
+        for (tenant, path) in of {
+            assert_eq!(&*fills.open(hash, tenant, path), path);
+        }
+        assert_eq!(fills.purge(hash, 0, "p", at(1)), 1);
+        assert_eq!(fills.soften(hash, 1, "p", at(2)), 1);
+        assert_eq!(of.map(|(tenant, path)| fills.valid(hash, tenant, path)), [0, 1, 1]);
+        assert_eq!(fills.valid_under(0, ""), 1);
+        let closed = of.map(|(tenant, path)| fills.close(hash, tenant, path, at(0)).0);
+        assert_eq!(closed, [Overtaken::Hard, Overtaken::No, Overtaken::Softly]);
+    }
+
+    #[test]
+    fn memory_of_a_burst_comes_back_while_some_of_its_leases_stay_open() {
+        let hashing = Hashing::new();
+        let mut fills = OpenFills::default();
+        for n in 0..10_000 {
+            fills.open(hashing.path(n, "p"), n, "p");
+        }
+        let peak = fills.structure_bytes();
+        for n in 10..10_000 {
+            fills.close(hashing.path(n, "p"), n, "p", at(0));
+        }
+        assert!(fills.structure_bytes() * 50 < peak, "{} of {peak}", fills.structure_bytes());
+        assert!((0..10).all(|n| fills.valid(hashing.path(n, "p"), n, "p") == 1));
+    }
 }

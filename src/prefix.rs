@@ -176,4 +176,48 @@ mod tests {
         assert_eq!(rules.len(), 0);
         assert_eq!(rules.matching(tenant.id(), "x/1"), Match::default());
     }
+
+    #[test]
+    fn retired_rule_takes_along_no_other_of_its_length_and_no_length_outlives_its_last_rule() {
+        let tenant = Tenants::new(0).get_or_add("a");
+        let mut rules = PrefixRules::default();
+        for (prefix, generation) in [("x/", 1), ("y/", 2), ("long/", 3)] {
+            rules.add(&tenant, prefix, Severity::Hard, at(generation));
+        }
+        let lengths = |rules: &PrefixRules| {
+            rules.by_tenant[&tenant.id()].lengths.keys().copied().collect::<Vec<_>>()
+        };
+
+        rules.retire(at(1));
+        assert_eq!(rules.matching(tenant.id(), "x/1"), Match::default());
+        assert_eq!(rules.matching(tenant.id(), "y/1"), Match { hard: at(2), soft: at(0) });
+        assert_eq!(lengths(&rules), [2, 5]);
+
+        rules.retire(at(2));
+        assert_eq!(lengths(&rules), [5]);
+    }
+
+    #[test]
+    fn bytes_are_those_of_texts_and_tables() {
+        let tenants = Tenants::new(0);
+        let rules = |owner: &dyn Fn(u32) -> Tenant, width: usize| {
+            let mut rules = PrefixRules::default();
+            for n in 0..1000 {
+                let prefix = format!("{n:0width$}");
+                rules.add(&owner(n), &prefix, Severity::Hard, at(u64::from(n) + 1));
+            }
+            rules.bytes()
+        };
+        assert_eq!(PrefixRules::default().bytes(), 0);
+        // What is held twice, in the order of age and by its text, and what a table leaves free at worst.
+        let (aged, filed) =
+            (size_of::<(Generation, (u32, Arc<str>))>(), size_of::<(Arc<str>, Match)>());
+        let of_one = rules(&|_| tenants.get_or_add("a"), 4);
+        let expected = 1000 * (4 + aged + filed)..1000 * (4 + aged + 3 * filed);
+        assert!(expected.contains(&of_one), "{of_one} is not in {expected:?}");
+        assert_eq!(rules(&|_| tenants.get_or_add("a"), 104), of_one + 100_000);
+        let of_many = rules(&|n| tenants.get_or_add(&n.to_string()), 4);
+        let least = 1000 * (4 + aged + filed + size_of::<TenantRules>());
+        assert!(of_many >= least, "{of_many} of {least}");
+    }
 }

@@ -115,3 +115,29 @@ impl Tallies {
         self.0.allocation_size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scopes::Scopes;
+    use crate::tenant::Tenants;
+
+    #[test]
+    fn tally_is_kept_while_it_counts_something_and_forgotten_then() {
+        let (scopes, tenant) = (Scopes::new(8), Tenants::new(0).get_or_add("a"));
+        let mut tallies = Tallies::default();
+        assert_eq!(tallies.structure_bytes(), 0);
+        tallies.at(&tenant, &scopes.view(&tenant)).add(true);
+        // At the least the tally itself; a small table, at the most.
+        let bytes = tallies.structure_bytes();
+        let expected = size_of::<Tally>()..10 * size_of::<(u32, Tally)>();
+        assert!(expected.contains(&bytes), "{bytes} is not in {expected:?}");
+
+        tallies.prune(tenant.id());
+        assert_eq!(tallies.iter().map(|tally| tally.counts.stale).sum::<usize>(), 1);
+
+        tallies.of(&tenant).subtract(true);
+        tallies.prune(tenant.id());
+        assert_eq!(tallies.iter().count(), 0);
+    }
+}

@@ -7,7 +7,7 @@ use cache_index::invalidation::{
     EntryOutcome, EntryReceipt, InvalidationError, InvalidationErrorKind as Kind,
     InvalidationLimits, InvalidationRequest, InvalidationScope, RequestEntry,
 };
-use cache_index::{CacheIndex, Insertion, Lookup, Refusal, Severity, Tenant};
+use cache_index::{CacheIndex, Config, Insertion, Lookup, Refusal, Severity, Tenant};
 use common::{path, variant};
 use proptest::prelude::*;
 use std::error::Error;
@@ -131,6 +131,24 @@ fn wildcard_takes_all_under_it_and_pictures_beside_it_are_told_first() {
     assert_eq!((all.outcome(), all.variants()), (EntryOutcome::Invalidated, None));
     assert_eq!(boat.into_removed(), [(variant("?w=200"), 5)]);
     assert_eq!(index.lookup(&tenant, &path("sample.li/birds.jpg"), &variant("?")), Lookup::Miss);
+}
+
+#[test]
+fn receipt_says_what_its_entries_named_and_whose_rule_made_room() {
+    let index = CacheIndex::<u64>::new(Config::builder().most_prefix_rules(1).build().unwrap());
+    let (tenant, other) = (index.tenant("doc"), index.tenant("other"));
+    let wildcard = read(r#"{"scope":"original","urls":["/x/*"]}"#).unwrap();
+    assert_eq!(index.apply(&other, &wildcard).entries()[0].widened(), None);
+
+    let request = read(r#"{"scope":"original","urls":["/a.jpg","a.jpg","/b/*"]}"#).unwrap();
+    let receipt = index.apply(&tenant, &request);
+
+    let [picture, prefix] = receipt.entries() else { panic!("{receipt:?}") };
+    assert_eq!((picture.position(), prefix.position()), (Some(0), Some(2)));
+    assert_eq!((picture.path(), prefix.path()), (Some(&path("a.jpg")), None));
+    assert_eq!(prefix.target().map(Target::as_str), Some("b/"));
+    assert_eq!((picture.widened(), prefix.widened()), (None, Some(&other)));
+    assert_eq!(receipt.duplicates(), 1);
 }
 
 #[test]

@@ -296,3 +296,17 @@ impl<'b> Members<'b> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_of_a_list_than_tells_that_it_is_too_long() {
+        let limits = InvalidationLimits::builder().entries(3).transformations(2).build().unwrap();
+        let body = format!(r#"{{"urls":[{}],"x":["a"]}}"#, vec!["\"/a\""; 100].join(","));
+        let Ok(Value::Object(members)) = read(body.as_bytes(), &limits) else { panic!("{body}") };
+        let Some(Value::List(entries)) = members.urls else { panic!("{members:?}") };
+        assert_eq!(entries.len(), 4);
+    }
+}

@@ -79,3 +79,12 @@ fn generations_of_purges_and_flushes_grow_in_the_order_in_which_they_happened() 
     ];
     assert!(generations.is_sorted_by(|a, b| a < b), "{generations:?}");
 }
+
+#[test]
+fn generation_shows_the_number_that_it_is() {
+    let index = CacheIndex::<u64>::default();
+    for expected in 1..4 {
+        let generation = index.flush_all(Hard).generation();
+        assert_eq!((generation.get(), generation.to_string()), (expected, expected.to_string()));
+    }
+}

@@ -163,3 +163,13 @@ fn tenant_of_another_index_is_a_bug_that_shows_itself() {
     let (index, other) = (CacheIndex::<u64>::default(), CacheIndex::<u64>::default());
     let _ = index.lookup(&other.tenant("doc"), &path("a/b.jpg"), &small());
 }
+
+#[test]
+fn lease_knows_whose_picture_it_is_for() {
+    let index = CacheIndex::<u64>::default();
+    let (doc, other) = (index.tenant("doc"), index.tenant("other"));
+    let lease = index.lease(&other, &path("sample.li/birds.jpg"));
+    assert_eq!(lease.path(), "sample.li/birds.jpg");
+    assert!(lease.tenant() == &other && lease.tenant() != &doc);
+    assert_eq!(lease.tenant().name(), "other");
+}

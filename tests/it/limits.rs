@@ -124,3 +124,16 @@ fn rule_over_the_limit_invalidates_the_oldest_rules_tenant_and_says_so() {
     assert_eq!(index.lookup(&b, &path("x/1"), &key), Lookup::Stale(2));
     assert_eq!(index.lookup(&b, &path("y/1"), &key), Lookup::Live(2));
 }
+
+#[test]
+fn soft_rule_that_makes_room_leaves_its_tenant_stale_and_not_dead() {
+    let index = index(|config| config.most_prefix_rules(1));
+    let (a, b, key) = (index.tenant("a"), index.tenant("b"), variant("?w=1"));
+    assert!(index.insert(&a, &path("y/1"), &key, 1).is_stored());
+    let prefix = PathPrefix::from_canonical("x/").unwrap();
+
+    index.purge_prefix(&a, &prefix, Soft);
+    assert_eq!(index.purge_prefix(&b, &prefix, Hard).widened(), Some(&a));
+
+    assert_eq!(index.lookup(&a, &path("y/1"), &key), Lookup::Stale(1));
+}

@@ -7,6 +7,7 @@ mod autotraits;
 mod flush;
 mod lease;
 mod limits;
+mod outcomes;
 mod panics;
 mod prefix;
 mod reclaim;

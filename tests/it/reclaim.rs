@@ -1,7 +1,7 @@
 //! P6: dead memory comes back, by `reclaim` and by use alone.
 
 use crate::common::{path, variant};
-use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, OriginPath};
+use cache_index::{CacheIndex, Config, Dead, DeadValues, Hard, Lookup, OriginPath, PathPrefix};
 use std::collections::BTreeSet;
 
 fn paths(count: usize) -> Vec<OriginPath<'static>> {
@@ -105,4 +105,99 @@ fn traffic_queues_dead_values_for_the_server_that_wants_them() {
     assert_eq!(index.stats().dead, 100);
     let values: BTreeSet<_> = index.reclaim(usize::MAX).into_iter().map(|d| d.value).collect();
     assert_eq!(values, (0..100).collect());
+}
+
+#[test]
+fn one_operation_sweeps_a_few_places_however_much_is_dead() {
+    let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+    let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
+    for path in paths(5000) {
+        assert!(index.insert(&tenant, &path, &key, 0).is_stored());
+    }
+    index.flush_all(Hard);
+
+    drop(index.lease(&tenant, &path("sample.li/busy.jpg")));
+
+    let dead = index.stats().dead;
+    assert!((4900..5000).contains(&dead), "{dead} of 5000 are left");
+}
+
+#[test]
+fn reclaim_looks_at_a_bounded_number_of_places_where_the_dead_lie_far_apart() {
+    let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+    let (tenant, other, key) = (index.tenant("doc"), index.tenant("other"), variant("?w=1"));
+    for path in paths(20_000) {
+        assert!(index.insert(&tenant, &path, &key, 0).is_stored());
+    }
+    index.flush_tenant(&other, Hard);
+
+    // Some thousands of places a time.
+    let calls = 1 + (0..).take_while(|_| !index.reclaim(1).is_done()).count();
+
+    assert!((3..10).contains(&calls), "{calls} calls");
+}
+
+#[test]
+fn what_a_flush_kills_behind_a_sweep_under_way_comes_out_all_the_same() {
+    let config = Config::builder().shards(1).dead_values(DeadValues::Queue);
+    let index = CacheIndex::new(config.build().unwrap());
+    let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
+    let paths = paths(5000);
+    for (n, path) in paths.iter().enumerate() {
+        assert!(index.insert(&tenant, path, &key, n).is_stored());
+    }
+    index.flush_all(Hard);
+    // Each sweeps on by a few places: some of what is stored now lies where the sweep has been.
+    for (n, path) in paths.iter().enumerate().take(200) {
+        assert!(index.insert(&tenant, path, &key, 5000 + n).is_stored());
+    }
+    assert!(index.stats().dead > 1000, "the sweep is still under way");
+    index.flush_all(Hard);
+
+    let mut values = BTreeSet::new();
+    loop {
+        let reclaimed = index.reclaim(100);
+        let done = reclaimed.is_done();
+        values.extend(reclaimed.into_iter().map(|dead| dead.value));
+        if done {
+            break;
+        }
+    }
+    assert_eq!(values, (0..5200).collect());
+}
+
+#[test]
+fn bytes_count_shards_open_rules_and_values_that_wait_to_be_handed_over() {
+    let empty = |shards| {
+        let config = Config::builder().shards(shards).dead_values(DeadValues::Queue);
+        CacheIndex::<usize>::new(config.build().unwrap())
+    };
+    // Each has cache lines of its own.
+    let (one, many) = (empty(1).stats().bytes, empty(1024).stats().bytes);
+    assert!(one >= 128 && many == 1024 * one, "{one} and {many} bytes");
+
+    let index = empty(1);
+    let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
+    let long = "a/".repeat(1000);
+    index.purge_prefix(&tenant, &PathPrefix::from_canonical(&long).unwrap(), Hard);
+    let with_rule = index.stats().bytes;
+    assert!((one + 2000..one + 4000).contains(&with_rule), "{with_rule} after {one}");
+    while !index.reclaim(100).is_done() {}
+    assert_eq!(index.stats().bytes, one);
+
+    for (n, path) in paths(1000).iter().enumerate() {
+        assert!(index.insert(&tenant, path, &key, n).is_stored());
+    }
+    index.flush_all(Hard);
+    // Sweeps everything, and hands over one.
+    while index.reclaim(1).len() == 1 && index.stats().dead > 500 {}
+    let waiting = index.stats();
+    assert_eq!(waiting.dead, 500);
+    // Each with the text of its path, of its key, and itself.
+    let of_each = "sample.li/500.jpg".len() + size_of::<Dead<usize>>();
+    let expected = one + 500 * of_each / 2..one + 1000 * of_each * 4;
+    assert!(expected.contains(&waiting.bytes), "{} is not in {expected:?}", waiting.bytes);
+    while !index.reclaim(100).is_done() {}
+    let left = index.stats().bytes;
+    assert!(left < one + 1000, "{left} after {one}");
 }
