@@ -132,9 +132,9 @@ fn reclaim_looks_at_a_bounded_number_of_places_where_the_dead_lie_far_apart() {
     index.flush_tenant(&other, Hard);
 
     // Some thousands of places a time.
-    let calls = 1 + (0..).take_while(|_| !index.reclaim(1).is_done()).count();
+    let calls = (1..10).find(|_| index.reclaim(1).is_done());
 
-    assert!((3..10).contains(&calls), "{calls} calls");
+    assert!(calls.is_some_and(|calls| calls >= 3), "{calls:?} calls");
 }
 
 #[test]
