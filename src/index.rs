@@ -44,7 +44,7 @@ const SHARD_VISIT: usize = 4;
 /// The caller's `V` is cloned by look-ups and compared by [`remove`](Self::remove) while a shard is locked: these two must not
 /// call the index. Dropped it is only outside of the locks.
 ///
-/// Values lie side by side with those of some twenty other paths, and move up in memory when one of these comes or goes: keep `V` small, an id
+/// Values lie side by side with those of some fifteen other paths, and move up in memory when one of these comes or goes: keep `V` small, an id
 /// or a [`Box`].
 ///
 /// # Examples
