@@ -333,6 +333,11 @@ impl<V> Bucket<V> {
             assert!(self.lanes.get(at).is_none_or(|other| other == lane), "lane of {at}");
         }
         assert_eq!((self.texts.len(), self.slots.len()), (text, slots), "nothing else");
+        let free = (self.records.len()..LANES).map(|at| self.lanes.get(at));
+        assert!(
+            free.eq(std::iter::repeat_n(Some((0, 0)), LANES.saturating_sub(self.len()))),
+            "free lanes"
+        );
     }
 }
 

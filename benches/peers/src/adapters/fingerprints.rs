@@ -55,11 +55,11 @@ impl<V: Payload> Peer<V> for Fingerprints<V> {
     }
 
     fn purge(&self, _: &OriginPath<'_>, _: &mut dyn FnMut(&str, V)) {
-        unimplemented!("a fingerprint doesn't say whose it is; `Contestant::purges` says so");
+        unreachable!("not asked of one that can't: see `Contestant::purges`");
     }
 
     fn purge_prefix(&self, _: &PathPrefix<'_>) {
-        unimplemented!("a fingerprint doesn't say whose it is; `Contestant::purges` says so");
+        unreachable!("not asked of one that can't: see `Contestant::purges`");
     }
 
     fn flush_all(&self) {
