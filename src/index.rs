@@ -20,7 +20,7 @@ use crate::scopes::Scopes;
 use crate::selection::Selection;
 use crate::shard::{Began, Context, Extent, Matches, Shard};
 use crate::stats::Stats;
-use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use crate::tenant::{Tenant, Tenants};
 use crate::variant::VariantKey;
 use std::fmt;
@@ -72,10 +72,13 @@ pub struct CacheIndex<V> {
 // What the handle and its leases share. The sweep that follows a flush goes through all shards in order, one step at a time, as
 // the index is used: `pass` says where it is, `swept` up to which broad invalidation nothing dead is left in the tables. One
 // cursor for the whole index rather than one a shard, because a shard that sees no traffic must be swept, too.
+//
+// On lines of its own, as each look-up reads it and each lease counts its handle beside it.
+#[repr(align(128))]
 pub(crate) struct Core<V> {
     /// Tells this index from every other in the process.
     id: u64,
-    shards: Box<[CachePadded<RwLock<Shard<V>>>]>,
+    shards: Box<[CachePadded<ShardLock<Shard<V>>>]>,
     cx: Context,
     tenants: Tenants,
     dead_values: DeadValues,
@@ -562,7 +565,7 @@ impl<V> Core<V> {
         Key { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
     }
 
-    fn shard(&self, key: &Key<'_>) -> &RwLock<Shard<V>> {
+    fn shard(&self, key: &Key<'_>) -> &ShardLock<Shard<V>> {
         &self.shards[key.hash.shard(self.shards.len())].0
     }
 
@@ -751,7 +754,7 @@ impl<V> Core<V> {
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
-            bytes: self.shards.len() * size_of::<CachePadded<RwLock<Shard<V>>>>()
+            bytes: self.shards.len() * size_of::<CachePadded<ShardLock<Shard<V>>>>()
                 + self.cx.scopes.rule_bytes(),
             ..Stats::default()
         };

@@ -73,7 +73,8 @@
 //! of the locks, and also when the caller's `Clone`, `PartialEq` or `Drop` panics.
 //!
 //! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
-//! drops them outside. Tables grow per shard. A flush visits nothing.
+//! drops them outside. Tables grow per shard. A flush visits nothing. Look-ups don't queue behind a purge that waits for another look-up;
+//! look-ups that follow each other without a gap keep a purge waiting for ten milliseconds, and then let it pass.
 //!
 //! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
 //! [`reclaim`](CacheIndex::reclaim); prefix rules retire when nothing older than they is left. Look-ups alone free nothing.
@@ -125,6 +126,8 @@ mod records;
 mod scopes;
 mod selection;
 mod shard;
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
+mod shard_lock;
 mod stats;
 mod sync;
 mod tally;

@@ -16,14 +16,14 @@
 use crate::generation::{AtomicGeneration, Generation};
 use crate::mode::Severity;
 use crate::prefix::{Match, PrefixRules};
-use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 use crate::tenant::{Horizon, Tenant};
 
 /// The clock, the horizons that belong to no tenant, and the newest broad invalidation.
 #[derive(Debug)]
 pub(crate) struct Scopes {
-    /// Where every purge and flush takes its number.
-    pub(crate) clock: AtomicGeneration,
+    /// Where every purge and flush takes its number. On a line of its own: what is beside it is read by each look-up.
+    pub(crate) clock: CachePadded<AtomicGeneration>,
     /// The newest broad invalidation that has happened. Changes rarely, so that look-ups share its cache line.
     broad: AtomicGeneration,
     all: Horizon,
@@ -99,7 +99,7 @@ impl View {
 impl Scopes {
     pub(crate) fn new(most_rules: usize) -> Self {
         Self {
-            clock: AtomicGeneration::default(),
+            clock: CachePadded::default(),
             broad: AtomicGeneration::default(),
             all: Horizon::default(),
             rules: RwLock::default(),

@@ -5,11 +5,17 @@
 
 #[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
 mod real {
-    pub(crate) use parking_lot::{Mutex, RwLock};
+    pub(crate) use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 #[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
-pub(crate) use real::{AtomicU64, Mutex, Ordering, RwLock};
+pub(crate) use crate::shard_lock::ShardLock;
+#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
+pub(crate) use real::{AtomicU64, Mutex, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+// To a checker, which has no clock, it is a lock like any other.
+#[cfg(any(cache_index_loom, cache_index_shuttle))]
+pub(crate) use RwLock as ShardLock;
 
 #[cfg(cache_index_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
@@ -78,3 +84,11 @@ mod with_parking_lots_signatures {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for CachePadded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
