@@ -7,7 +7,9 @@ use cache_index::invalidation::{
     EntryOutcome, EntryReceipt, InvalidationError, InvalidationErrorKind as Kind,
     InvalidationLimits, InvalidationRequest, InvalidationScope, RequestEntry,
 };
-use cache_index::{CacheIndex, Config, Insertion, Lookup, Refusal, Severity, Tenant};
+use cache_index::{
+    CacheIndex, Config, Insertion, Lookup, Refusal, Selection, Severity, Soft, Tenant,
+};
 use common::{path, variant};
 use proptest::prelude::*;
 use std::error::Error;
@@ -195,9 +197,107 @@ fn fill_under_way_is_voided_and_told() {
 
     let receipt = index.apply(&tenant, &request);
     assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::OvertookFills);
-    assert_eq!((receipt.variants(), receipt.overtaken_fills()), (0, 1));
+    assert_eq!((receipt.variants(), receipt.overtaken_fills(), receipt.duplicates()), (0, 1, 0));
     let Insertion::Refused(refused) = lease.commit(&variant("?w=1"), 7) else { panic!() };
     assert_eq!((refused.value, refused.reason), (7, Refusal::Purged));
+}
+
+#[test]
+fn fills_of_a_picture_are_told_once_whatever_is_named_of_it() {
+    let body = r#"{"scope":"urls","urls":["/sample.li/new.jpg?w=1","/sample.li/new.jpg?w=2"],"mode":"MODE"}"#;
+    for mode in ["hard", "soft"] {
+        let (index, tenant) = filled();
+        let leases = [(); 2].map(|()| index.lease(&tenant, &path("sample.li/new.jpg")));
+        let request = read(&body.replace("MODE", mode)).unwrap();
+        let forecast = index.dry_run(&tenant, &request);
+        let receipt = index.apply(&tenant, &request);
+        let fills = |entry: &EntryReceipt<u64>| (entry.outcome(), entry.overtaken_fills());
+        let told: Vec<_> = receipt.entries().iter().map(fills).collect();
+        let expected =
+            [(EntryOutcome::OvertookFills, Some(2)), (EntryOutcome::MatchedNothing, Some(0))];
+        assert_eq!(told, expected, "{mode}");
+        assert_eq!((receipt.overtaken_fills(), receipt.matched_nothing()), (2, 1), "{mode}");
+        let forecasts = forecast.entries().iter();
+        let told = forecasts.map(|entry| (entry.outcome(), entry.overtaken_fills()));
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{mode}");
+        drop(leases);
+    }
+}
+
+#[test]
+fn outcome_of_a_variant_and_its_origin_copy_is_that_of_both() {
+    use EntryOutcome::{AlreadyStale, MadeStale};
+    let named = r#"{"scope":"urls","urls":["/sample.li/birds.jpg?h=100&w=200"],"mode":"soft"}"#;
+    let soft = |key: &str| {
+        let picks = [variant(key)];
+        move |index: &CacheIndex<u64>, tenant: &Tenant| {
+            let birds = path("sample.li/birds.jpg");
+            let softened = index.purge_selected(tenant, &birds, Selection::Keys(&picks), Soft);
+            assert_eq!(softened.len(), 1);
+        }
+    };
+    // What is stale before: the variant, the origin copy.
+    for (stale, outcome, counts) in [
+        ([false, false], MadeStale, (2, 0)),
+        ([true, false], MadeStale, (1, 1)),
+        ([false, true], MadeStale, (1, 1)),
+        ([true, true], AlreadyStale, (0, 2)),
+    ] {
+        let (index, tenant) = filled();
+        for (key, is_stale) in ["?h=100&w=200", "?"].into_iter().zip(stale) {
+            if is_stale {
+                soft(key)(&index, &tenant);
+            }
+        }
+        let request = read(named).unwrap();
+        let counts = (Some(counts.0), Some(counts.1));
+        let forecast = index.dry_run(&tenant, &request);
+        let entry = &forecast.entries()[0];
+        assert_eq!((entry.outcome(), (entry.variants(), entry.stale_before())), (outcome, counts));
+        let receipt = index.apply(&tenant, &request);
+        let entry = &receipt.entries()[0];
+        assert_eq!((entry.outcome(), (entry.variants(), entry.stale_before())), (outcome, counts));
+    }
+}
+
+#[test]
+fn dry_run_names_what_would_go_and_counts_what_is_stale() {
+    let (index, tenant) = filled();
+    let birds = path("sample.li/birds.jpg");
+    let small = [variant("?w=200"), variant("?")];
+    assert_eq!(index.purge_selected(&tenant, &birds, Selection::Keys(&small), Soft).len(), 3);
+
+    let request = read(r#"{"scope":"original","urls":["/sample.li/birds.jpg"]}"#).unwrap();
+    let forecast = index.dry_run(&tenant, &request);
+    let entry = &forecast.entries()[0];
+    assert_eq!((entry.outcome(), entry.variants()), (EntryOutcome::Removed, Some(4)));
+    let mut keys: Vec<_> = entry.removed().iter().map(|(key, ())| key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["?", "?h=100&w=200", "?w=200", "?w=200#webp"]);
+
+    let under = r#"{"scope":"original","urls":["/sample.li/*"],"mode":"MODE"}"#;
+    for (mode, counts) in [("hard", (Some(5), None)), ("soft", (Some(2), Some(3)))] {
+        let request = read(&under.replace("MODE", mode)).unwrap();
+        let forecast = index.dry_run(&tenant, &request);
+        let entry = &forecast.entries()[0];
+        assert_eq!((entry.variants(), entry.stale_before()), counts, "{mode}");
+    }
+}
+
+#[test]
+fn outcomes_have_words() {
+    use EntryOutcome as Outcome;
+    for (outcome, words) in [
+        (Outcome::Removed, "removed"),
+        (Outcome::MadeStale, "made stale"),
+        (Outcome::AlreadyStale, "already stale"),
+        (Outcome::OvertookFills, "overtook open fills"),
+        (Outcome::OriginCopyOnly, "origin copy only"),
+        (Outcome::MatchedNothing, "matched nothing"),
+        (Outcome::Invalidated, "invalidated"),
+    ] {
+        assert_eq!((outcome.as_str(), format!("{outcome:<20}|")), (words, format!("{words:<20}|")));
+    }
 }
 
 #[test]
@@ -291,6 +391,33 @@ fn error_names_the_entry_and_carries_the_reason_with_its_suggestion() {
         error.source().unwrap().to_string(),
         "invalid percent escape at byte 2: expected two hex digits"
     );
+}
+
+#[test]
+fn error_names_the_member_that_is_wrong() {
+    let path = r#""urls":["/a"]"#;
+    for (body, member) in [
+        ("null", None),
+        (r#"{"scope":"all","secret":1}"#, None),
+        ("{}", Some("scope")),
+        (r#"{"scope":1}"#, Some("scope")),
+        (r#"{"scope":"secret"}"#, Some("scope")),
+        (r#"{"scope":"all","mode":1}"#, Some("mode")),
+        (r#"{"scope":"all","mode":"secret"}"#, Some("mode")),
+        (r#"{"scope":"original"}"#, Some("urls")),
+        (&format!(r#"{{"scope":"all",{path}}}"#), Some("urls")),
+        (r#"{"scope":"original","urls":["/a*"],"transformations":["w=1"]}"#, Some("urls")),
+        (
+            &format!(r#"{{"scope":"urls",{path},"transformations":["w=1"]}}"#),
+            Some("transformations"),
+        ),
+        (
+            &format!(r#"{{"scope":"original",{path},"transformations":"w=1"}}"#),
+            Some("transformations"),
+        ),
+    ] {
+        assert_eq!(refused(body).member(), member, "{body}");
+    }
 }
 
 /// Checks that a body is refused for that reason, in words that repeat nothing of it.

@@ -15,7 +15,8 @@
 //! is asked of a short text to 104 ns. Tried and dropped: a table look-up for each byte that notes the places of separators (no faster than
 //! what it replaced); words that start where the last separator was (fewer instructions, but each waits for the one before it); and a copy of
 //! the text with padding behind it, so that nothing overlaps (fewer instructions, but reads of what was just written in other portions wait
-//! until it has left the processor's store buffer, which cost a tenth).
+//! until it has left the processor's store buffer, which cost a tenth); and a crate that tells a byte's highest bit from sixteen bytes at once
+//! (a tenth of the instructions less, the same time).
 
 /// How many bytes are looked at in one go: a vector register of any processor in use.
 const BLOCK: usize = 16;

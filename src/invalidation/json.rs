@@ -216,10 +216,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-        Ok(match self.part {
-            Part::Nothing => Value::Other,
-            _ => Value::Text(Cow::Owned(text.to_owned())),
-        })
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {
@@ -262,8 +259,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let inside = self.inside(if is_body { Part::Member } else { Part::Nothing })?;
         let (mut members, mut place) = (Members::default(), 0);
         // A name is text at any depth; to this reader it is a value like any other.
-        let name = Reader { part: if is_body { Part::Member } else { Part::Nothing }, ..inside };
-        while let Some(name) = map.next_key_seed(name)? {
+        while let Some(name) = map.next_key_seed(inside)? {
             let value = map.next_value_seed(inside)?;
             place += 1;
             if is_body {
