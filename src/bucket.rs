@@ -16,6 +16,7 @@
 use crate::generation::{AtomicGeneration, Generation};
 use crate::hash::TableHash;
 use crate::lanes::{LANES, Lanes};
+use crate::prefetch::{Stage, fetch};
 use crate::scopes::{Standing, View};
 use crate::tally::Counts;
 use crate::variants::{Many, Renumbered, Slot, Variants, VariantsMut};
@@ -209,6 +210,27 @@ impl<V> Bucket<V> {
         // Only the record knows where its text is. About there it is, though.
         let about = at * (self.texts.len() / self.records.len());
         black_box(self.texts.as_bytes().get(about).copied());
+    }
+
+    /// Fetches what there is to be known of a record that [`Self::guess`] names, once that is known.
+    pub(crate) fn fetch(&self, stage: Stage, hash: TableHash) {
+        if stage == Stage::Bucket {
+            // Its two lines.
+            fetch(&self.lanes);
+            return fetch(&self.slots);
+        }
+        let Some((at, record)) = self.guess(hash).and_then(|at| Some((at, self.records.get(at)?)))
+        else {
+            return;
+        };
+        if stage == Stage::Record {
+            fetch(record);
+            self.slots.get(self.lanes.slots_before(at)).into_iter().for_each(fetch);
+        } else if let [first, .., last] = &self.texts.as_bytes()[record.text()] {
+            // Mostly, paths are of one or two lines.
+            fetch(first);
+            fetch(last);
+        }
     }
 
     /// Where the record of a path is.

@@ -43,6 +43,7 @@
 //! | operation | cost | locks |
 //! |---|---|---|
 //! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
+//! | [`lookup_many`](CacheIndex::lookup_many) | that of the single look-ups; with the feature `prefetch`, less | one shard after another, shared |
 //! | [`lease`](CacheIndex::lease), [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
 //! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
 //! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
@@ -93,6 +94,8 @@
 //!
 //! `serde`, off by default: [`invalidation`] requests are read from JSON.
 //!
+//! `prefetch`, off by default: [`lookup_many`](CacheIndex::lookup_many) waits for the memory of several keys at once.
+//!
 //! # Under concurrency
 //!
 //! Every operation happens at one moment between its call and its return, in an order on which all threads agree: those on one path
@@ -121,6 +124,7 @@ mod open_fills;
 mod origin;
 mod outcome;
 mod places;
+mod prefetch;
 mod prefix;
 mod records;
 mod scopes;

@@ -8,6 +8,7 @@
 //! hashes, so that growing reads and writes the table from its start to its end. Measured figures are in DESIGN.md.
 
 use crate::hash::TableHash;
+use crate::prefetch::fetch;
 
 #[derive(Debug, Default)]
 pub(crate) struct Places {
@@ -44,6 +45,13 @@ impl Places {
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.buckets)
+    }
+
+    /// Fetches where a number under that hash would be.
+    pub(crate) fn fetch(&self, hash: TableHash) {
+        if !self.buckets.is_empty() {
+            fetch(&self.buckets[self.home(u64::from(hash.get()))]);
+        }
     }
 
     /// The number under that hash for which `is` holds.

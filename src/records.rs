@@ -15,6 +15,7 @@ use crate::generation::Generation;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::{PathHash, TableHash};
+use crate::prefetch::Stage;
 use crate::tenant::Tenant;
 #[cfg(any(test, fuzzing))]
 use crate::variants::Slot;
@@ -95,6 +96,14 @@ impl<V> Records<V> {
         let at = self.buckets[bucket].guess(key.hash.table())?;
         self.buckets[bucket].touch(at);
         Some(Place { bucket, at })
+    }
+
+    /// Fetches what a look-up of a path and a variant is about to read.
+    pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: TableHash) {
+        if !self.buckets.is_empty() {
+            self.buckets[bucket_of(path, self.buckets.len())].fetch(stage, path);
+            self.keys.fetch(stage, variant);
+        }
     }
 
     /// Where a path is. Nearly always, that is the guess, or nowhere.

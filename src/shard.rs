@@ -9,9 +9,9 @@
 //! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`Grave`].
 
 use crate::generation::Generation;
-use crate::hash::Hashing;
 #[cfg(fuzzing)]
-use crate::hash::{PathHash, TableHash};
+use crate::hash::PathHash;
+use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy, WhenFull};
 use crate::mode::Severity;
 use crate::open_fills::{OpenFills, Overtaken};
@@ -19,6 +19,7 @@ use crate::origin::OriginPath;
 use crate::outcome::{
     Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
+use crate::prefetch::Stage;
 use crate::records::{Key, Place, Records};
 use crate::scopes::{Scopes, Standing, View};
 use crate::selection::Selection;
@@ -28,7 +29,7 @@ use crate::tally::Counts;
 use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{At, Taken};
+use crate::variants::{At, Keys, Taken, Wanted};
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -101,14 +102,25 @@ impl<V> Default for Shard<V> {
 }
 
 impl<V> Shard<V> {
-    /// Looks for a variant. What is found live is settled on the way.
-    pub(crate) fn lookup(&self, key: &Key<'_>, variant: &str, cx: &Context) -> Lookup<V>
+    /// Fetches what a look-up is about to read.
+    pub(crate) fn fetch(&self, stage: Stage, key: &Key<'_>, variant: TableHash) {
+        self.records.fetch(stage, key.hash.table(), variant);
+    }
+
+    /// Looks for a variant, whose key is looked for only if the path may be there. What is found live is settled on the way.
+    #[inline]
+    pub(crate) fn lookup<'k>(
+        &self,
+        key: &Key<'_>,
+        variant: impl FnOnce(&Keys) -> Wanted<'k>,
+        cx: &Context,
+    ) -> Lookup<V>
     where
         V: Clone,
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
         // While the record is on its way from memory.
-        let wanted = self.records.keys().find(variant, &cx.hashing);
+        let wanted = variant(self.records.keys());
         let Some(place) = self.records.find_from(guess, key) else { return Lookup::Miss };
         let (record, variants) = (self.records.get(place), self.records.variants(place));
         let Some(at) = variants.find(wanted) else { return Lookup::Miss };

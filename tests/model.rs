@@ -19,6 +19,8 @@ fn op() -> impl Strategy<Value = Op> {
     let v = || prop_oneof![4 => 0..4_usize, 1 => 0..VARIANTS];
     prop_oneof![
         6 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Lookup(t, p, v)),
+        1 => (t.clone(), proptest::collection::vec((p.clone(), v()), 0..40))
+            .prop_map(|(t, variants)| Op::LookupMany(t, variants)),
         4 => (t.clone(), p.clone()).prop_map(|(t, p)| Op::Lease(t, p)),
         6 => (any::<usize>(), v()).prop_map(|(n, v)| Op::Commit(n, v)),
         1 => any::<usize>().prop_map(Op::Drop),

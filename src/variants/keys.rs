@@ -9,6 +9,7 @@
 use super::Wanted;
 use crate::hash::{Hashing, TableHash};
 use crate::places::Places;
+use crate::prefetch::{Stage, fetch};
 use std::sync::Arc;
 
 /// The number of a key in its shard.
@@ -58,8 +59,27 @@ impl Keys {
     /// Looks for the number of a key.
     #[inline]
     pub(crate) fn find<'a>(&self, text: &'a str, hashing: &Hashing) -> Wanted<'a> {
-        let hash = hashing.variant(text);
+        self.find_hashed(text, hashing.variant(text))
+    }
+
+    /// The same, of a key that was hashed before.
+    #[inline]
+    pub(crate) fn find_hashed<'a>(&self, text: &'a str, hash: TableHash) -> Wanted<'a> {
         Wanted { text, hash, id: self.id(text, hash) }
+    }
+
+    /// Fetches what [`Self::find`] is about to read.
+    pub(crate) fn fetch(&self, stage: Stage, hash: TableHash) {
+        if stage == Stage::Bucket {
+            return self.by_text.fetch(hash);
+        }
+        let Some(id) = self.by_text.find(hash, |_| true) else { return };
+        let known = &self.known[usize::from(key_id(id).0)];
+        if stage == Stage::Record {
+            fetch(known);
+        } else if let Some(first) = known.text.as_ref().and_then(|text| text.as_bytes().first()) {
+            fetch(first);
+        }
     }
 
     #[inline]

@@ -17,6 +17,8 @@ pub const VARIANTS: usize = 40;
 #[derive(Clone, Debug)]
 pub enum Op {
     Lookup(usize, usize, usize),
+    /// Single variants of paths.
+    LookupMany(usize, Vec<(usize, usize)>),
     Lease(usize, usize),
     /// Which of the open leases, counted from the oldest and around.
     Commit(usize, usize),
@@ -56,7 +58,14 @@ impl Op {
         let mode = |byte: u8| if byte & 0x80 == 0 { Mode::Hard } else { Mode::Soft };
         let (t, p) = place(next()?);
         Some(match kind & 0x1F {
-            0..=3 => Self::Lookup(t, p, few(next()?)),
+            0..=2 => Self::Lookup(t, p, few(next()?)),
+            3 => {
+                let (other, v) = (next()? % PATHS.len(), few(next()?));
+                Self::LookupMany(
+                    t,
+                    (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
+                )
+            }
             4..=7 => Self::Lease(t, p),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
@@ -144,11 +153,19 @@ impl Pair {
         (!open.is_empty()).then(|| open[n % open.len()].0)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
     pub fn run(&mut self, op: &Op) {
         match *op {
             Op::Lookup(t, p, v) => {
                 let found = self.index.lookup(&self.tenants[t], &self.paths[p], &self.keys[v]);
                 assert_eq!(as_found(found), self.model.lookup(t, p, v));
+            }
+            Op::LookupMany(t, ref variants) => {
+                let keys: Vec<_> =
+                    variants.iter().map(|(p, v)| (&self.paths[*p], &self.keys[*v])).collect();
+                let found = self.index.lookup_many(&self.tenants[t], &keys);
+                let expected = variants.iter().map(|(p, v)| self.model.lookup(t, *p, *v));
+                assert!(found.into_iter().map(as_found).eq(expected), "{variants:?}");
             }
             Op::Lease(t, p) => {
                 let lease = self.index.lease(&self.tenants[t], &self.paths[p]);

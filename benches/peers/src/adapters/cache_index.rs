@@ -2,7 +2,9 @@
 
 use super::{Peer, Room, Shared};
 use crate::site::Payload;
-use cache_index::{CacheIndex, Hard, Insertion, OriginPath, PathPrefix, Tenant, VariantKey};
+use cache_index::{
+    CacheIndex, Hard, Insertion, Lookup, OriginPath, PathPrefix, Tenant, VariantKey,
+};
 
 struct Ours<V> {
     index: CacheIndex<V>,
@@ -25,6 +27,15 @@ fn replaced<V: Payload>(insertion: Insertion<V>) -> Option<V> {
 impl<V: Payload> Peer<V> for Ours<V> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.index.lookup(&self.tenant, path, key).servable()
+    }
+
+    fn look_up_many(
+        &self,
+        asked: &[(&OriginPath<'_>, &VariantKey<'_>)],
+        found: &mut Vec<Option<V>>,
+    ) {
+        let answers = self.index.lookup_many(&self.tenant, asked);
+        found.extend(answers.into_iter().map(Lookup::servable));
     }
 
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
