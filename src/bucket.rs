@@ -434,6 +434,58 @@ mod tests {
     }
 
     #[test]
+    fn blocks_grow_by_an_eighth_and_are_given_back_by_half() {
+        let mut block = vec![0_u8; 80];
+        block.shrink_to_fit();
+        make_room(&mut block, 1);
+        assert_eq!(block.capacity(), 80 + 1 + 10);
+        block.push(0);
+        make_room(&mut block, 10);
+        assert_eq!(block.capacity(), 91, "there was room");
+        make_room(&mut block, 11);
+        assert_eq!(block.capacity(), 81 + 11 + 10);
+
+        block.truncate(47);
+        give_back(&mut block);
+        assert_eq!(block.capacity(), 102, "not yet half");
+        block.truncate(46);
+        give_back(&mut block);
+        assert_eq!(block.capacity(), 46 + 5);
+    }
+
+    #[test]
+    fn text_has_an_eighth_to_spare_and_is_given_back_by_half() {
+        let mut bucket = Bucket::<()>::default();
+        let path = "p".repeat(100);
+        for n in 0..10 {
+            bucket.push(Record::new(hash(n), 7, Generation::START), &path, std::iter::empty());
+        }
+        // The eighth of 800 bytes made the tenth fit.
+        assert_eq!(bucket.texts.capacity(), 800 + 100 + 100);
+        for _ in 0..5 {
+            bucket.remove(0);
+        }
+        assert_eq!(bucket.texts.capacity(), 1000, "not yet half");
+        bucket.remove(0);
+        assert_eq!(bucket.texts.capacity(), 400 + 50);
+        bucket.check();
+    }
+
+    #[test]
+    fn bytes_are_those_of_blocks_and_of_large_sets() {
+        let mut world = World::default();
+        assert_eq!(world.bucket.bytes(), 0);
+        let at = world.push(3);
+        let text = path(3).len();
+        assert_eq!(world.bucket.bytes(), size_of::<Record<usize>>() + text + 3 * 16);
+        assert_eq!(world.bucket.set_bytes(at), 0);
+        (3..33).for_each(|value| world.push_variant(at, value));
+        let many = world.bucket.variants(at).many.expect("33 are many");
+        assert_eq!(world.bucket.set_bytes(at), many.heap_bytes());
+        assert_eq!(world.bucket.bytes(), size_of::<Record<usize>>() + text, "no slots any more");
+    }
+
+    #[test]
     fn every_record_is_found_however_full_the_bucket_is() {
         let mut world = World::default();
         let mut left = Vec::new();
