@@ -225,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn leases_that_were_void_and_closed_are_not_counted() {
+        let hash = Hashing::new().path(0, "p");
+        let mut fills = OpenFills::default();
+        (0..4).for_each(|_| drop(fills.open(hash, 0, "p")));
+        assert_eq!(fills.purge(hash, 0, "p", at(1)), 4);
+        (0..3).for_each(|_| assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard));
+        assert_eq!(fills.valid(hash, 0, "p"), 0);
+        fills.open(hash, 0, "p");
+        assert_eq!(fills.valid(hash, 0, "p"), 1);
+        assert_eq!(fills.purge(hash, 0, "p", at(2)), 1);
+    }
+
+    #[test]
     fn closing_the_last_lease_forgets_the_path_and_its_purges() {
         let hash = Hashing::new().path(0, "p");
         let mut fills = OpenFills::default();
