@@ -242,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn table_grows_by_a_quarter_when_more_than_three_quarters_are_taken() {
+        let mut places = Places::default();
+        for n in 0..10 {
+            places.insert(TableHash::new(n << 28), n);
+            let buckets = match n {
+                0..6 => SMALLEST,
+                6..9 => 12,
+                _ => 16,
+            };
+            assert_eq!(places.bytes(), buckets * size_of::<u64>(), "{n}");
+        }
+    }
+
+    #[test]
     fn memory_follows_the_numbers() {
         let mut places = Places::default();
         for n in 0..10_000_u32 {

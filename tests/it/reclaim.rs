@@ -201,3 +201,20 @@ fn bytes_count_shards_open_rules_and_values_that_wait_to_be_handed_over() {
     let left = index.stats().bytes;
     assert!(left < one + 1000, "{left} after {one}");
 }
+
+#[test]
+fn tenants_whose_entries_were_flushed_leave_nothing_behind_in_the_shards() {
+    let config = Config::builder().shards(1);
+    let index = CacheIndex::<usize>::new(config.build().unwrap());
+    let (path, key) = (path("sample.li/birds.jpg"), variant("?w=1"));
+    let mut bytes = Vec::new();
+    for n in 0..200 {
+        let tenant = index.tenant(&format!("tenant {n}"));
+        assert!(index.insert(&tenant, &path, &key, n).is_stored());
+        index.flush_tenant(&tenant, Hard);
+        while !index.reclaim(10).is_done() {}
+        assert_eq!((index.stats().paths, index.stats().dead), (0, 0));
+        bytes.push(index.stats().bytes);
+    }
+    assert_eq!(bytes[199], bytes[10], "{bytes:?}");
+}
