@@ -320,6 +320,37 @@ mod tests {
     }
 
     #[test]
+    fn bucket_is_that_of_the_low_bits_or_of_one_bit_less() {
+        let buckets = |count| (0..8).map(|n| bucket_of(TableHash::new(n | 8), count)).collect();
+        let eight: Vec<_> = buckets(8);
+        assert_eq!(eight, [0, 1, 2, 3, 4, 5, 6, 7]);
+        let six: Vec<_> = buckets(6);
+        assert_eq!(six, [0, 1, 2, 3, 4, 5, 2, 3]);
+    }
+
+    #[test]
+    fn bytes_of_large_sets_are_counted() {
+        let mut world = World::new();
+        (0..20).for_each(|n| world.push(n));
+        let small = world.records.bytes();
+        let place = world.records.find(&world.key("p7")).unwrap();
+        for n in 0..100 {
+            let (hashing, text) = (&world.hashing, format!("?h={n}"));
+            world.records.edit(place, |record, keys| {
+                record.variants.push(keys.find(&text, hashing), n, false, keys, hashing);
+            });
+            world.records.check(&world.hashing);
+        }
+        assert!(world.records.bytes() > small + 100 * (16 + 4 + size_of::<usize>()));
+        let (_, taken) = world.records.remove(place);
+        assert_eq!(taken.len(), 101);
+        world.records.check(&world.hashing);
+        // What is left of it are places for the keys that it had as a small set.
+        let left = world.records.bytes() - world.records.keys().bytes();
+        assert!(left < small, "{left} of {small}");
+    }
+
+    #[test]
     fn every_record_is_found_while_the_table_grows_and_shrinks() {
         const RECORDS: usize = 2000;
         let mut world = World::new();
