@@ -329,6 +329,30 @@ mod tests {
     }
 
     #[test]
+    fn table_shrinks_when_half_of_it_is_empty() {
+        let mut world = World::new();
+        (0..400).for_each(|n| world.push(n));
+        // All keys stay in use, so that none is renumbered.
+        (0..190).for_each(|n| world.remove(n));
+        world.records.shrink();
+        assert_eq!(world.records.buckets(), 25, "210 records need more than half of the buckets");
+        (190..250).for_each(|n| world.remove(n));
+        world.records.shrink();
+        assert_eq!(world.records.buckets(), 10);
+        world.records.check(&world.hashing);
+    }
+
+    #[test]
+    fn bytes_are_those_of_all_parts() {
+        let mut world = World::new();
+        world.push(1);
+        let blocks = size_of::<Record<usize>>() + "p1".len() + 16;
+        let buckets = world.records.buckets.capacity() * 128;
+        assert!(buckets > 0);
+        assert_eq!(world.records.bytes(), blocks + buckets + world.records.keys().bytes());
+    }
+
+    #[test]
     fn bytes_of_large_sets_are_counted() {
         let mut world = World::new();
         (0..20).for_each(|n| world.push(n));

@@ -333,6 +333,12 @@ mod tests {
 
     const OTHERS: usize = usize::MAX;
 
+    #[test]
+    fn text_of_an_entry_is_counted_with_its_two_counts() {
+        let entry = Entry { key: "?w=10".into(), value: (), stale: false };
+        assert_eq!(entry.text_bytes(), 5 + 2 * size_of::<usize>());
+    }
+
     fn key(n: usize) -> String {
         format!("?w={n}")
     }
