@@ -118,3 +118,30 @@ impl<'k> Marks<'k> {
         Self { operations, grouping, representation }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_covers_what_differs_in_marks_that_it_lacks() {
+        let key = |text| VariantKey::from_canonical(text).unwrap();
+        let stored =
+            ["?w=6", "?w=6@http", "?w=6#webp", "?w=6@http#webp", "?w=6@https#avif", "?h=6"];
+        for (named, covered) in [
+            ("?w=6", &stored[..5]),
+            ("?w=6@http", &["?w=6@http", "?w=6@http#webp"]),
+            ("?w=6#webp", &["?w=6#webp", "?w=6@http#webp"]),
+            ("?w=6@http#webp", &["?w=6@http#webp"]),
+            ("?w=6@https", &["?w=6@https#avif"]),
+            ("?h=6#webp", &[]),
+        ] {
+            let covers: Vec<_> =
+                stored.into_iter().filter(|stored| key(named).covers(&key(stored))).collect();
+            assert_eq!(covers, covered, "{named}");
+        }
+        assert_eq!(key("?w=6@http#webp").representation(), Some("webp"));
+        assert_eq!(key("?w=6@http").representation(), None);
+        assert_eq!(key("?w=6@http#webp").operations(), "?w=6");
+    }
+}

@@ -261,6 +261,30 @@ mod tests {
     }
 
     #[test]
+    fn shrinking_is_worth_it_for_half_of_the_places_and_32_of_them() {
+        for (keys, too_few) in [(40, 31), (64, 31), (100, 49)] {
+            let mut world = World::new();
+            let mut ids: Vec<_> = (0..keys).map(|n| world.take(&format!("?w={n}"))).collect();
+            ids.drain(..too_few).for_each(|id| drop(world.keys.release(id)));
+            assert!(world.keys.shrink().is_none(), "{too_few} of {keys}");
+            drop(world.keys.release(ids.remove(0)));
+            assert!(world.keys.shrink().is_some(), "one more of {keys}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_all_parts() {
+        let mut world = World::new();
+        let (a, _) = (world.take("?w=1"), world.take("?w=10"));
+        drop(world.keys.release(a));
+        let Keys { known, by_text, free, .. } = &world.keys;
+        assert!(free.capacity() > 1 && known.capacity() > 1);
+        let places = known.capacity() * size_of::<Known>() + free.capacity() * 2;
+        let text = "?w=10".len() + 2 * size_of::<usize>();
+        assert_eq!(world.keys.bytes(), text + places + by_text.bytes());
+    }
+
+    #[test]
     fn shrinking_keeps_every_key_that_is_used_under_the_number_it_says() {
         let mut world = World::new();
         let text = |n: usize| format!("?w={n}");
