@@ -176,3 +176,43 @@ impl<V> Many<V> {
 fn place(at: usize) -> u32 {
     u32::try_from(at).expect("memory ends before 2^32 variants of one path")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(n: u32, stale: bool) -> Entry<u32> {
+        Entry { key: format!("?w={n}").into(), value: n, stale }
+    }
+
+    #[test]
+    fn stale_entries_are_counted_while_they_come_and_go() {
+        let hashing = Hashing::new();
+        let mut many = Many::new((0..100).map(|n| entry(n, n % 3 == 0)).collect(), &hashing);
+        assert_eq!((many.len(), many.stale()), (100, 34));
+        many.push(entry(100, true), &hashing);
+        assert_eq!(many.stale(), 35);
+        assert_eq!(many.replace(0, 7, false), (0, true));
+        assert_eq!(many.replace(1, 7, true), (1, false));
+        assert_eq!(many.replace(100, 7, true), (100, true));
+        assert_eq!(many.stale(), 35);
+        assert!(many.remove(100, &hashing).stale && !many.remove(0, &hashing).stale);
+        assert_eq!(many.stale(), 34);
+        many.check(&hashing);
+        while many.len() > 0 {
+            drop(many.remove(many.len() / 2, &hashing));
+            many.check(&hashing);
+        }
+        assert_eq!(many.stale(), 0);
+    }
+
+    #[test]
+    fn bytes_are_those_of_all_parts() {
+        let many = Many::new((10..60).map(|n| entry(n, false)).collect(), &Hashing::new());
+        let text = 50 * ("?w=10".len() + 2 * size_of::<usize>());
+        let tables = many.entries.capacity() * size_of::<Entry<u32>>() + many.ages.capacity() * 4;
+        assert!(many.ages.capacity() >= 50);
+        let expected = size_of::<Many<u32>>() + text + tables + many.places.bytes();
+        assert_eq!(many.heap_bytes(), expected);
+    }
+}
