@@ -277,7 +277,10 @@ mod tests {
         assert_eq!(fills.soften(hash, 1, "p", at(2)), 1);
         assert_eq!(of.map(|(tenant, path)| fills.valid(hash, tenant, path)), [0, 1, 1]);
         assert_eq!(fills.valid_under(0, ""), 1);
-        let closed = of.map(|(tenant, path)| fills.close(hash, tenant, path, at(0)).0);
-        assert_eq!(closed, [Overtaken::Hard, Overtaken::No, Overtaken::Softly]);
+        // From the last on: what was opened first comes first to hand, and is another's.
+        let mut closed = of;
+        closed.reverse();
+        let closed = closed.map(|(tenant, path)| fills.close(hash, tenant, path, at(0)).0);
+        assert_eq!(closed, [Overtaken::Softly, Overtaken::No, Overtaken::Hard]);
     }
 }

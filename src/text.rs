@@ -195,3 +195,18 @@ macro_rules! canonical_text {
 }
 
 pub(crate) use canonical_text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_hashed_and_given_away_as_what_it_says() {
+        let state = ahash::RandomState::with_seeds(1, 2, 3, 4);
+        for text in [Text::Borrowed("a/b"), Text::Owned("a/b".into()), Text::Shared("a/b".into())] {
+            assert_eq!(state.hash_one(&text), state.hash_one("a/b"));
+            assert_ne!(state.hash_one(&text), state.hash_one("a/c"));
+            assert_eq!(text.into_cow(), "a/b");
+        }
+    }
+}

@@ -350,6 +350,32 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_nothing_is_told_by_name_and_value() {
+        for (piece, dropped) in [
+            ("ci_sign", true),
+            ("ci_sign=", true),
+            ("ci_sign=abc", true),
+            ("ci_url_encoded=1", true),
+            ("ci_url_encoded=%31", true),
+            ("ci_url_encoded=%32", false),
+            ("ci_url_encoded=abc", false),
+            ("ci_url_encoded=11", false),
+            ("ci_url_encoded", false),
+            ("w=1", false),
+        ] {
+            let is_dropped = is_dropped(piece.as_bytes(), piece.find('='));
+            assert_eq!(is_dropped, dropped, "{piece}");
+        }
+    }
+
+    #[test]
+    fn equals_signs_in_values_take_room_for_their_escapes() {
+        let plain = Cut::default();
+        let inner = Cut { has_inner_equals: true, ..Cut::default() };
+        assert_eq!((plain.room(b"a=b=c=d"), inner.room(b"a=b=c=d")), (0, 6));
+    }
+
+    #[test]
     fn pieces_are_found_wherever_blocks_end() {
         for len in 1..200 {
             let text = format!("?{}=1&b=2", "a".repeat(len));

@@ -208,3 +208,18 @@ fn shown(text: &[u8]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_says_why_and_what_became_of_what() {
+        let mut steps = Vec::new();
+        steps.note(Rule::Escapes, b"a", b"a");
+        steps.note(Rule::Escapes, b"%41\xff", b"A%FF");
+        let [step] = &steps[..] else { panic!("{steps:?}") };
+        let said = "each byte of a path has one spelling: \"%41\\xFF\" -> \"A%FF\"";
+        assert_eq!(step.to_string(), said);
+    }
+}
