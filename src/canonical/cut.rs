@@ -369,6 +369,24 @@ mod tests {
     }
 
     #[test]
+    fn names_that_begin_alike_are_compared_beyond_their_first_eight_bytes() {
+        for (text, expected) in [
+            ("?aaaaaaaaa&aaaaaaaab", false),
+            ("?aaaaaaaab&aaaaaaaaa", true),
+            ("?aaaaaaaab&aaaaaaaab", false),
+            ("?aaaaaaaa&aaaaaaaaa", false),
+            ("?aaaaaaaaa&aaaaaaaa", true),
+            ("?aaaaaaa&aaaaaaaa", false),
+            ("?aaaaaaaa&aaaaaaa", true),
+            ("?baaaaaaaa&caaaaaaaa", false),
+        ] {
+            let mut pieces = [Piece::default(); 2];
+            let (cut, _) = Cut::of(text.as_bytes(), 1, &mut pieces).unwrap();
+            assert_eq!(cut.out_of_order, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn equals_signs_in_values_take_room_for_their_escapes() {
         let plain = Cut::default();
         let inner = Cut { has_inner_equals: true, ..Cut::default() };

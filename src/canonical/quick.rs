@@ -351,6 +351,14 @@ mod tests {
     }
 
     #[test]
+    fn parameters_that_begin_alike_are_sorted() {
+        let text = "/sample.li/a.jpg?aaaaaaaab=1&aaaaaaaaa=2";
+        let sorted = "?aaaaaaaaa=2&aaaaaaaab=1";
+        assert_eq!(quick(text).unwrap().variant.as_str(), sorted);
+        assert_eq!(rules().delivery(text).unwrap().variant.as_str(), sorted);
+    }
+
+    #[test]
     fn what_is_unusual_is_left_to_the_pipeline() {
         for text in [
             "",
