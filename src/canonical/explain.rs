@@ -212,6 +212,7 @@ fn shown(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canonical::Grouping;
 
     #[test]
     fn step_says_why_and_what_became_of_what() {
@@ -221,5 +222,68 @@ mod tests {
         let [step] = &steps[..] else { panic!("{steps:?}") };
         let said = "each byte of a path has one spelling: \"%41\\xFF\" -> \"A%FF\"";
         assert_eq!(step.to_string(), said);
+    }
+
+    fn assert_steps(text: &str, expected: &[(Rule, &str, &str)]) {
+        let rules = Rules::builder().token("doc").grouping(Grouping::Grouped).build().unwrap();
+        let Explanation { outcome, steps } = rules.explain_delivery(text);
+        assert!(outcome.is_ok(), "{text}");
+        let told: Vec<_> = steps.iter().map(|s| (s.rule, s.from.as_str(), s.to.as_str())).collect();
+        assert_eq!(told, expected, "{text}");
+    }
+
+    #[test]
+    fn each_step_is_told_with_what_it_changed() {
+        let path = "/HTTP://Sample.LI:80/x/../b%41(1).jpg";
+        let query = "?width=1&ci_sign=5&h=%2c";
+        assert_steps(
+            &format!("https://doc.cloudimg.io{path}{query}"),
+            &[
+                (
+                    Rule::DeliveryHost,
+                    &format!("https://doc.cloudimg.io{path}{query}"),
+                    &format!("{path}{query}"),
+                ),
+                (Rule::Dropped, "ci_sign=5", ""),
+                (Rule::ParameterEscapes, "h=%2c", "h=,"),
+                (Rule::ParameterName, "width=1", "w=1"),
+                (Rule::Order, query, "?h=,&w=1"),
+                (Rule::PathStart, path, &path[1..]),
+                (Rule::Escapes, &path[1..], "HTTP://Sample.LI:80/x/../bA(1).jpg"),
+                (
+                    Rule::DotSegments,
+                    "HTTP://Sample.LI:80/x/../bA(1).jpg",
+                    "HTTP://Sample.LI:80/bA(1).jpg",
+                ),
+                (
+                    Rule::SchemeAndHost,
+                    "HTTP://Sample.LI:80/bA(1).jpg",
+                    "http://sample.li/bA(1).jpg",
+                ),
+                (Rule::Grouping, "http://sample.li/bA(1).jpg", "sample.li/bA(1).jpg"),
+                (Rule::Grouping, "?h=,&w=1", "?h=,&w=1@http"),
+            ],
+        );
+        assert_steps(
+            "/sample.li%2fc%20d.jpg?ci_url_encoded=1",
+            &[
+                (Rule::Dropped, "ci_url_encoded=1", ""),
+                (Rule::PathStart, "/sample.li%2fc%20d.jpg", "sample.li%2fc%20d.jpg"),
+                (Rule::PathEncoding, "sample.li%2fc%20d.jpg", "sample.li/c d.jpg"),
+                (Rule::Escapes, "sample.li/c d.jpg", "sample.li/c%20d.jpg"),
+            ],
+        );
+        let nested = "https://doc.cloudimg.io/sample.li/a.jpg";
+        assert_steps(
+            &format!("/{nested}?%77=1&%68=2"),
+            &[
+                (Rule::ParameterEscapes, "%77=1", "w=1"),
+                (Rule::ParameterEscapes, "%68=2", "h=2"),
+                (Rule::Order, "?w=1&h=2", "?h=2&w=1"),
+                (Rule::PathStart, &format!("/{nested}"), nested),
+                (Rule::NestedDelivery, nested, "/sample.li/a.jpg"),
+                (Rule::PathStart, "/sample.li/a.jpg", "sample.li/a.jpg"),
+            ],
+        );
     }
 }
