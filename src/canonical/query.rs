@@ -343,3 +343,37 @@ impl New<'_> {
         trace.note(rule, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parameters in any order but the right one, with values of many lengths: some of a block of bytes, some of several.
+    fn many(count: usize) -> Vec<String> {
+        let parameter = |n: usize| format!("x{:02}={}", 97 - n, "v".repeat(n * 7 % 60));
+        let mut all: Vec<_> = (0..count).map(parameter).collect();
+        all.extend(["width=1", "y", "height=2000000000000000000000", "q=3"].map(str::to_owned));
+        all
+    }
+
+    fn canonical(mut all: Vec<String>) -> String {
+        for parameter in &mut all {
+            *parameter = parameter.replace("width", "w").replace("height", "h");
+        }
+        all.sort_by_key(|parameter| parameter.split('=').next().unwrap().to_owned());
+        format!("?{}", all.join("&"))
+    }
+
+    #[test]
+    fn however_many_parameters_there_are_they_are_sorted_renamed_and_whole() {
+        for count in 0..90 {
+            let (text, expected) = (format!("?{}", many(count).join("&")), canonical(many(count)));
+            let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
+            assert_eq!(query.key, expected);
+            // Something to respell, too.
+            let text = format!("{text}&zz=%2c%3A");
+            let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
+            assert_eq!(query.key, format!("{expected}&zz=,:"));
+        }
+    }
+}
