@@ -378,6 +378,8 @@ mod tests {
             "/https://h:80/folder/a.jpg",
             "/https://h%20/folder/a.jpg",
             "/ftp://h/folder/a.jpg",
+            "/Foo://h/Folder/a.jpg",
+            "/FTP://h/folder/a.jpg",
             "/sample.li:80/folder/a.jpg",
             "/short.jpg",
             "/sample.li/a.jpg?w=1=1&x",
