@@ -53,7 +53,7 @@
 //! | [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
-//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, some microseconds each |
+//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, tens of microseconds each |
 //! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
 //!
 //! # Promises
@@ -75,7 +75,7 @@
 //!
 //! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
 //! drops them outside. Tables grow per shard. A flush visits nothing. Look-ups don't queue behind a purge that waits for another look-up;
-//! look-ups that follow each other without a gap keep a purge waiting for ten milliseconds, and then let it pass.
+//! look-ups that follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
 //!
 //! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
 //! [`reclaim`](CacheIndex::reclaim); prefix rules retire when nothing older than they is left. Look-ups alone free nothing.
