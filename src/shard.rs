@@ -112,7 +112,7 @@ impl<V> Shard<V> {
     pub(crate) fn lookup<'k>(
         &self,
         key: &Key<'_>,
-        variant: impl FnOnce(&Keys) -> Wanted<'k>,
+        find_key: impl FnOnce(&Keys) -> Wanted<'k>,
         cx: &Context,
     ) -> Lookup<V>
     where
@@ -120,7 +120,7 @@ impl<V> Shard<V> {
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
         // While the record is on its way from memory.
-        let wanted = variant(self.records.keys());
+        let wanted = find_key(self.records.keys());
         let Some(place) = self.records.find_from(guess, key) else { return Lookup::Miss };
         let (record, variants) = (self.records.get(place), self.records.variants(place));
         let Some(at) = variants.find(wanted) else { return Lookup::Miss };
