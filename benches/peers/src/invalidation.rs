@@ -8,13 +8,14 @@ use crate::table::{Line, Target, Unit};
 use cache_index::PathPrefix;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A call that takes less than this is made often, and the median counts.
 const SHORT: Duration = Duration::from_micros(100);
 
-/// What readers notice is looked at for so long.
-const WINDOW: Duration = Duration::from_millis(50);
+/// What readers notice is taken from so many look-ups at least, and from all while the call goes on.
+const LOOK_UPS: u32 = 100_000;
 
 /// How long calls take.
 pub fn calls(contestants: &[Contestant<u64>], pictures: u64) -> Vec<Line> {
@@ -126,7 +127,7 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
             let peer = built.shared().expect("it is shared");
             let seen = watch(peer, &site, pictures, round);
             for (all, figure) in figures.iter_mut().zip(seen) {
-                all.extend(figure);
+                all.push(figure);
             }
         }
         let medians = figures.map(|all| (!all.is_empty()).then(|| median(all)));
@@ -151,12 +152,7 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
 }
 
 /// The p99.9 of a reader's look-ups: undisturbed, from a flush on, from a reclaim on.
-fn watch(
-    peer: &(dyn Peer<u64> + Send + Sync),
-    site: &Site,
-    pictures: u64,
-    round: u64,
-) -> [Option<f64>; 3] {
+fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round: u64) -> [f64; 3] {
     const END: u8 = 4;
     let mut draw = Draw::new(pictures, Skew::Uniform, round);
     let mut requests = Requests::default();
@@ -166,11 +162,18 @@ fn watch(
     }
     let phase = AtomicU8::new(0);
     let mut seen = [const { Vec::new() }; END as usize];
+    let (enough, told) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let ready = requests.ready();
+            let (mut counted, mut count) = (0, 0);
             for request in ready.iter().cycle() {
                 let began = phase.load(Ordering::Relaxed);
+                count = if began == counted { count + 1 } else { 1 };
+                counted = began;
+                if count == LOOK_UPS {
+                    enough.send(began).expect("somebody waits for it");
+                }
                 let start = Instant::now();
                 std::hint::black_box(peer.look_up(&request.path, &request.key));
                 let took = u64::try_from(start.elapsed().as_nanos()).expect("not for centuries");
@@ -192,8 +195,7 @@ fn watch(
                 3 => peer.reclaim(),
                 _ => {}
             }
-            // Nothing is waited for: this is how long each phase is measured.
-            std::thread::sleep(WINDOW);
+            assert_eq!(told.recv(), Ok(now), "the reader reads on");
         }
         phase.store(END, Ordering::Relaxed);
     });
@@ -203,7 +205,6 @@ fn watch(
         for time in times {
             all.record(time).expect("the histogram grows");
         }
-        // Nothing if the reader never ran.
-        (!all.is_empty()).then(|| all.value_at_quantile(0.999) as f64)
+        all.value_at_quantile(0.999) as f64
     })
 }
