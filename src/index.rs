@@ -29,12 +29,9 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
-/// After a flush, each storing operation looks at this many places for dead entries. At 16 to a new path, a table is swept long
-/// before it could grow by half.
+/// This many places are looked at for dead entries under one lock, about a bucket of them: tens of microseconds if all are dead. After a flush,
+/// each storing operation takes one such step. At 16 to a new path, a table is swept long before it could grow by half.
 const STEP: usize = 16;
-
-/// How many places are looked at under one lock by `reclaim`: some microseconds.
-const RECLAIM_STEP: usize = 256;
 
 /// A shard that needs no sweeping still costs its lock, about as much as this many places.
 const SHARD_VISIT: usize = 4;
@@ -562,7 +559,7 @@ impl<V> CacheIndex<V> {
     /// sixteen for each entry asked for: [`Reclaimed::is_done`] tells whether to call again.
     ///
     /// **Cost:** O(limit).
-    /// **Locks:** one shard after another, exclusively, some microseconds each. Only one thread sweeps at a time.
+    /// **Locks:** one shard after another, exclusively, tens of microseconds each. Only one thread sweeps at a time.
     ///
     /// # Examples
     ///
@@ -784,7 +781,7 @@ impl<V> Core<V> {
         let mut budget = limit.saturating_mul(16).saturating_add(4096);
         self.graves.lock().take(limit, &mut entries);
         while entries.len() < limit && budget > 0 && self.swept.load_relaxed() < target {
-            let places = RECLAIM_STEP.min(budget);
+            let places = STEP.min(budget);
             let looked_at =
                 self.step(&mut self.pass.lock(), places, |graves| self.graves.lock().push(graves));
             budget = budget.saturating_sub(looked_at);
