@@ -1,7 +1,8 @@
 //! Canonical text is read without an allocation, and any other with one for each name that had to change.
 
 use allocation_counter::measure;
-use cache_index::canonical::Rules;
+use cache_index::OriginPath;
+use cache_index::canonical::{Rules, Target};
 use std::hint::black_box;
 
 /// How many allocations it takes to read a request, the two names in it included.
@@ -76,4 +77,19 @@ fn entries_need_no_more() {
     assert_eq!(allocations("/sample.li/caf%C3%A9.jpg"), 0);
     assert_eq!(allocations("/SAMPLE.li/caf%C3%A9.jpg"), 1);
     assert_eq!(allocations("/https%3A%2F%2Fh%2Fa%3Fw=1?ci_url_encoded=1"), 1);
+}
+
+#[test]
+fn grouping_allocates_only_where_it_changes_something() {
+    let grouping = |path: &'static str, owned: bool| {
+        let path = OriginPath::from_canonical(path).unwrap();
+        let target = Target::Path(if owned { path.into_owned() } else { path });
+        measure(move || drop(black_box(target.grouped()))).count_total
+    };
+    for owned in [false, true] {
+        assert_eq!(grouping("sample.li/caf.jpg", owned), 0);
+        assert_eq!(grouping("sample.li/caf%C3%A9.jpg", owned), 0);
+        assert_eq!(grouping("sample.li:80/a", owned), 1);
+    }
+    assert_eq!(grouping("https://sample.li/a", false), 0);
 }

@@ -88,12 +88,9 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     head.write_mark(mark);
     let tail = &text.as_bytes()[head.end..];
     let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
-    let pluses =
-        || tail.split(|&byte| byte == b'/').next().is_some_and(|first| first.contains(&b'+'));
-    let may_change =
-        tail.iter().any(|&byte| matches!(byte, b'%' | b'*')) || (head.end == 0 && pluses());
-    if !may_change {
-        // No reserved byte is written the other way.
+    // Most have nothing that could change.
+    let may_change = tail.iter().any(|&byte| matches!(byte, b'%' | b'*' | b'+'));
+    if !(may_change && letters(tail, first).any(|letter| letter.changes())) {
         return match text {
             Cow::Borrowed(text) if head.stays_whole() => Cow::Borrowed(&text[head.start..]),
             _ if head.stays_whole() && head.start == 0 => text,
@@ -198,25 +195,51 @@ impl Zone {
     }
 }
 
-fn fold_bytes(text: &[u8], mut zone: Zone, out: &mut Vec<u8>, mark: &mut Mark) {
-    let mut bits = Bits::default();
+/// A byte of a text, raw or as an escape.
+struct Letter {
+    byte: u8,
+    is_escape: bool,
+    zone: Zone,
+}
+
+impl Letter {
+    fn folds(&self) -> bool {
+        self.zone.folds(self.byte)
+    }
+
+    /// Whether its grouped spelling is an escape.
+    fn becomes_escape(&self) -> bool {
+        if self.folds() { self.zone.is_encoded(self.byte) } else { self.is_escape }
+    }
+
+    fn changes(&self) -> bool {
+        self.is_escape != self.becomes_escape()
+    }
+}
+
+fn letters(text: &[u8], mut zone: Zone) -> impl Iterator<Item = Letter> {
     let mut at = 0;
-    while at < text.len() {
+    std::iter::from_fn(move || {
+        let raw = *text.get(at)?;
         let escape = escape_at(text, at);
-        let byte = escape.unwrap_or(text[at]);
-        let len = if escape.is_some() { 3 } else { 1 };
-        if zone.folds(byte) {
-            bits.push(escape.is_some() != zone.is_encoded(byte), mark);
-            if zone.is_encoded(byte) {
-                out.extend_from_slice(&escaped(byte));
-            } else {
-                out.push(byte);
-            }
-        } else {
-            out.extend_from_slice(&text[at..at + len]);
+        let letter = Letter { byte: escape.unwrap_or(raw), is_escape: escape.is_some(), zone };
+        zone = zone.behind(raw);
+        at += if letter.is_escape { 3 } else { 1 };
+        Some(letter)
+    })
+}
+
+fn fold_bytes(text: &[u8], zone: Zone, out: &mut Vec<u8>, mark: &mut Mark) {
+    let mut bits = Bits::default();
+    for letter in letters(text, zone) {
+        if letter.folds() {
+            bits.push(letter.changes(), mark);
         }
-        zone = zone.behind(text[at]);
-        at += len;
+        if letter.becomes_escape() {
+            out.extend_from_slice(&escaped(letter.byte));
+        } else {
+            out.push(letter.byte);
+        }
     }
     bits.finish(mark);
 }

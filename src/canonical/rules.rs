@@ -314,6 +314,9 @@ mod tests {
         let token = "token must be 1 to 63 letters, digits, \"-\" or \"_\", got ";
         assert_eq!(refusal(Rules::builder().token("")), format!("{token}\"\""));
         assert_eq!(refusal(Rules::builder().token("a.b\n")), format!("{token}\"a.b\\n\""));
+        assert_eq!(Rules::builder().token("a".repeat(63)).build().map(drop), Ok(()));
+        let long = "a".repeat(64);
+        assert_eq!(refusal(Rules::builder().token(&*long)), format!("{token}\"{long}\""));
         assert_eq!(
             refusal(Rules::builder().custom_host("img.example.com:443")),
             "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \

@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn searches_look_at_every_byte() {
-        for len in 0..80 {
+        for len in (0..50).chain(75..85).chain(140..150) {
             let mut text = vec![b'a'; len];
             assert!(!any(&text, |byte| byte == b'?') && !any_pair(&text, |_, next| next == b'?'));
             assert_eq!((find(&text, b'?'), count(&text, |byte| byte == b'?')), (None, 0));
@@ -334,6 +334,13 @@ mod tests {
                 assert!(blocks_without(&text, |byte| byte == b'?') <= at);
                 text[at] = b'a';
             }
+        }
+    }
+
+    #[test]
+    fn counts_are_exact_for_texts_of_any_length() {
+        for len in [15, 16, 17, 271, 272, BLOCK * 255, BLOCK * 256, 10_000] {
+            assert_eq!(count(&vec![b'?'; len], |byte| byte == b'?'), len);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::naive::key;
 use crate::notation::{Kind, Settings};
 use crate::texts::{entry, good_request, long_query, long_request, request, short_request};
 use cache_index::canonical::{Grouping, PathErrorKind, Rules, Target};
-use cache_index::{PathPrefix, VariantKey};
+use cache_index::{OriginPath, PathPrefix, VariantKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -157,6 +157,22 @@ proptest! {
 }
 
 #[test]
+fn grouped_spellings() {
+    for (exact, grouped) in [
+        ("https://s.li.:8443/a%2Fb", "s.li:8443/a%2Fb"),
+        ("https://s.li:80/a+b", "s.li/a+b"),
+        ("a+b%3A1/c+d%2Be*f", "a%2Bb%3A1/c+d+e%2Af"),
+        // Without a scheme it would be a dot segment.
+        ("https://../a", "https://../a"),
+        ("https://../a%28b", "https://../a(b"),
+        ("https://./%2A", "https://./%2A"),
+    ] {
+        let path = OriginPath::from_canonical(exact).unwrap();
+        assert_eq!(Target::Path(path).grouped().as_str(), grouped);
+    }
+}
+
+#[test]
 fn spellings_of_a_picture_share_a_grouped_origin() {
     let rules = Rules::builder()
         .token("doc")
@@ -164,7 +180,7 @@ fn spellings_of_a_picture_share_a_grouped_origin() {
         .allow_wildcards()
         .build()
         .unwrap();
-    let families: [&[&str]; 4] = [
+    let families: [&[&str]; 5] = [
         &[
             "sample.li/a(1).jpg",
             "http://sample.li/a(1).jpg",
@@ -177,6 +193,7 @@ fn spellings_of_a_picture_share_a_grouped_origin() {
         &["a&b=c.jpg", "a%26b=c.jpg", "a&b%3Dc.jpg", "a%26b%3dc.jpg"],
         &["x/18:47@2x.png", "x/18%3A47%402x.png"],
         &["x/a*b", "x/a%2Ab", "x/a%2ab"],
+        &["a+b/c.jpg", "a%2Bb/c.jpg", "a%2bb/c.jpg"],
     ];
     for family in families {
         let mut exact = std::collections::HashSet::new();
@@ -308,6 +325,8 @@ fn suggestions_are_what_was_meant() {
         ("prefix=https://h/img;wildcard=on", "https://H/img/a*", "a*"),
         ("scope=urls;v7", "a.jpg?width=3", "v7/a.jpg?w=3"),
         ("scope=urls", "//doc.cloudimg.io/a.jpg?w=3", "a.jpg?w=3"),
+        // It shows the spelling that was used, not the one under which it is filed.
+        ("grouping=on", "//doc.cloudimg.io/https://h./a+b", "https://h./a+b"),
     ] {
         let settings = Settings::parse(settings).unwrap();
         let error = settings.read(Kind::Invalidation, entry.as_bytes()).unwrap_err();
