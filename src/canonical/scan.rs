@@ -338,6 +338,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_many_is_found() {
+        for len in [0, 1, 8, 63, 64, 65, 80, 81, 200] {
+            for at in 0..=len {
+                let text = [vec![b'a'; at], vec![b'?'; len - at]].concat();
+                assert_eq!(find(&text, b'?'), (at < len).then_some(at));
+                for start in [0, 1, 7, 64].into_iter().filter(|&start| start <= at) {
+                    assert_eq!(find_near(&text, start, [b'&', b'?']), at, "{len} {start}");
+                    assert_eq!(find_near(&text, start, [b'?']), at, "{len} {start}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn counts_are_exact_for_texts_of_any_length() {
         for len in [15, 16, 17, 271, 272, BLOCK * 255, BLOCK * 256, 10_000] {
             assert_eq!(count(&vec![b'?'; len], |byte| byte == b'?'), len);
