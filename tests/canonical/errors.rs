@@ -1,7 +1,9 @@
 //! Every message in full, with the position in the text as it was given.
 
 use crate::notation::{Kind, Settings, unescape};
+use cache_index::canonical::Rules;
 use cache_index::{OriginPath, PathPrefix, VariantKey};
+use std::borrow::Cow;
 
 #[track_caller]
 fn message(settings: &str, kind: Kind, text: &str) -> String {
@@ -292,6 +294,8 @@ fn text_that_is_not_canonical_is_refused_where_it_differs() {
         ("?ci_sign=1", 1),
         ("?a=%2c", 3),
         ("?a=!", 3),
+        ("?w=1@", 4),
+        ("?w=1@gopher#webp", 4),
     ] {
         assert_eq!(VariantKey::from_canonical(text).unwrap_err().to_string(), not(at), "{text}");
     }
@@ -319,7 +323,45 @@ fn text_that_no_input_could_give_keeps_the_error_of_an_input() {
         "delivery URL at byte 5: expected at most 4 of them nested in another"
     );
     assert_eq!(
+        variant("?w=1@http#web p"),
+        "invalid mark at byte 13: expected letters, digits and \"-._~,:/+\""
+    );
+    assert_eq!(variant("?w=1#"), "empty mark at byte 5: expected the name of a representation");
+    assert_eq!(
         variant(&format!("?{}", "a".repeat(3 * 8192))),
         "text not canonical at byte 24576: expected what canonicalization writes"
     );
+}
+
+#[test]
+fn the_longest_canonical_text_is_three_times_the_longest_input() {
+    let longest = "%20".repeat(8192);
+    let longer = format!("{longest}a");
+    let error = "text not canonical at byte 24576: expected what canonicalization writes";
+    assert!(OriginPath::from_canonical(&longest).is_ok());
+    assert_eq!(OriginPath::from_canonical(&longer).unwrap_err().to_string(), error);
+    assert!(PathPrefix::from_canonical(&longest).is_ok());
+    assert_eq!(PathPrefix::from_canonical(&longer).unwrap_err().to_string(), error);
+    let (longest, longer) = (format!("?{}", &longer[2..]), format!("?{longest}"));
+    assert!(VariantKey::from_canonical(&longest).is_ok());
+    assert_eq!(VariantKey::from_canonical(&longer).unwrap_err().to_string(), error);
+}
+
+#[test]
+fn every_kind_of_input_is_read_alike() {
+    let rules = Rules::default();
+    let text = "/caf\u{e9}.jpg?w=1";
+    let expected = rules.delivery(text).unwrap();
+    let mut array = [0; 14];
+    array.copy_from_slice(text.as_bytes());
+    let (string, bytes) = (text.to_owned(), text.as_bytes().to_owned());
+    assert_eq!(rules.delivery(&array).unwrap(), expected);
+    assert_eq!(rules.delivery(&text).unwrap(), expected);
+    assert_eq!(rules.delivery(&string).unwrap(), expected);
+    assert_eq!(rules.delivery(&string.clone().into_boxed_str()).unwrap(), expected);
+    assert_eq!(rules.delivery(&Cow::Borrowed(text)).unwrap(), expected);
+    assert_eq!(rules.delivery(text.as_bytes()).unwrap(), expected);
+    assert_eq!(rules.delivery(&bytes).unwrap(), expected);
+    assert_eq!(rules.delivery(&bytes.clone().into_boxed_slice()).unwrap(), expected);
+    assert_eq!(rules.delivery(&Cow::Borrowed(text.as_bytes())).unwrap(), expected);
 }

@@ -306,6 +306,20 @@ fn marks_that_grouping_does_not_write_are_refused() {
 }
 
 #[test]
+fn operations_pick_by_every_spelling_that_a_variant_keeps() {
+    let rules = Rules::builder().token("doc").build().unwrap();
+    let variant = rules.delivery("/a.jpg?w=300&width=500&sharp&wat_text==").unwrap().variant;
+    assert_eq!(variant.as_str(), "?sharp&w=300&width=500&wat_text=%3D");
+    for picks in ["w=300", "w=500", "width=300", "width=500", "sharp", "wat_text==", "?sharp&w=300"]
+    {
+        assert!(rules.operations(picks).unwrap().matches(&variant), "{picks}");
+    }
+    for leaves in ["w=30", "w", "h=300", "sharp=", "wat_text=", "w=300&h=1"] {
+        assert!(!rules.operations(leaves).unwrap().matches(&variant), "{leaves}");
+    }
+}
+
+#[test]
 fn suggestions_are_what_was_meant() {
     for (settings, entry, suggestion) in [
         ("default", "https://doc.cloudimg.io/sample.li/boat.jpg", "sample.li/boat.jpg"),
