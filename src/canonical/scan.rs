@@ -377,7 +377,8 @@ mod tests {
         for len in 0..=LOOK + 1 {
             let text = vec![b'a'; len];
             let seen = look(&text, is_plain, |byte| byte == b'B');
-            let Some(seen) = seen.filter(|_| (BLOCK + 1..=LOOK).contains(&len)) else { continue };
+            assert_eq!(seen.is_some(), (BLOCK + 1..=LOOK).contains(&len), "{len}");
+            let Some(seen) = seen else { continue };
             assert!(!seen.any_upper && seen.places.ones(0).next().is_none());
             for at in 0..len {
                 let mut text = text.clone();
@@ -388,6 +389,7 @@ mod tests {
                 text[at] = b'b';
                 let seen = look(&text, is_plain, |byte| byte == b'B').unwrap();
                 assert!(seen.places.ones(0).eq(at.saturating_sub(1)..=at), "{len} {at}");
+                assert_eq!(seen.places.len(), if at > 0 { 2 } else { 1 });
             }
         }
     }

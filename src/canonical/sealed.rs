@@ -198,6 +198,8 @@ mod tests {
                 let value = "YWJj".repeat(before) + "eD0m" + "Y2lfdXJsX2VuY29kZWQ9" + end;
                 assert!(holds_flag(value.as_bytes()), "{value}");
                 assert!(holds_flag(value.replace('Y', "%59").as_bytes()), "{value}");
+                let first_escaped = format!("%{:02X}{}", value.as_bytes()[0], &value[1..]);
+                assert!(holds_flag(first_escaped.as_bytes()), "{first_escaped}");
                 assert!(!holds_flag((value + "!").as_bytes()));
             }
         }
