@@ -180,6 +180,7 @@ mod tests {
             ("Y2lfdXJsX2VuY29kZWQ9MQ%3d%3D", true),   // padding encoded
             ("dz0xMDAmY2lfdXJsX2VuY29kZWQ9MQ", true), // w=100&ci_url_encoded=1
             ("Y2lfdXJsX2VuY29kZWQ9MSZ3PTE", true),    // ci_url_encoded=1&w=1
+            ("Y2lfdXJsX2VuY29kZWQ9MSY=", true),       // ci_url_encoded=1&
             ("Y2lfdXJsX2VuY29kZWQ9MTA", false),       // ci_url_encoded=10
             ("eGNpX3VybF9lbmNvZGVkPTE", false),       // xci_url_encoded=1
             ("Y2lfdXJsX2VuY29kZWQ9MA", false),        // ci_url_encoded=0
@@ -206,6 +207,12 @@ mod tests {
     }
 
     #[test]
+    fn a_block_of_ampersands_ends_what_is_before_it() {
+        let value = "eHh4".repeat(BLOCK / 3) + &"JiYm".repeat(BLOCK / 3) + "Y2lfdXJsX2VuY29kZWQ9MQ";
+        assert!(holds_flag(value.as_bytes()));
+    }
+
+    #[test]
     fn both_alphabets_are_read() {
         // x=<FB FF>&ci_url_encoded=1
         assert!(holds_flag(b"eD37/yZjaV91cmxfZW5jb2RlZD0x"));
@@ -216,12 +223,14 @@ mod tests {
     #[test]
     fn what_does_not_decode_holds_nothing() {
         for value in [
-            "Y2lfdXJsX2VuY29kZWQ9MQ=",   // too little padding
-            "Y2lfdXJsX2VuY29kZWQ9MQ===", // too much
-            "Y2lfdXJsX2VuY29kZWQ9MQ==A", // digits behind the padding
-            "Y2lfdXJsX2VuY29kZWQ9MSZ3P", // a lone last digit
-            "Y2lf dXJsX2VuY29kZWQ9MQ",   // a space
-            "Y2lfdXJsX2VuY29kZWQ9MQ%3",  // a bad escape
+            "Y2lfdXJsX2VuY29kZWQ9MQ=",        // too little padding
+            "Y2lfdXJsX2VuY29kZWQ9MQ===",      // too much
+            "Y2lfdXJsX2VuY29kZWQ9MQ==A",      // digits behind the padding
+            "Y2lfdXJsX2VuY29kZWQ9MSZ3P",      // a lone last digit
+            "Y2lfdXJsX2VuY29kZWQ9MSY=AAAA",   // four digits behind the padding
+            "Y2lf dXJsX2VuY29kZWQ9MQ",        // a space
+            "d!0xMDAmY2lfdXJsX2VuY29kZWQ9MQ", // no digit, ahead of the flag
+            "Y2lfdXJsX2VuY29kZWQ9MQ%3",       // a bad escape
         ] {
             assert!(!holds_flag(value.as_bytes()), "{value}");
         }
