@@ -51,6 +51,12 @@ fn one_name_that_changes_needs_one_allocation() {
     ] {
         assert_eq!(allocations_of(&doc(), request), 1, "{request}");
     }
+    // Three bytes for one, or none more.
+    for grows in ["!", "\u{e9}", "%2c", "%e9", "a", "~!=="] {
+        let grown = grows.repeat(400);
+        assert_eq!(allocations_of(&doc(), &format!("/a.jpg?f={grown}&a")), 1, "{grows}");
+        assert_eq!(allocations_of(&doc(), &format!("/A.li/a{}", grown.replace('!', "\""))), 1);
+    }
     for count in [30, 300, 1500] {
         let names: Vec<_> = (0..count).rev().map(|n: u16| n.to_string()).collect();
         let parameters = names.join("&");
