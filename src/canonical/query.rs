@@ -365,6 +365,18 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_any_length_are_whole() {
+        for len in 0..600 {
+            for filler in ["v", "!"] {
+                let text = format!("?z=1&width={}", filler.repeat(len));
+                let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
+                let value = filler.repeat(len).replace('!', "%21");
+                assert_eq!(query.key, format!("?w={value}&z=1"));
+            }
+        }
+    }
+
+    #[test]
     fn however_many_parameters_there_are_they_are_sorted_renamed_and_whole() {
         for count in 0..90 {
             let (text, expected) = (format!("?{}", many(count).join("&")), canonical(many(count)));
