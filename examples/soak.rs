@@ -149,8 +149,24 @@ struct Worker<'w> {
     choices: u64,
     serial: u64,
     report: Report,
-    /// How often each serial number was stored (+) and handed back (-), for those that are not even.
-    accounts: HashMap<u64, i64>,
+    /// Of its own values, and of others' that it was handed.
+    accounts: Accounts,
+    /// Of all threads, when they last added theirs.
+    all_accounts: &'w Mutex<Accounts>,
+}
+
+/// How often each serial number was stored (+) and handed back (-), for those that are not even.
+type Accounts = HashMap<u64, i64>;
+
+/// So many are kept by a thread before it adds them to those of all, where what one stored and another was handed is even.
+const KEPT: usize = 100_000;
+
+fn account(accounts: &mut Accounts, serial: u64, change: i64) {
+    let balance = accounts.entry(serial).or_default();
+    *balance += change;
+    if *balance == 0 {
+        accounts.remove(&serial);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -176,20 +192,16 @@ impl Scope {
 pub(crate) fn soak(threads: usize, seed: u64, until: Until) -> Report {
     let world = World::new();
     let barrier = Barrier::new(threads);
-    let accounts = Mutex::new(HashMap::new());
+    let accounts = Mutex::new(Accounts::new());
     let total = Mutex::new(Report::default());
     thread::scope(|scope| {
         for thread in 0..threads as u64 {
             let (world, barrier, accounts, total) = (&world, &barrier, &accounts, &total);
             scope.spawn(move || {
-                let mut worker = Worker::new(world, seed, thread);
+                let mut worker = Worker::new(world, accounts, seed, thread);
                 barrier.wait();
                 worker.run(until);
                 total.lock().unwrap().add(worker.report);
-                let mut accounts = accounts.lock().unwrap();
-                for (serial, balance) in worker.accounts {
-                    *accounts.entry(serial).or_default() += balance;
-                }
             });
         }
     });
@@ -228,20 +240,20 @@ impl World {
     }
 
     /// Flushes and reclaims what is left: then every value that was stored must have left exactly once.
-    fn settle(self, mut accounts: HashMap<u64, i64>, report: &mut Report) {
+    fn settle(self, mut accounts: Accounts, report: &mut Report) {
         self.index.flush_all(Hard);
         loop {
             let dead = self.index.reclaim(100_000);
             let done = dead.is_done();
             for dead in dead {
                 report.returned += 1;
-                *accounts.entry(dead.value.serial).or_default() -= 1;
+                account(&mut accounts, dead.value.serial, -1);
             }
             if done {
                 break;
             }
         }
-        for (serial, balance) in accounts.into_iter().filter(|(_, balance)| *balance != 0) {
+        for (serial, balance) in accounts {
             let what = if balance > 0 { "never handed back" } else { "handed back twice" };
             report.violations.push(format!("value {serial} was {what}"));
         }
@@ -253,11 +265,11 @@ impl World {
 }
 
 impl<'w> Worker<'w> {
-    fn new(world: &'w World, seed: u64, thread: u64) -> Self {
+    fn new(world: &'w World, all_accounts: &'w Mutex<Accounts>, seed: u64, thread: u64) -> Self {
         // Any start but zero will do for the generator; the odd factor keeps neighboring seeds apart.
         let choices = (seed + thread + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let (report, accounts) = (Report::default(), HashMap::new());
-        Self { world, choices, serial: thread << 48, report, accounts }
+        let (report, accounts) = (Report::default(), Accounts::new());
+        Self { world, choices, serial: thread << 48, report, accounts, all_accounts }
     }
 
     /// xorshift64: fast, and the same on every platform.
@@ -280,6 +292,17 @@ impl<'w> Worker<'w> {
             for _ in 0..1000 {
                 self.act();
             }
+            if self.accounts.len() >= KEPT {
+                self.add_up();
+            }
+        }
+        self.add_up();
+    }
+
+    fn add_up(&mut self) {
+        let mut all = self.all_accounts.lock().unwrap();
+        for (serial, balance) in self.accounts.drain() {
+            account(&mut all, serial, balance);
         }
     }
 
@@ -353,7 +376,7 @@ impl<'w> Worker<'w> {
         match insertion {
             Insertion::Stored(stored) => {
                 self.report.stored += 1;
-                self.account(value, 1);
+                account(&mut self.accounts, value.serial, 1);
                 self.hand_back(stored.replaced);
             }
             Insertion::Refused(refused) => {
@@ -429,16 +452,7 @@ impl<'w> Worker<'w> {
     fn hand_back(&mut self, values: impl IntoIterator<Item = Value>) {
         for value in values {
             self.report.returned += 1;
-            self.account(value, -1);
-        }
-    }
-
-    /// Most values leave through the thread that stored them or soon after; only what is not even yet takes room.
-    fn account(&mut self, value: Value, change: i64) {
-        let balance = self.accounts.entry(value.serial).or_default();
-        *balance += change;
-        if *balance == 0 {
-            self.accounts.remove(&value.serial);
+            account(&mut self.accounts, value.serial, -1);
         }
     }
 }
