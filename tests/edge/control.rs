@@ -7,8 +7,8 @@ use crate::app::server::Running;
 use crate::harness::{KEY, Script, Site, eventually, json, setup, text};
 use axum::body::Bytes;
 use axum::http::Method;
-use cache_index::Soft;
 use cache_index::canonical::Grouping;
+use cache_index::{Hard, OriginPath, Soft};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -160,6 +160,30 @@ async fn the_check_sees_an_object_and_an_entry_that_are_lost() {
     site.expect(BOAT, 200, "MISS").await;
     assert_eq!(agreement(edge).entries_without_object, 0);
     let _ = edge.index.flush_all(Soft);
+}
+
+#[tokio::test]
+async fn a_reclaim_ends_when_all_that_is_dead_is_deleted_by_whomever() {
+    let site = Site::start().await;
+    site.expect(BIRDS, 200, "MISS").await;
+    let (edge, tenant) = (site.edge(), &site.account().tenant);
+    let object = edge.store.all().remove(0).1;
+    for _ in 0..10 {
+        for n in 0..5000 {
+            let path = OriginPath::from_canonical(&format!("sample.li/{n}")).unwrap().into_owned();
+            let (id, _) = edge.store.put(Arc::clone(&object));
+            assert!(edge.index.insert(tenant, &path, &object.filed.variant, id).is_stored());
+        }
+        let _ = edge.index.flush_all(Hard);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    edge.reclaim();
+                    assert_eq!(edge.store.len(), 0, "another reclaim is not done");
+                });
+            }
+        });
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,8 @@ pub(crate) struct Edge {
     /// There may be something to reclaim.
     dead: Notify,
     lag: Mutex<Lag>,
+    /// One pass at a time: what another has taken from the index and not deleted yet would be no longer dead and still there.
+    reclaiming: Mutex<()>,
 }
 
 /// When the oldest flush was whose dead entries are not deleted yet.
@@ -169,6 +171,7 @@ impl Edge {
             checks: Semaphore::new(1),
             dead: Notify::new(),
             lag: Mutex::default(),
+            reclaiming: Mutex::default(),
         })
     }
 
@@ -299,8 +302,9 @@ impl Edge {
         });
     }
 
-    /// Deletes the objects of dead entries, and says how many.
+    /// Deletes the objects of dead entries, and says how many. When it ends, all are deleted that were dead when it began.
     pub(crate) fn reclaim(&self) -> usize {
+        let _pass = self.reclaiming.lock();
         let since = {
             let mut lag = self.lag.lock();
             lag.passing = lag.waiting.take();
