@@ -7,7 +7,7 @@
 //! inside. A purge that look-ups without a gap would keep out for ever gets its turn after `PATIENCE`, as new readers stop then.
 //!
 //! Eight threads on two processors, mixed operations on a million paths: 3 to 9 instead of 35 microseconds at p99.9, by
-//! `cargo run --release -p peers -- --only mixed`.
+//! `cargo run --release -p peers -- --only mixed`; DESIGN.md has the peers' figures, and those of another processor.
 
 use crate::sync::{AtomicU64, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;

@@ -130,7 +130,7 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
                 all.push(figure);
             }
         }
-        let medians = figures.map(|all| (!all.is_empty()).then(|| median(all)));
+        let medians = figures.map(|all| Some(median(all)));
         [quiet[at], flushed[at], reclaimed[at]] = medians;
     }
     let line = |what: &str, unit, figures: Vec<Option<f64>>, targets: &[Target]| Line {

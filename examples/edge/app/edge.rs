@@ -105,7 +105,7 @@ pub(crate) struct Edge {
     /// There may be something to reclaim.
     dead: Notify,
     lag: Mutex<Lag>,
-    /// One pass at a time: what another has taken from the index and not deleted yet would be no longer dead and still there.
+    /// One pass at a time: a second one would end while the first has yet to delete what it took from the index.
     reclaiming: Mutex<()>,
 }
 
