@@ -131,7 +131,7 @@ fn invalidation(c: &mut Criterion) {
     group.bench_function("query where none may be", |b| {
         b.iter(|| {
             let error = rules.invalidation(black_box("/sample.li/birds.jpg?w=600"));
-            assert_eq!(error.expect_err("a query").at(), 20);
+            assert_eq!(error.expect_err("a query").byte_offset(), 20);
         });
     });
     group.finish();

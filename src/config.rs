@@ -21,7 +21,7 @@ use std::fmt;
 pub struct Config {
     shards: usize,
     dead_values: DeadValues,
-    most_prefix_rules: usize,
+    max_prefix_rules: usize,
     limits: Limits,
 }
 
@@ -52,7 +52,7 @@ pub struct ConfigError {
 
 impl Config {
     /// The longest path that can be allowed, in bytes: some dozens of paths share a block of memory with 32-bit places.
-    pub const MAX_PATH_LENGTH: usize = (1 << 24) - 1;
+    pub const MAX_PATH_LEN: usize = (1 << 24) - 1;
 
     /// The most shards that an index can have.
     pub const MAX_SHARDS: usize = 1 << 16;
@@ -73,8 +73,8 @@ impl Config {
         self.dead_values
     }
 
-    pub(crate) fn most_prefix_rules(&self) -> usize {
-        self.most_prefix_rules
+    pub(crate) fn max_prefix_rules(&self) -> usize {
+        self.max_prefix_rules
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -88,7 +88,7 @@ impl Default for Config {
             // Far more than cores, so that two threads seldom meet, and tables small enough that growing one is short.
             shards: 256,
             dead_values: DeadValues::Drop,
-            most_prefix_rules: 4096,
+            max_prefix_rules: 4096,
             limits: Limits::default(),
         }
     }
@@ -108,39 +108,39 @@ impl ConfigBuilder {
     }
 
     /// The most variants that a path may have, at least one, and what happens to the next.
-    pub fn most_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
+    pub fn max_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
         (self.0.limits.variants, self.0.limits.when_full) = (variants, when_full);
         self
     }
 
     /// The most paths that the index may hold, at least one.
-    pub fn most_paths(mut self, paths: usize) -> Self {
+    pub fn max_paths(mut self, paths: usize) -> Self {
         self.0.limits.paths = Some(paths as u64);
         self
     }
 
     /// The most entries that the index may hold, all paths together, at least one.
-    pub fn most_entries(mut self, entries: usize) -> Self {
+    pub fn max_entries(mut self, entries: usize) -> Self {
         self.0.limits.entries = Some(entries as u64);
         self
     }
 
-    /// The longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LENGTH`].
-    pub fn longest_path(mut self, bytes: usize) -> Self {
+    /// The longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LEN`].
+    pub fn max_path_len(mut self, bytes: usize) -> Self {
         self.0.limits.path_length = bytes;
         self
     }
 
     /// The longest variant key that is stored, in bytes, at least one.
-    pub fn longest_key(mut self, bytes: usize) -> Self {
+    pub fn max_key_len(mut self, bytes: usize) -> Self {
         self.0.limits.key_length = bytes;
         self
     }
 
     /// The most prefix rules that are open at a time, at least one. A purge of a prefix beyond that invalidates the whole tenant of
     /// the oldest rule, and says so.
-    pub fn most_prefix_rules(mut self, rules: usize) -> Self {
-        self.0.most_prefix_rules = rules;
+    pub fn max_prefix_rules(mut self, rules: usize) -> Self {
+        self.0.max_prefix_rules = rules;
         self
     }
 
@@ -149,7 +149,7 @@ impl ConfigBuilder {
     /// # Errors
     /// If the number of shards is no power of two, or too large, or if a limit is zero or a length too large.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let Config { shards, most_prefix_rules, ref limits, .. } = self.0;
+        let Config { shards, max_prefix_rules, ref limits, .. } = self.0;
         let whole =
             |limit: Option<u64>| limit.map_or(usize::MAX, |n| n.try_into().unwrap_or(usize::MAX));
         let limits = [
@@ -158,13 +158,13 @@ impl ConfigBuilder {
             ("entries", whole(limits.entries)),
             ("length of a path", limits.path_length),
             ("length of a variant key", limits.key_length),
-            ("prefix rules", most_prefix_rules),
+            ("prefix rules", max_prefix_rules),
         ];
         if !shards.is_power_of_two() || shards > Config::MAX_SHARDS {
             let expected = "a power of two from 1 to 65536";
             return Err(ConfigError { setting: "shard count", expected, got: shards });
         }
-        if self.0.limits.path_length > Config::MAX_PATH_LENGTH {
+        if self.0.limits.path_length > Config::MAX_PATH_LEN {
             let (expected, got) = ("at most 16777215", self.0.limits.path_length);
             return Err(ConfigError { setting: "length of a path", expected, got });
         }
@@ -210,22 +210,22 @@ mod tests {
     fn limits_of_nothing_are_refused_by_name() {
         let error = |builder: ConfigBuilder| builder.build().unwrap_err().to_string();
         let new = Config::builder;
-        assert_eq!(error(new().most_paths(0)), "paths must be at least 1, got 0");
-        assert_eq!(error(new().most_entries(0)), "entries must be at least 1, got 0");
+        assert_eq!(error(new().max_paths(0)), "paths must be at least 1, got 0");
+        assert_eq!(error(new().max_entries(0)), "entries must be at least 1, got 0");
         assert_eq!(
-            error(new().most_variants(0, WhenFull::Refuse)),
+            error(new().max_variants(0, WhenFull::Refuse)),
             "variants per path must be at least 1, got 0"
         );
-        assert_eq!(error(new().longest_path(0)), "length of a path must be at least 1, got 0");
+        assert_eq!(error(new().max_path_len(0)), "length of a path must be at least 1, got 0");
         assert_eq!(
-            error(new().longest_path(Config::MAX_PATH_LENGTH + 1)),
+            error(new().max_path_len(Config::MAX_PATH_LEN + 1)),
             "length of a path must be at most 16777215, got 16777216"
         );
-        assert!(new().longest_path(Config::MAX_PATH_LENGTH).build().is_ok());
+        assert!(new().max_path_len(Config::MAX_PATH_LEN).build().is_ok());
         assert_eq!(
-            error(new().longest_key(0)),
+            error(new().max_key_len(0)),
             "length of a variant key must be at least 1, got 0"
         );
-        assert_eq!(error(new().most_prefix_rules(0)), "prefix rules must be at least 1, got 0");
+        assert_eq!(error(new().max_prefix_rules(0)), "prefix rules must be at least 1, got 0");
     }
 }

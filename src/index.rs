@@ -119,7 +119,7 @@ impl<V> CacheIndex<V> {
                 shards: (0..config.shards()).map(|_| CachePadded::default()).collect(),
                 cx: Context {
                     hashing: Hashing::new(),
-                    scopes: Scopes::new(config.most_prefix_rules()),
+                    scopes: Scopes::new(config.max_prefix_rules()),
                     occupancy: Occupancy::new(config.limits()),
                     limits: config.limits().clone(),
                 },

@@ -60,7 +60,7 @@ pub enum Freshness {
 /// let lease = index.lease(&tenant, &birds);
 /// let gone = index.purge(&tenant, &birds, Hard);
 /// assert!(gone.is_empty());
-/// assert_eq!(gone.voided_fills(), 1);
+/// assert_eq!(gone.overtaken_fills(), 1);
 ///
 /// let Insertion::Refused(refused) = lease.commit(&small, 7_u64) else { unreachable!() };
 /// assert_eq!((refused.value, refused.reason), (7, Refusal::Purged));
@@ -172,7 +172,7 @@ impl<V> Purged<V> {
         self.variants.len()
     }
 
-    /// Whether the path had no variant that was live or stale. Open fills are no variants: see [`Self::voided_fills`].
+    /// Whether the path had no variant that was live or stale. Open fills are no variants: see [`Self::overtaken_fills`].
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -183,7 +183,7 @@ impl<V> Purged<V> {
     }
 
     /// How many open fills of the path will be refused because of this purge.
-    pub fn voided_fills(&self) -> usize {
+    pub fn overtaken_fills(&self) -> usize {
         self.voided
     }
 }
@@ -193,7 +193,7 @@ impl<V> fmt::Debug for Purged<V> {
         f.debug_struct("Purged")
             .field("generation", &self.generation)
             .field("len", &self.len())
-            .field("voided_fills", &self.voided)
+            .field("overtaken_fills", &self.voided)
             .finish_non_exhaustive()
     }
 }

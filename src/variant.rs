@@ -21,7 +21,7 @@ canonical_text! {
     ///
     /// let key: VariantKey = "?h=400&w=600".try_into()?;
     /// assert_eq!(key.as_str(), "?h=400&w=600");
-    /// assert_eq!(VariantKey::from_canonical("?w=600&h=400").unwrap_err().at(), 1);
+    /// assert_eq!(VariantKey::from_canonical("?w=600&h=400").unwrap_err().byte_offset(), 1);
     /// # Ok::<(), cache_index::canonical::PathError>(())
     /// ```
     VariantKey, check_variant

@@ -137,7 +137,7 @@ fn wildcard_takes_all_under_it_and_pictures_beside_it_are_told_first() {
 
 #[test]
 fn receipt_says_what_its_entries_named_and_whose_rule_made_room() {
-    let index = CacheIndex::<u64>::new(Config::builder().most_prefix_rules(1).build().unwrap());
+    let index = CacheIndex::<u64>::new(Config::builder().max_prefix_rules(1).build().unwrap());
     let (tenant, other) = (index.tenant("doc"), index.tenant("other"));
     let wildcard = read(r#"{"scope":"original","urls":["/x/*"]}"#).unwrap();
     assert_eq!(index.apply(&other, &wildcard).entries()[0].widened(), None);
@@ -146,7 +146,7 @@ fn receipt_says_what_its_entries_named_and_whose_rule_made_room() {
     let receipt = index.apply(&tenant, &request);
 
     let [picture, prefix] = receipt.entries() else { panic!("{receipt:?}") };
-    assert_eq!((picture.position(), prefix.position()), (Some(0), Some(2)));
+    assert_eq!((picture.entry_index(), prefix.entry_index()), (Some(0), Some(2)));
     assert_eq!((picture.path(), prefix.path()), (Some(&path("a.jpg")), None));
     assert_eq!(prefix.target().map(Target::as_str), Some("b/"));
     assert_eq!((picture.widened(), prefix.widened()), (None, Some(&other)));
@@ -160,7 +160,7 @@ fn all_takes_everything_of_the_tenant_and_nothing_of_another() {
     assert!(index.insert(&other, &path("a"), &variant("?"), 9).is_stored());
     let receipt = index.apply(&tenant, &read(r#"{"scope":"all"}"#).unwrap());
     let [all] = receipt.into_entries().try_into().unwrap();
-    assert_eq!((all.position(), all.target()), (None, None));
+    assert_eq!((all.entry_index(), all.target()), (None, None));
     assert_eq!(all.outcome(), EntryOutcome::Invalidated);
     assert_eq!((index.stats().live, index.stats().dead), (1, 5));
     assert_eq!(index.lookup(&other, &path("a"), &variant("?")), Lookup::Live(9));
@@ -338,7 +338,7 @@ fn duplicates_count_once_however_they_are_spelled() {
     .unwrap();
     assert_eq!(targets(&request), ["a.jpg", "b.jpg", "a.jpg"]);
     assert_eq!(request.duplicates(), 4);
-    let positions: Vec<_> = request.entries().iter().map(RequestEntry::position).collect();
+    let positions: Vec<_> = request.entries().iter().map(RequestEntry::entry_index).collect();
     assert_eq!(positions, [0, 4, 5]);
 
     let request =
@@ -378,7 +378,7 @@ fn error_names_the_entry_and_carries_the_reason_with_its_suggestion() {
         r#"{"scope":"original","urls":["/a.jpg","https://doc.cloudimg.io/sample.li/boat.jpg?w=300"]}"#,
     );
     assert_eq!(error.to_string(), "urls[1] names no picture");
-    assert_eq!((error.member(), error.position()), (Some("urls"), Some(1)));
+    assert_eq!((error.member(), error.entry_index()), (Some("urls"), Some(1)));
     let reason = error.path_error().unwrap();
     assert_eq!(reason.kind(), PathErrorKind::QueryNotAllowed);
     assert_eq!(reason.suggestion(), Some("sample.li/boat.jpg"));
@@ -638,7 +638,7 @@ fn what_is_no_json_is_never_called_anything_else() {
         let error = InvalidationRequest::from_json(body, &rules(), &InvalidationLimits::default());
         let error = error.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
-        assert_eq!((error.member(), error.position()), (None, None));
+        assert_eq!((error.member(), error.entry_index()), (None, None));
     }
 }
 
@@ -737,7 +737,7 @@ fn one_bad_entry_stops_all_the_others() {
     for bad in ["", "/", "/../a", "/a?w=1", "/a?", "/%zz", "/a#x", "ftp2://a/b", "/v7/a"] {
         let body = serde_json::json!({ "scope": "original", "urls": ["/sample.li/birds.jpg", "/sample.li/*", bad] });
         let error = refused(&body.to_string());
-        assert_eq!((error.kind(), error.position()), (Kind::BadEntry, Some(2)), "{bad}");
+        assert_eq!((error.kind(), error.entry_index()), (Kind::BadEntry, Some(2)), "{bad}");
     }
     assert_eq!(index.stats(), before);
     assert_eq!(index.dry_run(&tenant, &InvalidationRequest::all(Severity::Hard)).variants(), 5);

@@ -47,7 +47,7 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) fn new(rules: Rules, host: Option<&str>) -> Result<Self, ConfigError> {
         // What is to be planned for must not be cut off.
-        let config = || Config::builder().most_variants(usize::MAX, WhenFull::Refuse).build();
+        let config = || Config::builder().max_variants(usize::MAX, WhenFull::Refuse).build();
         let (index, seen) = (CacheIndex::new(config()?), CacheIndex::new(config()?));
         Ok(Self {
             rules,

@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 error.path_error().is_some(),
                 error.kind() == InvalidationErrorKind::BadEntry
             );
-            assert!(error.position().is_none_or(|at| at < MOST_ENTRIES.max(50)));
+            assert!(error.entry_index().is_none_or(|at| at < MOST_ENTRIES.max(50)));
             if error.kind() == InvalidationErrorKind::NotJson {
                 assert!(serde_json::from_slice::<serde_json::Value>(body).is_err(), "{text}");
             }
@@ -63,7 +63,7 @@ fn applied(request: &InvalidationRequest) {
     let receipt = index.apply(&tenant, request);
     assert!(receipt.generation() > forecast.generation());
     for (entry, foretold) in receipt.entries().iter().zip(forecast.entries()) {
-        assert_eq!(entry.position(), foretold.position());
+        assert_eq!(entry.entry_index(), foretold.entry_index());
         if entry.outcome() != EntryOutcome::Invalidated {
             assert_eq!(entry.outcome(), foretold.outcome());
             assert_eq!(entry.variants(), foretold.variants());

@@ -91,7 +91,7 @@ impl fmt::Display for PathErrorKind {
 ///
 /// let error = Rules::default().invalidation("sample.li/birds%2").unwrap_err();
 /// assert_eq!(error.kind(), PathErrorKind::InvalidEscape);
-/// assert_eq!(error.at(), 15);
+/// assert_eq!(error.byte_offset(), 15);
 /// assert_eq!(error.to_string(), "invalid percent escape at byte 15: expected two hex digits");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl PathError {
 
     /// Where, as a byte position in the text as it was given; its length, if something is missing at the end.
     #[must_use]
-    pub const fn at(&self) -> usize {
+    pub const fn byte_offset(&self) -> usize {
         self.at
     }
 

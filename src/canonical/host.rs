@@ -57,8 +57,9 @@ mod tests {
     #[test]
     fn delivery_hosts_are_told_from_others() {
         let rules = Rules::builder().token("doc").custom_host("Img.Example.com").build().unwrap();
-        let start =
-            |input: &str| path_start(input.as_bytes(), &rules).map_err(|e| (e.kind(), e.at()));
+        let start = |input: &str| {
+            path_start(input.as_bytes(), &rules).map_err(|e| (e.kind(), e.byte_offset()))
+        };
         for (input, expected) in [
             ("/a.jpg", Ok(0)),
             ("https://doc.cloudimg.io/a.jpg", Ok(23)),

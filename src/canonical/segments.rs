@@ -178,8 +178,9 @@ mod tests {
 
     #[test]
     fn v7_is_a_whole_segment_and_taken_once() {
-        let start =
-            |path: &str, v7| origin_start(path.as_bytes(), v7).map_err(|e| (e.kind(), e.at()));
+        let start = |path: &str, v7| {
+            origin_start(path.as_bytes(), v7).map_err(|e| (e.kind(), e.byte_offset()))
+        };
         assert_eq!(start("/v7/a", V7::Required), Ok(4));
         assert_eq!(start("v7//v7/a", V7::Optional), Ok(4));
         assert_eq!(start("//a", V7::Optional), Ok(2));

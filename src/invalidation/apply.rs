@@ -211,7 +211,7 @@ fn steps<'r>(
 impl<V> EntryReceipt<V> {
     fn new(entry: Option<&RequestEntry>, generation: Generation) -> Self {
         Self {
-            position: entry.map(RequestEntry::position),
+            position: entry.map(RequestEntry::entry_index),
             target: entry.map(|entry| entry.target.clone()),
             variant: entry.and_then(RequestEntry::variant).cloned(),
             generation,
@@ -249,8 +249,11 @@ impl<V> EntryReceipt<V> {
 
     fn purged(step: Step<'_>, severity: Severity, purged: Purged<V>, softened: Softened) -> Self {
         let generation = purged.generation();
-        let fills =
-            if step.tells_fills() { purged.voided_fills() + softened.overtaken_fills() } else { 0 };
+        let fills = if step.tells_fills() {
+            purged.overtaken_fills() + softened.overtaken_fills()
+        } else {
+            0
+        };
         let removed: Vec<_> = purged.into_iter().collect();
         let counts = [removed.len() + softened.len(), softened.stale_before(), fills];
         Self { removed, ..Self::counted(Some(step.entry), generation, severity, counts) }

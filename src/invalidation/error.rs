@@ -61,7 +61,7 @@ pub enum InvalidationErrorKind {
 /// let error = InvalidationRequest::builder(&rules).original(urls).unwrap_err();
 /// assert_eq!(error.kind(), InvalidationErrorKind::BadEntry);
 /// assert_eq!(error.to_string(), "urls[1] names no picture");
-/// assert_eq!(error.position(), Some(1));
+/// assert_eq!(error.entry_index(), Some(1));
 ///
 /// let reason = error.path_error().unwrap();
 /// assert_eq!(reason.to_string(), "query at byte 19: expected none, as the whole picture is invalidated");
@@ -167,7 +167,7 @@ impl InvalidationError {
 
     /// Where in its list the wrong entry stands, counted from 0.
     #[must_use]
-    pub const fn position(&self) -> Option<usize> {
+    pub const fn entry_index(&self) -> Option<usize> {
         match self.0 {
             Fault::EntryType { position, .. }
             | Fault::BadEntry { position, .. }

@@ -148,7 +148,7 @@ impl<V> Receipt<V> {
 
 impl<V> EntryReceipt<V> {
     /// Where in the list of the request the entry stands, counted from 0; none for the scope `all`.
-    pub fn position(&self) -> Option<usize> {
+    pub fn entry_index(&self) -> Option<usize> {
         self.position
     }
 

@@ -74,7 +74,7 @@ pub struct RequestEntry {
 impl RequestEntry {
     /// Where in the list it stands first, counted from 0.
     #[must_use]
-    pub fn position(&self) -> usize {
+    pub fn entry_index(&self) -> usize {
         self.position
     }
 

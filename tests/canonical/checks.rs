@@ -99,7 +99,7 @@ fn both_agree(settings_text: &str, settings: &Settings, kind: Kind, text: &[u8])
 }
 
 fn inside(error: &PathError, text: &[u8]) {
-    assert!(error.at() <= text.len(), "{error}");
+    assert!(error.byte_offset() <= text.len(), "{error}");
 }
 
 /// A canonical origin names itself, with the two exceptions that can't be written so.

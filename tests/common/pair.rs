@@ -270,7 +270,7 @@ impl Pair {
         match mode {
             Mode::Hard => {
                 let gone = self.index.purge_selected(tenant, path, picked, Hard);
-                assert_eq!(gone.voided_fills(), fills);
+                assert_eq!(gone.overtaken_fills(), fills);
                 assert_eq!(gone.len(), met.len());
                 let gone: BTreeSet<_> = gone.into_iter().collect();
                 let met = met.into_iter().map(|(v, value)| (self.keys[v].clone(), value));
@@ -296,7 +296,7 @@ impl Pair {
         let purged: Vec<_> = match mode {
             Mode::Hard => {
                 let gone = self.index.purge_many(tenant, &paths, Hard);
-                gone.iter().map(|gone| (gone.len(), gone.voided_fills())).collect()
+                gone.iter().map(|gone| (gone.len(), gone.overtaken_fills())).collect()
             }
             Mode::Soft => {
                 let softened = self.index.purge_many(tenant, &paths, Soft);

@@ -22,7 +22,7 @@ fn purge_of_an_absent_path_refuses_an_older_lease() {
 
     let gone = index.purge(&tenant, &birds, Hard);
 
-    assert_eq!((gone.len(), gone.voided_fills()), (0, 1));
+    assert_eq!((gone.len(), gone.overtaken_fills()), (0, 1));
     assert_eq!(refusal(lease.commit(&small(), 1)), Refusal::Purged);
     assert_eq!(index.lookup(&tenant, &birds, &small()), Lookup::Miss);
 }
@@ -77,7 +77,7 @@ fn purge_of_another_path_or_another_tenants_path_refuses_nothing() {
     let lease = index.lease(&doc, &birds);
 
     assert!(index.purge(&doc, &boat, Hard).is_empty());
-    assert_eq!(index.purge(&other, &birds, Hard).voided_fills(), 0);
+    assert_eq!(index.purge(&other, &birds, Hard).overtaken_fills(), 0);
     index.flush_tenant(&other, Hard);
 
     assert!(lease.commit(&small(), 1).is_stored());

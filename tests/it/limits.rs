@@ -18,7 +18,7 @@ fn refusal(insertion: Insertion<u64>) -> Refusal {
 
 #[test]
 fn variant_over_the_limit_is_refused_and_the_others_stay() {
-    let index = index(|config| config.most_variants(3, WhenFull::Refuse));
+    let index = index(|config| config.max_variants(3, WhenFull::Refuse));
     let (tenant, birds) = (index.tenant("doc"), path("sample.li/birds.jpg"));
     for n in 0..3 {
         assert!(index.insert(&tenant, &birds, &variant(&format!("?w={n}")), n).is_stored());
@@ -40,7 +40,7 @@ fn variant_over_the_limit_is_refused_and_the_others_stay() {
 
 #[test]
 fn oldest_variant_is_evicted_and_handed_over_where_so_configured() {
-    let index = index(|config| config.most_variants(2, WhenFull::EvictOldest));
+    let index = index(|config| config.max_variants(2, WhenFull::EvictOldest));
     let (tenant, birds) = (index.tenant("doc"), path("sample.li/birds.jpg"));
     for n in 0..2 {
         assert!(index.insert(&tenant, &birds, &variant(&format!("?w={n}")), n).is_stored());
@@ -55,7 +55,7 @@ fn oldest_variant_is_evicted_and_handed_over_where_so_configured() {
 
 #[test]
 fn paths_and_entries_over_the_limit_are_refused_until_there_is_room() {
-    let index = index(|config| config.most_paths(2).most_entries(3));
+    let index = index(|config| config.max_paths(2).max_entries(3));
     let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
     let paths = ["a", "b", "c"].map(path);
     assert!(index.insert(&tenant, &paths[0], &key, 0).is_stored());
@@ -77,7 +77,7 @@ fn paths_and_entries_over_the_limit_are_refused_until_there_is_room() {
 
 #[test]
 fn flushed_entries_give_their_room_back() {
-    let index = index(|config| config.shards(4).most_paths(100));
+    let index = index(|config| config.shards(4).max_paths(100));
     let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
     let fill = |from: u64| -> usize {
         let paths = (from..from + 100).map(|n| path(&format!("p/{n}")));
@@ -91,7 +91,7 @@ fn flushed_entries_give_their_room_back() {
 
 #[test]
 fn texts_over_the_limit_are_refused() {
-    let index = index(|config| config.longest_path(5).longest_key(4));
+    let index = index(|config| config.max_path_len(5).max_key_len(4));
     let tenant = index.tenant("doc");
     assert!(index.insert(&tenant, &path("abcde"), &variant("?w=1"), 0).is_stored());
     assert_eq!(
@@ -107,7 +107,7 @@ fn texts_over_the_limit_are_refused() {
 
 #[test]
 fn rule_over_the_limit_invalidates_the_oldest_rules_tenant_and_says_so() {
-    let index = index(|config| config.most_prefix_rules(1));
+    let index = index(|config| config.max_prefix_rules(1));
     let (a, b, key) = (index.tenant("a"), index.tenant("b"), variant("?w=1"));
     for (tenant, value) in [(&a, 1), (&b, 2)] {
         assert!(index.insert(tenant, &path("x/1"), &key, value).is_stored());
@@ -127,7 +127,7 @@ fn rule_over_the_limit_invalidates_the_oldest_rules_tenant_and_says_so() {
 
 #[test]
 fn soft_rule_that_makes_room_leaves_its_tenant_stale_and_not_dead() {
-    let index = index(|config| config.most_prefix_rules(1));
+    let index = index(|config| config.max_prefix_rules(1));
     let (a, b, key) = (index.tenant("a"), index.tenant("b"), variant("?w=1"));
     assert!(index.insert(&a, &path("y/1"), &key, 1).is_stored());
     let prefix = PathPrefix::from_canonical("x/").unwrap();

@@ -92,7 +92,7 @@ fn panic_in_any_hook_leaves_the_index_usable_and_every_value_accounted_for() {
         let mut n = 0;
         loop {
             let config = Config::builder().shards(1).dead_values(dead_values);
-            let config = config.most_variants(3, WhenFull::EvictOldest).build().unwrap();
+            let config = config.max_variants(3, WhenFull::EvictOldest).build().unwrap();
             let index = CacheIndex::new(config);
             let tenant = index.tenant("doc");
             FUSE.set(Some(n));

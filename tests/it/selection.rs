@@ -47,7 +47,7 @@ fn purge_of_the_last_variants_by_name_leaves_no_path_and_refuses_open_fills() {
     let lease = index.lease(&tenant, &path("a/b.jpg"));
     let keys = [variant("?w=1"), variant("?w=2")];
     let gone = index.purge_selected(&tenant, &path("a/b.jpg"), Selection::Keys(&keys), Hard);
-    assert_eq!((gone.len(), gone.voided_fills()), (2, 1));
+    assert_eq!((gone.len(), gone.overtaken_fills()), (2, 1));
     assert!(!lease.commit(&variant("?w=3"), 9).is_stored());
     assert_eq!(index.stats().paths, 0);
 }

@@ -147,8 +147,8 @@ impl Edge {
         let config = Config::builder()
             // Objects have to be deleted, so the index must hand over the values of what a flush has killed.
             .dead_values(DeadValues::Queue)
-            .most_variants(limits.renditions, WhenFull::EvictOldest)
-            .most_entries(limits.entries)
+            .max_variants(limits.renditions, WhenFull::EvictOldest)
+            .max_entries(limits.entries)
             .build()
             .map_err(|error| error.to_string())?;
         let index = CacheIndex::new(config);

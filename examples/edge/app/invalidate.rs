@@ -159,7 +159,7 @@ fn fault(error: InvalidationError) -> Fault {
     let cause = error.path_error();
     let reason = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     Fault {
-        position: error.position(),
+        position: error.entry_index(),
         suggestion: cause.and_then(|cause| cause.suggestion()).map(str::to_owned),
         ..Fault::new(status, format!("{error}{reason}"))
     }

@@ -101,7 +101,7 @@ impl Line {
     fn of<V>(entry: &EntryReceipt<V>) -> Self {
         let star = |text: &str| format!("{text}*");
         Self {
-            position: entry.position(),
+            position: entry.entry_index(),
             origin: match entry.target() {
                 Some(Target::Path(path)) => path.as_str().to_owned(),
                 Some(Target::Prefix(prefix)) => star(prefix.as_str()),

@@ -351,7 +351,7 @@ fn dropping_a_lease_against_a_purge_leaves_nothing_behind() {
         let world = World::new();
         let lease = world.lease();
         let dropper = thread::spawn(move || drop(lease));
-        let voided = world.index.purge(&world.tenant, &world.path, Hard).voided_fills();
+        let voided = world.index.purge(&world.tenant, &world.path, Hard).overtaken_fills();
         dropper.join().unwrap();
         assert!(voided <= 1);
         assert_eq!(world.index.stats().open_leases, 0);
