@@ -22,11 +22,12 @@
 //! stats                               NAME=VALUE [NAME=VALUE]...
 //! ```
 //!
-//! TENANT and NAME are any text, PATH and VARIANT canonical text, VALUE and N whole numbers. A line that is none of these gets
-//! `error REASON`, and the shell goes on. Try it:
+//! TENANT and NAME are any text, VALUE and N whole numbers. PATH, VARIANT and PREFIX are canonical text, or with `--opaque` any text
+//! that isn't empty. A line that is none of these gets `error REASON`, and the shell goes on. Try it:
 //!
 //! ```sh
 //! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run --example shell
+//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' | cargo run --example shell -- --opaque
 //! ```
 
 use cache_index::canonical::Rules;
@@ -34,24 +35,65 @@ use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Hard, Insertion, Lookup, Mode, OriginPath,
     PathPrefix, Selection, Soft, Tenant, VariantKey,
 };
+use clap::Parser;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 
+/// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line
+#[derive(Parser)]
+#[command(after_help = COMMANDS)]
+pub(crate) struct Args {
+    /// PATH, VARIANT and PREFIX are any text, not canonical text
+    #[arg(long)]
+    opaque: bool,
+}
+
+const COMMANDS: &str = "\
+Commands:
+  insert TENANT PATH VARIANT VALUE    stored | replaced OLD | refused REASON
+  lookup TENANT PATH VARIANT          miss | live VALUE | stale VALUE
+  lease TENANT PATH NAME              leased
+  commit NAME VARIANT VALUE           stored | replaced OLD | refused REASON
+  drop NAME                           dropped
+  remove TENANT PATH VARIANT VALUE    removed | absent
+  purge TENANT PATH                   purged N
+  purge-soft TENANT PATH              softened N
+  purge-variant TENANT PATH VARIANT   purged N
+  purge-where TENANT PATH OPERATIONS  purged N
+  purge-prefix TENANT PREFIX          purged
+  purge-prefix-soft TENANT PREFIX     purged
+  flush TENANT                        flushed
+  flush-soft TENANT                   flushed
+  flush-all                           flushed
+  flush-all-soft                      flushed
+  variants TENANT PATH                KEY [TAB KEY]... | none
+  reclaim N                           reclaimed N
+  stats                               NAME=VALUE [NAME=VALUE]...";
+
+/// How names are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    Canonical,
+    Opaque,
+}
+
 struct Shell {
+    names: Names,
     index: CacheIndex<u64>,
     leases: HashMap<String, FillLease<u64>>,
 }
 
 fn main() -> io::Result<()> {
-    run(io::stdin().lock(), io::stdout().lock())
+    let names = if Args::parse().opaque { Names::Opaque } else { Names::Canonical };
+    run(names, io::stdin().lock(), io::stdout().lock())
 }
 
 /// Answers every line of `input`.
-pub(crate) fn run(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+pub(crate) fn run(names: Names, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
     let config = Config::builder().dead_values(DeadValues::Queue).build();
     let index = CacheIndex::new(config.map_err(io::Error::other)?);
-    let mut shell = Shell { index, leases: HashMap::new() };
+    let mut shell = Shell { names, index, leases: HashMap::new() };
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -105,17 +147,17 @@ impl Shell {
     }
 
     fn purge(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
-        let gone = self.index.purge(&self.tenant(tenant), &canonical_path(path)?, Hard);
+        let gone = self.index.purge(&self.tenant(tenant), &self.names.path(path)?, Hard);
         Ok(format!("purged {}", gone.len()))
     }
 
     fn purge_soft(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
-        let softened = self.index.purge(&self.tenant(tenant), &canonical_path(path)?, Soft);
+        let softened = self.index.purge(&self.tenant(tenant), &self.names.path(path)?, Soft);
         Ok(format!("softened {}", softened.len()))
     }
 
     fn purge_variant(&self, [tenant, path, variant]: [&str; 3]) -> Result<String, String> {
-        let keys = [canonical_variant(variant)?];
+        let keys = [self.names.variant(variant)?];
         self.purge_selected(tenant, path, Selection::Keys(&keys))
     }
 
@@ -131,7 +173,7 @@ impl Shell {
         path: &str,
         selection: Selection<'_>,
     ) -> Result<String, String> {
-        let (tenant, path) = (self.tenant(tenant), canonical_path(path)?);
+        let (tenant, path) = (self.tenant(tenant), self.names.path(path)?);
         let gone = self.index.purge_selected(&tenant, &path, selection, Hard);
         Ok(format!("purged {}", gone.len()))
     }
@@ -141,8 +183,7 @@ impl Shell {
         [tenant, prefix]: [&str; 2],
         mode: M,
     ) -> Result<String, String> {
-        let prefix =
-            PathPrefix::from_canonical(prefix).map_err(|error| format!("PREFIX: {error}"))?;
+        let prefix = self.names.prefix(prefix)?;
         self.index.purge_prefix(&self.tenant(tenant), &prefix, mode);
         Ok("purged".into())
     }
@@ -162,13 +203,13 @@ impl Shell {
     }
 
     fn insert(&self, [tenant, path, variant, value]: [&str; 4]) -> Result<String, String> {
-        let (path, variant) = (canonical_path(path)?, canonical_variant(variant)?);
+        let (path, variant) = (self.names.path(path)?, self.names.variant(variant)?);
         let insertion = self.index.insert(&self.tenant(tenant), &path, &variant, number(value)?);
         Ok(stored(insertion))
     }
 
     fn lookup(&self, [tenant, path, variant]: [&str; 3]) -> Result<String, String> {
-        let (path, variant) = (canonical_path(path)?, canonical_variant(variant)?);
+        let (path, variant) = (self.names.path(path)?, self.names.variant(variant)?);
         Ok(match self.index.lookup(&self.tenant(tenant), &path, &variant) {
             Lookup::Live(value) => format!("live {value}"),
             Lookup::Stale(value) => format!("stale {value}"),
@@ -177,7 +218,7 @@ impl Shell {
     }
 
     fn lease(&mut self, [tenant, path, name]: [&str; 3]) -> Result<String, String> {
-        let path = canonical_path(path)?;
+        let path = self.names.path(path)?;
         if self.leases.contains_key(name) {
             return Err(format!("lease {name:?} is open already"));
         }
@@ -187,7 +228,7 @@ impl Shell {
     }
 
     fn commit(&mut self, [name, variant, value]: [&str; 3]) -> Result<String, String> {
-        let (variant, value) = (canonical_variant(variant)?, number(value)?);
+        let (variant, value) = (self.names.variant(variant)?, number(value)?);
         Ok(stored(self.take(name)?.commit(&variant, value)))
     }
 
@@ -200,13 +241,13 @@ impl Shell {
     }
 
     fn remove(&self, [tenant, path, variant, value]: [&str; 4]) -> Result<String, String> {
-        let (path, variant) = (canonical_path(path)?, canonical_variant(variant)?);
+        let (path, variant) = (self.names.path(path)?, self.names.variant(variant)?);
         let removed = self.index.remove(&self.tenant(tenant), &path, &variant, &number(value)?);
         Ok(removed.map_or("absent", |_| "removed").into())
     }
 
     fn variants(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
-        let mut keys = self.index.variants(&self.tenant(tenant), &canonical_path(path)?);
+        let mut keys = self.index.variants(&self.tenant(tenant), &self.names.path(path)?);
         keys.sort();
         let keys: Vec<_> = keys.iter().map(VariantKey::as_str).collect();
         Ok(if keys.is_empty() { "none".into() } else { keys.join("\t") })
@@ -270,12 +311,30 @@ fn exactly<'a, const N: usize>(
     })
 }
 
-fn canonical_path(text: &str) -> Result<OriginPath<'_>, String> {
-    OriginPath::from_canonical(text).map_err(|error| format!("PATH: {error}"))
-}
+impl Names {
+    fn path(self, text: &str) -> Result<OriginPath<'_>, String> {
+        match self {
+            Self::Canonical => OriginPath::from_canonical(text).map_err(|error| error.to_string()),
+            Self::Opaque => OriginPath::opaque(text).map_err(|error| error.to_string()),
+        }
+        .map_err(|error| format!("PATH: {error}"))
+    }
 
-fn canonical_variant(text: &str) -> Result<VariantKey<'_>, String> {
-    VariantKey::from_canonical(text).map_err(|error| format!("VARIANT: {error}"))
+    fn variant(self, text: &str) -> Result<VariantKey<'_>, String> {
+        match self {
+            Self::Canonical => VariantKey::from_canonical(text).map_err(|error| error.to_string()),
+            Self::Opaque => VariantKey::opaque(text).map_err(|error| error.to_string()),
+        }
+        .map_err(|error| format!("VARIANT: {error}"))
+    }
+
+    fn prefix(self, text: &str) -> Result<PathPrefix<'_>, String> {
+        match self {
+            Self::Canonical => PathPrefix::from_canonical(text).map_err(|error| error.to_string()),
+            Self::Opaque => PathPrefix::opaque(text).map_err(|error| error.to_string()),
+        }
+        .map_err(|error| format!("PREFIX: {error}"))
+    }
 }
 
 fn number(text: &str) -> Result<u64, String> {

@@ -214,23 +214,25 @@ impl World {
     fn new() -> Self {
         let config = Config::builder().shards(4).dead_values(DeadValues::Queue).build();
         let index = CacheIndex::new(config.expect("valid"));
-        let folder = |n: usize| format!("s.li/{}/", n / TENANTS);
+        // The first tenant's names are canonical, the others' are not. So are those of every second variant.
+        let folder = |n: usize| match n % TENANTS {
+            0 => format!("s.li/{}/", n / TENANTS),
+            _ => format!("//é {}?#/", n / TENANTS),
+        };
         let path = |p: usize| format!("{}{p}.jpg", folder(p % (TENANTS * FOLDERS)));
-        let canonical = "canonical";
+        let key = |v: usize| match v % 2 {
+            0 => format!("?w={v}"),
+            _ => format!("300x{v} #@*"),
+        };
+        let name = "a name";
         Self {
             tenants: (0..TENANTS).map(|t| index.tenant(&format!("tenant {t}"))).collect(),
             index,
-            paths: (0..PICTURES)
-                .map(|p| OriginPath::from_canonical(&path(p)).expect(canonical).into_owned())
-                .collect(),
+            paths: (0..PICTURES).map(|p| OriginPath::opaque(path(p)).expect(name)).collect(),
             prefixes: (0..TENANTS * FOLDERS)
-                .map(|f| PathPrefix::from_canonical(&folder(f)).expect(canonical).into_owned())
+                .map(|f| PathPrefix::opaque(folder(f)).expect(name))
                 .collect(),
-            keys: (0..VARIANTS)
-                .map(|v| {
-                    VariantKey::from_canonical(&format!("?w={v}")).expect(canonical).into_owned()
-                })
-                .collect(),
+            keys: (0..VARIANTS).map(|v| VariantKey::opaque(key(v)).expect(name)).collect(),
             pictures: (0..PICTURES).map(|_| Picture::default()).collect(),
         }
     }

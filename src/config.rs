@@ -51,10 +51,14 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// The longest path that can be allowed, in bytes: some dozens of paths share a block of memory with 32-bit places.
+    /// Upper bound for [`max_path_len`](ConfigBuilder::max_path_len), in bytes. A few dozen paths share one text block that is addressed
+    /// with 32-bit offsets.
     pub const MAX_PATH_LEN: usize = (1 << 24) - 1;
 
-    /// The most shards that an index can have.
+    /// Upper bound for [`max_key_len`](ConfigBuilder::max_key_len), in bytes: that of paths, so that one length field fits both.
+    pub const MAX_KEY_LEN: usize = Self::MAX_PATH_LEN;
+
+    /// Upper bound for the number of shards.
     pub const MAX_SHARDS: usize = 1 << 16;
 
     /// Begins with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
@@ -131,7 +135,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The longest variant key that is stored, in bytes, at least one.
+    /// The longest variant key that is stored, in bytes, from 1 to [`Config::MAX_KEY_LEN`].
     pub fn max_key_len(mut self, bytes: usize) -> Self {
         self.0.limits.key_length = bytes;
         self
@@ -164,9 +168,12 @@ impl ConfigBuilder {
             let expected = "a power of two from 1 to 65536";
             return Err(ConfigError { setting: "shard count", expected, got: shards });
         }
-        if self.0.limits.path_length > Config::MAX_PATH_LEN {
-            let (expected, got) = ("at most 16777215", self.0.limits.path_length);
-            return Err(ConfigError { setting: "length of a path", expected, got });
+        let lengths = [
+            ("length of a path", self.0.limits.path_length, Config::MAX_PATH_LEN),
+            ("length of a variant key", self.0.limits.key_length, Config::MAX_KEY_LEN),
+        ];
+        if let Some((setting, got, _)) = lengths.into_iter().find(|(_, len, max)| len > max) {
+            return Err(ConfigError { setting, expected: "at most 16777215", got });
         }
         match limits.into_iter().find(|(_, limit)| *limit == 0) {
             Some((setting, got)) => Err(ConfigError { setting, expected: "at least 1", got }),
@@ -176,6 +183,7 @@ impl ConfigBuilder {
 }
 
 impl ConfigError {
+    #[cfg(feature = "cloudimage")]
     pub(crate) const fn new(setting: &'static str, expected: &'static str, got: usize) -> Self {
         Self { setting, expected, got }
     }
@@ -222,6 +230,11 @@ mod tests {
             "length of a path must be at most 16777215, got 16777216"
         );
         assert!(new().max_path_len(Config::MAX_PATH_LEN).build().is_ok());
+        assert_eq!(
+            error(new().max_key_len(Config::MAX_KEY_LEN + 1)),
+            "length of a variant key must be at most 16777215, got 16777216"
+        );
+        assert!(new().max_key_len(Config::MAX_KEY_LEN).build().is_ok());
         assert_eq!(
             error(new().max_key_len(0)),
             "length of a variant key must be at least 1, got 0"

@@ -3,6 +3,8 @@
 //! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard handed out, while one is.
 
 use crate::config::{Config, DeadValues};
+#[cfg(feature = "cloudimage")]
+use crate::forecast::{Extent, Matches};
 use crate::generation::{AtomicGeneration, Generation};
 use crate::graves::Graves;
 use crate::hash::Hashing;
@@ -19,7 +21,7 @@ use crate::prefetch::Stage;
 use crate::records::Key;
 use crate::scopes::Scopes;
 use crate::selection::Selection;
-use crate::shard::{Began, Context, Extent, Matches, Shard};
+use crate::shard::{Began, Context, Shard};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use crate::tenant::{Tenant, Tenants};
@@ -696,6 +698,7 @@ impl<V> Core<V> {
     }
 
     /// What a purge of the path would meet now.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn matches(
         &self,
         tenant: &Tenant,
@@ -707,6 +710,7 @@ impl<V> Core<V> {
     }
 
     /// How much a purge of the prefix would meet, shard by shard.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str) -> Extent {
         self.check(tenant);
         let mut total = Extent::default();
@@ -720,6 +724,7 @@ impl<V> Core<V> {
     }
 
     /// The number of the last purge or flush that has begun.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn newest_generation(&self) -> Generation {
         self.cx.scopes.clock.load_relaxed()
     }

@@ -2,35 +2,42 @@
 //! exact, immediate, and cannot be undone by a fetch that was already under way.
 //!
 //! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`], has many stored renditions, each
-//! named by a [`VariantKey`]. The [`CacheIndex`] maps the one to the set of the others, and each of those to a value of the
-//! server's: an object id, a file offset, `()`.
+//! named by a [`VariantKey`]. The [`CacheIndex`] maps each picture to the set of its variants, and each variant to a value that you
+//! choose: an object id, a file offset, `()`.
 //!
 //! ```
-//! use cache_index::canonical::Rules;
-//! use cache_index::{CacheIndex, Hard, Lookup};
+//! use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
 //!
 //! let index = CacheIndex::default();
-//! let tenant = index.tenant("doc");
-//! let request = Rules::default().delivery("/sample.li/birds.jpg?width=600&h=400")?;
+//! let tenant = index.tenant("shop");
+//! // Names are any text. Requests for the same picture must give the same one.
+//! let origin = OriginPath::opaque("shop.example/birds.jpg")?;
+//! let variant = VariantKey::opaque("300x200")?;
 //!
 //! // On a miss: first the lease, then the source.
-//! let lease = index.lease(&tenant, &request.origin);
-//! assert!(lease.commit(&request.variant, 17_u64).is_stored());
-//! assert_eq!(index.lookup(&tenant, &request.origin, &request.variant), Lookup::Live(17));
+//! let lease = index.lease(&tenant, &origin);
+//! assert!(lease.commit(&variant, 17_u64).is_stored());
+//! assert_eq!(index.lookup(&tenant, &origin, &variant), Lookup::Live(17));
 //!
 //! // When the picture changes: all renditions go, and no fetch that is under way can bring one back.
-//! assert_eq!(index.purge(&tenant, &request.origin, Hard).len(), 1);
-//! assert_eq!(index.lookup(&tenant, &request.origin, &request.variant), Lookup::Miss);
+//! assert_eq!(index.purge(&tenant, &origin, Hard).len(), 1);
+//! assert_eq!(index.lookup(&tenant, &origin, &variant), Lookup::Miss);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+#![cfg_attr(
+    feature = "cloudimage",
+    doc = "The names of Cloudimage's URLs come from [`canonical`], and whole requests to invalidate from [`invalidation`].\n"
+)]
 //!
 //! # Words
 //!
 //! | word | meaning |
 //! |---|---|
 //! | tenant | one customer; paths of two tenants never meet |
-//! | origin path | canonical name of a source picture inside a tenant |
-//! | variant key | canonical name of one rendition of it; `?` for the untransformed picture |
+//! | origin path | name of a source picture inside a tenant |
+//! | variant key | name of one rendition of it; among Cloudimage's, `?` for the untransformed picture |
+//! | canonical, opaque | spelled by Cloudimage's rules, each picture in one way; any text, compared byte for byte |
 //! | live, stale, dead | may be served; may be served while it is refreshed; must never be served |
 //! | purge, flush | invalidate one path, some variants of it, or all paths under a prefix; a whole tenant, or everything |
 //! | hard, soft | makes entries dead; makes them stale |
@@ -43,14 +50,17 @@
 //! | operation | cost | locks |
 //! |---|---|---|
 //! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
-//! | [`lookup_many`](CacheIndex::lookup_many) | that of the single look-ups; with the feature `prefetch`, less | one shard after another, shared |
+//! | [`lookup_many`](CacheIndex::lookup_many) | that of the single lookups; with the feature `prefetch`, less | one shard after another, shared |
 //! | [`lease`](CacheIndex::lease), [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
 //! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
 //! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
 //! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
 //! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
-//! | [`apply`](CacheIndex::apply) an [invalidation] request | that of the purges and flushes in it | one shard after another, each once, exclusively |
-//! | [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |
+#![cfg_attr(
+    feature = "cloudimage",
+    doc = "| [`apply`](CacheIndex::apply) an [invalidation] request | that of the purges and flushes in it | one shard after another, each once, exclusively |",
+    doc = "| [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |"
+)]
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
 //! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, tens of microseconds each |
@@ -58,7 +68,7 @@
 //!
 //! # Promises
 //!
-//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no look-up that starts later returns a
+//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no lookup that starts later returns a
 //! value whose fill began before it, in any thread: not if the path had no entry at the time, not if the fill commits later, not after
 //! the entry was removed and stored again. After a soft one, such a value is at best stale. A fill begins when its lease is taken; so
 //! take it before the source is read, also to revalidate. [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
@@ -70,56 +80,66 @@
 //! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no ties.
 //!
 //! **P4, every value is handed over once.** A value that was stored is live or stale, or was returned by replace, evict, remove, purge or
-//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops the latter itself. All of this holds outside
-//! of the locks, and also when the caller's `Clone`, `PartialEq` or `Drop` panics.
+//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops dead values itself, never while holding a
+//! lock. This holds even if the caller's `Clone`, `PartialEq` or `Drop` panics.
 //!
 //! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
-//! drops them outside. Tables grow per shard. A flush visits nothing. Look-ups don't queue behind a purge that waits for another look-up;
-//! look-ups that follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
+//! drops them outside. Tables grow per shard. A flush visits nothing. Lookups don't queue behind a purge that waits for another lookup;
+//! lookups that follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
 //!
 //! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
-//! [`reclaim`](CacheIndex::reclaim); prefix rules retire when nothing older than they is left. Look-ups alone free nothing.
+//! [`reclaim`](CacheIndex::reclaim); a prefix rule is dropped once every older entry has been checked against it.
+//! Lookups never free memory.
 //!
 //! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
 //! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
-//! too much and is never too little, and [says so](PrefixPurged::widened). Open fills take memory by the number of open leases; a dropped
-//! lease leaves nothing behind. Tenants are not bounded: ask for those that exist.
+//! too much and is never too little, and [says so](PrefixPurged::widened). Memory for in-flight fills is proportional to the number of open
+//! leases, and is released when a lease is dropped. Tenants are not bounded: ask for those that exist.
 //!
-//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. Who enumerates variants
-//! meets the limits of P7.
+//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. A client that
+//! enumerates variants runs into the limits of P7.
 //!
-//! **P9, spellings of a picture meet, pictures don't.** See [`canonical`].
+//! **P9, one picture, one name.** All canonical spellings of one picture map to the same name, and different pictures never do. With
+//! opaque names, this is the caller's job.
 //!
 //! # Features
 //!
-//! `serde`, off by default: [`invalidation`] requests are read from JSON.
+//! `cloudimage`, on by default: the modules `canonical` and `invalidation`, and names that are canonical. Without it, the index stands
+//! alone, and all names are opaque.
+//!
+//! `serde`, off by default: reads requests to invalidate from JSON. It implies `cloudimage`.
 //!
 //! `prefetch`, off by default: [`lookup_many`](CacheIndex::lookup_many) waits for the memory of several keys at once.
 //!
 //! # Under concurrency
 //!
-//! Every operation happens at one moment between its call and its return, in an order on which all threads agree: those on one path
-//! because they hold its shard's lock, flushes because each is published by one atomic write. No call returns a lock guard, runs a
+//! Every operation is linearizable: it happens at one moment between its call and its return, in an order on which all threads agree.
+//! Operations on one path hold its shard's lock; each flush is published by one atomic write. No call returns a lock guard, runs a
 //! callback, blocks on I/O, or holds two shard locks at once. Values are dropped by the caller, or by the index outside of its locks.
 //!
 //! # What it is not
 //!
-//! No cache: it doesn't fetch, doesn't evict by itself, and stores no bytes. No distributed index: it knows one process. Not
-//! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
+//! It is not a cache: it doesn't fetch, doesn't evict by itself, and doesn't store bytes. It is not distributed: it knows one process. It
+//! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache.
 #![forbid(unsafe_code)]
 
 mod bucket;
+#[cfg(feature = "cloudimage")]
 pub mod canonical;
 mod config;
+#[cfg(feature = "cloudimage")]
+mod forecast;
 mod generation;
 mod graves;
 mod hash;
 mod index;
+#[cfg(feature = "cloudimage")]
 pub mod invalidation;
 mod lanes;
 mod lease;
 mod limits;
 mod mode;
+mod name_error;
 mod open_fills;
 mod origin;
 mod outcome;
@@ -146,6 +166,7 @@ pub use index::CacheIndex;
 pub use lease::FillLease;
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Severity, Soft};
+pub use name_error::{NameError, NameErrorKind};
 pub use origin::{OriginPath, PathPrefix};
 pub use outcome::{
     Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
@@ -156,7 +177,7 @@ pub use stats::Stats;
 pub use tenant::Tenant;
 pub use variant::VariantKey;
 
-/// The example of the README is compiled and run as a test.
-#[cfg(doctest)]
+/// The examples of the README are compiled and run as tests.
+#[cfg(all(doctest, feature = "cloudimage"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

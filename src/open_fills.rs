@@ -144,12 +144,14 @@ impl OpenFills {
     }
 
     /// How many leases of the path a purge could still overtake.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn valid(&self, hash: PathHash, tenant: u32, path: &str) -> usize {
         let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
         self.fills.find(hash.table().spread(), found).map_or(0, |fill| fill.leases - fill.voided)
     }
 
     /// The same of all paths of the tenant that begin with `prefix`.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn valid_under(&self, tenant: u32, prefix: &str) -> usize {
         let under = self.fills.iter().filter(|f| f.tenant == tenant && f.path.starts_with(prefix));
         under.map(|fill| fill.leases - fill.voided).sum()

@@ -8,6 +8,8 @@
 //!   the lock would let an insert that a flush overtook wipe what was stored after the flush.
 //! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`Grave`].
 
+#[cfg(feature = "cloudimage")]
+use crate::forecast::{Extent, Matches};
 use crate::generation::Generation;
 #[cfg(fuzzing)]
 use crate::hash::PathHash;
@@ -50,23 +52,6 @@ enum Admission {
     Replacing(At),
     /// The path's oldest variant goes.
     Evicting,
-}
-
-/// What a purge of a path would meet.
-#[derive(Debug, Default)]
-pub(crate) struct Matches {
-    /// The variants that may be served, each with whether it is stale.
-    pub(crate) variants: Vec<(Arc<str>, bool)>,
-    /// The open fills that it would overtake.
-    pub(crate) fills: usize,
-}
-
-/// How much a purge of a prefix would meet.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Extent {
-    pub(crate) live: usize,
-    pub(crate) stale: usize,
-    pub(crate) fills: usize,
 }
 
 /// The moment at which a fill began.
@@ -159,6 +144,7 @@ impl<V> Shard<V> {
     }
 
     /// What a purge of the path would meet now.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
         let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
         let mut variants = Vec::new();
@@ -177,6 +163,7 @@ impl<V> Shard<V> {
     }
 
     /// How much a purge of the prefix would meet now.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
         let fills = self.fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };

@@ -1,6 +1,8 @@
-//! What all kinds of canonical text have in common.
+//! What all kinds of names have in common.
 //!
-//! Invariant: the text in them is private, and made only by canonicalization or by a checked constructor.
+//! Invariant: the text in them is private. Canonicalization makes it, or a checked constructor: `from_canonical`, which accepts what
+//! canonicalization writes, or `opaque`, which accepts any text of a permitted length. Names are equal if their bytes are, whoever made
+//! them, so nothing may conclude from a name that its text is canonical.
 //! Not here: what is canonical; each kind names its own check.
 
 use std::borrow::Cow;
@@ -10,7 +12,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Text as a caller or an index holds it. Who holds it makes no difference to what it equals.
+/// Text as a caller or an index holds it. Equality ignores how the text is stored.
 #[derive(Clone)]
 pub(crate) enum Text<'a> {
     Borrowed(&'a str),
@@ -108,44 +110,71 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
-/// Makes a newtype of canonical text, with its conversions.
-macro_rules! canonical_text {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
+/// Makes a newtype of text, with its conversions.
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr, $check:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(crate::text::Text<'a>);
 
         #[allow(dead_code, reason = "not every kind of text is taken apart")]
         impl<'a> $name<'a> {
+            #[doc = concat!("The length of the longest ", $subject, " in bytes.")]
+            const MAX_LEN: usize = $limit;
+
+            /// Makes a name of any text, such as one that the server has read from URLs of its own.
+            ///
+            /// Names are compared byte for byte. The caller must see to it that each picture has one spelling: the index
+            /// can't know that `a//b` and `a/b` are the same one. An opaque name and a canonical one with the same text
+            /// are the same name, so a server can mix both kinds.
+            ///
+            /// An index refuses names that are longer than its configuration permits when they are stored, see
+            /// [`Refusal`](crate::Refusal).
+            ///
+            /// Cost: O(1). The text is borrowed or moved.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be, which is ", stringify!($limit), " bytes.")]
+            pub fn opaque(
+                text: impl Into<std::borrow::Cow<'a, str>>,
+            ) -> Result<Self, crate::NameError> {
+                let text = text.into();
+                crate::name_error::check_len($subject, &text, Self::MAX_LEN)?;
+                Ok(Self(text.into()))
+            }
+
             /// Takes text that is canonical already, under some rules.
             ///
             /// Cost: O(length). The text is borrowed.
             ///
             /// # Errors
             ///
-            /// Says where the text stops being what canonicalization writes, or what is wrong with it.
-            pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
-                $check(text).map(|()| Self(text.into()))
+            /// Names the byte at which the text differs from what canonicalization writes, or what is wrong with the text.
+            #[cfg(feature = "cloudimage")]
+            pub fn from_canonical(text: &'a str) -> Result<Self, crate::canonical::PathError> {
+                crate::canonical::$check(text).map(|()| Self(text.into()))
             }
 
-            /// Wraps text that canonicalization produced.
+            /// Wraps text that canonicalization produced, or that a name held before.
             pub(crate) fn new_unchecked(text: impl Into<crate::text::Text<'a>>) -> Self {
                 Self(text.into())
             }
 
-            /// The text: borrowed if it was and nothing had to be changed, and owned otherwise. What an index handed out is copied.
+            /// Returns the text: borrowed if the name is borrowed, and owned otherwise. The text of a name that an index returned is
+            /// copied.
             #[must_use]
             pub fn into_cow(self) -> std::borrow::Cow<'a, str> {
                 self.0.into_cow()
             }
 
-            /// The canonical text.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The same text, borrowed from this value.
+            /// Returns the same name, borrowed from this one.
             #[must_use]
             pub fn borrowed(&self) -> $name<'_> {
                 $name(crate::text::Text::Borrowed(self.as_str()))
@@ -170,18 +199,20 @@ macro_rules! canonical_text {
             }
         }
 
+        #[cfg(feature = "cloudimage")]
         impl<'a> TryFrom<&'a str> for $name<'a> {
-            type Error = PathError;
+            type Error = crate::canonical::PathError;
 
-            fn try_from(text: &'a str) -> Result<Self, PathError> {
+            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
                 Self::from_canonical(text)
             }
         }
 
+        #[cfg(feature = "cloudimage")]
         impl std::str::FromStr for $name<'static> {
-            type Err = PathError;
+            type Err = crate::canonical::PathError;
 
-            fn from_str(text: &str) -> Result<Self, PathError> {
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 $name::from_canonical(text).map($name::into_owned)
             }
         }
@@ -194,7 +225,7 @@ macro_rules! canonical_text {
     };
 }
 
-pub(crate) use canonical_text;
+pub(crate) use name_type;
 
 #[cfg(test)]
 mod tests {

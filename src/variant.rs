@@ -1,18 +1,40 @@
-//! `VariantKey`: text known to be canonical.
+//! `VariantKey`: the name of one rendition of a picture.
 //!
-//! Invariant: the text is what canonicalization gives for some query, with well-formed marks behind it. From then on, equality,
-//! order and hash are those of its bytes. Operations hold neither `@` nor `#`, so that marks can't be mistaken for them.
+//! Invariant: the text is canonical, or the caller has chosen it as opaque. Equality, order and hash are those of its bytes.
+//!
+//! A key that begins with `?` has a grammar: operations, then at most two marks, `@` and `#`. Canonical keys all begin so, and their
+//! operations hold neither `@` nor `#`, so that marks can't be mistaken for them. Every other key is opaque from its first byte to its
+//! last. The grammar is told by the text alone, because a canonical key and an opaque one of the same text are the same key.
 //! Not here: what the operations do, and which representations a server has.
 
-use crate::canonical::{PathError, check_representation, check_variant};
-use crate::text::canonical_text;
+use crate::config::Config;
+use crate::name_error::{NameError, NameErrorKind};
+use crate::text::name_type;
 
-canonical_text! {
-    /// The canonical name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
+name_type! {
+    /// The name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
     ///
-    /// A delivery URL inside of another gives a chain of such groups, the innermost first: `?r=90?w=300`. Behind the operations,
-    /// two marks may follow: what [grouping](crate::canonical::Grouping) dropped from the origin (`?w=600@https`), and which of
-    /// several stored answers this is (`?w=600#webp`).
+    /// # Canonical keys
+    ///
+    /// A delivery URL inside of another gives a chain of groups of operations, the innermost first: `?r=90?w=300`. Behind the operations,
+    /// two marks may follow: what grouping dropped from the origin (`?w=600@https`), and which of several stored answers
+    /// this is (`?w=600#webp`).
+    ///
+    /// # Opaque keys
+    ///
+    /// A server with URLs of its own uses [`opaque`](Self::opaque) keys, such as `300x200` or `rs:fit:300/plain`. The first byte decides how
+    /// a key is read:
+    ///
+    /// | | a key that begins with `?` | any other key |
+    /// |---|---|---|
+    /// | [`operations`](Self::operations) | the text before the first mark | the whole text |
+    /// | [`representation`](Self::representation) | the text behind `#`, if there is one | `None`, whatever `#` the text holds |
+    /// | [`with_representation`](Self::with_representation) | replaces the mark or adds one | an error: no purge of the key would take it |
+    /// | [`covers`](Self::covers) | the key, also with marks that it lacks | the same key only, byte for byte |
+    /// | picked by operations, `?w=200` | if it includes them | never: such a key has no operations |
+    ///
+    /// So a server that stores several answers to one key begins its opaque keys with `?`, and one whose keys mean
+    /// nothing to the index doesn't.
     ///
     /// # Examples
     ///
@@ -22,65 +44,85 @@ canonical_text! {
     /// let key: VariantKey = "?h=400&w=600".try_into()?;
     /// assert_eq!(key.as_str(), "?h=400&w=600");
     /// assert_eq!(VariantKey::from_canonical("?w=600&h=400").unwrap_err().byte_offset(), 1);
-    /// # Ok::<(), cache_index::canonical::PathError>(())
+    ///
+    /// let own = VariantKey::opaque("300x200 @2x #1")?;
+    /// assert_eq!((own.operations(), own.representation()), ("300x200 @2x #1", None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    VariantKey, check_variant
+    VariantKey, "variant key", Config::MAX_KEY_LEN, check_variant
 }
 
 impl VariantKey<'_> {
-    /// The key without its marks: the operations, with their question marks.
+    /// Returns the key without its marks: the operations, with their question marks. A key that doesn't begin with `?` has no marks, and
+    /// is returned whole.
     #[must_use]
     pub fn operations(&self) -> &str {
         Marks::of(self.as_str()).operations
     }
 
-    /// Which of several stored answers this is, if the key says so.
+    /// Returns which of several stored answers this is, if the key says so. `None` for a key that doesn't begin with `?`.
     #[must_use]
     pub fn representation(&self) -> Option<&str> {
         Marks::of(self.as_str()).representation
     }
 
-    /// The key of one of several stored answers to this one, such as the one in a format that only some clients accept. It takes the
-    /// place of a representation that the key has.
+    /// Returns the key of one of several stored answers to this one, such as the one in a format that only some clients accept. It
+    /// replaces a representation that the key has.
     ///
     /// Cost: O(length), one allocation.
     ///
     /// # Errors
     ///
-    /// If `mark` is empty, or holds anything but letters, digits and `-._~,:/+`; the position is one in `mark`.
+    /// If `mark` is empty, or holds anything but letters, digits and `-._~,:/+`; the position is one in `mark`. If the key doesn't
+    /// begin with `?`: it can't have marks.
     ///
     /// # Examples
     ///
     /// ```
-    /// use cache_index::VariantKey;
+    /// use cache_index::{NameErrorKind, VariantKey};
     ///
-    /// let key = VariantKey::from_canonical("?w=600")?;
+    /// let key = VariantKey::opaque("?600x400")?;
     /// let webp = key.with_representation("webp")?;
-    /// assert_eq!(webp.as_str(), "?w=600#webp");
+    /// assert_eq!(webp.as_str(), "?600x400#webp");
     /// assert_eq!(webp.representation(), Some("webp"));
     /// assert!(key.covers(&webp) && !webp.covers(&key));
-    /// # Ok::<(), cache_index::canonical::PathError>(())
+    ///
+    /// let error = VariantKey::opaque("600x400")?.with_representation("webp").unwrap_err();
+    /// assert_eq!(error.kind(), NameErrorKind::KeyWithoutMarks);
+    /// # Ok::<(), cache_index::NameError>(())
     /// ```
-    pub fn with_representation(&self, mark: &str) -> Result<VariantKey<'static>, PathError> {
-        check_representation(mark)?;
+    pub fn with_representation(&self, mark: &str) -> Result<VariantKey<'static>, NameError> {
+        let error = |subject, kind| Err(NameError::new(subject, kind, Self::MAX_LEN));
+        if mark.is_empty() {
+            return error("mark", NameErrorKind::Empty);
+        }
+        if let Some(byte_offset) = invalid_mark(mark) {
+            return error("mark", NameErrorKind::InvalidMark { byte_offset });
+        }
+        if !has_grammar(self.as_str()) {
+            return error("variant key", NameErrorKind::KeyWithoutMarks);
+        }
         let key = self.as_str().split('#').next().unwrap_or_default();
         Ok(VariantKey::new_unchecked([key, "#", mark].concat()))
     }
 
-    /// Whether a purge of this key takes `other`: the operations are the same, and each mark that this key has, the other has, too.
+    /// Returns whether a purge of this key takes `other`: the operations are the same, and `other` has each mark that this key has.
     ///
-    /// Cost: O(length). Allocates nothing.
+    /// A key that doesn't begin with `?` covers itself alone: `300x200` doesn't cover `300x200#webp`, which is another opaque key.
+    ///
+    /// Cost: O(length). Doesn't allocate.
     ///
     /// # Examples
     ///
     /// ```
     /// use cache_index::VariantKey;
     ///
-    /// let key = |text| VariantKey::from_canonical(text);
+    /// let key = |text| VariantKey::opaque(text);
     /// assert!(key("?w=600")?.covers(&key("?w=600@https#webp")?));
     /// assert!(!key("?w=600#jpeg")?.covers(&key("?w=600#webp")?));
     /// assert!(!key("?w=600")?.covers(&key("?h=1&w=600")?));
-    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// assert!(!key("a")?.covers(&key("a#b")?));
+    /// # Ok::<(), cache_index::NameError>(())
     /// ```
     #[must_use]
     pub fn covers(&self, other: &VariantKey<'_>) -> bool {
@@ -90,7 +132,8 @@ impl VariantKey<'_> {
             && (named.representation.is_none() || named.representation == stored.representation)
     }
 
-    /// The key with a mark of what grouping dropped; it must have no marks yet.
+    /// Returns the key with a mark of what grouping dropped; it must have no marks yet.
+    #[cfg(feature = "cloudimage")]
     pub(crate) fn with_grouping(self, mark: &[u8]) -> VariantKey<'static> {
         let mut key = self.into_cow().into_owned();
         key.reserve_exact("@".len() + mark.len());
@@ -100,7 +143,18 @@ impl VariantKey<'_> {
     }
 }
 
-/// A key, taken apart.
+/// Whether a key consists of operations and marks. Otherwise, it is one opaque text.
+pub(crate) fn has_grammar(key: &str) -> bool {
+    key.starts_with('?')
+}
+
+/// The position of the first byte that a mark may not hold.
+pub(crate) fn invalid_mark(mark: &str) -> Option<usize> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~,:/+".contains(&byte);
+    mark.bytes().position(|byte| !is_valid(byte))
+}
+
+/// A key, taken apart. Without the grammar, the whole key counts as operations.
 pub(crate) struct Marks<'k> {
     pub(crate) operations: &'k str,
     pub(crate) grouping: Option<&'k str>,
@@ -109,6 +163,9 @@ pub(crate) struct Marks<'k> {
 
 impl<'k> Marks<'k> {
     pub(crate) fn of(key: &'k str) -> Self {
+        if !has_grammar(key) {
+            return Self { operations: key, grouping: None, representation: None };
+        }
         let cut = |text: &'k str, mark: u8| match text.bytes().position(|byte| byte == mark) {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
@@ -143,5 +200,35 @@ mod tests {
         assert_eq!(key("?w=6@http#webp").representation(), Some("webp"));
         assert_eq!(key("?w=6@http").representation(), None);
         assert_eq!(key("?w=6@http#webp").operations(), "?w=6");
+    }
+
+    #[test]
+    fn key_without_grammar_covers_itself_alone() {
+        let keys = ["300x200", "a", "a#b", "a@b", "a@b#c", "a#", "#", "@", " ?w=6", "w=6", "é?w=6"];
+        let key = |text| VariantKey::opaque(text).unwrap();
+        for named in keys {
+            let covered = keys.into_iter().filter(|stored| key(named).covers(&key(stored)));
+            assert!(covered.eq([named]), "{named}");
+            assert!(!key("?").covers(&key(named)) && !key(named).covers(&key("?")), "{named}");
+            assert_eq!((key(named).operations(), key(named).representation()), (named, None));
+            let error = key(named).with_representation("webp").unwrap_err();
+            assert_eq!(error.kind(), NameErrorKind::KeyWithoutMarks);
+        }
+    }
+
+    #[test]
+    fn every_key_covers_itself() {
+        for text in ["?", "?@", "?#", "?#@", "??", "?@#", "?a@b@c", "?a#b#c", "?a b#é", "?#a@b"] {
+            let key = VariantKey::opaque(text).unwrap();
+            assert!(key.covers(&key), "{text}");
+        }
+    }
+
+    #[test]
+    fn opaque_key_with_a_question_mark_is_the_canonical_one_of_its_text() {
+        let (opaque, canonical) = (VariantKey::opaque("?w=6"), VariantKey::from_canonical("?w=6"));
+        assert_eq!(opaque.unwrap(), canonical.unwrap());
+        let spaced = VariantKey::opaque("?6 by 4").unwrap();
+        assert!(spaced.covers(&spaced.with_representation("webp").unwrap()));
     }
 }

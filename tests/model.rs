@@ -5,6 +5,7 @@
 mod common;
 
 use cache_index::DeadValues;
+use common::Names;
 use common::model::{Mode, PATHS, PREFIXES};
 use common::pair::{Op, Pair, TENANTS, VARIANTS};
 use proptest::prelude::*;
@@ -63,9 +64,13 @@ proptest! {
     fn every_outcome_is_the_models(
         shards in prop_oneof![Just(1), Just(2), Just(64)],
         dead_values in prop_oneof![Just(DeadValues::Queue), Just(DeadValues::Drop)],
+        names in prop_oneof![
+            Just(Names::Canonical),
+            any::<char>().prop_map(Names::Opaque),
+        ],
         ops in proptest::collection::vec(op(), 1..120),
     ) {
-        let mut pair = Pair::new(shards, dead_values);
+        let mut pair = Pair::new(shards, dead_values, names);
         for op in &ops {
             pair.run(op);
             pair.check_totals();

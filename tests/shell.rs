@@ -4,18 +4,29 @@
 #[allow(dead_code, reason = "its `main` reads standard input")]
 mod shell;
 
+use shell::Names;
+
 fn answers(input: &[u8]) -> Vec<String> {
+    answers_with(Names::Canonical, input)
+}
+
+fn answers_with(names: Names, input: &[u8]) -> Vec<String> {
     let mut output = Vec::new();
-    shell::run(input, &mut output).unwrap();
+    shell::run(names, input, &mut output).unwrap();
     String::from_utf8(output).unwrap().lines().map(Into::into).collect()
 }
 
 /// Runs the commands on the left and expects the answers on the right.
 #[track_caller]
 fn expect<const N: usize>(dialog: [(&str, &str); N]) {
+    expect_with(Names::Canonical, dialog);
+}
+
+#[track_caller]
+fn expect_with<const N: usize>(names: Names, dialog: [(&str, &str); N]) {
     let input = dialog.map(|(command, _)| command).join("\n");
     let expected = dialog.map(|(_, answer)| answer);
-    assert_eq!(answers(input.as_bytes()), expected);
+    assert_eq!(answers_with(names, input.as_bytes()), expected);
 }
 
 #[test]
@@ -127,4 +138,49 @@ fn texts_that_are_not_canonical_are_refused() {
     assert!(answers[0].starts_with("error PATH: "), "{}", answers[0]);
     assert!(answers[1].starts_with("error VARIANT: "), "{}", answers[1]);
     assert!(answers[2].starts_with("live=0 stale=0 dead=0 "), "{}", answers[2]);
+}
+
+#[test]
+fn opaque_names_are_any_text_that_is_not_empty() {
+    expect_with(
+        Names::Opaque,
+        [
+            ("insert\tdoc\timages/a b.jpg\t300x200\t1", "stored"),
+            ("insert\tdoc\timages/a b.jpg\t300x200#webp\t2", "stored"),
+            ("insert\tdoc\t//*\trs:fit:300/plain\t3", "stored"),
+            ("lookup\tdoc\timages/a%20b.jpg\t300x200", "miss"),
+            ("variants\tdoc\timages/a b.jpg", "300x200\t300x200#webp"),
+            ("purge-where\tdoc\timages/a b.jpg\tw=300", "purged 0"),
+            ("purge-variant\tdoc\timages/a b.jpg\t300x200", "purged 1"),
+            ("purge-prefix\tdoc\timages/a ", "purged"),
+            ("lookup\tdoc\timages/a b.jpg\t300x200#webp", "miss"),
+            ("lookup\tdoc\t//*\trs:fit:300/plain", "live 3"),
+            ("lease\tdoc\t/\tL", "leased"),
+            ("commit\tL\t \t4", "stored"),
+            ("purge\tdoc\t", "error PATH: origin path is empty: expected 1 to 16777215 bytes"),
+            (
+                "lookup\tdoc\ta\t",
+                "error VARIANT: variant key is empty: expected 1 to 16777215 bytes",
+            ),
+            (
+                "purge-prefix\tdoc\t",
+                "error PREFIX: path prefix is empty: expected 1 to 16777215 bytes",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn help_lists_every_command() {
+    use clap::CommandFactory;
+    let help = shell::Args::command().render_help().to_string();
+    let docs = include_str!("../examples/shell.rs");
+    let commands = docs.lines().skip_while(|line| *line != "//! ```text").skip(1);
+    let commands: Vec<_> = commands.take_while(|line| *line != "//! ```").collect();
+    assert_eq!(commands.len(), 19);
+    for line in commands {
+        let usage = line.trim_start_matches("//! ").split("  ").next().unwrap();
+        assert!(help.contains(&format!("  {usage}  ")), "{usage}");
+    }
+    assert!(help.contains("--opaque"));
 }

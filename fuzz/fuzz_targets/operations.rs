@@ -6,6 +6,7 @@
 mod common;
 
 use cache_index::DeadValues;
+use common::Names;
 use common::pair::{Op, Pair};
 
 /// Longer sequences are slower, and what they find is found by shorter ones.
@@ -15,7 +16,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((choice, text)) = data.split_first() else { return };
     let dead_values = if choice & 1 == 0 { DeadValues::Queue } else { DeadValues::Drop };
     let shards = [1, 1, 2, 16][usize::from(choice >> 1 & 3)];
-    let mut pair = Pair::new(shards, dead_values);
+    // Any byte as the first character of opaque names, and pairs of bytes for other characters.
+    let (names, text) = match (choice >> 3 & 3, text) {
+        (1, [front, rest @ ..]) => (Names::Opaque(char::from(*front)), rest),
+        (2, [high, low, rest @ ..]) => {
+            let front = char::from_u32(u32::from(u16::from_be_bytes([*high, *low])));
+            (Names::Opaque(front.unwrap_or(char::REPLACEMENT_CHARACTER)), rest)
+        }
+        _ => (Names::Canonical, text),
+    };
+    let mut pair = Pair::new(shards, dead_values, names);
     let mut bytes = text.iter().copied();
     let operations = std::iter::from_fn(|| Op::read(&mut bytes)).take(MOST_OPERATIONS);
     for (op, n) in operations.zip(0_u32..) {

@@ -4,7 +4,6 @@
 //! the length of the input, only the greatest possible is asked.)
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
-use super::bytes::is_operation;
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
 use super::origin::{Origin, Settled};
@@ -12,7 +11,7 @@ use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
 use super::{MAX_NESTING, split_query};
-use crate::variant::Marks;
+use crate::variant::{Marks, invalid_mark};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 const MAX_CANONICAL: usize = 3 * MAX_INPUT;
@@ -70,12 +69,11 @@ pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `mark` may name a representation.
-pub(crate) fn check_representation(mark: &str) -> Result<(), PathError> {
+fn check_representation(mark: &str) -> Result<(), PathError> {
     if mark.is_empty() {
         return Err(Fault::EmptyMark.at(0));
     }
-    let wrong = mark.bytes().position(|byte| !is_operation(byte));
-    wrong.map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
+    invalid_mark(mark).map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
 }
 
 fn check_operations(text: &str) -> Result<(), PathError> {

@@ -67,7 +67,7 @@ pub use parameters::{Effect, PARAMETERS, Parameter};
 pub use raw::MAX_INPUT;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
-pub(crate) use known::{check_origin, check_prefix, check_representation, check_variant};
+pub(crate) use known::{check_origin, check_prefix, check_variant};
 
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;

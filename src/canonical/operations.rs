@@ -5,7 +5,7 @@
 
 use super::parameters::canonical_name;
 use super::query::pieces;
-use crate::variant::VariantKey;
+use crate::variant::{Marks, VariantKey, has_grammar};
 use std::fmt;
 
 /// Operations, such as `?w=200`, that pick the variants which include all of them.
@@ -30,14 +30,19 @@ impl<'a> Operations<'a> {
         Self(key)
     }
 
-    /// Whether a variant includes all of these operations, at whatever place: in a chain of nested delivery URLs, a parameter
-    /// counts wherever it stands.
+    /// Returns whether a variant includes all of these operations, at whatever place: in a chain of nested delivery URLs, a parameter
+    /// counts wherever it stands. A key that doesn't begin with `?` has no operations, and never matches.
     ///
     /// Cost: O(parameters of the entry × length of the key). Allocates nothing.
     #[must_use]
     pub fn matches(&self, variant: &VariantKey<'_>) -> bool {
+        let variant = variant.as_str();
+        if !has_grammar(variant) {
+            return false;
+        }
+        let operations = Marks::of(variant).operations;
         parameters(self.0.operations())
-            .all(|wanted| parameters(variant.operations()).any(|parameter| parameter == wanted))
+            .all(|wanted| parameters(operations).any(|parameter| parameter == wanted))
     }
 
     /// The canonical text, a variant key.

@@ -6,13 +6,13 @@
 use super::receipt::{EntryOutcome, EntryReceipt, Receipt};
 use super::request::{InvalidationRequest, InvalidationScope, RequestEntry};
 use crate::canonical::Target;
+use crate::forecast::{Extent, Matches};
 use crate::generation::Generation;
 use crate::index::CacheIndex;
 use crate::mode::{Hard, Severity, Soft};
 use crate::origin::{OriginPath, PathPrefix};
 use crate::outcome::{Flushed, PrefixPurged, Purged, Softened, key_of};
 use crate::selection::Selection;
-use crate::shard::{Extent, Matches};
 use crate::tenant::Tenant;
 
 impl<V> CacheIndex<V> {

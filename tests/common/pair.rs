@@ -2,11 +2,12 @@
 
 mod requests;
 
+use super::Names;
 use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
 use cache_index::canonical::Rules;
 use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    PathPrefix, Selection, Soft, Tenant, VariantKey,
+    Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,6 +103,7 @@ impl Op {
 pub struct Pair {
     index: CacheIndex<Value>,
     dead_values: DeadValues,
+    names: Names,
     model: Model,
     tenants: Vec<Tenant>,
     paths: Vec<OriginPath<'static>>,
@@ -113,12 +115,12 @@ pub struct Pair {
 }
 
 /// The origin copy, and then two variants of each width, but that the narrowest has one.
-fn key(n: Variant) -> VariantKey<'static> {
+fn key(names: Names, n: Variant) -> VariantKey<'static> {
     if n == 0 {
-        return super::variant("?");
+        return names.key("?");
     }
     let height = if n % 2 == 0 { "" } else { "h=9&" };
-    super::variant(&format!("?{height}w={}", n / 2))
+    names.key(&format!("?{height}w={}", n / 2))
 }
 
 /// The variants of a width.
@@ -127,15 +129,16 @@ fn of_width(width: usize) -> u64 {
 }
 
 impl Pair {
-    pub fn new(shards: usize, dead_values: DeadValues) -> Self {
+    pub fn new(shards: usize, dead_values: DeadValues, names: Names) -> Self {
         let config = Config::builder().shards(shards).dead_values(dead_values).build().unwrap();
         let index = CacheIndex::new(config);
         Self {
             tenants: (0..TENANTS).map(|n| index.tenant(&format!("tenant {n}"))).collect(),
-            paths: PATHS.map(super::path).to_vec(),
-            keys: (0..VARIANTS).map(key).collect(),
+            paths: PATHS.map(|text| names.path(text)).to_vec(),
+            keys: (0..VARIANTS).map(|n| key(names, n)).collect(),
             index,
             dead_values,
+            names,
             model: Model::default(),
             leases: BTreeMap::new(),
             next_value: 0,
@@ -205,22 +208,28 @@ impl Pair {
                 self.purge(t, p, Scope::Path(t, p), Selection::All, mode);
             }
             Op::PurgeKeys(t, p, picked, mode) => {
-                let keys: Vec<_> =
-                    (0..VARIANTS).filter(|v| picked >> v & 1 == 1).map(key).collect();
+                let keys: Vec<_> = (0..VARIANTS)
+                    .filter(|v| picked >> v & 1 == 1)
+                    .map(|v| self.keys[v].clone())
+                    .collect();
                 self.purge(t, p, Scope::Variants(t, p, picked), Selection::Keys(&keys), mode);
             }
             Op::PurgeWidth(t, p, width, mode) => {
                 let width_alone = format!("w={width}");
                 let picked = [Rules::default().operations(&width_alone).unwrap()];
-                let scope = Scope::Variants(t, p, of_width(width));
+                // Opaque keys have no operations.
+                let met = if self.names == Names::Canonical { of_width(width) } else { 0 };
+                let scope = Scope::Variants(t, p, met);
                 self.purge(t, p, scope, Selection::Operations(&picked), mode);
             }
             Op::PurgeMany(t, ref ps, mode) => self.purge_many(t, ps, mode),
+            // Requests name canonical names.
+            Op::Request(..) | Op::RequestUrls(..) if self.names != Names::Canonical => {}
             Op::Request(t, ref entries, width, mode) => self.request(t, entries, width, mode),
             Op::RequestUrls(t, ref variants, mode) => self.request_urls(t, variants, mode),
             Op::RequestAll(t, mode) => self.request_all(t, mode),
             Op::PurgePrefix(t, p, mode) => {
-                let prefix = PathPrefix::from_canonical(PREFIXES[p]).unwrap();
+                let prefix = self.names.prefix(PREFIXES[p]);
                 let receipt = match mode {
                     Mode::Hard => self.index.purge_prefix(&self.tenants[t], &prefix, Hard),
                     Mode::Soft => self.index.purge_prefix(&self.tenants[t], &prefix, Soft),
@@ -250,7 +259,7 @@ impl Pair {
                 assert_eq!(keys, expected.iter().map(|v| self.keys[*v].clone()).collect());
             }
             Op::Paths(t, p) => {
-                let prefix = PathPrefix::from_canonical(PREFIXES[p]).unwrap();
+                let prefix = self.names.prefix(PREFIXES[p]);
                 let paths = self.index.paths(&self.tenants[t], &prefix);
                 let paths: BTreeSet<_> = paths.into_iter().collect();
                 let all = (0..PATHS.len()).filter(|path| PATHS[*path].starts_with(PREFIXES[p]));

@@ -7,6 +7,7 @@ mod autotraits;
 mod flush;
 mod lease;
 mod limits;
+mod names;
 mod outcomes;
 mod panics;
 mod prefix;

@@ -26,8 +26,9 @@ struct Names {
 }
 
 static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
-    path: common::path("a/x"),
-    prefix: PathPrefix::from_canonical("a/").unwrap().into_owned(),
+    // Both kinds, as a server may mix them.
+    path: common::Names::Opaque('?').path("a/x"),
+    prefix: common::Names::Opaque('?').prefix("a/"),
     key: common::variant("?w=1"),
 });
 

@@ -19,6 +19,7 @@ use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
     PathPrefix, Soft, Tenant, VariantKey,
 };
+use common::Names;
 use shuttle::rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -177,15 +178,15 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(names: Names) -> Self {
         let config = Config::builder().shards(2).dead_values(DeadValues::Queue).build().unwrap();
         let index = CacheIndex::new(config);
         Self {
             tenants: ["t", "u"].map(|name| index.tenant(name)),
             index,
-            paths: PLACES.map(|(_, text)| common::path(text)),
-            prefix: PathPrefix::from_canonical(PREFIX.1).unwrap().into_owned(),
-            keys: ["?w=1", "?w=2"].map(common::variant),
+            paths: PLACES.map(|(_, text)| names.path(text)),
+            prefix: names.prefix(PREFIX.1),
+            keys: ["?w=1", "?w=2"].map(|text| names.key(text)),
             log: Mutex::default(),
             stored: Mutex::default(),
             returned: Mutex::default(),
@@ -415,7 +416,9 @@ fn program() -> Vec<Vec<Step>> {
 }
 
 fn one_history(concurrent: &AtomicUsize) {
-    let world = Arc::new(World::new());
+    let is_opaque = shuttle::rand::thread_rng().gen_range(0..2) == 1;
+    let names = if is_opaque { Names::Opaque('?') } else { Names::Canonical };
+    let world = Arc::new(World::new(names));
     let threads: Vec<_> = program()
         .into_iter()
         .enumerate()
