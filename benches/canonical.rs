@@ -118,7 +118,7 @@ fn invalidation(c: &mut Criterion) {
     });
     group.bench_function("one variant", |b| {
         b.iter(|| {
-            let entry = rules.selection(black_box("/sample.li/paris.jpg?width=400"));
+            let entry = rules.variant_entry(black_box("/sample.li/paris.jpg?width=400"));
             assert_eq!(entry.expect("good text").variant.as_str(), "?w=400");
         });
     });

@@ -70,7 +70,7 @@ fn explain(settings: &Settings, kind: Kind, text: &str) -> String {
             (explanation.outcome.map(|t| (pattern(&t), "every one".into())), explanation.steps)
         }
         (Kind::Invalidation, Entries::Variants) => {
-            let explanation = rules.explain_selection(text);
+            let explanation = rules.explain_variant_entry(text);
             let outcome = explanation.outcome;
             (outcome.map(|s| (pattern(&s.target), s.variant.to_string())), explanation.steps)
         }

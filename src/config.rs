@@ -28,12 +28,12 @@ pub struct Config {
 /// What happens to the values of entries that a flush has killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadValues {
-    /// The index drops them as it comes across them, never under a lock. For values that own nothing, or whose `Drop` does all
-    /// that is needed.
+    /// The index drops them as it is used, never while a lock is held. For values that own nothing, or whose `Drop` does all that is
+    /// needed.
     #[default]
     Drop,
-    /// The index keeps them until [`reclaim`](crate::CacheIndex::reclaim) hands them over. For values that name objects which
-    /// the server must delete. Memory grows with what has been flushed and not reclaimed.
+    /// The index keeps them until [`reclaim`](crate::CacheIndex::reclaim) returns them. For values that name objects which the server
+    /// must delete. Memory grows with what has been flushed and not reclaimed.
     Queue,
 }
 
@@ -42,7 +42,7 @@ pub enum DeadValues {
 #[must_use]
 pub struct ConfigBuilder(Config);
 
-/// A setting that can't be.
+/// A setting that is out of range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
@@ -61,18 +61,18 @@ impl Config {
     /// Upper bound for the number of shards.
     pub const MAX_SHARDS: usize = 1 << 16;
 
-    /// Begins with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
+    /// Creates a builder with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
     /// number of paths and entries, paths and variant keys of up to 24,576 bytes.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder(Self::default())
     }
 
-    /// The number of shards.
+    /// Returns the number of shards.
     pub fn shards(&self) -> usize {
         self.shards
     }
 
-    /// What happens to dead values.
+    /// Returns what happens to dead values.
     pub fn dead_values(&self) -> DeadValues {
         self.dead_values
     }
@@ -99,50 +99,50 @@ impl Default for Config {
 }
 
 impl ConfigBuilder {
-    /// The number of shards, each a lock and a table of its own: a power of two, up to [`Config::MAX_SHARDS`].
+    /// Sets the number of shards, each a lock and a table of its own: a power of two, up to [`Config::MAX_SHARDS`].
     pub fn shards(mut self, shards: usize) -> Self {
         self.0.shards = shards;
         self
     }
 
-    /// What happens to dead values.
+    /// Sets what happens to dead values.
     pub fn dead_values(mut self, dead_values: DeadValues) -> Self {
         self.0.dead_values = dead_values;
         self
     }
 
-    /// The most variants that a path may have, at least one, and what happens to the next.
+    /// Sets how many variants a path may have, at least one, and what happens to the next.
     pub fn max_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
         (self.0.limits.variants, self.0.limits.when_full) = (variants, when_full);
         self
     }
 
-    /// The most paths that the index may hold, at least one.
+    /// Sets how many paths the index may hold, at least one.
     pub fn max_paths(mut self, paths: usize) -> Self {
         self.0.limits.paths = Some(paths as u64);
         self
     }
 
-    /// The most entries that the index may hold, all paths together, at least one.
+    /// Sets how many entries the index may hold, all paths together, at least one.
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.0.limits.entries = Some(entries as u64);
         self
     }
 
-    /// The longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LEN`].
+    /// Sets the length of the longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LEN`].
     pub fn max_path_len(mut self, bytes: usize) -> Self {
         self.0.limits.path_length = bytes;
         self
     }
 
-    /// The longest variant key that is stored, in bytes, from 1 to [`Config::MAX_KEY_LEN`].
+    /// Sets the length of the longest variant key that is stored, in bytes, from 1 to [`Config::MAX_KEY_LEN`].
     pub fn max_key_len(mut self, bytes: usize) -> Self {
         self.0.limits.key_length = bytes;
         self
     }
 
-    /// The most prefix rules that are open at a time, at least one. A purge of a prefix beyond that invalidates the whole tenant of
-    /// the oldest rule, and says so.
+    /// Sets how many prefix rules are open at a time, at least one. One purge of a prefix more invalidates the whole tenant of the
+    /// oldest rule: see [`PrefixPurged::widened`](crate::PrefixPurged::widened).
     pub fn max_prefix_rules(mut self, rules: usize) -> Self {
         self.0.max_prefix_rules = rules;
         self
@@ -151,7 +151,7 @@ impl ConfigBuilder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the number of shards is no power of two, or too large, or if a limit is zero or a length too large.
+    /// If the number of shards is not a power of two or is too large, if a limit is zero, or if a length is too large.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Config { shards, max_prefix_rules, ref limits, .. } = self.0;
         let whole =

@@ -43,11 +43,11 @@ const SHARD_VISIT: usize = 4;
 /// `V` is what the server stores with a rendition: an object id, a file offset, `()` for a plain set. Share the index behind an
 /// [`Arc`]; every operation takes `&self`.
 ///
-/// The caller's `V` is cloned by look-ups and compared by [`remove`](Self::remove) while a shard is locked: these two must not
-/// call the index. Dropped it is only outside of the locks.
+/// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is locked: `V`'s `Clone` and `PartialEq`
+/// must not call the index. `V` is never dropped while a lock is held.
 ///
-/// Values lie side by side with those of some fifteen other paths, and move up in memory when one of these comes or goes: keep `V` small, an id
-/// or a [`Box`].
+/// Values are stored side by side with those of about 15 other paths, and move in memory when one of these is added or removed.
+/// Keep `V` small: an id or a [`Box`].
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ pub struct CacheIndex<V> {
 // the index is used: `pass` says where it is, `swept` up to which broad invalidation nothing dead is left in the tables. One
 // cursor for the whole index rather than one a shard, because a shard that sees no traffic must be swept, too.
 //
-// On lines of its own, as each look-up reads it and each lease counts its handle beside it.
+// On lines of its own, as each lookup reads it and each lease counts its handle beside it.
 #[repr(align(128))]
 pub(crate) struct Core<V> {
     /// Tells this index from every other in the process.
@@ -109,7 +109,7 @@ impl<V> Default for CacheIndex<V> {
 }
 
 impl<V> CacheIndex<V> {
-    /// Makes an empty index, with hash seeds of its own.
+    /// Creates an empty index, with hash seeds of its own.
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn new(config: Config) -> Self {
         // std's own counter, whatever `sync` uses: it orders nothing and must survive from one index to the next.
@@ -137,7 +137,7 @@ impl<V> CacheIndex<V> {
         }
     }
 
-    /// The handle of the tenant called `name`, which comes into being when it is first asked for.
+    /// Returns the handle of the tenant called `name`, creating the tenant on first use.
     ///
     /// The index keeps what it knows of a tenant for as long as it lives, so ask for tenants that exist, not for any text that a
     /// request brings.
@@ -150,7 +150,7 @@ impl<V> CacheIndex<V> {
 
     /// Looks for a variant.
     ///
-    /// A purge or flush that has returned before this call began is always seen.
+    /// The answer accounts for every purge and flush that has returned before this call began.
     ///
     /// **Cost:** O(1), no allocation of its own.
     /// **Locks:** one shard, shared, while the value is cloned.
@@ -175,11 +175,11 @@ impl<V> CacheIndex<V> {
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers are in the order of the keys.
     ///
     /// For servers that know several keys at once, such as those of a page's pictures. With the feature `prefetch`, the memory that the
-    /// look-ups need is fetched for sixteen at a time, instead of waiting for one after the other; without it, this is `lookup` in a loop.
+    /// lookups need is fetched for sixteen at a time, instead of waiting for one after the other; without it, this is `lookup` in a loop.
     ///
     /// Each variant is looked up at a moment of its own; all of them before the call returns.
     ///
-    /// **Cost:** that of the single look-ups, and one allocation for the answers. With `prefetch` less, the more so the less of the
+    /// **Cost:** that of the single lookups, and one allocation for the answers. With `prefetch` less, the more so the less of the
     /// index is in the processor's caches.
     /// **Locks:** one shard after another, shared; with `prefetch` four times for each key.
     ///
@@ -235,7 +235,7 @@ impl<V> CacheIndex<V> {
 
     /// Begins a fill: take the lease before the source is read, commit it with what came out.
     ///
-    /// **Cost:** O(1); after a flush, a bounded step of cleaning up besides.
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the open fill is noted.
     ///
     /// # Panics
@@ -251,7 +251,7 @@ impl<V> CacheIndex<V> {
     /// For loading and warming only. With what was read from a source earlier, use [`lease`](Self::lease): a purge between the
     /// reading and this call would not be noticed.
     ///
-    /// **Cost:** O(1) amortized; after a flush, a bounded step of cleaning up besides.
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the entry is written.
     ///
     /// # Panics
@@ -267,9 +267,9 @@ impl<V> CacheIndex<V> {
         self.core.write(&key, |shard, cx| shard.insert(&key, variant, value, cx))
     }
 
-    /// Removes one variant, but only if it may still be served and holds `expected`; gives its value.
+    /// Removes one variant and returns its value, but only if it may still be served and holds `expected`.
     ///
-    /// For evictions: an object that is evicted late can't take down the entry of the object that took its place.
+    /// For evictions: remove the entry only if it still points at this object.
     ///
     /// **Cost:** O(1).
     /// **Locks:** one shard, exclusively, while the values are compared and the entry is taken out.
@@ -415,11 +415,12 @@ impl<V> CacheIndex<V> {
     /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched. Leases for such paths that were taken
     /// before can't commit (hard) or are stored stale (soft). Other paths are untouched.
     ///
-    /// Matching is on the canonical path, byte by byte: `a/b` covers `a/b.jpg` and `a/bc/d.jpg`, `a/b/` neither.
+    /// Paths are compared byte for byte: `a/b` covers `a/b.jpg` and `a/bc/d.jpg`, `a/b/` neither.
     ///
-    /// The rule that this leaves behind is forgotten when all that is older has been held against it, by use or by
-    /// [`reclaim`](Self::reclaim). While rules are open, the first look-up of each older path pays for the comparison: one probe for
-    /// each length that a prefix of the tenant has. [`Stats::live`] counts what a prefix purge killed until it is come across.
+    /// The purge leaves a prefix rule behind. It is removed once every older entry has been checked against it, either by normal use
+    /// or by [`reclaim`](Self::reclaim). While rules are open, the first lookup of each older path pays for the comparison: one probe
+    /// for each length that a prefix of the tenant has. Until the sweep reaches them, entries killed by a prefix purge are still
+    /// counted in [`Stats::live`].
     ///
     /// **Cost:** O(length of the prefix), and O(log n) in the number of open rules; nothing under the prefix is visited.
     /// **Locks:** no shard; the table of rules, exclusively.
@@ -504,7 +505,7 @@ impl<V> CacheIndex<V> {
         Flushed { generation: self.core.cx.scopes.invalidate_all(Severity::of::<M>()) }
     }
 
-    /// The variants of `path` that may be served, in no particular order.
+    /// Returns the variants of `path` that may be served, in no particular order.
     ///
     /// **Cost:** O(v) in the variants of `path`, which are copied.
     /// **Locks:** one shard, shared, while they are.
@@ -516,11 +517,11 @@ impl<V> CacheIndex<V> {
         self.core.shard(&key).read().variants(&key, &self.core.cx)
     }
 
-    /// The paths of `tenant` that begin with `prefix` and have a variant that may be served, in no particular order.
+    /// Returns the paths of `tenant` that begin with `prefix` and have a variant that may be served, in no particular order.
     ///
     /// Shards are visited one after the other, so a path that comes or goes meanwhile may be in the answer or not.
     ///
-    /// **Cost:** O(paths in the index): the index is no tree.
+    /// **Cost:** O(paths in the index); paths are hashed, not sorted.
     /// **Locks:** one shard after another, shared, while its paths are compared.
     ///
     /// # Panics
@@ -552,13 +553,13 @@ impl<V> CacheIndex<V> {
             .collect()
     }
 
-    /// Takes out at most `limit` dead entries and hands them over.
+    /// Removes at most `limit` dead entries and returns them.
     ///
-    /// With [`DeadValues::Drop`] nobody needs to call this: dead entries are dropped as the index is used, and this is for those
-    /// who want them gone sooner. With [`DeadValues::Queue`] every dead value comes out here, and only here.
+    /// With [`DeadValues::Drop`], this call is optional: the index drops dead entries as it is used, and `reclaim` frees them sooner.
+    /// With [`DeadValues::Queue`], `reclaim` returns every dead value, and nothing else does.
     ///
-    /// Dead entries may lie far apart. So that one call stays short, it also ends when it has looked at some thousands of places and
-    /// sixteen for each entry asked for: [`Reclaimed::is_done`] tells whether to call again.
+    /// Dead entries may lie far apart. To keep the call short, it examines at most about 4096 + 16 * `limit` entries. Call again until
+    /// [`Reclaimed::is_done`] returns `true`.
     ///
     /// **Cost:** O(limit).
     /// **Locks:** one shard after another, exclusively, tens of microseconds each. Only one thread sweeps at a time.
@@ -591,7 +592,7 @@ impl<V> CacheIndex<V> {
         self.core.reclaim(limit)
     }
 
-    /// Counts. Entries that a flush has killed count as dead from that moment on, though nobody visited them.
+    /// Returns counts. Entries that a flush has killed count as dead from that moment on, although the flush doesn't visit them.
     ///
     /// **Cost:** O(shards), times the tenants that have entries there.
     /// **Locks:** one shard after another, shared.

@@ -27,8 +27,11 @@ use std::sync::Arc;
 
 /// Permission to store one variant of a path, taken *before* the source is read.
 ///
-/// Dropping it says that the fill failed; nothing stays behind. It keeps the index alive, can be sent to another thread and kept
-/// across an `await`.
+/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. **The drop locks a shard, exclusively**,
+/// as [`commit`](Self::commit) does: it waits for other threads that hold this lock, and must not happen inside of `V`'s `Clone` or
+/// `PartialEq`, which the index calls while it holds one.
+///
+/// A lease keeps the index alive, can be sent to another thread, and can be kept across an `await`.
 ///
 /// # Examples
 ///
@@ -65,21 +68,21 @@ impl<V> FillLease<V> {
         Self { core, tenant, path, hash: key.hash, began, open: true }
     }
 
-    /// The tenant whose picture is being fetched.
+    /// Returns the tenant whose picture is being fetched.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
-    /// The canonical text of the path that is being fetched.
+    /// Returns the text of the path that is being fetched.
     pub fn path(&self) -> &str {
         &self.path
     }
 
     /// Stores what the fill brought, unless an invalidation overtook it.
     ///
-    /// A value that is replaced or refused is handed back.
+    /// Returns a value that is replaced or refused.
     ///
-    /// **Cost:** O(1) amortized; after a flush, a bounded step of cleaning up besides.
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the entry is written.
     pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.open = false;

@@ -11,7 +11,7 @@ use crate::variants::{Entry, Taken};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a look-up found.
+/// What a lookup found.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup<V> {
@@ -19,12 +19,12 @@ pub enum Lookup<V> {
     Live(V),
     /// May be served while it is refreshed; refreshing it is a fill, and takes a lease.
     Stale(V),
-    /// There is nothing that may be served.
+    /// No value may be served.
     Miss,
 }
 
 impl<V> Lookup<V> {
-    /// The value that may be served, be it live or stale.
+    /// Returns the value that may be served, live or stale.
     pub fn servable(self) -> Option<V> {
         match self {
             Self::Live(value) | Self::Stale(value) => Some(value),
@@ -44,8 +44,8 @@ pub enum Freshness {
 
 /// What became of a value that was to be stored.
 ///
-/// A refusal is no error: the fill was overtaken by an invalidation, the value may be served to the one client that waits for
-/// it, and must then be thrown away.
+/// A refusal is not an error: an invalidation overtook the fill, or a limit is reached. The server may serve the value to the clients
+/// that wait for it, and must then discard it.
 ///
 /// # Examples
 ///
@@ -71,12 +71,12 @@ pub enum Freshness {
 pub enum Insertion<V> {
     /// The index holds the value.
     Stored(Stored<V>),
-    /// It doesn't, and here the value is again.
+    /// The index doesn't hold the value, and returns it.
     Refused(Refused<V>),
 }
 
 impl<V> Insertion<V> {
-    /// Whether the index holds the value.
+    /// Returns whether the index holds the value.
     pub fn is_stored(&self) -> bool {
         matches!(self, Self::Stored(_))
     }
@@ -88,9 +88,9 @@ impl<V> Insertion<V> {
 pub struct Stored<V> {
     /// Stale if a soft purge or flush overtook the fill.
     pub freshness: Freshness,
-    /// The value that the new one took the place of.
+    /// The value that the new one replaced.
     pub replaced: Option<V>,
-    /// The variant that made room, if the path was full and the index is configured to
+    /// The variant that was evicted, if the path was full and the index is configured to
     /// [evict the oldest](crate::WhenFull::EvictOldest).
     pub evicted: Option<(VariantKey<'static>, V)>,
 }
@@ -139,7 +139,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What a hard purge took out: variants with their values, in no particular order.
+/// What a hard purge removed: variants with their values, in no particular order.
 ///
 /// # Examples
 ///
@@ -167,22 +167,22 @@ pub struct Purged<V> {
 }
 
 impl<V> Purged<V> {
-    /// How many variants went. Dead ones, which an earlier flush had reached, don't count: they weren't served any more.
+    /// Returns how many variants were removed. Variants that an earlier flush had killed don't count.
     pub fn len(&self) -> usize {
         self.variants.len()
     }
 
-    /// Whether the path had no variant that was live or stale. Open fills are no variants: see [`Self::overtaken_fills`].
+    /// Returns whether the purge removed no variant. Open fills are not variants: see [`Self::overtaken_fills`].
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The number of this purge.
+    /// Returns the generation of this purge.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// How many open fills of the path will be refused because of this purge.
+    /// Returns how many open fills of the path will be refused because of this purge.
     pub fn overtaken_fills(&self) -> usize {
         self.voided
     }
@@ -241,27 +241,27 @@ pub struct Softened {
 }
 
 impl Softened {
-    /// How many variants became stale. Those that were stale already don't count.
+    /// Returns how many variants became stale. Variants that were stale already don't count.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// How many variants that the purge is about were stale already.
+    /// Returns how many of the selected variants were stale already.
     pub fn stale_before(&self) -> usize {
         self.stale_before
     }
 
-    /// Whether no variant became stale.
+    /// Returns whether no variant became stale.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The number of this purge.
+    /// Returns the generation of this purge.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// How many open fills of the path will be stored stale because of this purge.
+    /// Returns how many open fills of the path will be stored stale because of this purge.
     pub fn overtaken_fills(&self) -> usize {
         self.overtaken
     }
@@ -269,7 +269,7 @@ impl Softened {
 
 /// The receipt of a purge of a prefix.
 ///
-/// It doesn't say how many entries went: such a purge visits none.
+/// It doesn't count entries: a purge of a prefix doesn't visit them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixPurged {
     pub(crate) generation: Generation,
@@ -277,13 +277,13 @@ pub struct PrefixPurged {
 }
 
 impl PrefixPurged {
-    /// The number of this purge. What began before it under the prefix is dead (hard) or stale (soft).
+    /// Returns the generation of this purge. Everything under the prefix that began before it is dead (hard) or stale (soft).
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// The tenant that was invalidated as a whole, because there was no room for one more prefix rule and the oldest was one of
-    /// its: more than was asked for, never less.
+    /// Returns the tenant that was invalidated as a whole, if there was no room for one more prefix rule and the oldest rule belonged
+    /// to it. This invalidates more than requested, never less.
     pub fn widened(&self) -> Option<&Tenant> {
         self.widened.as_ref()
     }
@@ -291,14 +291,14 @@ impl PrefixPurged {
 
 /// The receipt of a flush.
 ///
-/// It doesn't say how many entries went: a flush visits none.
+/// It doesn't count entries: a flush doesn't visit them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
     pub(crate) generation: Generation,
 }
 
 impl Flushed {
-    /// The number of this flush. What began before it is dead (hard) or stale (soft).
+    /// Returns the generation of this flush. Everything that began before it is dead (hard) or stale (soft).
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -320,11 +320,11 @@ impl<V> Grave<V> {
     }
 }
 
-/// An entry that a flush, or the purge of a prefix, killed, handed over by [`CacheIndex::reclaim`](crate::CacheIndex::reclaim).
+/// An entry that a flush or the purge of a prefix killed. [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dead<V> {
-    /// Whose it was.
+    /// The tenant of the picture.
     pub tenant: Tenant,
     /// The picture.
     pub path: OriginPath<'static>,
@@ -334,7 +334,7 @@ pub struct Dead<V> {
     pub value: V,
 }
 
-/// What [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) took out.
+/// What [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) removed.
 #[must_use = "the dead values are in here, for the caller to delete their objects"]
 pub struct Reclaimed<V> {
     pub(crate) entries: Vec<(Tenant, Arc<str>, Entry<V>)>,
@@ -342,17 +342,17 @@ pub struct Reclaimed<V> {
 }
 
 impl<V> Reclaimed<V> {
-    /// How many entries were taken out.
+    /// Returns how many entries were removed.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none was. That doesn't mean that none is left: see [`Self::is_done`].
+    /// Returns whether no entry was removed. Dead entries may be left all the same: see [`Self::is_done`].
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether no dead entry is left of all that had been flushed when the call began. If not, call again.
+    /// Returns whether no dead entry is left of those that were dead when the call began. If some are, call again.
     pub fn is_done(&self) -> bool {
         self.done
     }

@@ -50,9 +50,8 @@ pub enum PathErrorKind {
 }
 
 impl PathErrorKind {
-    /// The name of the kind, as in `QueryNotAllowed`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    /// Returns the name of the kind, as in `QueryNotAllowed`.
+    const fn name(self) -> &'static str {
         match self {
             Self::TooLong => "TooLong",
             Self::ControlByte => "ControlByte",

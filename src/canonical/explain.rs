@@ -10,10 +10,10 @@ use super::rules::Rules;
 use super::{Input, PathError};
 use std::fmt;
 
-/// A rule that changed a text.
+/// Why a step changed a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Rule {
+pub enum StepKind {
     /// Scheme and host of the delivery URL are no part of a name.
     DeliveryHost,
     /// Neither are leading slashes and the `v7` segment.
@@ -42,7 +42,7 @@ pub enum Rule {
     Grouping,
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for StepKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::DeliveryHost => "scheme and host of a delivery URL are no part of a name",
@@ -66,8 +66,8 @@ impl fmt::Display for Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Step {
-    /// Why.
-    pub rule: Rule,
+    /// Why the text was changed.
+    pub kind: StepKind,
     /// The part of the text that was changed; bytes that are no UTF-8 are shown as `\xHH`.
     pub from: String,
     /// What it was changed to.
@@ -76,7 +76,7 @@ pub struct Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: \"{}\" -> \"{}\"", self.rule, self.from, self.to)
+        write!(f, "{}: \"{}\" -> \"{}\"", self.kind, self.from, self.to)
     }
 }
 
@@ -126,14 +126,14 @@ impl Rules {
         })
     }
 
-    /// As [`selection`](Self::selection), with the steps that changed something.
-    pub fn explain_selection<'a>(
+    /// As [`variant_entry`](Self::variant_entry), with the steps that changed something.
+    pub fn explain_variant_entry<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
     ) -> Explanation<VariantTarget<'a>> {
         let entry = entry.bytes();
         explained(|steps| {
-            let read = self.read_selection(entry, steps);
+            let read = self.read_variant_entry(entry, steps);
             read.map_err(|error| self.with_suggestion(error, entry))
         })
     }
@@ -159,7 +159,7 @@ pub(super) trait Trace {
     const RECORDS: bool;
 
     /// Notes a step, if it changed something.
-    fn note(&mut self, rule: Rule, from: &[u8], to: &[u8]);
+    fn note(&mut self, kind: StepKind, from: &[u8], to: &[u8]);
 
     /// A copy of a text that is about to be changed in place, for a note.
     fn keep(&self, text: &[u8]) -> Vec<u8> {
@@ -170,15 +170,15 @@ pub(super) trait Trace {
         let before = self.keep(exact.origin.as_str().as_bytes());
         let before_key = self.keep(exact.variant.as_str().as_bytes());
         let grouped = exact.grouped();
-        self.note(Rule::Grouping, &before, grouped.origin.as_str().as_bytes());
-        self.note(Rule::Grouping, &before_key, grouped.variant.as_str().as_bytes());
+        self.note(StepKind::Grouping, &before, grouped.origin.as_str().as_bytes());
+        self.note(StepKind::Grouping, &before_key, grouped.variant.as_str().as_bytes());
         grouped
     }
 
     fn group_target<'t>(&mut self, exact: Target<'t>) -> Target<'t> {
         let before = self.keep(exact.as_str().as_bytes());
         let grouped = exact.grouped();
-        self.note(Rule::Grouping, &before, grouped.as_str().as_bytes());
+        self.note(StepKind::Grouping, &before, grouped.as_str().as_bytes());
         grouped
     }
 }
@@ -187,15 +187,15 @@ impl Trace for () {
     const RECORDS: bool = false;
 
     #[inline]
-    fn note(&mut self, _: Rule, _: &[u8], _: &[u8]) {}
+    fn note(&mut self, _: StepKind, _: &[u8], _: &[u8]) {}
 }
 
 impl Trace for Vec<Step> {
     const RECORDS: bool = true;
 
-    fn note(&mut self, rule: Rule, from: &[u8], to: &[u8]) {
+    fn note(&mut self, kind: StepKind, from: &[u8], to: &[u8]) {
         if from != to {
-            self.push(Step { rule, from: shown(from), to: shown(to) });
+            self.push(Step { kind, from: shown(from), to: shown(to) });
         }
     }
 }
@@ -217,18 +217,18 @@ mod tests {
     #[test]
     fn step_says_why_and_what_became_of_what() {
         let mut steps = Vec::new();
-        steps.note(Rule::Escapes, b"a", b"a");
-        steps.note(Rule::Escapes, b"%41\xff", b"A%FF");
+        steps.note(StepKind::Escapes, b"a", b"a");
+        steps.note(StepKind::Escapes, b"%41\xff", b"A%FF");
         let [step] = &steps[..] else { panic!("{steps:?}") };
         let said = "each byte of a path has one spelling: \"%41\\xFF\" -> \"A%FF\"";
         assert_eq!(step.to_string(), said);
     }
 
-    fn assert_steps(text: &str, expected: &[(Rule, &str, &str)]) {
+    fn assert_steps(text: &str, expected: &[(StepKind, &str, &str)]) {
         let rules = Rules::builder().token("doc").grouping(Grouping::Grouped).build().unwrap();
         let Explanation { outcome, steps } = rules.explain_delivery(text);
         assert!(outcome.is_ok(), "{text}");
-        let told: Vec<_> = steps.iter().map(|s| (s.rule, s.from.as_str(), s.to.as_str())).collect();
+        let told: Vec<_> = steps.iter().map(|s| (s.kind, s.from.as_str(), s.to.as_str())).collect();
         assert_eq!(told, expected, "{text}");
     }
 
@@ -240,49 +240,49 @@ mod tests {
             &format!("https://doc.cloudimg.io{path}{query}"),
             &[
                 (
-                    Rule::DeliveryHost,
+                    StepKind::DeliveryHost,
                     &format!("https://doc.cloudimg.io{path}{query}"),
                     &format!("{path}{query}"),
                 ),
-                (Rule::Dropped, "ci_sign=5", ""),
-                (Rule::ParameterEscapes, "h=%2c", "h=,"),
-                (Rule::ParameterName, "width=1", "w=1"),
-                (Rule::Order, query, "?h=,&w=1"),
-                (Rule::PathStart, path, &path[1..]),
-                (Rule::Escapes, &path[1..], "HTTP://Sample.LI:80/x/../bA(1).jpg"),
+                (StepKind::Dropped, "ci_sign=5", ""),
+                (StepKind::ParameterEscapes, "h=%2c", "h=,"),
+                (StepKind::ParameterName, "width=1", "w=1"),
+                (StepKind::Order, query, "?h=,&w=1"),
+                (StepKind::PathStart, path, &path[1..]),
+                (StepKind::Escapes, &path[1..], "HTTP://Sample.LI:80/x/../bA(1).jpg"),
                 (
-                    Rule::DotSegments,
+                    StepKind::DotSegments,
                     "HTTP://Sample.LI:80/x/../bA(1).jpg",
                     "HTTP://Sample.LI:80/bA(1).jpg",
                 ),
                 (
-                    Rule::SchemeAndHost,
+                    StepKind::SchemeAndHost,
                     "HTTP://Sample.LI:80/bA(1).jpg",
                     "http://sample.li/bA(1).jpg",
                 ),
-                (Rule::Grouping, "http://sample.li/bA(1).jpg", "sample.li/bA(1).jpg"),
-                (Rule::Grouping, "?h=,&w=1", "?h=,&w=1@http"),
+                (StepKind::Grouping, "http://sample.li/bA(1).jpg", "sample.li/bA(1).jpg"),
+                (StepKind::Grouping, "?h=,&w=1", "?h=,&w=1@http"),
             ],
         );
         assert_steps(
             "/sample.li%2fc%20d.jpg?ci_url_encoded=1",
             &[
-                (Rule::Dropped, "ci_url_encoded=1", ""),
-                (Rule::PathStart, "/sample.li%2fc%20d.jpg", "sample.li%2fc%20d.jpg"),
-                (Rule::PathEncoding, "sample.li%2fc%20d.jpg", "sample.li/c d.jpg"),
-                (Rule::Escapes, "sample.li/c d.jpg", "sample.li/c%20d.jpg"),
+                (StepKind::Dropped, "ci_url_encoded=1", ""),
+                (StepKind::PathStart, "/sample.li%2fc%20d.jpg", "sample.li%2fc%20d.jpg"),
+                (StepKind::PathEncoding, "sample.li%2fc%20d.jpg", "sample.li/c d.jpg"),
+                (StepKind::Escapes, "sample.li/c d.jpg", "sample.li/c%20d.jpg"),
             ],
         );
         let nested = "https://doc.cloudimg.io/sample.li/a.jpg";
         assert_steps(
             &format!("/{nested}?%77=1&%68=2"),
             &[
-                (Rule::ParameterEscapes, "%77=1", "w=1"),
-                (Rule::ParameterEscapes, "%68=2", "h=2"),
-                (Rule::Order, "?w=1&h=2", "?h=2&w=1"),
-                (Rule::PathStart, &format!("/{nested}"), nested),
-                (Rule::NestedDelivery, nested, "/sample.li/a.jpg"),
-                (Rule::PathStart, "/sample.li/a.jpg", "sample.li/a.jpg"),
+                (StepKind::ParameterEscapes, "%77=1", "w=1"),
+                (StepKind::ParameterEscapes, "%68=2", "h=2"),
+                (StepKind::Order, "?w=1&h=2", "?h=2&w=1"),
+                (StepKind::PathStart, &format!("/{nested}"), nested),
+                (StepKind::NestedDelivery, nested, "/sample.li/a.jpg"),
+                (StepKind::PathStart, "/sample.li/a.jpg", "sample.li/a.jpg"),
             ],
         );
     }

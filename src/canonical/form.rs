@@ -7,7 +7,7 @@
 use super::bytes::{HOST, LABEL, SCHEME};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
-use super::explain::{Rule, Trace};
+use super::explain::{StepKind, Trace};
 use super::host::split_port;
 use super::rules::Root;
 use super::scan::find_near;
@@ -157,13 +157,13 @@ impl Shape {
         let before = trace.keep(&out);
         if has_dots {
             resolve(&mut out, self.floor())?;
-            trace.note(Rule::DotSegments, &before, &out);
+            trace.note(StepKind::DotSegments, &before, &out);
         } else if !has_tail {
             out.push(b'/');
         }
         let before = if has_dots { trace.keep(&out) } else { before };
         self.settle_head(&mut out);
-        trace.note(Rule::SchemeAndHost, &before, &out);
+        trace.note(StepKind::SchemeAndHost, &before, &out);
         Ok(Cow::Owned(out))
     }
 

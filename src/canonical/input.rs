@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 /// Text that can be read: a string, or bytes, which may be anything.
 ///
+/// Implemented for strings and bytes, owned, borrowed and boxed. The trait is sealed: an implementation elsewhere whose string differs
+/// from its bytes could make names that are not canonical.
+///
 /// # Examples
 ///
 /// ```
@@ -18,7 +21,19 @@ use std::borrow::Cow;
 /// assert_eq!(from_string, from_bytes);
 /// # Ok::<(), cache_index::canonical::PathError>(())
 /// ```
-pub trait Input {
+///
+/// No other type can implement it:
+///
+/// ```compile_fail,E0277
+/// struct Mine;
+/// impl cache_index::canonical::Input for Mine {}
+/// ```
+pub trait Input: Source {}
+
+impl<T: Source + ?Sized> Input for T {}
+
+/// What [`Input`] reads; out of reach for other crates.
+pub trait Source {
     /// The bytes.
     fn bytes(&self) -> &[u8];
 
@@ -30,7 +45,7 @@ pub trait Input {
 
 macro_rules! strings {
     ($($string:ty),*) => {$(
-        impl Input for $string {
+        impl Source for $string {
             fn bytes(&self) -> &[u8] {
                 self.as_bytes()
             }
@@ -44,7 +59,7 @@ macro_rules! strings {
 
 macro_rules! bytes {
     ($($bytes:ty),*) => {$(
-        impl Input for $bytes {
+        impl Source for $bytes {
             fn bytes(&self) -> &[u8] {
                 self
             }
@@ -55,13 +70,13 @@ macro_rules! bytes {
 strings!(str, String, Box<str>, Cow<'_, str>);
 bytes!([u8], Vec<u8>, Box<[u8]>, Cow<'_, [u8]>);
 
-impl<const N: usize> Input for [u8; N] {
+impl<const N: usize> Source for [u8; N] {
     fn bytes(&self) -> &[u8] {
         self
     }
 }
 
-impl<T: Input + ?Sized> Input for &T {
+impl<T: Source + ?Sized> Source for &T {
     fn bytes(&self) -> &[u8] {
         (**self).bytes()
     }

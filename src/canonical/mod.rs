@@ -58,12 +58,11 @@ mod suggest;
 mod writer;
 
 pub use error::{PathError, PathErrorKind};
-pub use explain::{Explanation, Rule, Step};
+pub use explain::{Explanation, Step, StepKind};
 pub use grouping::Grouping;
 pub use input::Input;
 pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
-pub use parameters::{Effect, PARAMETERS, Parameter};
 pub use raw::MAX_INPUT;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
@@ -155,17 +154,17 @@ impl Rules {
     /// ```
     /// use cache_index::canonical::{Rules, Target};
     ///
-    /// let entry = Rules::default().selection("/sample.li/paris.jpg?width=400")?;
+    /// let entry = Rules::default().variant_entry("/sample.li/paris.jpg?width=400")?;
     /// assert!(matches!(entry.target, Target::Path(path) if path.as_str() == "sample.li/paris.jpg"));
     /// assert_eq!(entry.variant.as_str(), "?w=400");
     /// # Ok::<(), cache_index::canonical::PathError>(())
     /// ```
-    pub fn selection<'a>(
+    pub fn variant_entry<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
     ) -> Result<VariantTarget<'a>, PathError> {
         let entry = entry.bytes();
-        self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
+        self.read_variant_entry(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
     }
 
     /// Reads an entry of a transformations list: operations that pick variants. The leading question mark may be missing.
@@ -214,7 +213,7 @@ impl Rules {
     ) -> Result<Delivery<'t>, PathError> {
         let input = raw::checked(input)?;
         let start = host::path_start(input, self)?;
-        trace.note(Rule::DeliveryHost, input, &input[start..]);
+        trace.note(StepKind::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
         let exact = read_query(path, query, trace)
             .and_then(|query| self.requested(path, query, 0, trace))
@@ -235,7 +234,7 @@ impl Rules {
         }
     }
 
-    fn read_selection<'t>(
+    fn read_variant_entry<'t>(
         &self,
         entry: &'t [u8],
         trace: &mut impl Trace,
@@ -319,7 +318,7 @@ impl Rules {
             return Err(Fault::NestedTooDeep.at(0));
         }
         let path = origin.path_of_delivery_url()?;
-        trace.note(Rule::NestedDelivery, source, path);
+        trace.note(StepKind::NestedDelivery, source, path);
         let inner = read_query(path, own_query, trace)
             .and_then(|query| self.requested(path, query, depth + 1, trace));
         let inner = inner.map_err(|error| {
@@ -355,7 +354,7 @@ impl Rules {
     /// Where the origin starts in a path: behind its leading slashes and its `v7`.
     fn origin_start(&self, path: &[u8], trace: &mut impl Trace) -> Result<usize, PathError> {
         let start = segments::origin_start(path, self.v7)?;
-        trace.note(Rule::PathStart, path, &path[start..]);
+        trace.note(StepKind::PathStart, path, &path[start..]);
         Ok(start)
     }
 
@@ -419,7 +418,7 @@ fn decoded<T, U: Trace>(
 ) -> Result<T, PathError> {
     let mut text = escape::decoded(path)?;
     let text = text.written();
-    trace.note(Rule::PathEncoding, path, text);
+    trace.note(StepKind::PathEncoding, path, text);
     let read_decoded = || {
         raw::clean(text)?;
         let start = segments::leading_slashes(text);

@@ -7,7 +7,7 @@ use super::error::{Fault, PathError};
 use super::escape::{
     append_normalized, normalize, position_before_normalizing, room_for, with_room,
 };
-use super::explain::{Rule, Trace};
+use super::explain::{StepKind, Trace};
 use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
@@ -37,7 +37,7 @@ impl<'t> Origin<'t> {
         let back = |at| position_before_normalizing(source, &IN_PATH, at);
         let room = room_for(own_query);
         let text = normalize(source, &IN_PATH, room)?;
-        trace.note(Rule::Escapes, source, &text);
+        trace.note(StepKind::Escapes, source, &text);
         let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
         let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
         if has_no_dots || shape.form != Form::Relative {
@@ -46,7 +46,7 @@ impl<'t> Origin<'t> {
         // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
         let before = trace.keep(&text);
         let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
-        trace.note(Rule::DotSegments, &before, &text);
+        trace.note(StepKind::DotSegments, &before, &text);
         let shape = Shape::of(&text, rules.root)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
@@ -121,7 +121,7 @@ impl<'t> Settled<'t> {
         let start = out.len();
         append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
             .map_err(|error| error.moved(|at| self.source.len() + at))?;
-        trace.note(Rule::OwnQuery, own_query, &out[start..]);
+        trace.note(StepKind::OwnQuery, own_query, &out[start..]);
         Ok(ascii(Cow::Owned(out)))
     }
 

@@ -5,8 +5,7 @@
 
 /// What a parameter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Effect {
+pub(super) enum Effect {
     /// The bytes of the picture.
     Image,
     /// The headers of the answer, or how long it is kept.
@@ -21,16 +20,15 @@ pub enum Effect {
 
 /// A parameter of delivery URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parameter {
+pub(super) struct Parameter {
     /// Its canonical name.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Another name that means the same.
-    pub also: Option<&'static str>,
+    pub(super) also: Option<&'static str>,
     /// What it changes.
-    pub effect: Effect,
+    pub(super) effect: Effect,
     /// Where it is documented or can be seen.
-    pub source: &'static str,
+    pub(super) source: &'static str,
 }
 
 /// The list of parameters in the Ruby client.
@@ -65,7 +63,7 @@ const fn respelled(name: &'static str, also: &'static str, source: &'static str)
 }
 
 /// All parameters that are known. Others are kept in the key, under the name that they have.
-pub const PARAMETERS: &[Parameter] = &[
+pub(super) const PARAMETERS: &[Parameter] = &[
     // Size and crop.
     respelled("w", "width", RUBY),
     respelled("h", "height", RUBY),

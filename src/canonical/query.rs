@@ -12,7 +12,7 @@ use super::ascii;
 use super::bytes::{all_escapes_are_good, escape_at};
 use super::cut::{self, Cut, Piece};
 use super::error::{Fault, PathError};
-use super::explain::{Rule, Trace};
+use super::explain::{StepKind, Trace};
 use super::order;
 use super::parameters::{PADDED, PARAMETERS};
 use super::raw::MAX_INPUT;
@@ -199,7 +199,7 @@ fn rewrite<'t, T: Trace>(
         new.write_many(order.iter().map(|&at| pieces[usize::from(at)]), trace)
     };
     if cut.out_of_order {
-        trace.note(Rule::Order, text, key.as_bytes());
+        trace.note(StepKind::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
 }
@@ -232,7 +232,7 @@ fn respelled(
         out.spell_checked(&IN_OPERATION, piece, 0, name_end);
         out.copy(piece, name_end, value_start);
         out.spell_checked(&IN_OPERATION, piece, value_start, piece.len());
-        trace.note(Rule::ParameterEscapes, piece, &out.written()[from..]);
+        trace.note(StepKind::ParameterEscapes, piece, &out.written()[from..]);
     }
     Query::read(Some(out.written()), trace).map(Query::into_owned)
 }
@@ -242,7 +242,7 @@ fn note_dropped(query: &[u8], trace: &mut impl Trace) {
     for piece in pieces(query) {
         let name_end = piece.iter().position(|&byte| byte == b'=');
         if cut::is_dropped(piece, name_end) {
-            trace.note(Rule::Dropped, piece, b"");
+            trace.note(StepKind::Dropped, piece, b"");
         }
     }
 }
@@ -339,8 +339,8 @@ impl New<'_> {
         let mut out = Writer::new(self.text, longest_operations, self.room);
         self.write_piece(piece, b'?', &mut out);
         let is_renamed = self.renamed_row(piece).is_some();
-        let rule = if is_renamed { Rule::ParameterName } else { Rule::ParameterEscapes };
-        trace.note(rule, &self.text[piece.start()..piece.end()], &out.written()[1..]);
+        let kind = if is_renamed { StepKind::ParameterName } else { StepKind::ParameterEscapes };
+        trace.note(kind, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }
 }
 

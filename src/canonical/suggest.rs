@@ -40,9 +40,9 @@ impl Rules {
         };
         let candidate = self.spelled(&target, (with_query && key != "?").then_some(&key))?;
         let read = match query {
-            Some(_) if with_query && key != "?" => {
-                self.read_selection(candidate.as_bytes(), &mut ()).map(|selection| selection.target)
-            }
+            Some(_) if with_query && key != "?" => self
+                .read_variant_entry(candidate.as_bytes(), &mut ())
+                .map(|selection| selection.target),
             _ => self.read_invalidation(candidate.as_bytes(), &mut ()),
         };
         read.is_ok().then_some(candidate)

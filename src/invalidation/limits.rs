@@ -32,10 +32,8 @@ pub struct InvalidationLimits {
 pub struct InvalidationLimitsBuilder(InvalidationLimits);
 
 impl InvalidationLimits {
-    /// The most entries of `urls` that the hosted API documents, in its support article of 2022.
+    /// The most entries of `urls` that the hosted API documents, in its support article of 2022. Its console documents 10.
     pub const DOCUMENTED_ENTRIES: usize = 15;
-    /// The most entries of `urls` that the console of the hosted API documents.
-    pub const DOCUMENTED_CONSOLE_ENTRIES: usize = 10;
     /// The most entries of `urls` by default. In this process an entry costs microseconds and not a minute, so there may be more.
     pub const DEFAULT_ENTRIES: usize = 1000;
     /// The most entries of `transformations` by default: every variant of every picture named is held against each of them.

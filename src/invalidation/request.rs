@@ -279,7 +279,7 @@ impl InvalidationRequestBuilder<'_> {
         text: &[u8],
     ) -> Result<(Target<'static>, Option<VariantKey<'static>>), PathError> {
         if scope == InvalidationScope::Urls {
-            let VariantTarget { target, variant } = self.rules.selection(text)?.into_owned();
+            let VariantTarget { target, variant } = self.rules.variant_entry(text)?.into_owned();
             Ok((target, Some(variant)))
         } else {
             Ok((self.rules.invalidation(text)?.into_owned(), None))

@@ -44,7 +44,7 @@ pub(crate) fn entry(settings_text: &str, text: &[u8]) {
     both_agree(settings_text, &settings, Kind::Invalidation, text);
     let rules = &settings.rules;
     assert_eq!(rules.explain_invalidation(text).outcome, rules.invalidation(text));
-    assert_eq!(rules.explain_selection(text).outcome, rules.selection(text));
+    assert_eq!(rules.explain_variant_entry(text).outcome, rules.variant_entry(text));
     assert_eq!(rules.explain_operations(text).outcome, rules.operations(text));
     if let Err(error) = settings.read(Kind::Invalidation, text) {
         if let Some(suggestion) = error.suggestion() {

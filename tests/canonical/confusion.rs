@@ -21,7 +21,7 @@ fn named(text: &str) -> Result<(String, String), PathErrorKind> {
     let rules = rules();
     let request = format!("/{text}");
     let requested = rules.delivery(&request).map_err(|error| error.kind());
-    let entry = rules.selection(text).map_err(|error| error.kind());
+    let entry = rules.variant_entry(text).map_err(|error| error.kind());
     match (requested, entry) {
         (Ok(requested), Ok(entry)) => {
             assert_eq!(Target::Path(requested.origin.borrowed()), entry.target, "{text}");

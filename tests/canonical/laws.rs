@@ -4,7 +4,7 @@ use crate::checks::{self, SETTINGS};
 use crate::naive::key;
 use crate::notation::{Kind, Settings};
 use crate::texts::{entry, good_request, long_query, long_request, request, short_request};
-use cache_index::canonical::{Grouping, PathErrorKind, Rules, Target};
+use cache_index::canonical::{Grouping, Rules, Target};
 use cache_index::{NameErrorKind, OriginPath, PathPrefix, VariantKey};
 use proptest::prelude::*;
 use proptest::sample::select;

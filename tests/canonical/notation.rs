@@ -98,7 +98,7 @@ impl Settings {
                 self.rules.invalidation(input).map(|target| (pattern(&target), none()))
             }
             (Kind::Invalidation, Entries::Variants) => {
-                let selection = self.rules.selection(input)?;
+                let selection = self.rules.variant_entry(input)?;
                 Ok((pattern(&selection.target), selection.variant.to_string()))
             }
             (Kind::Invalidation, Entries::Operations) => {
