@@ -36,7 +36,7 @@ pub enum StepKind {
     ParameterName,
     /// Each byte of a parameter has one spelling.
     ParameterEscapes,
-    /// Parameters are in the order of their names; empty ones are left out.
+    /// Known parameters come first, in the order of their names; empty ones are left out.
     Order,
     /// All spellings of a picture are filed together.
     Grouping,
@@ -56,7 +56,7 @@ impl fmt::Display for StepKind {
             Self::Dropped => "a parameter that changes nothing is left out",
             Self::ParameterName => "a parameter has one name",
             Self::ParameterEscapes => "each byte of a parameter has one spelling",
-            Self::Order => "parameters stand in the order of their names",
+            Self::Order => "known parameters come first, in the order of their names",
             Self::Grouping => "all spellings of a picture are filed together",
         })
     }
