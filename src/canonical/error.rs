@@ -168,6 +168,7 @@ pub(crate) enum Fault {
     Fragment,
     ForeignHost,
     NotADeliveryUrl,
+    NotARequestTarget,
     QueryNotAllowed,
     InvalidEscape,
     MissingV7,
@@ -202,7 +203,9 @@ impl Fault {
                 PathErrorKind::InvalidCharacter
             }
             Self::Fragment => PathErrorKind::Fragment,
-            Self::ForeignHost | Self::NotADeliveryUrl => PathErrorKind::ForeignHost,
+            Self::ForeignHost | Self::NotADeliveryUrl | Self::NotARequestTarget => {
+                PathErrorKind::ForeignHost
+            }
             Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
             Self::InvalidEscape => PathErrorKind::InvalidEscape,
             Self::MissingV7 => PathErrorKind::MissingV7,
@@ -232,6 +235,10 @@ impl Fault {
             Self::NotADeliveryUrl => (
                 "no delivery URL",
                 "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
+            ),
+            Self::NotARequestTarget => (
+                "not a request target",
+                "\"/\", or \"https://\" or \"http://\" and a delivery host",
             ),
             Self::QueryNotAllowed => ("query", "none, as the whole picture is invalidated"),
             Self::InvalidEscape => ("invalid percent escape", "two hex digits"),

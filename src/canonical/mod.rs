@@ -213,7 +213,7 @@ impl Rules {
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
         let input = raw::checked(input)?;
-        let start = host::path_start(input, self)?;
+        let start = host::path_start(input, host::Reference::Url, self)?;
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
         let exact = read_query(path, query, trace)

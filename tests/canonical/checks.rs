@@ -174,14 +174,19 @@ fn plainly(settings: &str, kind: Kind, text: &[u8]) -> Outcome {
 pub(crate) fn ungrouped(grouped: &Delivery<'_>) -> Delivery<'static> {
     let key = grouped.variant.as_str();
     let (operations, mark) = key.split_once('@').unwrap_or((key, ""));
+    let (mark, spelling) = mark.split_once('=').unwrap_or((mark, ""));
     let (head, digits) = mark.split_once('%').unwrap_or((mark, ""));
     let scheme = ["https", "http", "ftp"].into_iter().find(|scheme| head.starts_with(scheme));
     let rest = head.strip_prefix(scheme.unwrap_or("")).unwrap();
     let (dot, port) = rest.strip_prefix('.').map_or(("", rest), |port| (".", port));
     let text = grouped.origin.as_str();
-    let (first, tail) = text.split_at(head_len(text, scheme.is_some() || !port.is_empty()));
+    let drops = scheme.is_some() || !port.is_empty() || !spelling.is_empty();
+    let (first, tail) = text.split_at(head_len(text, drops));
     let (host, kept_port) = first.split_at(first.rfind(':').unwrap_or(first.len()));
+    // A spelling stands for all of the head, and for the slash behind it, which may have been missing.
+    let tail = if spelling.is_empty() { tail } else { &tail[1..] };
     let mut origin = match scheme {
+        _ if !spelling.is_empty() => spelling.to_owned(),
         Some(scheme) => format!("{scheme}://{host}{dot}{port}{kept_port}"),
         None if port.is_empty() => first.to_owned(),
         None => format!("{first}{port}"),

@@ -3,7 +3,9 @@
 use crate::checks::{self, SETTINGS};
 use crate::naive::key;
 use crate::notation::{Kind, Settings};
-use crate::texts::{entry, good_request, long_query, long_request, request, short_request};
+use crate::texts::{
+    entry, good_request, host_request, long_query, long_request, request, short_request,
+};
 use cache_index::canonical::{Grouping, PathErrorKind, Rules, Target};
 use cache_index::{OriginPath, PathPrefix, VariantKey};
 use proptest::prelude::*;
@@ -133,8 +135,29 @@ proptest! {
         prop_assert_eq!(one == other, unknown == [4, 5, 6, 7]);
     }
 
+    /// Grouping may be coarser than the exact rules, and never finer: it sees nothing but the exact names.
     #[test]
-    fn grouping_keeps_prefixes(text in prop_oneof![request(), good_request()], end in any::<prop::sample::Index>()) {
+    fn grouping_is_never_finer_than_the_exact_rules(
+        one in host_request(),
+        other in prop_oneof![host_request(), request()],
+    ) {
+        let grouping = Rules::builder().token("doc").grouping(Grouping::Grouped).build().unwrap();
+        if let (Ok(one_exact), Ok(other_exact)) = (doc().delivery(&one), doc().delivery(&other)) {
+            let (one, other) = (grouping.delivery(&one).unwrap(), grouping.delivery(&other).unwrap());
+            prop_assert_eq!(&one, &one_exact.clone().grouped());
+            prop_assert!(one_exact.origin != other_exact.origin || one.origin == other.origin);
+            prop_assert_eq!(one_exact == other_exact, one == other);
+        }
+    }
+
+    #[test]
+    fn requests_of_any_host_obey_the_laws(settings in select(&SETTINGS[..]), text in host_request()) {
+        checks::request(settings, text.as_bytes());
+        checks::entry(settings, text.as_bytes());
+    }
+
+    #[test]
+    fn grouping_keeps_prefixes(text in prop_oneof![request(), good_request(), host_request()], end in any::<prop::sample::Index>()) {
         let rules = Rules::builder().token("doc").allow_wildcards().build().unwrap();
         if let Ok(delivery) = rules.delivery(&text) {
             let origin = delivery.origin.as_str().to_owned();
@@ -182,7 +205,7 @@ fn spellings_of_a_picture_share_a_grouped_origin() {
         .allow_wildcards()
         .build()
         .unwrap();
-    let families: [&[&str]; 5] = [
+    let families: [&[&str]; 11] = [
         &[
             "sample.li/a(1).jpg",
             "http://sample.li/a(1).jpg",
@@ -194,6 +217,38 @@ fn spellings_of_a_picture_share_a_grouped_origin() {
         ],
         &["a&b=c.jpg", "a%26b=c.jpg", "a&b%3Dc.jpg", "a%26b%3dc.jpg"],
         &["x/18:47@2x.png", "x/18%3A47%402x.png"],
+        &[
+            "sample.li/",
+            "https://sample.li",
+            "https%3A//sample.li",
+            "HTTPS%3a//Sample.LI/",
+            "http%3A/sample.li.:80/",
+            "Sample.LI./",
+            "SAMPLE.li.:443/",
+            "sample.li:/",
+            "sample.li:0080/",
+            "sample.li:21/",
+            "sample.li%3A80/",
+        ],
+        &[
+            "espa\u{f1}ol.example/a.jpg",
+            "folder/../Espa\u{d1}ol.Example/a.jpg",
+            "espa%c3%b1ol.example./a.jpg",
+            "xn--espaol-zwa.example/a.jpg",
+            "https://XN--espaol-zwa.example/a.jpg",
+            "http://xn--espaol-zwa.example.:80/a.jpg",
+            "http%3A//Espa%C3%B1ol.example/a.jpg",
+        ],
+        &["localhost:8002/a", "LOCALHOST:8002/a", "http://localhost:8002/a", "localhost.:08002/a"],
+        &[
+            "10.0.0.1/a",
+            "10.0.0.1:80/a",
+            "https://10.0.0.1/a",
+            "10.0.0.1./a",
+            "http%3A//10.0.0.1/a",
+        ],
+        &["[::1]/a", "%5B::1%5d/a", "[0:0::1]:443/a"],
+        &["h:8080/a", "https://h:8080/a", "https%3A//H%3A8080/a"],
         &["x/a*b", "x/a%2Ab", "x/a%2ab"],
         &["a+b/c.jpg", "a%2Bb/c.jpg", "a%2bb/c.jpg"],
     ];
@@ -238,6 +293,12 @@ fn grouped_names_are_written_so() {
         ("/_a_/%26", "_a_/&", "?@%1"),
         ("/doc.cloudimg.io/http://h/a?w=1", "h/a", "??w=1@http"),
         ("/a%3Fb%3D%252F%2F?ci_url_encoded=1", "a?b=//", "?@%2"),
+        ("/Sample.LI./a%28?w=1", "sample.li/a(", "?w=1@%1=Sample.LI./"),
+        ("/https%3A//h?w=1", "h/", "?w=1@=https%3A//h"),
+        ("/https%3A//h/?w=1", "h/", "?w=1@=https%3A//h/"),
+        ("/https://xn--p1ai/", "%D1%80%D1%84/", "?@=https://xn--p1ai/"),
+        ("/espa\u{f1}ol.example/", "espa%C3%B1ol.example/", "?"),
+        ("/https://a.example:21/", "a.example/", "?@https:21"),
     ] {
         let grouped = doc().delivery(request).unwrap().grouped();
         assert_eq!((grouped.origin.as_str(), grouped.variant.as_str()), (origin, key), "{request}");
@@ -253,6 +314,20 @@ fn grouped_names_are_written_so() {
         ("sample.li:44*", "sample.li"),
         ("sample.li:5*", "sample.li:5"),
         ("sample.li:443/*", "sample.li/"),
+        ("sample.li:0*", "sample.li"),
+        ("sample.li.*", "sample.li"),
+        ("v1.*", "v1."),
+        ("Sample.LI./a*", "sample.li/a"),
+        ("espa%C3%B1*", "espa"),
+        ("a.xn--esp*", "a."),
+        ("a.x*", "a."),
+        ("IMG_1*", "IMG_1"),
+        ("My holiday*", "My%20holiday"),
+        ("img-S*", "img-"),
+        ("HTTPS%3A*", ""),
+        ("https%3A//sample.l*", ""),
+        ("https%3A//sample.li/*", "sample.li/"),
+        ("[::*", ""),
         ("a:*", "a:"),
         ("a/x**", "a/x%2A"),
     ] {
@@ -271,6 +346,10 @@ fn marks_that_grouping_does_not_write_are_refused() {
         "?@:443",
         "?@%1",
         "?@http%0F",
+        "?@ftp.",
+        "?@https:21",
+        "?@=Sample.LI./",
+        "?@%1=https%3A//h",
         "?w=1@https#webp",
         "?#image/svg+xml",
     ] {
@@ -287,6 +366,12 @@ fn marks_that_grouping_does_not_write_are_refused() {
         "?@http:80",
         "?@https:443",
         "?@http:8080",
+        "?@ftp:21",
+        "?@=",
+        "?@=sample.li/",
+        "?@=Sample.LI.",
+        "?@=Sample.LI./a",
+        "?@http=Sample.LI./",
         "?@httpx",
         "?#",
         "?#a#b",
