@@ -56,6 +56,9 @@ impl InvalidationRequest {
         if bytes.len() > limits.bytes() {
             return Err(Fault::TooLarge { limit: limits.bytes() }.into());
         }
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            return Err(Fault::ByteOrderMark.into());
+        }
         let Value::Object(members) = read(bytes, limits)? else {
             return Err(Fault::NotAnObject.into());
         };
@@ -270,6 +273,21 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
+/// The member that is nearly called `name`.
+fn meant(name: &Value<'_>) -> Option<&'static str> {
+    let Value::Text(name) = name else { return None };
+    let name = name.to_ascii_lowercase();
+    match name.strip_suffix('s').unwrap_or(&name) {
+        "url" | "uri" | "path" | "file" | "entry" | "entrie" | "origin" | "original" => {
+            Some("urls")
+        }
+        "transformation" | "operation" | "variant" => Some("transformations"),
+        "scope" => Some("scope"),
+        "mode" | "severity" => Some("mode"),
+        _ => None,
+    }
+}
+
 impl<'b> Members<'b> {
     fn put(&mut self, name: &Value<'_>, value: Value<'b>, place: usize) {
         let known = match name {
@@ -283,7 +301,7 @@ impl<'b> Members<'b> {
             _ => None,
         };
         let fault = match known {
-            None => Some(Fault::UnknownMember { place }),
+            None => Some(Fault::UnknownMember { place, meant: meant(name) }),
             Some(slot) => slot.replace(value).map(|_| Fault::RepeatedMember { place }),
         };
         // The first is said.

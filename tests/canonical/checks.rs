@@ -26,6 +26,13 @@ pub(crate) fn request(settings_text: &str, text: &[u8]) {
     let explanation = rules.explain_delivery(text);
     assert!(explanation.steps.iter().all(|step| step.from != step.to));
     assert_eq!(explanation.outcome, read);
+    let target = rules.request_target(text);
+    assert_eq!(rules.explain_request_target(text).outcome, target);
+    if !text.starts_with(b"//") {
+        assert_eq!(target.clone().ok(), read.clone().ok());
+    } else if text.len() <= MAX_INPUT && rules.request_target(&text[1..]).is_ok() {
+        assert_eq!(target, rules.request_target(&text[1..]));
+    }
     if let Ok(delivery) = read {
         origin_is_fixed(&delivery.origin);
         variant_is_fixed(&delivery.variant);
@@ -47,8 +54,7 @@ pub(crate) fn entry(settings_text: &str, text: &[u8]) {
     assert_eq!(rules.explain_selection(text).outcome, rules.selection(text));
     assert_eq!(rules.explain_operations(text).outcome, rules.operations(text));
     if let Err(error) = settings.read(Kind::Invalidation, text) {
-        if let Some(suggestion) = error.suggestion() {
-            // One that is too long can't be helped by a longer one.
+        for suggestion in error.suggestions() {
             let read = settings.read(Kind::Invalidation, suggestion.as_bytes());
             assert!(read.is_ok(), "{suggestion:?}: {read:?}");
         }
