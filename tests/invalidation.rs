@@ -487,11 +487,6 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
             "member 2 of the body is unknown: expected \"urls\"".to_owned(),
         ),
         (
-            r#"{"Scope":"all"}"#,
-            Kind::UnknownMember,
-            "member 1 of the body is unknown: expected \"scope\"".to_owned(),
-        ),
-        (
             r#"{"scope":"original","transformation":["w=1"],"urls":["a"]}"#,
             Kind::UnknownMember,
             "member 2 of the body is unknown: expected \"transformations\"".to_owned(),

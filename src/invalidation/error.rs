@@ -225,7 +225,9 @@ impl fmt::Display for InvalidationError {
             Fault::UnknownScope => write!(f, "unknown scope: {SCOPES}"),
             Fault::ModeType => write!(f, "mode is not a string: {MODES}"),
             Fault::UnknownMode => write!(f, "unknown mode: {MODES}"),
-            Fault::MissingUrls => write!(f, "urls is missing: {LIST}"),
+            Fault::MissingUrls => {
+                f.write_str("urls is missing: expected a list of at least one string")
+            }
             Fault::ListType(list) => write!(f, "{} is not a list: {LIST}", list.name()),
             Fault::EmptyList(List::Urls) => write!(f, "urls is empty: {LIST}, at least one"),
             Fault::EmptyList(List::Transformations) => {

@@ -273,17 +273,12 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-/// The member that is nearly called `name`.
+/// The member that clients mean who write `name`.
 fn meant(name: &Value<'_>) -> Option<&'static str> {
     let Value::Text(name) = name else { return None };
-    let name = name.to_ascii_lowercase();
-    match name.strip_suffix('s').unwrap_or(&name) {
-        "url" | "uri" | "path" | "file" | "entry" | "entrie" | "origin" | "original" => {
-            Some("urls")
-        }
-        "transformation" | "operation" | "variant" => Some("transformations"),
-        "scope" => Some("scope"),
-        "mode" | "severity" => Some("mode"),
+    match &**name {
+        "url" | "uri" | "uris" | "path" | "paths" | "files" | "entries" => Some("urls"),
+        "transformation" | "operations" => Some("transformations"),
         _ => None,
     }
 }
