@@ -4,6 +4,7 @@
 //! is nothing.
 //! Not here: a second copy of the rules.
 
+use super::host::Reference;
 use super::names::{Delivery, Target, VariantTarget};
 use super::operations::Operations;
 use super::rules::Rules;
@@ -111,7 +112,15 @@ impl Rules {
         &self,
         input: &'a (impl Input + ?Sized),
     ) -> Explanation<Delivery<'a>> {
-        explained(|steps| self.read_delivery(input.bytes(), steps))
+        explained(|steps| self.read_delivery(input.bytes(), Reference::Url, steps))
+    }
+
+    /// As [`request_target`](Self::request_target), with the steps that changed something.
+    pub fn explain_request_target<'a>(
+        &self,
+        target: &'a (impl Input + ?Sized),
+    ) -> Explanation<Delivery<'a>> {
+        explained(|steps| self.read_delivery(target.bytes(), Reference::Target, steps))
     }
 
     /// As [`invalidation`](Self::invalidation), with the steps that changed something.
@@ -122,7 +131,7 @@ impl Rules {
         let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_invalidation(entry, steps);
-            read.map_err(|error| self.with_suggestion(error, entry))
+            read.map_err(|error| self.with_suggestions(error, entry))
         })
     }
 
@@ -134,7 +143,7 @@ impl Rules {
         let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_variant_entry(entry, steps);
-            read.map_err(|error| self.with_suggestion(error, entry))
+            read.map_err(|error| self.with_suggestions(error, entry))
         })
     }
 

@@ -11,12 +11,13 @@
 use super::bytes::{HOST, is_plain, is_upper};
 use super::cut;
 use super::form::is_host;
+use super::host::Reference;
 use super::names::Delivery;
 use super::parameters::{UNKNOWN, settled_rank};
 use super::query;
 use super::rules::{Root, Rules, V7};
 use super::scan::{Seen, find_near, look};
-use super::segments::{next_slash, resolve_in};
+use super::segments::{leading_slashes, next_slash, resolve_in};
 use super::spelling::{DECODED, IN_PATH};
 use super::writer::Writer;
 use crate::origin::OriginPath;
@@ -34,8 +35,9 @@ impl Rules {
         &self,
         input: &'t [u8],
         string: Option<&'t str>,
+        reference: Reference,
     ) -> Option<Delivery<'t>> {
-        let path_start = self.quick_path_start(input)?;
+        let path_start = self.quick_path_start(input, reference)?;
         let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
@@ -181,8 +183,11 @@ impl Rules {
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
     #[inline]
-    pub(super) fn quick_path_start(&self, input: &[u8]) -> Option<usize> {
+    fn quick_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
         let behind_scheme = match input {
+            [b'/', b'/', ..] if reference == Reference::Target => {
+                return Some(leading_slashes(input) - 1);
+            }
             [b'/', b'/', ..] => "//".len(),
             [b'/', ..] => return Some(0),
             _ if input.starts_with(b"https://") => "https://".len(),
@@ -318,7 +323,7 @@ mod tests {
     }
 
     fn quick(text: &str) -> Option<Delivery<'_>> {
-        rules().at_a_glance(text.as_bytes(), Some(text))
+        rules().at_a_glance(text.as_bytes(), Some(text), Reference::Url)
     }
 
     #[test]
@@ -347,7 +352,7 @@ mod tests {
             "/sample.li%2fa%20b.jpg?w=1&ci_url_encoded=1",
             "/sample.li/folder/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
         ] {
-            let read = rules().read_delivery(text.as_bytes(), &mut ());
+            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ());
             assert_eq!(quick(text), Some(read.unwrap()), "{text}");
         }
     }
@@ -362,7 +367,7 @@ mod tests {
         ] {
             let text = format!("/sample.li/a.jpg{query}");
             assert_eq!(quick(&text).unwrap().variant.as_str(), key);
-            let read = rules().read_delivery(text.as_bytes(), &mut ()).unwrap();
+            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ()).unwrap();
             assert_eq!(read.variant.as_str(), key);
         }
     }

@@ -1,7 +1,7 @@
 //! Why a request is none.
 //!
-//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the input is in it; the suggestion
-//! that a [`PathError`] may carry is, and is kept apart for that reason.
+//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the input is in it; suggestions
+//! that a [`PathError`] may carry are made of it, and are kept apart for that reason.
 
 use crate::canonical::PathError;
 use std::fmt;
@@ -64,8 +64,8 @@ pub enum InvalidationErrorKind {
 /// assert_eq!(error.entry_index(), Some(1));
 ///
 /// let reason = error.path_error().unwrap();
-/// assert_eq!(reason.to_string(), "query at byte 19: expected none, as the whole picture is invalidated");
-/// assert_eq!(reason.suggestion(), Some("sample.li/boat.jpg"));
+/// assert_eq!(reason.to_string(), "unexpected query at byte 19: this entry invalidates the whole picture");
+/// assert!(reason.suggestions().eq(["sample.li/boat.jpg"]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidationError(Fault);
@@ -76,11 +76,12 @@ pub struct InvalidationError(Fault);
 pub(super) enum Fault {
     TooLarge { limit: usize },
     EmptyBody,
+    ByteOrderMark,
     EndsEarly { line: usize, column: usize },
     NotJson { line: usize, column: usize },
     TooDeep { limit: usize },
     NotAnObject,
-    UnknownMember { place: usize },
+    UnknownMember { place: usize, meant: Option<&'static str> },
     RepeatedMember { place: usize },
     MissingScope,
     ScopeType,
@@ -127,7 +128,10 @@ impl InvalidationError {
         use InvalidationErrorKind as Kind;
         match self.0 {
             Fault::TooLarge { .. } => Kind::TooLarge,
-            Fault::EmptyBody | Fault::EndsEarly { .. } | Fault::NotJson { .. } => Kind::NotJson,
+            Fault::EmptyBody
+            | Fault::ByteOrderMark
+            | Fault::EndsEarly { .. }
+            | Fault::NotJson { .. } => Kind::NotJson,
             Fault::TooDeep { .. } => Kind::TooDeep,
             Fault::NotAnObject
             | Fault::ScopeType
@@ -192,9 +196,13 @@ impl fmt::Display for InvalidationError {
         const SCOPES: &str = "expected \"original\", \"urls\" or \"all\"";
         const MODES: &str = "expected \"hard\" or \"soft\"";
         const MEMBERS: &str = "expected scope, mode, urls and transformations";
+        const LIST: &str = "expected a list of strings";
         match &self.0 {
             Fault::TooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
             Fault::EmptyBody => f.write_str("the body is empty: expected a JSON object"),
+            Fault::ByteOrderMark => {
+                f.write_str("the body starts with a byte order mark: expected a JSON object")
+            }
             Fault::EndsEarly { line, column } => {
                 write!(f, "the body ends too early at line {line}, column {column}")
             }
@@ -203,7 +211,10 @@ impl fmt::Display for InvalidationError {
             }
             Fault::TooDeep { limit } => write!(f, "the body nests deeper than {limit} levels"),
             Fault::NotAnObject => f.write_str("the body must be a JSON object"),
-            Fault::UnknownMember { place } => {
+            Fault::UnknownMember { place, meant: Some(name) } => {
+                write!(f, "member {place} of the body is unknown: expected \"{name}\"")
+            }
+            Fault::UnknownMember { place, meant: None } => {
                 write!(f, "member {place} of the body is unknown: {MEMBERS}")
             }
             Fault::RepeatedMember { place } => {
@@ -217,15 +228,14 @@ impl fmt::Display for InvalidationError {
             Fault::MissingUrls => {
                 f.write_str("urls is missing: expected a list of at least one string")
             }
-            Fault::ListType(list) => {
-                write!(f, "{} is not a list: expected at least one string", list.name())
-            }
-            Fault::EmptyList(list) => {
-                write!(f, "{} is empty: expected at least one string", list.name())
+            Fault::ListType(list) => write!(f, "{} is not a list: {LIST}", list.name()),
+            Fault::EmptyList(List::Urls) => write!(f, "urls is empty: {LIST}, at least one"),
+            Fault::EmptyList(List::Transformations) => {
+                write!(f, "transformations is empty: {LIST}, at least one, or no such member")
             }
             Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
             Fault::Transformations => {
-                f.write_str("transformations go with scope \"original\" alone")
+                f.write_str("transformations are only allowed with scope \"original\"")
             }
             Fault::TooMany { list, limit } => {
                 write!(f, "{} has more than {limit} entries", list.name())

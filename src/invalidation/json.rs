@@ -56,6 +56,9 @@ impl InvalidationRequest {
         if bytes.len() > limits.bytes() {
             return Err(Fault::TooLarge { limit: limits.bytes() }.into());
         }
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            return Err(Fault::ByteOrderMark.into());
+        }
         let Value::Object(members) = read(bytes, limits)? else {
             return Err(Fault::NotAnObject.into());
         };
@@ -270,6 +273,16 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
+/// The member that clients mean who write `name`.
+fn meant(name: &Value<'_>) -> Option<&'static str> {
+    let Value::Text(name) = name else { return None };
+    match &**name {
+        "url" | "uri" | "uris" | "path" | "paths" | "files" | "entries" => Some("urls"),
+        "transformation" | "operations" => Some("transformations"),
+        _ => None,
+    }
+}
+
 impl<'b> Members<'b> {
     fn put(&mut self, name: &Value<'_>, value: Value<'b>, place: usize) {
         let known = match name {
@@ -283,7 +296,7 @@ impl<'b> Members<'b> {
             _ => None,
         };
         let fault = match known {
-            None => Some(Fault::UnknownMember { place }),
+            None => Some(Fault::UnknownMember { place, meant: meant(name) }),
             Some(slot) => slot.replace(value).map(|_| Fault::RepeatedMember { place }),
         };
         // The first is said.

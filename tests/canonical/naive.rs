@@ -88,6 +88,12 @@ impl Naive {
         if path.is_empty() {
             return Err("Empty");
         }
+        if self.wildcards && depth.is_none() {
+            let before_end = &path[..path.len() - 1];
+            if path.starts_with(b"^") || before_end.contains(&b'*') {
+                return Err("WildcardNotAllowed");
+            }
+        }
         let mut own_query = None;
         if encoded {
             path = without_slashes(&decode(&path)?);
@@ -248,7 +254,8 @@ fn check(input: &[u8]) -> Result<(), &'static str> {
         return Err("TooLong");
     }
     check_bytes(input)?;
-    if input.starts_with(b" ") || input.ends_with(b" ") {
+    if input.starts_with(b" ") || input.ends_with(b" ") || input.starts_with("\u{feff}".as_bytes())
+    {
         return Err("InvalidCharacter");
     }
     Ok(())

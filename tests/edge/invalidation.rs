@@ -189,7 +189,10 @@ async fn a_body_that_is_not_json_is_refused_and_changes_nothing() {
         (b"{'scope':'all'}", "the body is not JSON at line 1, column 2"),
         (b"{\"scope\":\"all\",}", "the body is not JSON at line 1, column 16"),
         (b"{\"scope\":\"all\"}\n{\"scope\":\"all\"}", "the body is not JSON at line 2, column 1"),
-        (b"\xEF\xBB\xBF{\"scope\":\"all\"}", "the body is not JSON at line 1, column 1"),
+        (
+            b"\xEF\xBB\xBF{\"scope\":\"all\"}",
+            "the body starts with a byte order mark: expected a JSON object",
+        ),
         (b"{\"scope\":\"\xFF\"}", "the body is not JSON at line 1, column 11"),
         (b"{\"scope\":\"\\ud800\"}", "the body is not JSON at line 1, column 17"),
         (b"{\"scope\":\"all\x00\"}", "the body is not JSON at line 1, column 14"),

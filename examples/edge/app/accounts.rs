@@ -109,8 +109,8 @@ impl Account {
         if let Some(host) = &custom_host {
             rules = rules.custom_host(host.as_str());
         }
-        let exact = rules.clone().build().map_err(|error| wrong(&error))?;
         let filing = rules.grouping(grouping).build().map_err(|error| wrong(&error))?;
+        let exact = filing.without_grouping();
         let rate = governor::Quota::per_second(quota.per_second).allow_burst(quota.burst);
         let limiter = RateLimiter::direct(rate);
         let history = History::default();

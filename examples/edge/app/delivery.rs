@@ -135,7 +135,7 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
     }
     let exact = account
         .exact
-        .delivery(target.as_ref())
+        .request_target(target.as_ref())
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
     let filed = account.file(&exact);
     match edge.look_up(&account.tenant, &filed.origin, &filed.variant) {

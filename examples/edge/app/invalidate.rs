@@ -160,7 +160,7 @@ fn fault(error: InvalidationError) -> Fault {
     let reason = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     Fault {
         position: error.entry_index(),
-        suggestion: cause.and_then(|cause| cause.suggestion()).map(str::to_owned),
+        suggestion: cause.and_then(|cause| cause.suggestions().next()).map(str::to_owned),
         ..Fault::new(status, format!("{error}{reason}"))
     }
 }
