@@ -37,14 +37,51 @@ use cache_index::{
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+#[path = "common/streams.rs"]
+mod streams;
+
+const HELP: &str = "usage: shell
+
+Reads commands from standard input, one a line, with fields separated by one TAB, and answers each in
+one line. TENANT and NAME are any text, PATH and VARIANT canonical text, VALUE and N whole numbers.
+
+  insert TENANT PATH VARIANT VALUE      lookup TENANT PATH VARIANT
+  lease TENANT PATH NAME                commit NAME VARIANT VALUE
+  drop NAME                             remove TENANT PATH VARIANT VALUE
+  purge TENANT PATH                     purge-soft TENANT PATH
+  purge-variant TENANT PATH VARIANT     purge-where TENANT PATH OPERATIONS
+  purge-prefix TENANT PREFIX            purge-prefix-soft TENANT PREFIX
+  flush TENANT                          flush-soft TENANT
+  flush-all                             flush-all-soft
+  variants TENANT PATH                  reclaim N
+  stats
+
+  -h, --help  print this
+";
 
 struct Shell {
     index: CacheIndex<u64>,
     leases: HashMap<String, FillLease<u64>>,
 }
 
-fn main() -> io::Result<()> {
-    run(io::stdin().lock(), io::stdout().lock())
+fn main() -> ExitCode {
+    let ended = match std::env::args_os().nth(1) {
+        None => run(io::stdin().lock(), io::stdout().lock()),
+        Some(help) if help == "-h" || help == "--help" => streams::print(HELP),
+        Some(other) => {
+            let other = other.to_string_lossy();
+            Err(io::Error::other(format!("unknown option {other}; see shell --help")))
+        }
+    };
+    match streams::unless_closed(ended) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            streams::complain("shell", error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Answers every line of `input`.
@@ -55,12 +92,10 @@ pub(crate) fn run(mut input: impl BufRead, mut output: impl Write) -> io::Result
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let answer = std::str::from_utf8(text)
-            .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))
-            .and_then(|text| shell.answer(text));
-        match answer {
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        match streams::text(text).and_then(|text| shell.answer(text)) {
             Ok(answer) => writeln!(output, "{answer}")?,
-            Err(reason) => writeln!(output, "error {reason}")?,
+            Err(reason) => writeln!(output, "error {}", streams::visible(&reason))?,
         }
         // Whoever drives the shell through a pipe waits for the answer.
         output.flush()?;
@@ -100,6 +135,9 @@ impl Shell {
             "flush-soft" => Ok(self.flush(exactly(fields, ["TENANT"])?, Soft)),
             "flush-all" => Ok(self.flush_all(exactly(fields, [])?, Hard)),
             "flush-all-soft" => Ok(self.flush_all(exactly(fields, [])?, Soft)),
+            _ if command.contains(' ') => {
+                Err(format!("unknown command {command:?}: fields are separated by TAB"))
+            }
             _ => Err(format!("unknown command {command:?}")),
         }
     }

@@ -51,18 +51,18 @@ pub(crate) fn text(line: &[u8]) -> Result<&str, String> {
         .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))
 }
 
-/// Standard error for a log: what nobody reads is dropped, and never an error.
+/// A stream of which what nobody reads is dropped, and never an error.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct QuietErrors;
+pub(crate) struct Quiet<W>(pub(crate) W);
 
-impl Write for QuietErrors {
+impl<W: Write> Write for Quiet<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(text);
+        let _ = self.0.write_all(text);
         Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = io::stderr().flush();
+        let _ = self.0.flush();
         Ok(())
     }
 }

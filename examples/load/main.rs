@@ -12,6 +12,8 @@ mod edge;
 mod invalidations;
 mod origin;
 mod report;
+#[path = "../common/streams.rs"]
+mod streams;
 mod versions;
 
 use clap::Parser;
@@ -61,7 +63,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(reason) => {
-            say(&format!("load: {reason}"));
+            streams::complain("load", reason);
             ExitCode::FAILURE
         }
     }
@@ -92,11 +94,12 @@ async fn run(args: Args) -> Result<bool, String> {
     let step = (end / 10).clamp(Duration::from_secs(1), Duration::from_secs(30));
     let mut memory = Vec::new();
     say(&report.heading());
-    while begun.elapsed() < end {
+    let mut is_read = true;
+    while begun.elapsed() < end && is_read {
         tokio::time::sleep(step.min(end.saturating_sub(begun.elapsed()))).await;
         let metrics = edge.metrics().await?;
         memory.push(metrics.value("edge_process_resident_memory_bytes"));
-        say(&report.line(begun.elapsed(), &metrics));
+        is_read = say(&report.line(begun.elapsed(), &metrics));
     }
     over.store(true, Ordering::Relaxed);
     for task in tasks {
@@ -107,8 +110,8 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(report.is_clean() && agreement.contains("\"agree\": true"))
 }
 
-/// Prints a line, if anybody reads it.
-fn say(line: &str) {
+/// Prints a line. Returns whether anybody reads it: who has seen enough, such as `head`, has the run end early, with its exit code.
+fn say(line: &str) -> bool {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    writeln!(std::io::stdout(), "{line}").is_ok()
 }

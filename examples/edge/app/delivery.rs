@@ -159,9 +159,16 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
 }
 
 /// The request target as it was sent: with a host if the client treats this server as a proxy.
+///
+/// The rules take a second leading slash for the beginning of a host, and a target without a scheme has none: all slashes but one are
+/// dropped here.
 fn target(uri: &Uri) -> Cow<'_, str> {
     match (uri.authority(), uri.path_and_query()) {
-        (None, Some(target)) => Cow::Borrowed(target.as_str()),
+        (None, Some(target)) => {
+            let target = target.as_str();
+            let slashes = target.bytes().take_while(|&byte| byte == b'/').count();
+            Cow::Borrowed(&target[slashes.saturating_sub(1)..])
+        }
         _ => Cow::Owned(uri.to_string()),
     }
 }
