@@ -76,10 +76,10 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Json => "JSON log",
-            Self::W3c => "W3C log",
-            Self::S3 => "S3 access log",
-            Self::Haproxy => "HAProxy log",
+            Self::Json => "a JSON log",
+            Self::W3c => "a W3C log",
+            Self::S3 => "an S3 access log",
+            Self::Haproxy => "an HAProxy log",
             Self::Utf16 => "text in UTF-16",
         })
     }

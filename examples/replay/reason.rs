@@ -74,7 +74,7 @@ impl fmt::Display for Reason {
             Self::NotImage => "name without the ending of a picture",
             Self::Empty => "empty line",
             Self::TooLong => "line longer than 65536 bytes",
-            Self::Foreign(format) => return write!(f, "line of a {format}"),
+            Self::Foreign(format) => return write!(f, "line of {format}"),
             Self::NoDate => "no date in brackets, followed by a quoted request",
             Self::BadDate => "date is not DAY/MONTH/YEAR:HOUR:MINUTE:SECOND ZONE",
             Self::Between => "something stands between date and request",

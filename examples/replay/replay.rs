@@ -185,12 +185,15 @@ impl Replay {
     }
 
     fn request(&mut self, path: &[u8]) -> Result<(), (Reason, Option<String>)> {
-        let asked = self
-            .rules
-            .delivery(path)
-            .map_err(|error| (Reason::BadTarget(error.kind()), Some(error.to_string())))?;
+        let only_images = self.options.only_images;
+        let asked = self.rules.delivery(path).map_err(|error| {
+            if only_images && !has_ending_of_picture(path) {
+                return (Reason::NotImage, None);
+            }
+            (Reason::BadTarget(error.kind()), Some(error.to_string()))
+        })?;
         let is_other = !has_ending_of_picture(asked.origin.as_str().as_bytes());
-        if is_other && self.options.only_images {
+        if is_other && only_images {
             return Err((Reason::NotImage, None));
         }
         self.requests_of_other_names += u64::from(is_other);
@@ -311,10 +314,8 @@ impl Replay {
 
     fn note_on_purges(&self) -> Option<String> {
         (self.like_purges > 0).then(|| {
-            format!(
-                "{} GET lines ask for /purge/...; GET lines are requests; if these are purges: --purge-path /purge/",
-                self.like_purges
-            )
+            let count = self.like_purges;
+            format!("GET lines are requests, also those below /purge/ ({count} here); --purge-path /purge/ makes purges of them")
         })
     }
 }
