@@ -48,7 +48,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = streams::arguments();
     let elapsed = Until::Elapsed(Duration::from_secs_f64(args.minutes * 60.0));
     let until = args.rounds.map_or(elapsed, Until::Rounds);
     // If nobody reads what is printed, the exit code still says whether there was a violation.

@@ -106,6 +106,7 @@ fn control_characters_are_shown_escaped() {
         ("canonicalize", &[&unknown], 1),
         ("shell", &[&unknown], 1),
         ("replay", &[escape], 1),
+        ("replay", &[escape, "/nowhere"], 1),
     ] {
         let output = run(program, arguments, b"");
         let written = text(&output.stdout) + &text(&output.stderr);
@@ -113,6 +114,13 @@ fn control_characters_are_shown_escaped() {
         assert!(written.contains(shown), "{arguments:?}: {written}");
         let is_raw = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
         assert!(!written.contains(is_raw), "{arguments:?}: {written:?}");
+    }
+    // The command line that is not of this program's own making.
+    for program in ["replay", "edge", "soak", "load"] {
+        let output = run(program, &["--\u{1b}[31m\u{7}"], b"");
+        let written = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{program}: {written}");
+        assert!(!written.contains(|c: char| c.is_control() && c != '\n'), "{program}: {written:?}");
     }
     let output = run("shell", &[], format!("{escape}\npurge\tdoc\t{escape}\n").as_bytes());
     assert!(!text(&output.stdout).contains('\u{1b}'), "{}", text(&output.stdout));

@@ -6,6 +6,18 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+/// Returns the arguments of the command line, or ends the program with help or with what is wrong.
+pub(crate) fn arguments<A: clap::Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let lines: Vec<_> = error.to_string().lines().map(visible).collect();
+        let _ = io::stderr().write_all((lines.join("\n") + "\n").as_bytes());
+        std::process::exit(error.exit_code())
+    })
+}
+
 /// Writes `program: reason` to standard error, as one line. If nobody reads it, the exit code still reports the failure.
 pub(crate) fn complain(program: &str, reason: impl Display) {
     let line = format!("{program}: {}\n", visible(&reason.to_string()));

@@ -19,7 +19,6 @@ use app::origin::samples::Samples;
 use app::server::{self, Listeners};
 use app::tenants_file;
 use cache_index::canonical::Grouping;
-use clap::Parser;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = streams::arguments();
     let ended = if args.tour { tour().await } else { serve(args).await };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

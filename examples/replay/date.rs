@@ -49,13 +49,13 @@ fn parse(text: &str) -> Option<i64> {
     let time = text.find(':')?;
     let (text, offset) = split_zone(text, time)?;
     let text = without_fraction(text, time)?;
-    let date = if text.contains('/') {
-        DateTime::strptime("%d/%b/%Y:%H:%M:%S", text)
+    let formats = if text.contains('/') {
+        ["%d/%b/%Y:%H:%M:%S", "%d/%b/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S"]
     } else {
-        let format = if text.contains(' ') { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S" };
-        DateTime::strptime(format, text)
+        ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d:%H:%M:%S"]
     };
-    Some(offset.to_timestamp(date.ok()?).ok()?.as_second())
+    let date = formats.iter().find_map(|format| DateTime::strptime(format, text).ok())?;
+    Some(offset.to_timestamp(date).ok()?.as_second())
 }
 
 /// Splits `+0200`, `+02:00`, `+02` or `Z` off the end.
@@ -105,6 +105,8 @@ mod tests {
             "24/Nov/2026:20:24:17",
             "24/Nov/2026:20:24:17.999 +0000",
             "24/Nov/2026:20:24:17.1",
+            "24/Nov/2026 20:24:17 +0000",
+            "2026/11/24 20:24:17",
             "2026-11-24T20:24:17+00:00",
             "2026-11-24T20:24:17Z",
             "2026-11-24T22:24:17.123456+0200",

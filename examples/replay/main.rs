@@ -98,7 +98,7 @@ impl Generation {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = streams::arguments();
     let ended = match args.generate {
         Some(lines) => write_log(lines, &args).map(|()| Vec::new()),
         None => replay_logs(&args),
