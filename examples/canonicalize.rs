@@ -125,15 +125,15 @@ fn answer_lines(mut input: impl BufRead, mut output: impl Write) -> io::Result<(
     while input.read_until(b'\n', &mut line)? > 0 {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let answer = streams::text(text).map_or_else(unreadable, answer);
+        let answer = streams::text(text).map_or_else(|reason| unreadable(&reason), answer);
         writeln!(output, "{answer}")?;
         line.clear();
     }
     output.flush()
 }
 
-fn unreadable(reason: String) -> String {
-    format!("-\t-\tunreadable case: {}", streams::visible(&reason))
+fn unreadable(reason: &str) -> String {
+    format!("-\t-\tunreadable case: {}", streams::visible(reason))
 }
 
 fn answer(line: &str) -> String {
@@ -148,6 +148,6 @@ fn answer(line: &str) -> String {
     match answer {
         Ok(Ok((origin, variant))) => format!("{origin}\t{variant}\t-"),
         Ok(Err(error)) => format!("-\t-\t{}", error.kind()),
-        Err(reason) => unreadable(reason),
+        Err(reason) => unreadable(&reason),
     }
 }

@@ -49,9 +49,10 @@ pub(crate) fn visible(text: &str) -> String {
         // Besides controls, what turns the direction of a text or ends a line.
         let is_hidden = character.is_control()
             || matches!(character, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-        match is_hidden {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
+        if is_hidden {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
         }
     }
     shown

@@ -37,7 +37,7 @@ impl Dates {
 
 /// Whether `text` is written like a date. The day of a date can still be wrong.
 pub(crate) fn is_like_date(text: &[u8]) -> bool {
-    let count = |wanted| text.iter().filter(|&&byte| byte == wanted).count();
+    let count = |wanted: u8| text.split(|&byte| byte == wanted).count() - 1;
     text.len() <= LONGEST
         && text.first().is_some_and(u8::is_ascii_digit)
         && count(b':') >= 2

@@ -104,7 +104,9 @@ fn main() -> ExitCode {
         None => replay_logs(&args),
     };
     let failures = ended.unwrap_or_else(|error| causes(&*error));
-    failures.iter().for_each(|failure| streams::complain("replay", failure));
+    for failure in &failures {
+        streams::complain("replay", failure);
+    }
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
