@@ -193,7 +193,7 @@ fn a_gzip_log_with_zeros_over_its_beginning_is_damaged() {
 fn bytes_behind_gzip_data_are_a_note_and_zeros_are_padding() {
     let whole = gzip(&get(1, "a.jpg"));
     for (behind, notes) in [
-        (&[0; 70_000][..], json!([])),
+        (&vec![0; 70_000][..], json!([])),
         (b"", json!([])),
         (
             b"\0\0\0plain",

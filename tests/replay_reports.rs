@@ -92,7 +92,11 @@ fn logs_are_counted_as_expected() {
         let json = run("replay", &[&options[..], &["--json", "-"]].concat(), None, &input);
         let shown = run("replay", &[&options[..], &["-"]].concat(), None, &input);
         for output in [&json, &shown] {
-            assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), "".into()), "{why}");
+            assert_eq!(
+                (output.status.code(), text(&output.stderr)),
+                (Some(0), String::new()),
+                "{why}"
+            );
         }
         let report: Value = serde_json::from_slice(&json.stdout).unwrap();
         let (mut requests, mut purges) = ("0", "0");

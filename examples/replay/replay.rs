@@ -135,6 +135,11 @@ impl Replay {
         if self.options.host.as_ref().is_some_and(|host| host::is_other(host.as_bytes(), &line)) {
             return Err((Reason::OtherHost, None));
         }
+        let named = below.unwrap_or(path);
+        let is_folder = below.is_some() && named.ends_with(b"*");
+        if self.options.only_images && !is_folder && !has_ending_of_picture(named) {
+            return Err((Reason::NotImage, None));
+        }
         if let Some(path) = below {
             self.purge(path)
         } else {
@@ -185,18 +190,12 @@ impl Replay {
     }
 
     fn request(&mut self, path: &[u8]) -> Result<(), (Reason, Option<String>)> {
-        let only_images = self.options.only_images;
-        let asked = self.rules.delivery(path).map_err(|error| {
-            if only_images && !has_ending_of_picture(path) {
-                return (Reason::NotImage, None);
-            }
-            (Reason::BadTarget(error.kind()), Some(error.to_string()))
-        })?;
-        let is_other = !has_ending_of_picture(asked.origin.as_str().as_bytes());
-        if is_other && only_images {
-            return Err((Reason::NotImage, None));
-        }
-        self.requests_of_other_names += u64::from(is_other);
+        let asked = self
+            .rules
+            .delivery(path)
+            .map_err(|error| (Reason::BadTarget(error.kind()), Some(error.to_string())))?;
+        self.requests_of_other_names +=
+            u64::from(!has_ending_of_picture(asked.origin.as_str().as_bytes()));
         let number = self.requests.count;
         self.requests.count += 1;
         let filled = match self.index.lookup(&self.tenant, &asked.origin, &asked.variant) {
@@ -235,9 +234,6 @@ impl Replay {
         let request = self
             .purge_request(path)
             .map_err(|error| (Reason::BadPurge(kind(&error)), Some(reason_of(&error))))?;
-        if self.options.only_images && !path.ends_with(b"*") && !has_ending_of_picture(path) {
-            return Err((Reason::NotImage, None));
-        }
         self.look();
         let began = Instant::now();
         let receipt = self.index.apply(&self.tenant, &request);
