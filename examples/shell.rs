@@ -304,7 +304,9 @@ fn exactly<'a, const N: usize>(
 ) -> Result<[&'a str; N], String> {
     <[&str; N]>::try_from(fields).map_err(|_| {
         let expected = if N == 0 { "none".into() } else { names.join(" ") };
-        format!("expected {N} fields ({expected}), got {}", fields.len())
+        let is_spaced = fields.len() < N && fields.iter().any(|field| field.contains(' '));
+        let hint = if is_spaced { "; fields are separated by TAB" } else { "" };
+        format!("expected {N} fields ({expected}), got {}{hint}", fields.len())
     })
 }
 

@@ -49,7 +49,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let args: Args = streams::arguments();
-    let elapsed = Until::Elapsed(Duration::from_secs_f64(args.minutes * 60.0));
+    let Ok(duration) = Duration::try_from_secs_f64(args.minutes * 60.0) else {
+        streams::complain("soak", "minutes must be a number from 0 on");
+        return ExitCode::FAILURE;
+    };
+    let elapsed = Until::Elapsed(duration);
     let until = args.rounds.map_or(elapsed, Until::Rounds);
     // If nobody reads what is printed, the exit code still says whether there was a violation.
     let say = |text: &str| drop(streams::print(text));

@@ -65,6 +65,8 @@ fn closed_standard_error_leaves_the_exit_code() {
         ("canonicalize", &["--nonsense"], 1),
         ("shell", &["--nonsense"], 1),
         ("soak", &["--nonsense"], 2),
+        ("soak", &["--minutes=-1"], 1),
+        ("load", &["--minutes=nan"], 1),
         ("replay", &["/nowhere/access.log"], 1),
         ("replay", &["--nonsense"], 2),
         ("edge", &["--listen", "nonsense"], 1),

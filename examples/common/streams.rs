@@ -46,7 +46,7 @@ pub(crate) fn is_closed(error: &io::Error) -> bool {
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        // Besides controls, what turns the direction of a text or ends a line.
+        // Some characters that are not controls turn the direction of a text or end a line.
         let is_hidden = character.is_control()
             || matches!(character, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
         if is_hidden {
@@ -64,7 +64,7 @@ pub(crate) fn text(line: &[u8]) -> Result<&str, String> {
         .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))
 }
 
-/// A stream of which what nobody reads is dropped, and never an error.
+/// A stream that drops what cannot be written, and never fails.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quiet<W>(pub(crate) W);
 

@@ -70,9 +70,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<bool, String> {
-    if args.pictures == 0 || args.renditions == 0 || args.clients == 0 || args.minutes <= 0.0 {
-        return Err("pictures, renditions, clients and minutes must be more than none".to_owned());
+    if args.pictures == 0 || args.renditions == 0 || args.clients == 0 {
+        return Err("pictures, renditions and clients must be more than none".to_owned());
     }
+    let end = Duration::try_from_secs_f64(args.minutes * 60.0);
+    let end = end.ok().filter(|end| !end.is_zero()).ok_or("minutes must be more than none")?;
     let versions = Arc::new(Versions::new(args.pictures));
     let source = origin::serve(Arc::clone(&versions), u32::from(args.plant)).await?;
     let edge = edge::Edge::start(args.edge.as_deref(), source).await?;
@@ -90,7 +92,7 @@ async fn run(args: Args) -> Result<bool, String> {
     let invalidating = invalidations::Invalidator::new(&edge, &versions, &report, &args);
     tasks.push(tokio::spawn(invalidating.go_on_until(Arc::clone(&over))));
 
-    let (begun, end) = (Instant::now(), Duration::from_secs_f64(args.minutes * 60.0));
+    let begun = Instant::now();
     let step = (end / 10).clamp(Duration::from_secs(1), Duration::from_secs(30));
     let mut memory = Vec::new();
     say(&report.heading());
@@ -110,7 +112,7 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(report.is_clean() && agreement.contains("\"agree\": true"))
 }
 
-/// Prints a line. Returns whether anybody reads it: who has seen enough, such as `head`, has the run end early, with its exit code.
+/// Prints a line. Returns whether anybody reads it. A reader such as `head` that goes away ends the run early, with its exit code.
 fn say(line: &str) -> bool {
     use std::io::Write;
     writeln!(std::io::stdout(), "{line}").is_ok()

@@ -44,6 +44,12 @@ impl Format {
         }
     }
 
+    /// Whether one of the fields between date and request is an operation on a bucket, such as `REST.GET.OBJECT`.
+    pub(crate) fn has_operation_of_s3(fields: &[u8]) -> bool {
+        let mut fields = fields.split(|&byte| byte == b' ');
+        fields.any(|field| field.starts_with(b"REST.") || field.starts_with(b"WEBSITE."))
+    }
+
     /// Returns the format of a text by its first bytes, as far as that is not a matter of lines.
     pub(crate) fn of_text(head: &[u8]) -> Option<Self> {
         let marked = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");

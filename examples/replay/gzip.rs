@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
-/// What is worth knowing about a log that was read all the same.
+/// Remarks on a log that was read in spite of them.
 pub(crate) type Notes = Rc<RefCell<Vec<String>>>;
 
 /// Decompresses one member after the other.
@@ -58,7 +58,7 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// Says what is wrong in words of this program.
+/// Replaces the messages of the decoder by ones for users of this program.
 fn plain(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "gzip data is cut off"),

@@ -37,6 +37,9 @@ impl<'l> Line<'l> {
         }
         let (start, end) = date(line)?;
         let found = request(&line[end + 1..])?;
+        if Format::has_operation_of_s3(found.between) {
+            return Err(Reason::Foreign(Format::S3));
+        }
         // The date nearest to the request counts: a user may have taken the name of one.
         let date = found.date.unwrap_or(&line[start..end]);
         let second = dates.second(date).ok_or(Reason::BadDate)?;
@@ -263,6 +266,10 @@ mod tests {
             ("", Reason::Empty),
             ("\r\n", Reason::Empty),
             ("{\"status\":200}", Reason::Foreign(Format::Json)),
+            (
+                &behind(" ::1 - id REST.GET.OBJECT a \"GET /a HTTP/1.1\" 200 -"),
+                Reason::Foreign(Format::S3),
+            ),
             ("::1 - - 24/Nov/2026 \"GET / HTTP/1.1\" 200 1", Reason::NoDate),
             ("::1 - - [24/Nov/2026:20:24:17 +0000", Reason::NoDate),
             ("::1 - - [99/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\" 200 1", Reason::BadDate),

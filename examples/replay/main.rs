@@ -149,7 +149,7 @@ fn options(args: &Args) -> Options {
     }
 }
 
-/// Returns why logs were not read to their ends, for each that was not.
+/// Writes the report, and returns the failures: one for each log that was not read to its end.
 fn replay_logs(args: &Args) -> Result<Vec<String>, Box<dyn Error>> {
     let mut replay = Replay::new(rules(args)?, options(args))?;
     let bar = input::progress(&args.logs);

@@ -6,7 +6,7 @@ const ENDINGS: [&str; 18] = [
     "jxl", "png", "svg", "tif", "tiff", "webp",
 ];
 
-/// Says what was counted.
+/// Returns a description of the names that were counted.
 pub(crate) fn counted(only_images: bool) -> &'static str {
     if only_images {
         "names that end like one: .jpg, .png, .webp and the like"
