@@ -39,6 +39,10 @@ use clap::Parser;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+#[path = "common/streams.rs"]
+mod streams;
 
 /// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line
 #[derive(Parser)]
@@ -84,9 +88,16 @@ struct Shell {
     leases: HashMap<String, FillLease<u64>>,
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     let names = if Args::parse().opaque { Names::Opaque } else { Names::Canonical };
-    run(names, io::stdin().lock(), io::stdout().lock())
+    let ended = run(names, io::stdin().lock(), io::stdout().lock());
+    match streams::unless_closed(ended) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            streams::complain("shell", error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Answers every line of `input`.
@@ -97,12 +108,10 @@ pub(crate) fn run(names: Names, mut input: impl BufRead, mut output: impl Write)
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let answer = std::str::from_utf8(text)
-            .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))
-            .and_then(|text| shell.answer(text));
-        match answer {
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        match streams::text(text).and_then(|text| shell.answer(text)) {
             Ok(answer) => writeln!(output, "{answer}")?,
-            Err(reason) => writeln!(output, "error {reason}")?,
+            Err(reason) => writeln!(output, "error {}", streams::visible(&reason))?,
         }
         // Whoever drives the shell through a pipe waits for the answer.
         output.flush()?;
@@ -142,6 +151,9 @@ impl Shell {
             "flush-soft" => Ok(self.flush(exactly(fields, ["TENANT"])?, Soft)),
             "flush-all" => Ok(self.flush_all(exactly(fields, [])?, Hard)),
             "flush-all-soft" => Ok(self.flush_all(exactly(fields, [])?, Soft)),
+            _ if command.contains(' ') => {
+                Err(format!("unknown command {command:?}: fields are separated by TAB"))
+            }
             _ => Err(format!("unknown command {command:?}")),
         }
     }
@@ -249,7 +261,7 @@ impl Shell {
     fn variants(&self, [tenant, path]: [&str; 2]) -> Result<String, String> {
         let mut keys = self.index.variants(&self.tenant(tenant), &self.names.path(path)?);
         keys.sort();
-        let keys: Vec<_> = keys.iter().map(VariantKey::as_str).collect();
+        let keys: Vec<_> = keys.iter().map(|key| streams::visible(key.as_str())).collect();
         Ok(if keys.is_empty() { "none".into() } else { keys.join("\t") })
     }
 
@@ -307,7 +319,9 @@ fn exactly<'a, const N: usize>(
 ) -> Result<[&'a str; N], String> {
     <[&str; N]>::try_from(fields).map_err(|_| {
         let expected = if N == 0 { "none".into() } else { names.join(" ") };
-        format!("expected {N} fields ({expected}), got {}", fields.len())
+        let is_spaced = fields.len() < N && fields.iter().any(|field| field.contains(' '));
+        let hint = if is_spaced { "; fields are separated by TAB" } else { "" };
+        format!("expected {N} fields ({expected}), got {}{hint}", fields.len())
     })
 }
 

@@ -9,8 +9,6 @@
 //! after they have taken the lease, as servers do. Every value has a serial number, so that at the end each one that was stored can be
 //! shown to have left exactly once. Exits with 1 if there was a violation.
 
-#![allow(clippy::print_stdout, reason = "an example talks to its user")]
-
 use cache_index::{
     CacheIndex, Config, DeadValues, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Soft,
     Tenant, VariantKey,
@@ -22,6 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+#[path = "common/streams.rs"]
+mod streams;
 
 const TENANTS: usize = 2;
 /// Folders of each tenant, and pictures of each folder.
@@ -47,12 +48,18 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let elapsed = Until::Elapsed(Duration::from_secs_f64(args.minutes * 60.0));
+    let args: Args = streams::arguments();
+    let Ok(duration) = Duration::try_from_secs_f64(args.minutes * 60.0) else {
+        streams::complain("soak", "minutes must be a number from 0 on");
+        return ExitCode::FAILURE;
+    };
+    let elapsed = Until::Elapsed(duration);
     let until = args.rounds.map_or(elapsed, Until::Rounds);
-    println!("seed {}, {} threads, until {until:?}", args.seed, args.threads);
+    // If nobody reads what is printed, the exit code still says whether there was a violation.
+    let say = |text: &str| drop(streams::print(text));
+    say(&format!("seed {}, {} threads, until {until:?}\n", args.seed, args.threads));
     let report = soak(args.threads, args.seed, until);
-    report.print();
+    say(&report.text());
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -99,17 +106,20 @@ impl Report {
         self.violations.extend(other.violations);
     }
 
-    fn print(&self) {
-        println!("operations: {}", self.operations);
-        println!("look-ups: {}, {} of them found something", self.lookups, self.found);
-        println!("fills: {}", self.fills);
-        println!("invalidations: {}", self.invalidations);
-        println!("overlapped with an invalidation of their picture: {}", self.overlapped);
-        println!("fills that met an invalidation: {}", self.fills_that_met_an_invalidation);
-        println!("refused: {} purged, {} flushed", self.refused_purged, self.refused_flushed);
-        println!("values stored: {}, handed back once: {}", self.stored, self.returned);
-        self.violations.iter().take(20).for_each(|violation| println!("VIOLATION: {violation}"));
-        println!("violations: {}", self.violations.len());
+    fn text(&self) -> String {
+        let lines = [
+            format!("operations: {}", self.operations),
+            format!("look-ups: {}, {} of them found something", self.lookups, self.found),
+            format!("fills: {}", self.fills),
+            format!("invalidations: {}", self.invalidations),
+            format!("overlapped with an invalidation of their picture: {}", self.overlapped),
+            format!("fills that met an invalidation: {}", self.fills_that_met_an_invalidation),
+            format!("refused: {} purged, {} flushed", self.refused_purged, self.refused_flushed),
+            format!("values stored: {}, handed back once: {}", self.stored, self.returned),
+        ];
+        let violations = self.violations.iter().take(20).map(|it| format!("VIOLATION: {it}"));
+        let count = format!("violations: {}\n", self.violations.len());
+        lines.into_iter().chain(violations).chain([count]).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -1,8 +1,23 @@
 //! `examples/replay`, the command itself, on logs whose every figure is known.
 
+#[path = "../examples/replay/date.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod date;
+#[path = "../examples/replay/format.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod format;
+#[path = "../examples/replay/host.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod host;
 #[path = "../examples/replay/line.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod line;
+#[path = "../examples/replay/picture.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod picture;
+#[path = "../examples/replay/reason.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod reason;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -150,14 +165,16 @@ fn expect_mixed(report: &Value) {
     assert_eq!(
         others(&report["lines"]["unreadable"]),
         [
+            ("binary request, such as TLS on a port without it", 1, 20),
+            ("date is not DAY/MONTH/YEAR:HOUR:MINUTE:SECOND ZONE", 1, 25),
             ("empty line", 1, 18),
             ("line longer than 65536 bytes", 1, 29),
             ("no date in brackets, followed by a quoted request", 1, 19),
             ("no status and size behind the request", 1, 24),
-            ("no such date", 1, 25),
             ("purge names no picture: Traversal", 1, 28),
-            ("request is not METHOD TARGET HTTP/VERSION", 3, 20),
+            ("request is \"-\": the client sent none", 1, 21),
             ("request without a closing quote", 1, 23),
+            ("request without an HTTP version", 1, 22),
             ("target names no picture: InvalidEscape", 1, 27),
             ("target names no picture: Traversal", 1, 26),
         ]
@@ -229,7 +246,7 @@ fn text_says_what_json_says() {
         "variants per picture    median 1",
         "                             2  sample.li/birds.jpg",
         "  matched nothing       1",
-        "       3  request is not METHOD TARGET HTTP/VERSION",
+        "       1  binary request, such as TLS on a port without it",
         r#"          line 20: 192.0.2.7 - - [24/Nov/2026:20:24:05 +0000] "\x16\x03\x01" 400 512 "-" "curl/8 \x22x\x22""#,
         r#"          path climbs above its root at byte 11: expected no more ".." than there are segments before it"#,
     ] {

@@ -117,7 +117,11 @@ fn soft_prefix_and_selective_invalidations_say_what_they_did() {
 fn malformed_lines_are_answered_and_the_shell_goes_on() {
     expect([
         ("", "error unknown command \"\""),
-        ("purge all", "error unknown command \"purge all\""),
+        ("purge all", "error unknown command \"purge all\": fields are separated by TAB"),
+        (
+            "purge\tdoc x.jpg",
+            "error expected 2 fields (TENANT PATH), got 1; fields are separated by TAB",
+        ),
         ("purge\tdoc", "error expected 2 fields (TENANT PATH), got 1"),
         ("flush-all\t", "error expected 0 fields (none), got 1"),
         ("commit\tnobody\t?w=1\t1", "error no open lease \"nobody\""),

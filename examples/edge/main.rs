@@ -5,6 +5,8 @@
 //! command line, signals and exit codes. The server is in `app`.
 
 mod app;
+#[path = "../common/streams.rs"]
+mod streams;
 
 use app::accounts::{AccountSettings, TOKEN, Unnamed};
 use app::args::{Args, Source};
@@ -17,33 +19,30 @@ use app::origin::samples::Samples;
 use app::server::{self, Listeners};
 use app::tenants_file;
 use cache_index::canonical::Grouping;
-use clap::Parser;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use streams::Quiet;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = streams::arguments();
     let ended = if args.tour { tour().await } else { serve(args).await };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            // If nobody reads the reason, the exit code still says that there was one.
-            let _ = writeln!(io::stderr(), "edge: {reason}");
+            streams::complain("edge", reason);
             ExitCode::FAILURE
         }
     }
 }
 
 async fn tour() -> Result<(), String> {
-    if app::tour::tour(&mut io::stdout()).await? {
-        Ok(())
-    } else {
-        Err("the tour found something that did not hold".to_owned())
-    }
+    // Whether all held is in the exit code, too.
+    let held = app::tour::tour(&mut Quiet(io::stdout())).await?;
+    if held { Ok(()) } else { Err("the tour found something that did not hold".to_owned()) }
 }
 
 async fn serve(args: Args) -> Result<(), String> {
@@ -74,10 +73,10 @@ async fn serve(args: Args) -> Result<(), String> {
     if let Some(key) = made_up {
         greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
     }
-    // Whoever has closed the output doesn't want to read it.
-    let _ = io::stdout().write_all(greeting.as_bytes());
+    // A server goes on, whether its greeting is read or not.
+    let _ = streams::print(&greeting);
     server::serve(listeners, Arc::new(edge), signal).await;
-    let _ = io::stdout().write_all(b"edge: ended\n");
+    let _ = streams::print("edge: ended\n");
     Ok(())
 }
 
@@ -102,7 +101,7 @@ fn start_log(json: bool) -> Result<(), String> {
         .with_default_directive(LevelFilter::INFO.into())
         .from_env()
         .map_err(|error| format!("EDGE_LOG is malformed: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Quiet(io::stderr()));
     if json {
         log.json().init();
     } else {

@@ -12,6 +12,8 @@ mod edge;
 mod invalidations;
 mod origin;
 mod report;
+#[path = "../common/streams.rs"]
+mod streams;
 mod versions;
 
 use clap::Parser;
@@ -57,20 +59,22 @@ pub(crate) struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    match run(streams::arguments()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(reason) => {
-            say(&format!("load: {reason}"));
+            streams::complain("load", reason);
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(args: Args) -> Result<bool, String> {
-    if args.pictures == 0 || args.renditions == 0 || args.clients == 0 || args.minutes <= 0.0 {
-        return Err("pictures, renditions, clients and minutes must be more than none".to_owned());
+    if args.pictures == 0 || args.renditions == 0 || args.clients == 0 {
+        return Err("pictures, renditions and clients must be more than none".to_owned());
     }
+    let end = Duration::try_from_secs_f64(args.minutes * 60.0);
+    let end = end.ok().filter(|end| !end.is_zero()).ok_or("minutes must be more than none")?;
     let versions = Arc::new(Versions::new(args.pictures));
     let source = origin::serve(Arc::clone(&versions), u32::from(args.plant)).await?;
     let edge = edge::Edge::start(args.edge.as_deref(), source).await?;
@@ -88,15 +92,16 @@ async fn run(args: Args) -> Result<bool, String> {
     let invalidating = invalidations::Invalidator::new(&edge, &versions, &report, &args);
     tasks.push(tokio::spawn(invalidating.go_on_until(Arc::clone(&over))));
 
-    let (begun, end) = (Instant::now(), Duration::from_secs_f64(args.minutes * 60.0));
+    let begun = Instant::now();
     let step = (end / 10).clamp(Duration::from_secs(1), Duration::from_secs(30));
     let mut memory = Vec::new();
     say(&report.heading());
-    while begun.elapsed() < end {
+    let mut is_read = true;
+    while begun.elapsed() < end && is_read {
         tokio::time::sleep(step.min(end.saturating_sub(begun.elapsed()))).await;
         let metrics = edge.metrics().await?;
         memory.push(metrics.value("edge_process_resident_memory_bytes"));
-        say(&report.line(begun.elapsed(), &metrics));
+        is_read = say(&report.line(begun.elapsed(), &metrics));
     }
     over.store(true, Ordering::Relaxed);
     for task in tasks {
@@ -107,8 +112,8 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(report.is_clean() && agreement.contains("\"agree\": true"))
 }
 
-/// Prints a line, if anybody reads it.
-fn say(line: &str) {
+/// Prints a line. Returns whether anybody reads it. A reader such as `head` that goes away ends the run early, with its exit code.
+fn say(line: &str) -> bool {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    writeln!(std::io::stdout(), "{line}").is_ok()
 }

@@ -4,92 +4,26 @@
 //! client ident user [24/Nov/2026:20:24:17 +0000] "GET /sample.li/birds.jpg?w=200 HTTP/1.1" 200 5120 "referrer" "agent"
 //! ```
 //!
-//! Referrer and agent may be missing (the common format), and more fields may follow. Invariant: a line is read or has a [`Reason`];
-//! nothing is guessed.
+//! Referrer and agent may be missing (the common format), more fields may follow, and fields may stand between date and request.
+//! Invariant: a line is read or has a [`Reason`]; nothing is guessed.
 
-use cache_index::canonical::PathErrorKind;
-use jiff::fmt::strtime;
+use super::date::{Dates, is_like_date};
+use super::format::Format;
+use super::reason::Reason;
 use std::borrow::Cow;
-use std::fmt;
 
 /// A line as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line<'l> {
+    /// What stands in front of the date.
+    pub(crate) before: &'l [u8],
     /// Seconds since 1970.
     pub(crate) second: i64,
+    /// What stands between date and request.
+    pub(crate) between: &'l [u8],
     pub(crate) method: Cow<'l, [u8]>,
     pub(crate) target: Cow<'l, [u8]>,
     pub(crate) status: u16,
-}
-
-/// Why a line is neither a request for a picture nor an invalidation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
-    OtherMethod,
-    OtherStatus,
-    RefusedPurge,
-    OtherHost,
-    Empty,
-    TooLong,
-    NoDate,
-    BadDate,
-    NoRequest,
-    NoStatus,
-    NotHttp,
-    BadTarget(PathErrorKind),
-    BadPurge(PathErrorKind),
-}
-
-impl Reason {
-    /// Whether the line was understood, and is about something else.
-    pub(crate) fn is_passed_over(self) -> bool {
-        matches!(self, Self::OtherMethod | Self::OtherStatus | Self::RefusedPurge | Self::OtherHost)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OtherMethod => "method other than GET and PURGE",
-            Self::OtherStatus => "status other than 200, 206 and 304",
-            Self::RefusedPurge => "purge that was refused",
-            Self::OtherHost => "another host",
-            Self::Empty => "empty line",
-            Self::TooLong => "line longer than 65536 bytes",
-            Self::NoDate => "no date in brackets, followed by a quoted request",
-            Self::BadDate => "no such date",
-            Self::NoRequest => "request without a closing quote",
-            Self::NoStatus => "no status and size behind the request",
-            Self::NotHttp => "request is not METHOD TARGET HTTP/VERSION",
-            Self::BadTarget(kind) => return write!(f, "target names no picture: {kind}"),
-            Self::BadPurge(kind) => return write!(f, "purge names no picture: {kind}"),
-        })
-    }
-}
-
-/// Reads dates. Lines of one second stand together, so that few are really read.
-#[derive(Debug, Default)]
-pub(crate) struct Dates {
-    last: Option<([u8; DATE], i64)>,
-}
-
-/// How long `24/Nov/2026:20:24:17 +0000` is.
-const DATE: usize = 26;
-
-impl Dates {
-    fn second(&mut self, text: [u8; DATE]) -> Result<i64, Reason> {
-        if let Some((last, second)) = self.last
-            && last == text
-        {
-            return Ok(second);
-        }
-        let second = strtime::parse("%d/%b/%Y:%H:%M:%S %z", text)
-            .and_then(|date| date.to_timestamp())
-            .map_err(|_| Reason::BadDate)?
-            .as_second();
-        self.last = Some((text, second));
-        Ok(second)
-    }
 }
 
 impl<'l> Line<'l> {
@@ -98,26 +32,94 @@ impl<'l> Line<'l> {
         if line.is_empty() {
             return Err(Reason::Empty);
         }
-        let (date, rest) = date(line).ok_or(Reason::NoDate)?;
-        let second = dates.second(date)?;
-        let (request, rest) = quoted(rest).ok_or(Reason::NoRequest)?;
-        let status = status(rest).ok_or(Reason::NoStatus)?;
-        let [method, target] = request_line(request).ok_or(Reason::NotHttp)?;
-        Ok(Self { second, method, target, status })
+        if let Some(format) = Format::of_line(line) {
+            return Err(Reason::Foreign(format));
+        }
+        let (start, end) = date(line)?;
+        let found = request(&line[end + 1..])?;
+        if Format::has_operation_of_s3(found.between) {
+            return Err(Reason::Foreign(Format::S3));
+        }
+        // The date nearest to the request counts: a user may have taken the name of one.
+        let date = found.date.unwrap_or(&line[start..end]);
+        let second = dates.second(date).ok_or(Reason::BadDate)?;
+        let (between, status) = (found.between, found.status);
+        let [method, target] = request_line(found.request)?;
+        Ok(Self { before: &line[..start - 1], second, between, method, target, status })
     }
 }
 
-/// The date, and what is behind the quote that opens the request. The name of a user may hold brackets as well, so a bracket alone
-/// is no sign.
-fn date(line: &[u8]) -> Option<([u8; DATE], &[u8])> {
+/// Returns the seconds since 1970 of a line of which nothing else is needed.
+pub(crate) fn second(line: &[u8], dates: &mut Dates) -> Option<i64> {
+    let (start, end) = date(line).ok()?;
+    dates.second(&line[start..end])
+}
+
+/// Where the date begins, and where the bracket behind it stands. The name of a user may hold brackets as well, so a bracket alone is
+/// no sign.
+fn date(line: &[u8]) -> Result<(usize, usize), Reason> {
+    let mut reason = Reason::NoDate;
     let mut from = 0;
-    loop {
-        let at = from + line[from..].windows(2).position(|pair| pair == b" [")? + 2;
-        let (date, behind) = line[at..].split_first_chunk::<DATE>()?;
-        if let Some(rest) = behind.strip_prefix(b"] \"") {
-            return Some((*date, rest));
+    while let Some(bracket) = line[from..].iter().position(|&byte| byte == b'[') {
+        let start = from + bracket + 1;
+        from = start;
+        if start > 1 && !matches!(line[start - 2], b' ' | b'"') {
+            continue;
         }
-        from = at;
+        let Some(len) = line[start..].iter().position(|&byte| byte == b']') else { break };
+        let (text, behind) = (&line[start..start + len], &line[start + len + 1..]);
+        if is_like_date(text) {
+            return Ok((start, start + len));
+        }
+        if behind.starts_with(b" \"") {
+            reason = Reason::BadDate;
+        }
+    }
+    Err(reason)
+}
+
+/// What was found behind the date.
+struct Found<'l> {
+    between: &'l [u8],
+    /// Another date, if one stands between.
+    date: Option<&'l [u8]>,
+    request: &'l [u8],
+    status: u16,
+}
+
+/// Finds the request: the first text in quotes with a status and a size behind it.
+fn request(rest: &[u8]) -> Result<Found<'_>, Reason> {
+    let (mut at, mut date, mut reason) = (0, None, Reason::Unquoted);
+    loop {
+        let field = match rest[at..].split_first() {
+            Some((b' ', field)) => field,
+            Some(_) => return Err(Reason::Between),
+            None => return Err(reason),
+        };
+        let len = match field.first() {
+            Some(b'"') => {
+                let (request, behind) = quoted(&field[1..]).ok_or(Reason::Unclosed)?;
+                if let Some(status) = status(behind) {
+                    return Ok(Found { between: &rest[..at], date, request, status });
+                }
+                // What looks like a request is one. A text behind it can come from a client who wants it to be taken for one.
+                if request == b"-" || request_line(request).is_ok() {
+                    return Err(Reason::NoStatus);
+                }
+                reason = Reason::NoStatus;
+                request.len() + 2
+            }
+            Some(b'[') => {
+                let end = field.iter().position(|&byte| byte == b']').ok_or(Reason::Between)?;
+                date = Some(&field[1..end]).filter(|text| is_like_date(text)).or(date);
+                end + 1
+            }
+            _ => field.iter().position(|&byte| byte == b' ').unwrap_or(field.len()),
+        };
+        if field[..len].contains(&b'"') && field[0] != b'"' {
+            return Err(Reason::Between);
+        }
+        at += 1 + len;
     }
 }
 
@@ -144,7 +146,7 @@ fn status(rest: &[u8]) -> Option<u16> {
 }
 
 /// Method and target.
-fn request_line(request: &[u8]) -> Option<[Cow<'_, [u8]>; 2]> {
+fn request_line(request: &[u8]) -> Result<[Cow<'_, [u8]>; 2], Reason> {
     match unescaped(request) {
         Cow::Borrowed(request) => parts(request).map(|parts| parts.map(Cow::Borrowed)),
         Cow::Owned(request) => {
@@ -153,15 +155,46 @@ fn request_line(request: &[u8]) -> Option<[Cow<'_, [u8]>; 2]> {
     }
 }
 
-fn parts(request: &[u8]) -> Option<[&[u8]; 2]> {
-    let first = request.iter().position(|&byte| byte == b' ')?;
-    let last = request.iter().rposition(|&byte| byte == b' ')?;
-    let version = request[last + 1..].strip_prefix(b"HTTP/")?;
-    let good = version.first().is_some_and(u8::is_ascii_digit)
-        && version.iter().all(|&byte| byte.is_ascii_digit() || byte == b'.');
-    let (method, target) = (&request[..first], request.get(first + 1..last)?);
-    let whole = |part: &[u8]| !part.is_empty() && !part.contains(&b' ');
-    (good && whole(method) && whole(target)).then_some([method, target])
+fn parts(request: &[u8]) -> Result<[&[u8]; 2], Reason> {
+    let space = |byte: &u8| *byte == b' ';
+    let first = request.iter().position(space).unwrap_or(request.len());
+    let method = &request[..first];
+    match method {
+        b"" => return Err(Reason::EmptyRequest),
+        b"-" if first == request.len() => return Err(Reason::Dash),
+        _ if method.iter().any(|byte| !byte.is_ascii_graphic()) => return Err(Reason::Binary),
+        _ if !method.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) => {
+            return Err(Reason::NotHttp);
+        }
+        _ => {}
+    }
+    let last = request.iter().rposition(space).ok_or(Reason::NotHttp)?;
+    if !is_version(&request[last + 1..]) {
+        let is_word = request[last + 1..].starts_with(b"h") && last > first;
+        let has_slash = version_name(&request[last + 1..]).is_some();
+        return Err(if is_word || has_slash { Reason::OtherVersion } else { Reason::NoVersion });
+    }
+    let target = request.get(first + 1..last).unwrap_or_default();
+    if target.is_empty() {
+        Err(Reason::EmptyTarget)
+    } else if target.contains(&b' ') {
+        Err(Reason::SpaceInTarget)
+    } else {
+        Ok([method, target])
+    }
+}
+
+fn is_version(text: &[u8]) -> bool {
+    text.strip_prefix(b"HTTP/").is_some_and(|version| {
+        version.first().is_some_and(u8::is_ascii_digit)
+            && version.iter().all(|&byte| byte.is_ascii_digit() || byte == b'.')
+    })
+}
+
+/// The name of a protocol before its slash, such as `HTTPS/1.1`.
+fn version_name(text: &[u8]) -> Option<&[u8]> {
+    let name = &text[..text.iter().position(|&byte| byte == b'/')?];
+    (!name.is_empty() && name.iter().all(u8::is_ascii_uppercase)).then_some(name)
 }
 
 /// The bytes that were sent. nginx writes `\x22` for what it escapes, Varnish and Apache also `\"` and the like.
@@ -210,6 +243,11 @@ mod tests {
         format!("::1 - - [24/Nov/2026:20:24:17 +0000] \"{request}\" 200 1 \"-\" \"-\"")
     }
 
+    /// A line with that text behind its date.
+    fn behind(text: &str) -> String {
+        format!("::1 - - [24/Nov/2026:20:24:17 +0000]{text}")
+    }
+
     fn get(target: &str) -> (String, String, u16) {
         ("GET".to_owned(), target.to_owned(), 200)
     }
@@ -223,41 +261,84 @@ mod tests {
     }
 
     #[test]
-    fn dates_count_from_1970_whatever_their_zone() {
-        let mut dates = Dates::default();
-        let utc = dates.second(*b"24/Nov/2026:20:24:17 +0000").unwrap();
-        assert_eq!(utc, 1_795_551_857);
-        assert_eq!(dates.second(*b"24/Nov/2026:22:24:17 +0200"), Ok(utc));
-        assert_eq!(dates.second(*b"24/Nov/2026:20:24:17 +0000"), Ok(utc));
-        assert_eq!(dates.second(*b"31/Feb/2026:20:24:17 +0000"), Err(Reason::BadDate));
-    }
-
-    #[test]
     fn each_part_that_is_wrong_has_its_reason() {
         for (line, reason) in [
             ("", Reason::Empty),
             ("\r\n", Reason::Empty),
+            ("{\"status\":200}", Reason::Foreign(Format::Json)),
+            (
+                &behind(" ::1 - id REST.GET.OBJECT a \"GET /a HTTP/1.1\" 200 -"),
+                Reason::Foreign(Format::S3),
+            ),
             ("::1 - - 24/Nov/2026 \"GET / HTTP/1.1\" 200 1", Reason::NoDate),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] GET / HTTP/1.1 200 1", Reason::NoDate),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] \"GET / HT", Reason::NoRequest),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\\\" 200 1", Reason::NoRequest),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\" 20 1", Reason::NoStatus),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\" 200", Reason::NoStatus),
-            ("::1 - - [24/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\" 200 x", Reason::NoStatus),
+            ("::1 - - [24/Nov/2026:20:24:17 +0000", Reason::NoDate),
             ("::1 - - [99/Nov/2026:20:24:17 +0000] \"GET / HTTP/1.1\" 200 1", Reason::BadDate),
+            ("::1 - - [Tue Nov 24 20:24:17 2026] \"GET / HTTP/1.1\" 200 1", Reason::BadDate),
+            (&behind(" GET / HTTP/1.1 200 1"), Reason::Unquoted),
+            (&behind(""), Reason::Unquoted),
+            (&behind("x \"GET / HTTP/1.1\" 200 1"), Reason::Between),
+            (&behind(" [0.003 \"GET / HTTP/1.1\" 200 1"), Reason::Between),
+            (&behind(" x\"GET / HTTP/1.1\" 200 1"), Reason::Between),
+            (&behind(" \"GET / HT"), Reason::Unclosed),
+            (&behind(" \"GET / HTTP/1.1\\\" 200 1"), Reason::Unclosed),
+            (&behind(" \"GET / HTTP/1.1\" 20 1"), Reason::NoStatus),
+            (&behind(" \"GET / HTTP/1.1\" 200"), Reason::NoStatus),
+            (&behind(" \"GET / HTTP/1.1\" 200 x"), Reason::NoStatus),
+            (
+                &behind(" \"GET / HTTP/1.1\" x 1 \"GET /of-the-client HTTP/1.1\" 200 1"),
+                Reason::NoStatus,
+            ),
+            (&behind(" \"-\" x 1 \"GET /of-the-client HTTP/1.1\" 200 1"), Reason::NoStatus),
         ] {
             assert_eq!(read(line), Err(reason), "{line}");
-        }
-        for request in
-            ["", "-", "GET /", "GET / a HTTP/1.1", "GET  HTTP/1.1", r"\x16\x03\x01", "GET / HTTP/x"]
-        {
-            assert_eq!(read(&with(request)), Err(Reason::NotHttp), "{request}");
         }
     }
 
     #[test]
-    fn user_names_may_hold_brackets_spaces_and_quotes() {
-        let line = "2001:db8::1 - a [b \"c [24/Nov/2026:20:24:17 +0000] \"GET /a HTTP/1.1\" 200 -";
-        assert_eq!(read(line), Ok(get("/a")));
+    fn each_request_that_is_wrong_has_its_reason() {
+        for (request, reason) in [
+            ("", Reason::EmptyRequest),
+            ("-", Reason::Dash),
+            (r"\x16\x03\x01", Reason::Binary),
+            (r"\x16\x03 \x01", Reason::Binary),
+            ("{} / HTTP/1.1", Reason::NotHttp),
+            ("quit", Reason::NotHttp),
+            ("GET /", Reason::NoVersion),
+            ("GET /a b", Reason::NoVersion),
+            ("GET / HTTP/x", Reason::OtherVersion),
+            ("GET / HTTPS/1.1", Reason::OtherVersion),
+            ("GET / h2", Reason::OtherVersion),
+            ("GET  HTTP/1.1", Reason::EmptyTarget),
+            ("GET HTTP/1.1", Reason::EmptyTarget),
+            ("GET / a HTTP/1.1", Reason::SpaceInTarget),
+        ] {
+            assert_eq!(read(&with(request)), Err(reason), "{request}");
+        }
+    }
+
+    #[test]
+    fn fields_may_stand_between_date_and_request() {
+        for between in ["", " 0.003", " [0.003] [PORT 80]", " \"img.example\" -", "  x"] {
+            let line = behind(&format!("{between} \"GET /a HTTP/1.1\" 200 1 \"-\" \"-\""));
+            assert_eq!(read(&line), Ok(get("/a")), "{line}");
+            let line = Line::read(line.as_bytes(), &mut Dates::default()).unwrap();
+            assert_eq!((line.before, line.between), (&b"::1 - - "[..], between.as_bytes()));
+        }
+        assert_eq!(read("[2026-11-24T20:24:17.310Z] \"GET /a HTTP/2\" 200 - 154 0"), Ok(get("/a")));
+    }
+
+    #[test]
+    fn user_names_may_hold_brackets_spaces_quotes_and_dates() {
+        let second = |line: &str| {
+            let line = Line::read(line.as_bytes(), &mut Dates::default()).unwrap();
+            assert_eq!(*line.target, *b"/a");
+            line.second
+        };
+        let user = |user: &str| {
+            second(&format!("::1 - {user} [24/Nov/2026:20:24:17 +0000] \"GET /a HTTP/1.1\" 200 -"))
+        };
+        for name in ["a [b \"c", "", "\"\"", "x [01/Jan/2020:00:00:00 +0000]", "[", "]"] {
+            assert_eq!(user(name), 1_795_551_857, "{name}");
+        }
     }
 }

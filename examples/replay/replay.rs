@@ -3,8 +3,17 @@
 //! Beside the index runs what a cache without rules would do: its key is the target as it was sent, and a purge takes what is spelled
 //! as the purge is. Both keep everything that they are not told to drop. The difference between them is what the rules are worth.
 
-use super::line::{Dates, Line, Reason};
-use super::report::{Example, Lines, Memory, Pictures, Purges, Rate, Report, Requests, ratio};
+use super::date::Dates;
+use super::format::Format;
+use super::host;
+use super::line::Line;
+use super::merge::Entry;
+use super::picture::{self, has_ending_of_picture};
+use super::reason::Reason;
+use super::report::{
+    BackInTime, Counted, Example, Lines, Memory, Pictures, Place, Purges, Rate, Report, Requests,
+    ratio,
+};
 use cache_index::canonical::{PathError, PathErrorKind, Rules};
 use cache_index::invalidation::{InvalidationError, InvalidationRequest};
 use cache_index::{CacheIndex, Config, ConfigError, Lookup, Stats, Tenant, WhenFull};
@@ -18,10 +27,23 @@ const LOOK: u64 = 1000;
 /// How many of the pictures with the most variants are named.
 const WORST: usize = 10;
 
+/// Which lines count, and as what.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// The only host whose lines count.
+    pub(crate) host: Option<String>,
+    /// Where GET lines are purges, with a slash at both ends.
+    pub(crate) purge_path: Option<String>,
+    /// Whether names without the ending of a picture are passed over.
+    pub(crate) only_images: bool,
+}
+
+/// Where many servers have their purges. The lines that ask for it are noted if no `purge_path` is given.
+const USUAL_PURGE_PATH: &[u8] = b"/purge/";
+
 pub(crate) struct Replay {
     rules: Rules,
-    /// In lower case.
-    host: Option<Vec<u8>>,
+    options: Options,
     dates: Dates,
     /// Which request filled an entry.
     index: CacheIndex<u64>,
@@ -38,6 +60,11 @@ pub(crate) struct Replay {
     requests: Requests,
     purges: Purges,
     purge_times: Histogram<u64>,
+    requests_of_other_names: u64,
+    /// Requests below [`USUAL_PURGE_PATH`].
+    like_purges: u64,
+    latest: i64,
+    back: Option<BackInTime>,
     most: Stats,
     /// After how many requests the size of the index was looked at.
     looked_at: u64,
@@ -45,13 +72,13 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(rules: Rules, host: Option<&str>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(rules: Rules, options: Options) -> Result<Self, ConfigError> {
         // What is to be planned for must not be cut off.
         let config = || Config::builder().max_variants(usize::MAX, WhenFull::Refuse).build();
         let (index, seen) = (CacheIndex::new(config()?), CacheIndex::new(config()?));
         Ok(Self {
             rules,
-            host: host.map(|host| host.to_ascii_lowercase().into_bytes()),
+            options,
             dates: Dates::default(),
             tenant: index.tenant("log"),
             index,
@@ -67,6 +94,10 @@ impl Replay {
             // From a nanosecond to an hour, within a thousandth; what takes longer counts as an hour.
             purge_times: Histogram::new_with_max(3_600_000_000_000, 3)
                 .expect("these bounds are in order"),
+            requests_of_other_names: 0,
+            like_purges: 0,
+            latest: i64::MIN,
+            back: None,
             most: Stats::default(),
             looked_at: 0,
             started: Instant::now(),
@@ -74,63 +105,88 @@ impl Replay {
     }
 
     /// Takes one line, without its end.
-    pub(crate) fn line(&mut self, text: &[u8]) {
+    pub(crate) fn line(&mut self, entry: Entry<'_>) {
         self.lines += 1;
-        if let Err((reason, detail)) = self.take(text) {
-            let number = self.lines;
+        if let Err((reason, detail)) = self.take(entry) {
+            let place = || Place::new(self.lines, entry);
             let example = self.others.entry(reason);
-            example.or_insert_with(|| Example::new(reason, number, text, detail)).count += 1;
+            example.or_insert_with(|| Example::new(reason, place(), entry.text, detail)).count += 1;
         }
     }
 
-    fn take(&mut self, text: &[u8]) -> Result<(), (Reason, Option<String>)> {
-        if text.len() > super::input::LONGEST {
-            return Err((Reason::TooLong, None));
-        }
-        let line = Line::read(text, &mut self.dates).map_err(|reason| (reason, None))?;
-        let is_purge = match &*line.method {
-            b"GET" => false,
-            b"PURGE" => true,
+    fn take(&mut self, entry: Entry<'_>) -> Result<(), (Reason, Option<String>)> {
+        let line = self.read(entry).map_err(|reason| (reason, None))?;
+        self.follow_time(line.second, entry);
+        let is_get = match &*line.method {
+            b"GET" => true,
+            b"PURGE" => false,
             _ => return Err((Reason::OtherMethod, None)),
         };
+        let path = path(&line.target);
+        let below = if is_get { self.below_purge_path(path) } else { Some(path) };
         let served = matches!(line.status, 200 | 206 | 304);
         // Servers say 404 and 412 where there was nothing to purge.
         let purged = matches!(line.status, 200..=299 | 404 | 412);
-        match is_purge {
-            true if !purged => return Err((Reason::RefusedPurge, None)),
-            false if !served => return Err((Reason::OtherStatus, None)),
+        match below {
+            Some(_) if !purged => return Err((Reason::RefusedPurge, None)),
+            None if !served => return Err((Reason::OtherStatus, None)),
             _ => {}
         }
-        let path = self.path(&line.target).ok_or((Reason::OtherHost, None))?;
-        if is_purge {
+        if self.options.host.as_ref().is_some_and(|host| host::is_other(host.as_bytes(), &line)) {
+            return Err((Reason::OtherHost, None));
+        }
+        let named = below.unwrap_or(path);
+        let is_folder = below.is_some() && named.ends_with(b"*");
+        if self.options.only_images && !is_folder && !has_ending_of_picture(named) {
+            return Err((Reason::NotImage, None));
+        }
+        if let Some(path) = below {
             self.purge(path)
-                .map_err(|error| (Reason::BadPurge(kind(&error)), Some(reason_of(&error))))?;
         } else {
             self.request(path)?;
             *self.per_second.entry(line.second).or_default() += 1;
+            Ok(())
         }
-        Ok(())
     }
 
-    /// The target without scheme and host, if it is of the right host. With one slash in front: to a server, two are no host.
-    fn path<'t>(&self, target: &'t [u8]) -> Option<&'t [u8]> {
-        let absolute = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
-            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        });
-        let mut path = target;
-        if let Some(scheme) = absolute {
-            let rest = &target[scheme.len()..];
-            let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
-            let (authority, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            let colon = authority.iter().rposition(|&byte| byte == b':');
-            let name = &authority[..colon.unwrap_or(authority.len())];
-            if self.host.as_ref().is_some_and(|host| !name.eq_ignore_ascii_case(host)) {
-                return None;
-            }
-            path = behind;
+    fn read<'e>(&mut self, entry: Entry<'e>) -> Result<Line<'e>, Reason> {
+        if entry.format == Some(Format::Utf16) {
+            return Err(Reason::Foreign(Format::Utf16));
         }
-        let slashes = path.iter().take_while(|&&byte| byte == b'/').count();
-        Some(&path[slashes.saturating_sub(1)..])
+        if entry.text.len() > super::input::LONGEST {
+            return Err(Reason::TooLong);
+        }
+        // A line without a date is one of the format with which its log begins.
+        Line::read(entry.text, &mut self.dates).map_err(|reason| match entry.format {
+            Some(format) if reason == Reason::NoDate => Reason::Foreign(format),
+            _ => reason,
+        })
+    }
+
+    /// Notes how far a line is behind the latest one.
+    fn follow_time(&mut self, second: i64, entry: Entry<'_>) {
+        if second < self.latest {
+            let first = || Place::new(self.lines, entry);
+            let back = self.back.get_or_insert_with(|| BackInTime {
+                seconds: 0,
+                lines: 0,
+                first: first(),
+            });
+            back.seconds = back.seconds.max(self.latest.abs_diff(second));
+            back.lines += 1;
+        }
+        self.latest = self.latest.max(second);
+    }
+
+    /// Returns what a GET line purges, if it is one that does.
+    fn below_purge_path<'t>(&mut self, path: &'t [u8]) -> Option<&'t [u8]> {
+        if let Some(purge_path) = &self.options.purge_path {
+            let below = path.strip_prefix(purge_path.as_bytes())?;
+            // With the slash in front.
+            return Some(&path[path.len() - below.len() - 1..]);
+        }
+        self.like_purges += u64::from(path.starts_with(USUAL_PURGE_PATH));
+        None
     }
 
     fn request(&mut self, path: &[u8]) -> Result<(), (Reason, Option<String>)> {
@@ -138,6 +194,8 @@ impl Replay {
             .rules
             .request_target(path)
             .map_err(|error| (Reason::BadTarget(error.kind()), Some(error.to_string())))?;
+        self.requests_of_other_names +=
+            u64::from(!has_ending_of_picture(asked.origin.as_str().as_bytes()));
         let number = self.requests.count;
         self.requests.count += 1;
         let filled = match self.index.lookup(&self.tenant, &asked.origin, &asked.variant) {
@@ -172,15 +230,10 @@ impl Replay {
         Ok(())
     }
 
-    fn purge(&mut self, path: &[u8]) -> Result<(), InvalidationError> {
-        let builder = || InvalidationRequest::builder(&self.rules);
-        // A purge with operations behind the picture is one of that variant.
-        let request = match builder().original([path]) {
-            Err(error) if kind(&error) == PathErrorKind::QueryNotAllowed => {
-                builder().urls([path])?
-            }
-            read => read?,
-        };
+    fn purge(&mut self, path: &[u8]) -> Result<(), (Reason, Option<String>)> {
+        let request = self
+            .purge_request(path)
+            .map_err(|error| (Reason::BadPurge(kind(&error)), Some(reason_of(&error))))?;
         self.look();
         let began = Instant::now();
         let receipt = self.index.apply(&self.tenant, &request);
@@ -192,6 +245,15 @@ impl Replay {
         drop(receipt);
         self.unruled.remove(path);
         Ok(())
+    }
+
+    fn purge_request(&self, path: &[u8]) -> Result<InvalidationRequest, InvalidationError> {
+        let builder = || InvalidationRequest::builder(&self.rules);
+        // A purge with operations behind the picture is one of that variant.
+        match builder().original([path]) {
+            Err(error) if kind(&error) == PathErrorKind::QueryNotAllowed => builder().urls([path]),
+            read => read,
+        }
     }
 
     /// Remembers the index at its largest.
@@ -206,8 +268,10 @@ impl Replay {
         }
     }
 
-    pub(crate) fn finish(mut self, ended_early: Option<String>) -> Report {
+    /// Returns the report. `failures` are of logs that were not read to their ends.
+    pub(crate) fn finish(mut self, failures: Vec<String>, mut notes: Vec<String>) -> Report {
         self.look();
+        notes.extend(self.note_on_purges());
         let replayed = self.started.elapsed();
         let (passed_over, unreadable): (Vec<_>, Vec<_>) =
             self.others.into_iter().partition(|(reason, _)| reason.is_passed_over());
@@ -222,7 +286,13 @@ impl Replay {
                 count: self.lines,
                 passed_over: listed(passed_over),
                 unreadable: listed(unreadable),
-                ended_early,
+                ended_early: failures.first().cloned(),
+                failures,
+                time_goes_back: self.back,
+            },
+            counted: Counted {
+                as_pictures: picture::counted(self.options.only_images),
+                requests_of_other_names: self.requests_of_other_names,
             },
             rate: rate(&self.per_second, self.lines, replayed),
             requests: self.requests,
@@ -234,8 +304,24 @@ impl Replay {
                 max_ns: self.purge_times.max(),
                 ..self.purges
             }),
+            notes,
         }
     }
+
+    fn note_on_purges(&self) -> Option<String> {
+        (self.like_purges > 0).then(|| {
+            let count = self.like_purges;
+            format!("GET lines are requests, also those below /purge/ ({count} here); --purge-path /purge/ makes purges of them")
+        })
+    }
+}
+
+/// The target without scheme and host, with one slash in front.
+fn path(target: &[u8]) -> &[u8] {
+    let (_, path) = host::split_target(target);
+    // `--purge-path` is compared with the path behind all leading slashes but one.
+    let slashes = path.iter().take_while(|&&byte| byte == b'/').count();
+    &path[slashes.saturating_sub(1)..]
 }
 
 fn kind(error: &InvalidationError) -> PathErrorKind {

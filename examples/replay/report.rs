@@ -2,7 +2,9 @@
 //!
 //! Invariant: lines = requests + purges + passed over + unreadable; whoever reads a report can add it up.
 
-use super::line::Reason;
+use super::merge::Entry;
+use super::reason::Reason;
+use super::streams::visible;
 use serde::Serialize;
 use std::fmt::{self, Display, Write};
 
@@ -12,11 +14,14 @@ const SHOWN: usize = 120;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) lines: Lines,
+    pub(crate) counted: Counted,
     pub(crate) rate: Option<Rate>,
     pub(crate) requests: Requests,
     pub(crate) pictures: Pictures,
     pub(crate) memory: Memory,
     pub(crate) purges: Option<Purges>,
+    /// What is worth knowing about logs that were read, and about how their lines were taken.
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,8 +29,38 @@ pub(crate) struct Lines {
     pub(crate) count: u64,
     pub(crate) passed_over: Vec<Example>,
     pub(crate) unreadable: Vec<Example>,
-    /// Why the log ended before its end.
+    /// Why the first log that was not read to its end was not.
     pub(crate) ended_early: Option<String>,
+    /// The same for each log.
+    pub(crate) failures: Vec<String>,
+    pub(crate) time_goes_back: Option<BackInTime>,
+}
+
+/// How far lines are out of order.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct BackInTime {
+    /// At most, behind the latest line before.
+    pub(crate) seconds: u64,
+    pub(crate) lines: u64,
+    pub(crate) first: Place,
+}
+
+/// What was counted as a picture.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counted {
+    pub(crate) as_pictures: &'static str,
+    /// Requests for names without the ending of a picture, such as `.jpg`.
+    pub(crate) requests_of_other_names: u64,
+}
+
+/// Where a line stands.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Place {
+    /// Counted from 1, through all logs in the order in which they were read.
+    pub(crate) line: u64,
+    /// The log, if there are several, and the line in it.
+    log: Option<String>,
+    line_in_log: Option<u64>,
 }
 
 /// Lines that were left out for one reason, with the first of them.
@@ -33,8 +68,8 @@ pub(crate) struct Lines {
 pub(crate) struct Example {
     pub(crate) reason: String,
     pub(crate) count: u64,
-    /// Counted from 1.
-    line: u64,
+    #[serde(flatten)]
+    place: Place,
     text: String,
     detail: Option<String>,
 }
@@ -85,17 +120,31 @@ pub(crate) struct Purges {
     pub(crate) max_ns: u64,
 }
 
+impl Place {
+    pub(crate) fn new(line: u64, entry: Entry<'_>) -> Self {
+        let log = entry.log.map(|log| visible(&log.display().to_string()));
+        Self { line, line_in_log: log.is_some().then_some(entry.number), log }
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.log, self.line_in_log) {
+            (Some(log), Some(line)) => write!(f, "{log}, line {line}"),
+            _ => write!(f, "line {}", self.line),
+        }
+    }
+}
+
 impl Example {
-    pub(crate) fn new(reason: Reason, line: u64, text: &[u8], detail: Option<String>) -> Self {
+    pub(crate) fn new(reason: Reason, place: Place, text: &[u8], detail: Option<String>) -> Self {
         let whole = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]);
-        // What a terminal might obey must not reach it.
-        let shown = whole.chars().take(SHOWN).map(|character| match character {
-            control if control.is_control() => control.escape_default().to_string(),
-            other => other.to_string(),
-        });
+        let shown: String = whole.chars().take(SHOWN).collect();
         let more = if whole.chars().count() > SHOWN { "..." } else { "" };
-        let text = shown.collect::<String>() + more;
-        Self { reason: reason.to_string(), count: 0, line, text, detail }
+        let text = visible(&shown) + more;
+        let details: Vec<_> = detail.into_iter().chain(reason.hint().map(Into::into)).collect();
+        let detail = (!details.is_empty()).then(|| details.join("; "));
+        Self { reason: reason.to_string(), count: 0, place, text, detail }
     }
 }
 
@@ -125,7 +174,11 @@ impl Display for Report {
         self.write_pictures(f)?;
         self.write_index(f)?;
         others(f, "Passed over", &self.lines.passed_over)?;
-        others(f, "Unreadable", &self.lines.unreadable)
+        others(f, "Unreadable", &self.lines.unreadable)?;
+        if !self.notes.is_empty() {
+            writeln!(f, "\nNotes")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "          {note}"))
     }
 }
 
@@ -137,8 +190,13 @@ impl Report {
         row(f, "  purges", self.purges.as_ref().map_or(0, |purges| purges.count))?;
         row(f, "  passed over", sum(&self.lines.passed_over))?;
         row(f, "  unreadable", sum(&self.lines.unreadable))?;
-        if let Some(error) = &self.lines.ended_early {
-            row(f, "  ended early", error)?;
+        for failure in &self.lines.failures {
+            row(f, "  ended early", failure)?;
+        }
+        if let Some(back) = &self.lines.time_goes_back {
+            let BackInTime { seconds, lines, first } = back;
+            let back = format_args!("{seconds} s at most, in {lines} lines, first in {first}");
+            row(f, "  time goes back", back)?;
         }
         Ok(())
     }
@@ -164,6 +222,8 @@ impl Report {
     fn write_pictures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pictures = &self.pictures;
         f.write_char('\n')?;
+        row(f, "counted as a picture", self.counted.as_pictures)?;
+        row(f, "  requests of others", self.counted.requests_of_other_names)?;
         row(f, "distinct pictures", pictures.count)?;
         row(f, "distinct variants", pictures.variants)?;
         row(f, "variants per picture", format_args!("median {}", pictures.median))?;
@@ -208,7 +268,7 @@ fn others(f: &mut fmt::Formatter<'_>, title: &str, others: &[Example]) -> fmt::R
         if let Some(detail) = &example.detail {
             writeln!(f, "          {detail}")?;
         }
-        writeln!(f, "          line {}: {}", example.line, example.text)?;
+        writeln!(f, "          {}: {}", example.place, example.text)?;
     }
     Ok(())
 }

@@ -99,7 +99,9 @@ impl Rules {
         }
         let exact = self.without_grouping();
         let read = if is_variant {
-            exact.read_variant_entry(candidate.as_bytes(), &mut ()).map(|selection| selection.target)
+            exact
+                .read_variant_entry(candidate.as_bytes(), &mut ())
+                .map(|selection| selection.target)
         } else {
             exact.read_invalidation(candidate.as_bytes(), &mut ())
         };

@@ -105,6 +105,22 @@ async fn a_key_that_was_made_up_is_printed_and_works() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn it_serves_on_when_nobody_reads_its_log() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(ours);
+    let mut command = command();
+    command.stderr(std::os::fd::OwnedFd::from(theirs));
+    let (mut child, client, _lines) = start(&mut command).await;
+    // What is not in the cache is logged.
+    for size in [90, 91] {
+        let target = format!("/sample.li/birds.jpg?w={size}");
+        assert_eq!(client.get(&target).await.unwrap().cache(), "MISS");
+    }
+    assert_eq!(child.try_wait().unwrap(), None);
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn signals_end_it_cleanly_and_a_given_key_is_never_printed() {
     for signal in ["-INT", "-TERM"] {
         let mut command = command();

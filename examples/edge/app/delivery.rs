@@ -129,7 +129,7 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
     }
     let account = edge.accounts.of_delivery(Host::of(&parts.uri, &parts.headers), peer.loopback)?;
     let target = target(&parts.uri);
-    if target == "/" {
+    if target.trim_start_matches('/').is_empty() {
         let reason = "no picture is named; the page for the browser is on the control listener";
         return Err(Fault::new(StatusCode::NOT_FOUND, reason));
     }
