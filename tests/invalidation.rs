@@ -477,7 +477,12 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"Scope":"all"}"#,
             Kind::UnknownMember,
-            format!("member 1 of the body is unknown: {members}"),
+            "member 1 of the body is unknown: expected \"scope\"".to_owned(),
+        ),
+        (
+            r#"{"scope":"original","url":["/a"]}"#,
+            Kind::UnknownMember,
+            "member 2 of the body is unknown: expected \"urls\"".to_owned(),
         ),
         (
             r#"{"scope":"all","":1,"secret":1}"#,
@@ -493,6 +498,7 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
     let one = "expected at least one string";
+    let list = "expected a list of strings";
     for (body, kind, text) in [
         (
             r#"{"scope":"original"}"#,
@@ -508,17 +514,17 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"scope":"original","urls":null}"#,
             Kind::WrongType,
-            format!("urls is not a list: {one}"),
+            format!("urls is not a list: {list}"),
         ),
         (
             r#"{"scope":"original","urls":"/a"}"#,
             Kind::WrongType,
-            format!("urls is not a list: {one}"),
+            format!("urls is not a list: {list}"),
         ),
         (
             r#"{"scope":"original","urls":{"0":"/a"}}"#,
             Kind::WrongType,
-            format!("urls is not a list: {one}"),
+            format!("urls is not a list: {list}"),
         ),
         (
             r#"{"scope":"original","urls":[1]}"#,
@@ -558,22 +564,22 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"scope":"all","transformations":["w=1"]}"#,
             Kind::UnexpectedList,
-            "transformations go with scope \"original\" alone".to_owned(),
+            "transformations are only allowed with scope \"original\"".to_owned(),
         ),
         (
             r#"{"scope":"urls","urls":["/a"],"transformations":["w=1"]}"#,
             Kind::UnexpectedList,
-            "transformations go with scope \"original\" alone".to_owned(),
+            "transformations are only allowed with scope \"original\"".to_owned(),
         ),
         (
             r#"{"scope":"original","urls":["/a"],"transformations":[]}"#,
             Kind::EmptyList,
-            format!("transformations is empty: {one}"),
+            format!("transformations is empty: {one}, or no such member for all variants"),
         ),
         (
             r#"{"scope":"original","urls":["/a"],"transformations":"w=1"}"#,
             Kind::WrongType,
-            format!("transformations is not a list: {one}"),
+            format!("transformations is not a list: {list}"),
         ),
         (
             r#"{"scope":"original","urls":["/a"],"transformations":[1]}"#,
@@ -603,6 +609,7 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
 #[test]
 fn what_is_no_json_is_never_called_anything_else() {
     let deep = format!(r#"{{"scope":"all","urls":{}"#, "[".repeat(60_000));
+    let mark = "the body begins with a byte order mark: expected JSON in UTF-8 without one";
     for (body, kind, text) in [
         (&b""[..], Kind::NotJson, "the body is empty: expected a JSON object"),
         (b"   ", Kind::NotJson, "the body ends too early at line 1, column 3"),
@@ -615,11 +622,9 @@ fn what_is_no_json_is_never_called_anything_else() {
             Kind::NotJson,
             "the body is not JSON at line 2, column 1",
         ),
-        (
-            b"\xEF\xBB\xBF{\"scope\":\"all\"}",
-            Kind::NotJson,
-            "the body is not JSON at line 1, column 1",
-        ),
+        (b"\xEF\xBB\xBF{\"scope\":\"all\"}", Kind::NotJson, mark),
+        (b"\xFF\xFE{\0}\0", Kind::NotJson, mark),
+        (b"\xFE\xFF\0{\0}", Kind::NotJson, mark),
         (b"{\"scope\":\"\xFF\"}", Kind::NotJson, "the body is not JSON at line 1, column 11"),
         // Also in a part that no request has, which nobody would have looked at.
         (

@@ -78,9 +78,10 @@ pub(super) enum Fault {
     EmptyBody,
     EndsEarly { line: usize, column: usize },
     NotJson { line: usize, column: usize },
+    ByteOrderMark,
     TooDeep { limit: usize },
     NotAnObject,
-    UnknownMember { place: usize },
+    UnknownMember { place: usize, meant: Option<&'static str> },
     RepeatedMember { place: usize },
     MissingScope,
     ScopeType,
@@ -127,7 +128,10 @@ impl InvalidationError {
         use InvalidationErrorKind as Kind;
         match self.0 {
             Fault::TooLarge { .. } => Kind::TooLarge,
-            Fault::EmptyBody | Fault::EndsEarly { .. } | Fault::NotJson { .. } => Kind::NotJson,
+            Fault::EmptyBody
+            | Fault::EndsEarly { .. }
+            | Fault::NotJson { .. }
+            | Fault::ByteOrderMark => Kind::NotJson,
             Fault::TooDeep { .. } => Kind::TooDeep,
             Fault::NotAnObject
             | Fault::ScopeType
@@ -201,10 +205,16 @@ impl fmt::Display for InvalidationError {
             Fault::NotJson { line, column } => {
                 write!(f, "the body is not JSON at line {line}, column {column}")
             }
+            Fault::ByteOrderMark => f.write_str(
+                "the body begins with a byte order mark: expected JSON in UTF-8 without one",
+            ),
             Fault::TooDeep { limit } => write!(f, "the body nests deeper than {limit} levels"),
             Fault::NotAnObject => f.write_str("the body must be a JSON object"),
-            Fault::UnknownMember { place } => {
+            Fault::UnknownMember { place, meant: None } => {
                 write!(f, "member {place} of the body is unknown: {MEMBERS}")
+            }
+            Fault::UnknownMember { place, meant: Some(meant) } => {
+                write!(f, "member {place} of the body is unknown: expected \"{meant}\"")
             }
             Fault::RepeatedMember { place } => {
                 write!(f, "member {place} of the body repeats an earlier one")
@@ -218,14 +228,18 @@ impl fmt::Display for InvalidationError {
                 f.write_str("urls is missing: expected a list of at least one string")
             }
             Fault::ListType(list) => {
-                write!(f, "{} is not a list: expected at least one string", list.name())
+                write!(f, "{} is not a list: expected a list of strings", list.name())
             }
-            Fault::EmptyList(list) => {
-                write!(f, "{} is empty: expected at least one string", list.name())
+            Fault::EmptyList(List::Urls) => {
+                f.write_str("urls is empty: expected at least one string")
             }
+            Fault::EmptyList(List::Transformations) => f.write_str(
+                "transformations is empty: expected at least one string, or no such member for \
+                 all variants",
+            ),
             Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
             Fault::Transformations => {
-                f.write_str("transformations go with scope \"original\" alone")
+                f.write_str("transformations are only allowed with scope \"original\"")
             }
             Fault::TooMany { list, limit } => {
                 write!(f, "{} has more than {limit} entries", list.name())

@@ -142,6 +142,9 @@ fn as_bytes<'l>(list: &'l [Option<Cow<'_, str>>]) -> Vec<Option<&'l [u8]>> {
     list.iter().map(|entry| entry.as_ref().map(|text| text.as_bytes())).collect()
 }
 
+/// Byte order marks: of UTF-8, and of UTF-16 in either order. None of them can begin a JSON text.
+const MARKS: [&[u8]; 3] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF"];
+
 /// Reads all of `bytes`.
 fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, Fault> {
     let too_deep = Cell::new(false);
@@ -153,6 +156,8 @@ fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, F
         let (line, column) = (error.line(), error.column());
         if too_deep.get() {
             Fault::TooDeep { limit: limits.depth() }
+        } else if MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+            Fault::ByteOrderMark
         } else if bytes.is_empty() {
             Fault::EmptyBody
         } else if error.is_eof() {
@@ -283,13 +288,31 @@ impl<'b> Members<'b> {
             _ => None,
         };
         let fault = match known {
-            None => Some(Fault::UnknownMember { place }),
+            None => Some(Fault::UnknownMember { place, meant: meant(name) }),
             Some(slot) => slot.replace(value).map(|_| Fault::RepeatedMember { place }),
         };
         // The first is said.
         if self.fault.is_none() {
             self.fault = fault;
         }
+    }
+}
+
+/// The member that was probably meant by an unknown name. Names of other purge APIs, and other spellings of the names here.
+fn meant(name: &Value<'_>) -> Option<&'static str> {
+    let Value::Text(name) = name else { return None };
+    let is = |known: &&str| name.trim().eq_ignore_ascii_case(known);
+    let known = |names: &[&str]| names.iter().any(|known| is(known));
+    if known(&["url", "urls", "uri", "uris", "path", "paths", "file", "files", "image", "images"]) {
+        Some("urls")
+    } else if known(&["scope", "scopes", "type"]) {
+        Some("scope")
+    } else if known(&["mode", "modes"]) {
+        Some("mode")
+    } else if known(&["transformation", "transformations", "operation", "operations"]) {
+        Some("transformations")
+    } else {
+        None
     }
 }
 

@@ -159,9 +159,16 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
 }
 
 /// The request target as it was sent: with a host if the client treats this server as a proxy.
+///
+/// A target names no host, so that `//sample.li/a.jpg` is `/sample.li/a.jpg`: a client has joined a base that ends in a slash with a
+/// source that begins with one.
 fn target(uri: &Uri) -> Cow<'_, str> {
     match (uri.authority(), uri.path_and_query()) {
-        (None, Some(target)) => Cow::Borrowed(target.as_str()),
+        (None, Some(target)) => {
+            let target = target.as_str();
+            let rest = target.trim_start_matches('/');
+            Cow::Borrowed(&target[(target.len() - rest.len()).saturating_sub(1)..])
+        }
         _ => Cow::Owned(uri.to_string()),
     }
 }
