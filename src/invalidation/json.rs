@@ -300,20 +300,24 @@ impl<'b> Members<'b> {
 
 /// The member that was probably meant by an unknown name. Names of other purge APIs, and other spellings of the names here.
 fn meant(name: &Value<'_>) -> Option<&'static str> {
+    const MEANT: [(&str, &[&str]); 4] = [
+        ("scope", &["scope", "scopes", "type"]),
+        ("mode", &["mode", "modes"]),
+        (
+            "urls",
+            &["url", "urls", "uri", "uris", "path", "paths", "file", "files", "image", "images"],
+        ),
+        (
+            "transformations",
+            &["transformation", "transformations", "transform", "operation", "operations"],
+        ),
+    ];
     let Value::Text(name) = name else { return None };
-    let is = |known: &&str| name.trim().eq_ignore_ascii_case(known);
-    let known = |names: &[&str]| names.iter().any(|known| is(known));
-    if known(&["url", "urls", "uri", "uris", "path", "paths", "file", "files", "image", "images"]) {
-        Some("urls")
-    } else if known(&["scope", "scopes", "type"]) {
-        Some("scope")
-    } else if known(&["mode", "modes"]) {
-        Some("mode")
-    } else if known(&["transformation", "transformations", "operation", "operations"]) {
-        Some("transformations")
-    } else {
-        None
-    }
+    let matches = |known: &&str| name.trim().eq_ignore_ascii_case(known);
+    MEANT
+        .iter()
+        .find(|(_, names)| names.iter().any(|known| matches(known)))
+        .map(|(meant, _)| *meant)
 }
 
 #[cfg(test)]
