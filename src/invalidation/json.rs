@@ -314,10 +314,7 @@ fn meant(name: &Value<'_>) -> Option<&'static str> {
     ];
     let Value::Text(name) = name else { return None };
     let matches = |known: &&str| name.trim().eq_ignore_ascii_case(known);
-    MEANT
-        .iter()
-        .find(|(_, names)| names.iter().any(|known| matches(known)))
-        .map(|(meant, _)| *meant)
+    MEANT.iter().find(|(_, names)| names.iter().any(matches)).map(|(meant, _)| *meant)
 }
 
 #[cfg(test)]

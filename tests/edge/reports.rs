@@ -117,7 +117,7 @@ async fn all_leading_slashes_of_a_target_are_one() {
         ("///sample.li/birds.jpg?width=300", 200, "HIT"),
         ("//https://sample.li/birds.jpg?w=300", 404, ""),
         ("//v7/sample.li/birds.jpg?w=300", 400, ""),
-        ("//doc.cloudimg.io/sample.li/birds.jpg?w=300", 404, ""),
+        ("//doc.cloudimg.io/sample.li/birds.jpg?w=300", 400, ""),
         ("//", 404, ""),
         ("//?w=300", 400, ""),
     ] {
@@ -194,4 +194,40 @@ async fn what_was_probably_meant_is_hinted_at() {
         let [seen, _, message, found] = told(&site.post(body.to_string()).await);
         assert_eq!((seen.as_str(), found.as_str()), (status, hint), "{entry:?}: {message}");
     }
+}
+
+#[tokio::test]
+async fn a_url_from_the_address_bar_is_recognized_by_any_host_of_the_edge() {
+    let site = site().await;
+    let port = site.running.delivery.port();
+    let message =
+        "urls[0] names no picture: delivery URL at byte 0: expected its origin part alone";
+    for host in ["127.0.0.1", "localhost", "[::1]", "127.0.0.2", "app.localhost", "doc.cloudimg.io"]
+    {
+        for start in ["http://", "HTTPS://", "//", "/", ""] {
+            let url = format!("{start}{host}:{port}/sample.li/birds.jpg?w=300");
+            for (scope, url, meant) in [
+                ("original", url.as_str(), "/sample.li/birds.jpg"),
+                ("original", url.strip_suffix("?w=300").unwrap(), "/sample.li/birds.jpg"),
+                ("urls", url.as_str(), "/sample.li/birds.jpg?w=300"),
+            ] {
+                let body = json!({ "scope": scope, "urls": [url] });
+                let answer = site.post(body.to_string()).await;
+                let reply = json(&answer);
+                assert_eq!(
+                    (answer.status.as_u16(), &reply["msg"]),
+                    (422, &json!(message)),
+                    "{url}"
+                );
+                assert_eq!((&reply["position"], &reply["suggestion"]), (&json!(0), &json!(meant)));
+            }
+        }
+    }
+    // Other hosts and other ports are origins.
+    for url in
+        [format!("http://127.0.0.1:{}/a.jpg", port ^ 1), format!("http://sample.li:{port}/a.jpg")]
+    {
+        assert_eq!(site.purge(&[&url]).await[0]["outcome"], "matched nothing");
+    }
+    site.expect("/sample.li/birds.jpg?w=300", 200, "HIT").await;
 }

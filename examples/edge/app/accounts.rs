@@ -22,6 +22,9 @@ use std::time::Duration;
 /// The token of the one customer that there is without a file of customers: the first label of `doc.cloudimg.io`.
 pub(crate) const TOKEN: &str = "doc";
 
+/// What the token is put before to make a host.
+const DOMAIN: &str = "cloudimg.io";
+
 /// The host of the hosted API, under which clients that were written for it may come.
 const API_HOST: &str = "api.cloudimage.com";
 
@@ -135,6 +138,14 @@ impl Account {
         self.tenant.name()
     }
 
+    /// Whether `host`, without a port, is a host of this customer's.
+    pub(crate) fn delivers_from(&self, host: &str) -> bool {
+        let custom = self.custom_host.as_deref().unwrap_or_default();
+        let token = host.split_once('.').filter(|(_, rest)| rest.eq_ignore_ascii_case(DOMAIN));
+        host.eq_ignore_ascii_case(custom)
+            || token.is_some_and(|(token, _)| token.eq_ignore_ascii_case(self.token()))
+    }
+
     /// The names under which to file what `exact` names.
     pub(crate) fn file<'a>(&self, exact: &Delivery<'a>) -> Delivery<'a> {
         match self.grouping {
@@ -187,7 +198,7 @@ impl Accounts {
                 return Err(format!("tenant \"{token}\" has the client key of another tenant"));
             }
             let custom = settings.custom_host.iter().map(|host| host.to_ascii_lowercase());
-            for host in custom.chain([format!("{token}.cloudimg.io")]) {
+            for host in custom.chain([format!("{token}.{DOMAIN}")]) {
                 if accounts.by_host.insert(host.as_str().into(), number).is_some() {
                     return Err(format!(
                         "tenant \"{token}\" has the host {host} of another tenant"
@@ -326,6 +337,14 @@ fn without_port(host: &str) -> &str {
 pub(crate) fn is_address(name: &str) -> bool {
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+/// Whether a host can only be this machine.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let top = name.rsplit('.').next().unwrap_or(name);
+    top.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Text for the header `Retry-After`: whole seconds, rounded up, as no client is to come too early.

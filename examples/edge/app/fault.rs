@@ -18,7 +18,7 @@ pub(crate) struct Fault {
     /// Which entry of a list is meant, from 0.
     pub(crate) position: Option<usize>,
     /// What was most likely meant by it.
-    pub(crate) suggestion: Option<String>,
+    pub(crate) suggestion: Option<Box<str>>,
     /// What to do instead, in words.
     pub(crate) hint: Option<&'static str>,
 }
