@@ -74,9 +74,15 @@ fn by_length(c: &mut Criterion) {
 fn by_parameters(c: &mut Criterion) {
     let mut group = c.benchmark_group("delivery, by parameters");
     let rules = rules();
+    // Known ones in their order, so that there is something to sort; of many, each is repeated.
+    let names = [
+        "ar", "blur", "bright", "dpr", "f", "flip", "func", "gray", "h", "margin", "q", "r",
+        "sharp", "trim", "w", "wat",
+    ];
     for count in [0, 1, 4, 16, 64] {
         let query = |order: &mut dyn Iterator<Item = usize>| {
-            let pairs: Vec<_> = order.map(|n| format!("x{n:02}=1")).collect();
+            let repeats = count.div_ceil(names.len());
+            let pairs: Vec<_> = order.map(|n| format!("{}=1", names[n / repeats])).collect();
             format!("/sample.li/birds.jpg?{}", pairs.join("&"))
         };
         let (sorted, turned) = (query(&mut (0..count)), query(&mut (0..count).rev()));

@@ -91,7 +91,7 @@ fn report(text: &str, outcome: Result<(String, String), PathError>, steps: &[Ste
         Ok((origin, variant)) => out + &format!("  origin   {origin}\n  variant  {variant}\n"),
         Err(error) => {
             out += &format!("  error    {}: {error}\n", error.kind());
-            out + &error.suggestion().map_or(String::new(), |entry| format!("  instead  {entry}\n"))
+            error.suggestions().fold(out, |out, entry| out + &format!("  instead  {entry}\n"))
         }
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! let index = CacheIndex::default();
 //! let tenant = index.tenant("doc");
-//! let request = Rules::default().delivery("/sample.li/birds.jpg?width=600&h=400")?;
+//! let request = Rules::default().request_target("/sample.li/birds.jpg?width=600&h=400")?;
 //!
 //! // On a miss: first the lease, then the source.
 //! let lease = index.lease(&tenant, &request.origin);

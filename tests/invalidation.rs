@@ -130,7 +130,8 @@ fn wildcard_takes_all_under_it_and_pictures_beside_it_are_told_first() {
 
     let receipt = index.apply(&tenant, &request);
     let [all, boat] = receipt.into_entries().try_into().unwrap();
-    assert_eq!((all.outcome(), all.variants()), (EntryOutcome::Invalidated, None));
+    assert_eq!((all.outcome(), all.variants()), (EntryOutcome::NotCounted, None));
+    assert!(all.outcome().to_string().contains("a dry run counts"));
     assert_eq!(boat.into_removed(), [(variant("?w=200"), 5)]);
     assert_eq!(index.lookup(&tenant, &path("sample.li/birds.jpg"), &variant("?")), Lookup::Miss);
 }
@@ -295,6 +296,7 @@ fn outcomes_have_words() {
         (Outcome::OriginCopyOnly, "origin copy only"),
         (Outcome::MatchedNothing, "matched nothing"),
         (Outcome::Invalidated, "invalidated"),
+        (Outcome::NotCounted, "invalidated, matches not counted: a dry run counts them"),
     ] {
         assert_eq!((outcome.as_str(), format!("{outcome:<20}|")), (words, format!("{words:<20}|")));
     }
@@ -366,7 +368,7 @@ fn both_generations_of_the_api_name_the_same_pictures() {
             }
             Err(error) => {
                 assert!(!works, "{error}");
-                assert!(error.path_error().unwrap().suggestion().is_some());
+                assert!(error.path_error().unwrap().suggestions().len() > 0);
             }
         }
     }
@@ -381,7 +383,7 @@ fn error_names_the_entry_and_carries_the_reason_with_its_suggestion() {
     assert_eq!((error.member(), error.entry_index()), (Some("urls"), Some(1)));
     let reason = error.path_error().unwrap();
     assert_eq!(reason.kind(), PathErrorKind::QueryNotAllowed);
-    assert_eq!(reason.suggestion(), Some("sample.li/boat.jpg"));
+    assert_eq!(reason.suggestions().collect::<Vec<_>>(), ["sample.li/boat.jpg"]);
     assert_eq!(error.source().unwrap().to_string(), reason.to_string());
 
     let error =
@@ -477,12 +479,17 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"Scope":"all"}"#,
             Kind::UnknownMember,
-            "member 1 of the body is unknown: expected \"scope\"".to_owned(),
+            format!("member 1 of the body is unknown: {members}"),
         ),
         (
-            r#"{"scope":"original","url":["/a"]}"#,
+            r#"{"scope":"original","url":["/a.jpg"]}"#,
             Kind::UnknownMember,
             "member 2 of the body is unknown: expected \"urls\"".to_owned(),
+        ),
+        (
+            r#"{"scope":"original","transformation":["w=1"],"urls":["a"]}"#,
+            Kind::UnknownMember,
+            "member 2 of the body is unknown: expected \"transformations\"".to_owned(),
         ),
         (
             r#"{"scope":"all","":1,"secret":1}"#,
@@ -497,8 +504,8 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
-    let one = "expected at least one string";
     let list = "expected a list of strings";
+    let one = "expected a list of strings, at least one";
     for (body, kind, text) in [
         (
             r#"{"scope":"original"}"#,
@@ -574,7 +581,7 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"scope":"original","urls":["/a"],"transformations":[]}"#,
             Kind::EmptyList,
-            format!("transformations is empty: {one}, or no such member for all variants"),
+            format!("transformations is empty: {one}, or no such member"),
         ),
         (
             r#"{"scope":"original","urls":["/a"],"transformations":"w=1"}"#,
@@ -609,7 +616,6 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
 #[test]
 fn what_is_no_json_is_never_called_anything_else() {
     let deep = format!(r#"{{"scope":"all","urls":{}"#, "[".repeat(60_000));
-    let mark = "the body begins with a byte order mark: expected JSON in UTF-8 without one";
     for (body, kind, text) in [
         (&b""[..], Kind::NotJson, "the body is empty: expected a JSON object"),
         (b"   ", Kind::NotJson, "the body ends too early at line 1, column 3"),
@@ -622,9 +628,11 @@ fn what_is_no_json_is_never_called_anything_else() {
             Kind::NotJson,
             "the body is not JSON at line 2, column 1",
         ),
-        (b"\xEF\xBB\xBF{\"scope\":\"all\"}", Kind::NotJson, mark),
-        (b"\xFF\xFE{\0}\0", Kind::NotJson, mark),
-        (b"\xFE\xFF\0{\0}", Kind::NotJson, mark),
+        (
+            b"\xEF\xBB\xBF{\"scope\":\"all\"}",
+            Kind::NotJson,
+            "the body starts with a byte order mark: expected a JSON object",
+        ),
         (b"{\"scope\":\"\xFF\"}", Kind::NotJson, "the body is not JSON at line 1, column 11"),
         // Also in a part that no request has, which nobody would have looked at.
         (

@@ -136,7 +136,7 @@ impl Replay {
     fn request(&mut self, path: &[u8]) -> Result<(), (Reason, Option<String>)> {
         let asked = self
             .rules
-            .delivery(path)
+            .request_target(path)
             .map_err(|error| (Reason::BadTarget(error.kind()), Some(error.to_string())))?;
         let number = self.requests.count;
         self.requests.count += 1;

@@ -7,14 +7,14 @@
 //! `scan`.
 
 use super::bytes::{escape_at, is_operation};
-use super::parameters::{PARAMETERS, Role, may_be_special, meaning, role};
+use super::parameters::{PARAMETERS, Role, meaning, role};
 use super::scan::{self, PLACES, any, count, places};
 use super::sealed;
 use std::ops::Range;
 
 /// One parameter: where it stands in the query, and what it is sorted by.
 ///
-/// From the highest bit to the lowest: the first eight bytes of its canonical name; where it starts, where its name and where it
+/// From the highest bit to the lowest: the first eight bytes of its canonical name, or `UNKNOWN`; where it starts, where its name and where it
 /// ends; whether its value is odd; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
 /// and, where they are the same, in that of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +40,6 @@ impl Piece {
     #[inline]
     pub(super) fn key(self) -> u64 {
         (self.0 >> 64) as u64
-    }
-
-    /// Sorts it by other eight bytes.
-    pub(super) fn set_key(&mut self, key: u64) {
-        self.0 = u128::from(key) << 64 | (self.0 & u128::from(u64::MAX));
     }
 
     #[inline]
@@ -247,20 +242,15 @@ impl Cut {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call takes as long as what it does")]
     fn piece(&mut self, text: &[u8], start: usize, name_end: usize, end: usize) -> Option<Piece> {
-        let mut key = key(text, start, name_end);
-        let mut row = 0;
-        if may_be_special(key, name_end - start) {
-            let meaning = meaning(key, &text[start..name_end]);
-            if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
-                self.leaves_out = true;
-                return None;
-            }
-            self.others |= meaning.others;
-            self.canonicals |= meaning.canonicals;
-            key ^= meaning.turned;
-            row = meaning.row;
+        let meaning = meaning(key(text, start, name_end), &text[start..name_end]);
+        if meaning.acts && !self.is_kept(&text[start..end], name_end - start) {
+            self.leaves_out = true;
+            return None;
         }
-        let piece = Piece::new(key, start, name_end, end, row);
+        self.others |= meaning.others;
+        self.canonicals |= meaning.canonicals;
+        let key = meaning.rank;
+        let piece = Piece::new(key, start, name_end, end, meaning.row);
         // Whether the next name is smaller can't be foretold, so no branch depends on it.
         self.out_of_order |= self.last.key() > key;
         if self.last.key() == key && piece.goes_on() {
@@ -369,16 +359,19 @@ mod tests {
     }
 
     #[test]
-    fn names_that_begin_alike_are_compared_beyond_their_first_eight_bytes() {
+    fn names_are_compared_beyond_their_first_eight_bytes_unless_they_are_unknown() {
         for (text, expected) in [
-            ("?aaaaaaaaa&aaaaaaaab", false),
-            ("?aaaaaaaab&aaaaaaaaa", true),
-            ("?aaaaaaaab&aaaaaaaab", false),
-            ("?aaaaaaaa&aaaaaaaaa", false),
-            ("?aaaaaaaaa&aaaaaaaa", true),
-            ("?aaaaaaa&aaaaaaaa", false),
-            ("?aaaaaaaa&aaaaaaa", true),
-            ("?baaaaaaaa&caaaaaaaa", false),
+            ("?wat_font&wat_fontsize", false),
+            ("?wat_fontsize&wat_font", true),
+            ("?bg_color&bg_colourise", false),
+            ("?bg_colourise&bg_colour", true),
+            ("?bg_colorize&bg_colourise", false),
+            ("?wat_text&wat_font", true),
+            ("?aaaaaaaab&aaaaaaaaa", false),
+            ("?b&a", false),
+            ("?w&a", false),
+            ("?a&w", true),
+            ("?zz&w", true),
         ] {
             let mut pieces = [Piece::default(); 2];
             let (cut, _) = Cut::of(text.as_bytes(), 1, &mut pieces).unwrap();

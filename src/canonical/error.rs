@@ -15,7 +15,7 @@ pub enum PathErrorKind {
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, a raw space at an end of the text, or a byte that a mark may not hold.
+    /// A raw backslash in a path, a raw space at an end of the text, a byte order mark, or a byte that a mark may not hold.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
@@ -43,7 +43,7 @@ pub enum PathErrorKind {
     DeliveryUrl,
     /// An origin that repeats the configured prefix.
     PrefixIncluded,
-    /// A path that ends in a raw `*`.
+    /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere else, or a leading `^`.
     WildcardNotAllowed,
     /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
     NotCanonical,
@@ -98,7 +98,8 @@ impl fmt::Display for PathErrorKind {
 pub struct PathError {
     fault: Fault,
     at: usize,
-    suggestion: Option<Box<str>>,
+    /// Nothing if there are none, so that an error is small.
+    suggestions: Option<Box<[Box<str>]>>,
 }
 
 impl PathError {
@@ -114,10 +115,13 @@ impl PathError {
         self.at
     }
 
-    /// The entry that was most likely meant, for invalidation entries with a mistake that the API's documentation warns of:
-    /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed), [`MissingV7`](PathErrorKind::MissingV7),
+    /// The entries that may have been meant, the likeliest first, for invalidation entries with a mistake that the API's documentation
+    /// warns of: [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed), [`MissingV7`](PathErrorKind::MissingV7),
     /// [`UnexpectedV7`](PathErrorKind::UnexpectedV7), [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
-    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). It is read without error by the same rules.
+    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). Each is read without error by the same rules.
+    ///
+    /// There are two for a source with a query of its own: the source without it, as which it is filed when it is requested as it stands;
+    /// and the whole, encoded.
     ///
     /// # Examples
     ///
@@ -126,16 +130,21 @@ impl PathError {
     ///
     /// let rules = Rules::builder().token("doc").build()?;
     /// let error = rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
-    /// assert_eq!(error.suggestion(), Some("sample.li/boat.jpg"));
+    /// assert!(error.suggestions().eq(["sample.li/boat.jpg"]));
+    ///
+    /// let error = rules.invalidation("sample.li/boat.php?id=7").unwrap_err();
+    /// let encoded = "sample.li%2Fboat.php%3Fid%3D7?ci_url_encoded=1";
+    /// assert!(error.suggestions().eq(["sample.li/boat.php", encoded]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn suggestion(&self) -> Option<&str> {
-        self.suggestion.as_deref()
+    pub fn suggestions(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.suggestions.as_deref().unwrap_or_default().iter().map(|entry| &**entry)
     }
 
-    pub(super) fn suggesting(self, entry: Option<String>) -> Self {
-        Self { suggestion: entry.map(String::into_boxed_str), ..self }
+    pub(super) fn suggesting(self, entries: Vec<String>) -> Self {
+        let entries: Box<[_]> = entries.into_iter().map(String::into_boxed_str).collect();
+        Self { suggestions: Some(entries).filter(|entries| !entries.is_empty()), ..self }
     }
 
     /// The same error, seen from the text that this one was made from.
@@ -151,7 +160,7 @@ impl fmt::Display for PathError {
         if let Fault::ControlByte(byte) | Fault::EncodedControlByte(byte) = self.fault {
             write!(f, " 0x{byte:02X}")?;
         }
-        write!(f, " at byte {}: expected {expected}", self.at)
+        write!(f, " at byte {}: {}{expected}", self.at, self.fault.lead())
     }
 }
 
@@ -164,10 +173,12 @@ pub(crate) enum Fault {
     ControlByte(u8),
     EncodedControlByte(u8),
     OuterSpace,
+    ByteOrderMark,
     Backslash,
     Fragment,
     ForeignHost,
     NotADeliveryUrl,
+    NotARequestTarget,
     QueryNotAllowed,
     InvalidEscape,
     MissingV7,
@@ -178,12 +189,15 @@ pub(crate) enum Fault {
     UserInfo,
     EmptyHost,
     InvalidHost,
+    HostNotAscii,
     InvalidPort,
     Traversal,
     DeliveryUrl,
     NestedTooDeep,
     PrefixIncluded,
     WildcardNotAllowed,
+    InnerWildcard,
+    RegularExpression,
     NotCanonical,
     EmptyMark,
     BadMark,
@@ -191,18 +205,22 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) const fn at(self, at: usize) -> PathError {
-        PathError { fault: self, at, suggestion: None }
+        PathError { fault: self, at, suggestions: None }
     }
 
     const fn kind(self) -> PathErrorKind {
         match self {
             Self::TooLong => PathErrorKind::TooLong,
             Self::ControlByte(_) | Self::EncodedControlByte(_) => PathErrorKind::ControlByte,
-            Self::OuterSpace | Self::Backslash | Self::EmptyMark | Self::BadMark => {
-                PathErrorKind::InvalidCharacter
-            }
+            Self::OuterSpace
+            | Self::ByteOrderMark
+            | Self::Backslash
+            | Self::EmptyMark
+            | Self::BadMark => PathErrorKind::InvalidCharacter,
             Self::Fragment => PathErrorKind::Fragment,
-            Self::ForeignHost | Self::NotADeliveryUrl => PathErrorKind::ForeignHost,
+            Self::ForeignHost | Self::NotADeliveryUrl | Self::NotARequestTarget => {
+                PathErrorKind::ForeignHost
+            }
             Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
             Self::InvalidEscape => PathErrorKind::InvalidEscape,
             Self::MissingV7 => PathErrorKind::MissingV7,
@@ -210,12 +228,24 @@ impl Fault {
             Self::Empty | Self::NoOperation => PathErrorKind::Empty,
             Self::UnsupportedScheme => PathErrorKind::UnsupportedScheme,
             Self::UserInfo => PathErrorKind::UserInfo,
-            Self::EmptyHost | Self::InvalidHost | Self::InvalidPort => PathErrorKind::InvalidHost,
+            Self::EmptyHost | Self::InvalidHost | Self::HostNotAscii | Self::InvalidPort => {
+                PathErrorKind::InvalidHost
+            }
             Self::Traversal => PathErrorKind::Traversal,
             Self::DeliveryUrl | Self::NestedTooDeep => PathErrorKind::DeliveryUrl,
             Self::PrefixIncluded => PathErrorKind::PrefixIncluded,
-            Self::WildcardNotAllowed => PathErrorKind::WildcardNotAllowed,
+            Self::WildcardNotAllowed | Self::InnerWildcard | Self::RegularExpression => {
+                PathErrorKind::WildcardNotAllowed
+            }
             Self::NotCanonical => PathErrorKind::NotCanonical,
+        }
+    }
+
+    /// What introduces the second half of [`words`](Self::words).
+    const fn lead(self) -> &'static str {
+        match self {
+            Self::QueryNotAllowed | Self::InnerWildcard | Self::RegularExpression => "",
+            _ => "expected ",
         }
     }
 
@@ -223,28 +253,38 @@ impl Fault {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::TooLong => ("text too long", "at most 8192 bytes"),
-            Self::ControlByte(_) => ("control byte", "none"),
-            Self::EncodedControlByte(_) => ("encoded control byte", "none in a path"),
-            Self::OuterSpace => ("space at an end of the text", "none, or \"%20\""),
-            Self::Backslash => ("backslash", "\"/\" between segments, or \"%5C\" inside of one"),
-            Self::Fragment => ("raw \"#\"", "\"%23\", as no fragment reaches a server"),
+            Self::ControlByte(_) => ("control byte", "printable characters"),
+            Self::EncodedControlByte(_) => {
+                ("encoded control byte", "printable characters in a path")
+            }
+            Self::OuterSpace => ("leading or trailing space", "\"%20\" for a space in a name"),
+            Self::ByteOrderMark => ("byte order mark", "text without one, or \"%EF%BB%BF\""),
+            Self::Backslash => ("backslash", "\"/\" between segments, or \"%5C\" inside a segment"),
+            Self::Fragment => ("raw \"#\"", "\"%23\" for a hash sign in a name"),
             Self::ForeignHost => ("foreign host", "a delivery host of these rules"),
             Self::NotADeliveryUrl => (
-                "no delivery URL",
+                "not a delivery URL",
                 "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
             ),
-            Self::QueryNotAllowed => ("query", "none, as the whole picture is invalidated"),
+            Self::NotARequestTarget => (
+                "not a request target",
+                "\"/\", or \"https://\" or \"http://\" and a delivery host",
+            ),
+            Self::QueryNotAllowed => {
+                ("unexpected query", "this entry invalidates the whole picture")
+            }
             Self::InvalidEscape => ("invalid percent escape", "two hex digits"),
             Self::MissingV7 => ("missing segment", "\"v7/\", which URLs of this token start with"),
             Self::UnexpectedV7 => {
                 ("unexpected \"v7\"", "the origin, as URLs of this token have no \"v7/\"")
             }
-            Self::Empty => ("nothing left", "the path of an origin"),
-            Self::NoOperation => ("nothing left", "at least one operation"),
+            Self::Empty => ("path is empty", "the path of an origin"),
+            Self::NoOperation => ("transformation is empty", "at least one operation"),
             Self::UnsupportedScheme => ("unsupported scheme", "\"https\", \"http\" or \"ftp\""),
             Self::UserInfo => ("credentials", "a host without \"@\""),
-            Self::EmptyHost => ("empty host", "the name of a host"),
-            Self::InvalidHost => ("invalid host", "letters, digits, \".\", \"-\" and \"_\""),
+            Self::EmptyHost => ("empty host", "a host name"),
+            Self::InvalidHost => ("invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\""),
+            Self::HostNotAscii => ("host not in ASCII", "its \"xn--\" form"),
             Self::InvalidPort => ("invalid port", "a number up to 65535"),
             Self::Traversal => {
                 ("path climbs above its root", "no more \"..\" than there are segments before it")
@@ -252,10 +292,14 @@ impl Fault {
             Self::DeliveryUrl => ("delivery URL", "its origin part alone"),
             Self::NestedTooDeep => ("delivery URL", "at most 4 of them nested in another"),
             Self::PrefixIncluded => ("origin prefix included", "the path below the prefix alone"),
-            Self::WildcardNotAllowed => ("wildcard", "no \"*\" at the end of a path, or \"%2A\""),
+            Self::WildcardNotAllowed => ("wildcard not allowed", "\"%2A\" for a star in a name"),
+            Self::InnerWildcard => ("misplaced wildcard", ONLY_FINAL),
+            Self::RegularExpression => ("misplaced \"^\"", ONLY_FINAL),
             Self::EmptyMark => ("empty mark", "the name of a representation"),
             Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
             Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }
 }
+
+const ONLY_FINAL: &str = "only a final * is a wildcard; a star in a name is %2A";

@@ -4,6 +4,7 @@
 //! is nothing.
 //! Not here: a second copy of the rules.
 
+use super::host::Reference;
 use super::names::{Delivery, Target, VariantTarget};
 use super::operations::Operations;
 use super::rules::Rules;
@@ -36,7 +37,7 @@ pub enum Rule {
     ParameterName,
     /// Each byte of a parameter has one spelling.
     ParameterEscapes,
-    /// Parameters are in the order of their names; empty ones are left out.
+    /// Known parameters come first, in the order of their names; empty ones are left out.
     Order,
     /// All spellings of a picture are filed together.
     Grouping,
@@ -56,7 +57,7 @@ impl fmt::Display for Rule {
             Self::Dropped => "a parameter that changes nothing is left out",
             Self::ParameterName => "a parameter has one name",
             Self::ParameterEscapes => "each byte of a parameter has one spelling",
-            Self::Order => "parameters stand in the order of their names",
+            Self::Order => "known parameters come first, in the order of their names",
             Self::Grouping => "all spellings of a picture are filed together",
         })
     }
@@ -111,7 +112,15 @@ impl Rules {
         &self,
         input: &'a (impl Input + ?Sized),
     ) -> Explanation<Delivery<'a>> {
-        explained(|steps| self.read_delivery(input.bytes(), steps))
+        explained(|steps| self.read_delivery(input.bytes(), Reference::Url, steps))
+    }
+
+    /// As [`request_target`](Self::request_target), with the steps that changed something.
+    pub fn explain_request_target<'a>(
+        &self,
+        target: &'a (impl Input + ?Sized),
+    ) -> Explanation<Delivery<'a>> {
+        explained(|steps| self.read_delivery(target.bytes(), Reference::Target, steps))
     }
 
     /// As [`invalidation`](Self::invalidation), with the steps that changed something.
@@ -122,7 +131,7 @@ impl Rules {
         let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_invalidation(entry, steps);
-            read.map_err(|error| self.with_suggestion(error, entry))
+            read.map_err(|error| self.with_suggestions(error, entry))
         })
     }
 
@@ -134,7 +143,7 @@ impl Rules {
         let entry = entry.bytes();
         explained(|steps| {
             let read = self.read_selection(entry, steps);
-            read.map_err(|error| self.with_suggestion(error, entry))
+            read.map_err(|error| self.with_suggestions(error, entry))
         })
     }
 

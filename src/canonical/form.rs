@@ -4,7 +4,7 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME};
+use super::bytes::{HOST, LABEL, SCHEME, escape_at};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
 use super::explain::{Rule, Trace};
@@ -90,6 +90,12 @@ impl Shape {
         })
     }
 
+    /// The shape of a text that starts with the host and port `segment`.
+    pub(super) fn of_host(segment: &[u8]) -> Self {
+        let port = segment.len() - split_port(segment).1.len();
+        Self { form: Form::Host, head: 0..segment.len(), port: port..segment.len() }
+    }
+
     fn of_url(text: &[u8], scheme: Scheme, start: usize) -> Result<Self, PathError> {
         let rest = &text[start..];
         let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
@@ -102,7 +108,9 @@ impl Shape {
             return Err(Fault::EmptyHost.at(start));
         }
         if let Some(at) = host.iter().position(|&byte| !HOST.contains(byte)) {
-            return Err(Fault::InvalidHost.at(start + at));
+            let is_ascii = escape_at(host, at).is_none_or(|byte| byte.is_ascii());
+            let fault = if is_ascii { Fault::InvalidHost } else { Fault::HostNotAscii };
+            return Err(fault.at(start + at));
         }
         let zeros = port.iter().take_while(|&&digit| digit == b'0').count();
         // The port zero is written with one digit.

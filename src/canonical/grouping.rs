@@ -6,17 +6,19 @@
 //!
 //! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together give the exact origin back. And
 //! it keeps prefixes: if an origin starts with a pattern's text, the grouped origin starts with the grouped text.
-//! Not here: anything that would split a path or let it climb. Encoded slashes, question marks, percent signs stay as they are.
+//! Not here: what a host is, which `host` says; and anything that would split a path or let it climb. Encoded slashes, question marks,
+//! percent signs stay as they are.
 //!
 //! | dropped | mark |
 //! |---|---|
 //! | the scheme | `http`, `https` or `ftp` |
 //! | a dot behind the host of a URL | `.` |
-//! | port 80 or 443 | `:80`, `:443` |
+//! | port 80, 443 or 21 | `:80`, `:443`, `:21` |
 //! | how reserved bytes are written | `%` and four of them to a hexadecimal digit, the first in its lowest bit: one for each that was written the other way; zeros at the end left out |
+//! | any other spelling of scheme, host and port | `=` and that spelling, with the slash behind it |
 
 use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped};
-use super::form::is_host;
+use super::host::{self, DEFAULT_PORTS};
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use smallvec::SmallVec;
@@ -29,15 +31,15 @@ pub enum Grouping {
     /// Under the exact origin: what the rules tell apart is purged apart.
     #[default]
     Exact,
-    /// Under a coarser origin: without scheme, default port and dot behind the host, and with one spelling for reserved bytes. A
-    /// purge of one spelling takes all; the variant key says which one a variant was stored for.
+    /// Under a coarser origin: without scheme, default port and dot behind the host, with one spelling for a host in any script, and with one
+    /// for reserved bytes. A purge of one spelling takes all; the variant key says which one a variant was stored for.
     Grouped,
 }
 
 const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
-/// Ports that say no more than a scheme does.
-const PORTS: [&str; 2] = ["80", "443"];
+/// A colon as some page serializers write it, and what follows that of a scheme. As in a URL, one slash does for two.
+const ENCODED_COLON: &str = "%3A/";
 
 /// What grouping dropped from an origin, as it is written behind the operations. Nearly always short.
 type Mark = SmallVec<[u8; 64]>;
@@ -61,25 +63,33 @@ pub(super) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
 /// Groups what precedes a star.
 pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let text = prefix.into_cow();
-    let starts_scheme = |scheme: &str| {
-        // Longer texts go on with a host.
-        text.len() < scheme.len() + BEHIND_SCHEME.len()
-            && [scheme, BEHIND_SCHEME].concat().starts_with(&*text)
-    };
-    if SCHEMES.into_iter().any(starts_scheme) {
+    if is_open_url(&text) {
         // All URLs of a scheme start so, and their grouped paths start with anything.
         return PathPrefix::new_unchecked("");
     }
-    let folded = fold(text, &mut Mark::new());
-    match folded.split_once(':') {
-        // The port may go on to be one that is dropped.
-        Some((host, port))
-            if is_host(host.as_bytes()) && PORTS.iter().any(|known| known.starts_with(port)) =>
-        {
-            PathPrefix::new_unchecked(host.to_owned())
-        }
-        _ => PathPrefix::new_unchecked(folded),
+    let mut mark = Mark::new();
+    if text.contains('/') {
+        return PathPrefix::new_unchecked(fold(text, &mut mark));
     }
+    // What follows says whether this is a host, and so does the port.
+    let mut out = Vec::new();
+    fold_bytes(host::usual_start(&text).as_bytes(), Zone::FirstSegment, &mut out, &mut mark);
+    PathPrefix::new_unchecked(super::ascii(Cow::Owned(out)))
+}
+
+/// Whether `text` may go on as a URL, in the host of which it ends.
+fn is_open_url(text: &str) -> bool {
+    let is_start = |one: &str, other: &str| {
+        other.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one))
+    };
+    SCHEMES.into_iter().any(|scheme| {
+        [BEHIND_SCHEME, ENCODED_COLON].into_iter().any(|colon| {
+            let start = [scheme, colon].concat();
+            is_start(text, &start)
+                || (is_start(&start, text)
+                    && !text[start.len()..].trim_start_matches('/').contains('/'))
+        })
+    })
 }
 
 /// The grouped spelling of an exact origin, or of the start of one.
@@ -91,17 +101,20 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     // Most have nothing that could change.
     let may_change = tail.iter().any(|&byte| matches!(byte, b'%' | b'*' | b'+'));
     if !(may_change && letters(tail, first).any(|letter| letter.changes())) {
+        head.write_spelling(mark);
         return match text {
             Cow::Borrowed(text) if head.stays_whole() => Cow::Borrowed(&text[head.start..]),
             _ if head.stays_whole() && head.start == 0 => text,
-            _ => Cow::Owned([head.host, head.port, &text[head.end..]].concat()),
+            _ => Cow::Owned([&head.host, head.port, head.slash(), &text[head.end..]].concat()),
         };
     }
     let encoded = tail.iter().filter(|byte| matches!(byte, b'*' | b'+')).count();
-    let mut out = Vec::with_capacity(text.len() + 2 * encoded);
-    out.extend_from_slice(head.host.as_bytes());
-    out.extend_from_slice(head.port.as_bytes());
+    let mut out = Vec::with_capacity(text.len() + "/".len() + 2 * encoded);
+    for part in [&head.host, head.port, head.slash()] {
+        out.extend_from_slice(part.as_bytes());
+    }
     fold_bytes(tail, first, &mut out, mark);
+    head.write_spelling(mark);
     super::ascii(Cow::Owned(out))
 }
 
@@ -111,11 +124,13 @@ struct Head<'t> {
     scheme: &'static str,
     /// Where the host starts, without the dot that is dropped.
     start: usize,
-    host: &'t str,
+    host: Cow<'t, str>,
     dot: bool,
     /// With its colon.
     port: &'t str,
     dropped_port: &'t str,
+    /// All of it as it was written, if that can't be said otherwise.
+    spelling: &'t str,
     end: usize,
 }
 
@@ -124,27 +139,77 @@ impl<'t> Head<'t> {
         let scheme = SCHEMES.into_iter().find(|&scheme| {
             text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(BEHIND_SCHEME))
         });
-        let start = scheme.map_or(0, |scheme| scheme.len() + BEHIND_SCHEME.len());
+        let Some(scheme) = scheme else { return Self::without_scheme(text) };
+        let start = scheme.len() + BEHIND_SCHEME.len();
         let Some(len) = text[start..].find('/') else { return Self::default() };
         let (authority, end) = (&text[start..start + len], start + len);
         let (host, port) = authority.split_at(authority.find(':').unwrap_or(len));
-        if scheme.is_none() && !is_host(authority.as_bytes()) {
-            return Self::default();
-        }
         if matches!(host, "." | "..") {
             // Without a scheme, it would be a dot segment.
-            return Self { host: &text[..end], end, ..Self::default() };
+            return Self { host: text[..end].into(), end, ..Self::default() };
         }
-        let dot = scheme.is_some() && matches!(host.as_bytes(), [.., last, b'.'] if *last != b'.');
+        let dot = matches!(host.as_bytes(), [.., last, b'.'] if *last != b'.');
         let host = if dot { &host[..host.len() - 1] } else { host };
-        let drops_port = port.strip_prefix(':').is_some_and(|port| PORTS.contains(&port));
-        let (port, dropped_port) = if drops_port { ("", port) } else { (port, "") };
-        Self { scheme: scheme.unwrap_or(""), start, host, dot, port, dropped_port, end }
+        if host.contains("xn--") {
+            if let Some(usual) = host::read(authority, true).filter(|usual| usual.contains('%')) {
+                return Self::respelled(text, usual, end);
+            }
+        }
+        let head = Self { scheme, start, host: host.into(), dot, end, ..Self::default() };
+        head.with_port(port)
+    }
+
+    fn without_scheme(text: &'t str) -> Self {
+        if let Some(head) = Self::of_encoded_scheme(text) {
+            return head;
+        }
+        let Some(end) = text.find('/') else { return Self::default() };
+        let segment = &text[..end];
+        let is_folder = |byte: u8| !matches!(byte, b'.' | b':' | b'%');
+        if segment.bytes().all(is_folder) && !segment.eq_ignore_ascii_case("localhost") {
+            return Self::default();
+        }
+        let Some(usual) = host::read(segment, false) else { return Self::default() };
+        // Of most that differ, it is only a port that is dropped.
+        let (host, port) = segment.split_at(segment.find(':').unwrap_or(end));
+        let head = Self { host: host.into(), end, ..Self::default() }.with_port(port);
+        let keeps = usual.strip_prefix(host) == Some(head.port);
+        if keeps { head } else { Self::respelled(text, usual, end) }
+    }
+
+    /// The head of a URL in which the colon of the scheme is encoded.
+    fn of_encoded_scheme(text: &'t str) -> Option<Self> {
+        let colon = text.find(ENCODED_COLON)?;
+        if !SCHEMES.into_iter().any(|scheme| scheme.eq_ignore_ascii_case(&text[..colon])) {
+            return None;
+        }
+        let behind = &text[colon + ENCODED_COLON.len()..];
+        let authority = behind.trim_start_matches('/');
+        let len = authority.find(['/', '?']).unwrap_or(authority.len());
+        let usual = host::read(&authority[..len], true)?;
+        Some(Self::respelled(text, usual, text.len() - authority.len() + len))
+    }
+
+    /// The head that ends at `end`, where the slash behind it is if there is one.
+    fn respelled(text: &'t str, usual: Cow<'t, str>, end: usize) -> Self {
+        let spelling = &text[..end + usize::from(text[end..].starts_with('/'))];
+        Self { host: usual, spelling, end, ..Self::default() }
+    }
+
+    fn with_port(self, port: &'t str) -> Self {
+        let drops = port.strip_prefix(':').is_some_and(|port| DEFAULT_PORTS.contains(&port));
+        let (port, dropped_port) = if drops { ("", port) } else { (port, "") };
+        Self { port, dropped_port, ..self }
     }
 
     /// Whether host and port stay as they are.
     fn stays_whole(&self) -> bool {
-        !self.dot && self.dropped_port.is_empty()
+        !self.dot && self.dropped_port.is_empty() && self.spelling.is_empty()
+    }
+
+    /// The slash behind the host, if it has none.
+    fn slash(&self) -> &'static str {
+        if self.spelling.is_empty() || self.spelling.ends_with('/') { "" } else { "/" }
     }
 
     fn write_mark(&self, mark: &mut Mark) {
@@ -153,6 +218,14 @@ impl<'t> Head<'t> {
             mark.push(b'.');
         }
         mark.extend_from_slice(self.dropped_port.as_bytes());
+    }
+
+    /// Comes last, as anything may be in it.
+    fn write_spelling(&self, mark: &mut Mark) {
+        if !self.spelling.is_empty() {
+            mark.push(b'=');
+            mark.extend_from_slice(self.spelling.as_bytes());
+        }
     }
 }
 
@@ -281,19 +354,31 @@ impl Bits {
 
 /// Whether `mark` could be one that grouping writes.
 pub(super) fn is_mark(mark: &str) -> bool {
+    let (mark, spelling) =
+        mark.split_once('=').map_or((mark, None), |(mark, spelling)| (mark, Some(spelling)));
     let (head, bits) = mark.split_once('%').map_or((mark, None), |(head, bits)| (head, Some(bits)));
-    let scheme = SCHEMES.into_iter().find(|&scheme| head.starts_with(scheme)).unwrap_or("");
-    let rest = &head[scheme.len()..];
-    let port = rest.strip_prefix('.').filter(|_| !scheme.is_empty()).unwrap_or(rest);
-    let good_port = match (scheme, port) {
-        (_, "") => true,
-        // The exact rules drop these already.
-        ("http", ":80") | ("https", ":443") => false,
-        _ => port.strip_prefix(':').is_some_and(|port| PORTS.contains(&port)),
-    };
     let good_bits = bits.is_none_or(|bits| {
         let upper = |digit: u8| matches!(digit, b'0'..=b'9' | b'A'..=b'F');
         bits.bytes().all(upper) && !bits.is_empty() && !bits.ends_with('0')
     });
-    !mark.is_empty() && good_port && good_bits
+    match spelling {
+        // It is all of the head, and such as is written so.
+        Some(text) => {
+            good_bits && head.is_empty() && Head::of(text).spelling == text && !text.is_empty()
+        }
+        None => good_bits && !mark.is_empty() && is_head_mark(head),
+    }
+}
+
+/// Whether `mark` is nothing, or says which scheme, dot and port were dropped.
+fn is_head_mark(mark: &str) -> bool {
+    let scheme = SCHEMES.into_iter().find(|&scheme| mark.starts_with(scheme)).unwrap_or("");
+    let rest = &mark[scheme.len()..];
+    let port = rest.strip_prefix('.').filter(|_| !scheme.is_empty()).unwrap_or(rest);
+    match (scheme, port) {
+        (_, "") => true,
+        // The exact rules drop these already.
+        ("http", ":80") | ("https", ":443") | ("ftp", ":21") => false,
+        _ => port.strip_prefix(':').is_some_and(|port| DEFAULT_PORTS.contains(&port)),
+    }
 }

@@ -1,16 +1,41 @@
-//! Second step: whether a request is one for this tenant, and where its path starts.
+//! Hosts: whether a request is one for this tenant, and whether a text is a host at all.
 //!
-//! Invariant: neither the scheme nor the host of a delivery URL is part of any key.
+//! Invariant: neither the scheme nor the host of a delivery URL is part of any key. And [`read`] answers for every form of an origin,
+//! with one usual spelling for all spellings of a host.
 //! Not here: delivery hosts in the place of an origin; that is a matter of the origin's form.
 
+use super::bytes::{HOST, escape_at, escaped};
 use super::error::{Fault, PathError};
+use super::form::is_host;
 use super::rules::Rules;
+use super::segments::leading_slashes;
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Which texts a request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// A URL, with or without its scheme, or its path alone.
+    Url,
+    /// What stands in a request line. However many slashes it starts with, it names no host.
+    Target,
+}
 
 /// Where the path of a delivery URL or of a request target starts.
-pub(super) fn path_start(input: &[u8], rules: &Rules) -> Result<usize, PathError> {
+pub(super) fn path_start(
+    input: &[u8],
+    reference: Reference,
+    rules: &Rules,
+) -> Result<usize, PathError> {
+    if reference == Reference::Target && input.first() == Some(&b'/') {
+        return Ok(leading_slashes(input) - 1);
+    }
     let Some(start) = authority_start(input) else {
-        let at_root = input.first() == Some(&b'/');
-        return if at_root { Ok(0) } else { Err(Fault::NotADeliveryUrl.at(0)) };
+        let fault = match reference {
+            Reference::Url => Fault::NotADeliveryUrl,
+            Reference::Target => Fault::NotARequestTarget,
+        };
+        return if input.first() == Some(&b'/') { Ok(0) } else { Err(fault.at(0)) };
     };
     let rest = &input[start..];
     if let Some(host) = rules.hosts().find(|host| rest.starts_with(host)) {
@@ -49,6 +74,194 @@ pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The usual spelling of the host and port `authority`, without a default port; nothing if it is something else.
+///
+/// `has_scheme` if a scheme says that a host is meant. Without one, it must have two labels or more, the last of which could be a top-level
+/// domain, or be an address or `localhost`.
+///
+/// The usual spelling is in lower case, without a dot at its end, and in the letters of the language instead of `xn--`, encoded.
+pub(super) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
+    if let Some(rest) = authority.strip_prefix(OPENING) {
+        let (address, port) = rest.split_once(CLOSING)?;
+        let address: Ipv6Addr = address.parse().ok()?;
+        let port = if port.is_empty() { port } else { port.strip_prefix(':')? };
+        let host = format!("{OPENING}{address}{CLOSING}");
+        return Some(Cow::Owned(with_port(&host, port_number(port)?)));
+    }
+    if authority.contains(ENCODED_COLON) {
+        // Who encodes the colon of a scheme encodes that of a port as well.
+        let raw = authority.replace(ENCODED_COLON, ":");
+        return read(&raw, has_scheme).map(|usual| Cow::Owned(usual.into_owned()));
+    }
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let (name, number) = (name(host, has_scheme)?, port_number(port)?);
+    match number {
+        None => Some(name),
+        Some(_) if name == host && !port.starts_with('0') => Some(Cow::Borrowed(authority)),
+        number => Some(Cow::Owned(with_port(&name, number))),
+    }
+}
+
+/// An IPv6 address is the one host that has brackets, which are always encoded.
+const OPENING: &str = "%5B";
+const CLOSING: &str = "%5D";
+const ENCODED_COLON: &str = "%3A";
+
+/// Ports that say no more than a scheme does.
+pub(super) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
+
+/// A port that says something.
+#[expect(clippy::option_option, reason = "no port is not the same as a bad one")]
+fn port_number(port: &str) -> Option<Option<u16>> {
+    if port.is_empty() {
+        return Some(None);
+    }
+    let number: u16 =
+        port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??;
+    Some(Some(number).filter(|number| !matches!(number, 80 | 443 | 21)))
+}
+
+fn with_port(host: &str, port: Option<u16>) -> String {
+    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The usual spelling of a host without its port.
+fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
+    let written = unescaped(text)?;
+    if written.is_ascii() && !has_punycode(text) {
+        let host = plain_name(text, text, has_scheme)?;
+        let has_upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
+        return Some(if has_upper { host.to_ascii_lowercase().into() } else { host.into() });
+    }
+    let ascii = idna::domain_to_ascii_cow(written.as_bytes(), idna::AsciiDenyList::URL).ok()?;
+    let ascii = plain_name(&ascii, &written, has_scheme)?;
+    let (unicode, valid) = idna::domain_to_unicode(ascii);
+    valid.ok()?;
+    // The start of a host must be the start of its usual spelling, so that patterns meet. That leaves out accents that follow a plain
+    // letter.
+    let keeps_start = has_scheme || unicode.starts_with(&plain_start(&written));
+    keeps_start.then(|| with_escapes(&unicode).into())
+}
+
+/// A host in ASCII, without the dot at its end; `written` is the whole, as it was.
+fn plain_name<'t>(ascii: &'t str, written: &str, has_scheme: bool) -> Option<&'t str> {
+    let host = ascii.strip_suffix('.').unwrap_or(ascii);
+    let is_name = !host.is_empty() && !host.ends_with('.') && HOST.contains_all(host.as_bytes());
+    (is_name && (has_scheme || is_told_by_shape(host, written))).then_some(host)
+}
+
+/// Whether a host is told without a scheme: `ascii` is a spelling in ASCII, `written` is what it was.
+fn is_told_by_shape(ascii: &str, written: &str) -> bool {
+    // No name of the DNS has an underscore. Files have, such as `IMG_1.JPG`, and keep their case.
+    if written.contains('_') {
+        let is_lower = !written.bytes().any(|byte| byte.is_ascii_uppercase());
+        return ascii == written && is_lower && is_host(ascii.as_bytes());
+    }
+    ascii.eq_ignore_ascii_case("localhost")
+        || ascii.parse::<Ipv4Addr>().is_ok()
+        || is_host(ascii.as_bytes())
+}
+
+const PUNYCODE: &str = "xn--";
+
+fn has_punycode(host: &str) -> bool {
+    host.split('.').any(|label| label.get(..4).is_some_and(|l| l.eq_ignore_ascii_case(PUNYCODE)))
+}
+
+/// What of a host stays as it is, but for its case.
+fn plain_start(host: &str) -> String {
+    let start: String = host.chars().take_while(char::is_ascii).collect();
+    let start = start.to_ascii_lowercase();
+    start[..punycode_start(&start)].to_owned()
+}
+
+/// Where the first label starts that is in Punycode, or may become so when the text goes on.
+fn punycode_start(host: &str) -> usize {
+    let mut start = 0;
+    for label in host.split('.') {
+        let is_last = start + label.len() == host.len();
+        let may_be = is_last && !label.is_empty() && PUNYCODE.starts_with(label);
+        if label.starts_with(PUNYCODE) || may_be {
+            return start;
+        }
+        start += label.len() + ".".len();
+    }
+    host.len()
+}
+
+/// How much of a first segment that goes on is the start of the usual spelling, too, whatever host it becomes.
+pub(super) fn usual_start(segment: &str) -> &str {
+    if segment.starts_with(OPENING) {
+        return "";
+    }
+    if !may_become_host(segment.as_bytes()) {
+        return segment;
+    }
+    let mut end = segment.len();
+    if !segment.contains('_') {
+        let changes = |byte: u8| byte.is_ascii_uppercase() || byte == b'%';
+        end = segment.bytes().position(changes).unwrap_or(end);
+        end = punycode_start(&segment[..end]);
+    }
+    let start = &segment[..end];
+    let (host, port) = start.split_once(':').unwrap_or((start, ""));
+    if read(host, false).is_none() {
+        return start;
+    }
+    let has_colon = host.len() < start.len();
+    // A port may go on to be one that is dropped, or lose its zeros; a dot at the end is dropped as well.
+    let may_go = port.is_empty() || port.starts_with('0');
+    let may_go = may_go || DEFAULT_PORTS.iter().any(|known| known.starts_with(port));
+    match host.strip_suffix('.') {
+        Some(host) => host,
+        None if has_colon && may_go => host,
+        None => start,
+    }
+}
+
+/// Whether nothing in a text keeps it from being the start of a host and port.
+fn may_become_host(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let (byte, len) = escape_at(text, at).map_or((byte, 1), |byte| (byte, 3));
+        let is_raw = len == 1 && HOST.contains(byte);
+        if !(is_raw || byte == b':' || !byte.is_ascii()) {
+            return false;
+        }
+        at += len;
+    }
+    true
+}
+
+/// The text that escapes stand for; nothing if they are not UTF-8, or stand for ASCII.
+fn unescaped(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let (byte, len) = escape_at(bytes, at).map_or((byte, 1), |byte| (byte, 3));
+        if len > 1 && byte.is_ascii() {
+            return None;
+        }
+        out.push(byte);
+        at += len;
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+/// `text` with everything encoded that isn't ASCII.
+fn with_escapes(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(3 * text.len()), |mut out, byte| {
+        if byte.is_ascii() {
+            out.push(char::from(byte));
+        } else {
+            out.extend(escaped(byte).map(char::from));
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::error::PathErrorKind::ForeignHost;
@@ -58,7 +271,8 @@ mod tests {
     fn delivery_hosts_are_told_from_others() {
         let rules = Rules::builder().token("doc").custom_host("Img.Example.com").build().unwrap();
         let start = |input: &str| {
-            path_start(input.as_bytes(), &rules).map_err(|e| (e.kind(), e.byte_offset()))
+            path_start(input.as_bytes(), Reference::Url, &rules)
+                .map_err(|e| (e.kind(), e.byte_offset()))
         };
         for (input, expected) in [
             ("/a.jpg", Ok(0)),

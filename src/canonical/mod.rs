@@ -73,6 +73,7 @@ use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use error::Fault;
 use explain::Trace;
+use host::Reference;
 use origin::Origin;
 use query::Query;
 use std::borrow::Cow;
@@ -84,8 +85,10 @@ const MAX_NESTING: usize = 4;
 const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
 
 impl Rules {
-    /// Reads the URL of a request: a whole delivery URL (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`) or a request target
-    /// (`/sample.li/a.jpg?w=600`).
+    /// Reads a delivery URL as it stands in a page or in an address bar: a whole one (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`),
+    /// one without its scheme (`//doc.cloudimg.io/sample.li/a.jpg?w=600`) or its path alone (`/sample.li/a.jpg?w=600`).
+    ///
+    /// What stands in the first line of a request is read by [`request_target`](Self::request_target): there, two slashes name no host.
     ///
     /// Signatures are dropped; verify them before asking an index what is stored.
     ///
@@ -108,7 +111,37 @@ impl Rules {
         &self,
         input: &'a (impl Input + ?Sized),
     ) -> Result<Delivery<'a>, PathError> {
-        self.delivery_of(input.bytes(), input.text())
+        self.delivery_of(input.bytes(), input.text(), Reference::Url)
+    }
+
+    /// Reads the target of a request, as it stands in the first line of an HTTP request and in logs: `/sample.li/a.jpg?w=600`.
+    ///
+    /// It names no host, however many slashes it starts with: they come from a base that ends in a slash, and are dropped. Proxies send and log
+    /// whole URLs (`http://doc.cloudimg.io/sample.li/a.jpg?w=600`), which are read as [`delivery`](Self::delivery) reads them; RFC 9112, section 3.2.2,
+    /// has servers accept those.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and where; no input panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().token("doc").build()?;
+    /// let request = rules.request_target("//sample.li/birds.jpg?w=300")?;
+    /// assert_eq!(request.origin.as_str(), "sample.li/birds.jpg");
+    /// assert_eq!(request, rules.request_target("http://doc.cloudimg.io/sample.li/birds.jpg?w=300")?);
+    /// // In a page, two slashes start a host.
+    /// assert!(rules.delivery("//sample.li/birds.jpg?w=300").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request_target<'a>(
+        &self,
+        target: &'a (impl Input + ?Sized),
+    ) -> Result<Delivery<'a>, PathError> {
+        self.delivery_of(target.bytes(), target.text(), Reference::Target)
     }
 
     /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
@@ -116,7 +149,8 @@ impl Rules {
     /// # Errors
     ///
     /// Says what is wrong and where. A query is an error, so that nobody believes that a single variant was invalidated; the
-    /// exception is exactly `?ci_url_encoded=1` behind an encoded path.
+    /// exception is exactly `?ci_url_encoded=1` behind an encoded path. Where wildcards are allowed, a raw star anywhere but at the end is an
+    /// error, as is a `^` at the start: such patterns would match nothing.
     ///
     /// # Examples
     ///
@@ -130,7 +164,7 @@ impl Rules {
     /// assert_eq!(prefix.as_str(), "sample.li/avatars/");
     ///
     /// let error = rules.invalidation("/sample.li/birds.jpg?w=600").unwrap_err();
-    /// assert_eq!(error.to_string(), "query at byte 20: expected none, as the whole picture is invalidated");
+    /// assert_eq!(error.to_string(), "unexpected query at byte 20: this entry invalidates the whole picture");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn invalidation<'a>(
@@ -138,7 +172,7 @@ impl Rules {
         entry: &'a (impl Input + ?Sized),
     ) -> Result<Target<'a>, PathError> {
         let entry = entry.bytes();
-        self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
+        self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
     /// Reads an entry of an invalidation request that names single variants: an origin with the operations behind it.
@@ -165,7 +199,7 @@ impl Rules {
         entry: &'a (impl Input + ?Sized),
     ) -> Result<VariantTarget<'a>, PathError> {
         let entry = entry.bytes();
-        self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestion(error, entry))
+        self.read_selection(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
     /// Reads an entry of a transformations list: operations that pick variants. The leading question mark may be missing.
@@ -200,9 +234,10 @@ impl Rules {
         &self,
         input: &'t [u8],
         text: Option<&'t str>,
+        reference: Reference,
     ) -> Result<Delivery<'t>, PathError> {
-        let Some(exact) = self.at_a_glance(input, text) else {
-            return self.read_delivery(input, &mut ());
+        let Some(exact) = self.at_a_glance(input, text, reference) else {
+            return self.read_delivery(input, reference, &mut ());
         };
         Ok(if self.groups() { exact.grouped() } else { exact })
     }
@@ -210,10 +245,11 @@ impl Rules {
     fn read_delivery<'t>(
         &self,
         input: &'t [u8],
+        reference: Reference,
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
         let input = raw::checked(input)?;
-        let start = host::path_start(input, self)?;
+        let start = host::path_start(input, reference, self)?;
         trace.note(Rule::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
         let exact = read_query(path, query, trace)
@@ -341,6 +377,9 @@ impl Rules {
     ) -> Result<Target<'t>, PathError> {
         let start = self.origin_start(path, trace)?;
         let path = &path[start..];
+        if self.wildcards {
+            wildcards_are_final(path).map_err(|error| error.moved(|at| start + at))?;
+        }
         let target = if encoded {
             decoded(path, trace, |path, own_query, trace| {
                 self.target(path, own_query, trace).map(Target::into_owned)
@@ -390,6 +429,18 @@ struct Picture<'t> {
 impl Picture<'_> {
     fn into_owned(self) -> Picture<'static> {
         Picture { origin: self.origin.into_owned(), inner: self.inner }
+    }
+}
+
+/// Lets the path of an entry pass in which a star, if there is one, is the last byte. Anything else is a pattern of some other kind, which
+/// would match nothing. Only what is raw counts: encoded, these are letters of a name.
+fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
+    if path.first() == Some(&b'^') {
+        return Err(Fault::RegularExpression.at(0));
+    }
+    match scan::find(path, b'*') {
+        Some(at) if at + 1 < path.len() => Err(Fault::InnerWildcard.at(at)),
+        _ => Ok(()),
     }
 }
 

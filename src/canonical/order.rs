@@ -1,11 +1,11 @@
 //! Sorts the pieces of a query by name, stably, in linear time.
 //!
-//! Invariant: pieces of one name stay in the order of the text.
+//! Invariant: pieces of one name stay in the order of the text, and so do those of unknown names, which come last.
 //! Not here: allocations. Orders are kept on the stack.
 //!
 //! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
-//! parameters, as only an attacker writes them, the numbers are distributed by each byte in which any of them differ, the last one first; and
-//! names that are the same in eight bytes by the next eight. So each byte of a name is looked at once or twice, whatever the others are.
+//! parameters, as only an attacker writes them, the numbers are distributed by each byte in which any of them differ, the last one
+//! first; and names that are the same in eight bytes by the next eight, which are the last.
 
 use super::cut::{self, Piece};
 use super::raw::MAX_INPUT;
@@ -29,7 +29,7 @@ pub(super) fn sort_few(pieces: &mut [Piece], text: &[u8]) {
         return;
     }
     let tied = |one: &Piece, next: &Piece| one.key() == next.key();
-    for run in pieces.chunk_by_mut(tied).filter(|run| run.len() > 1) {
+    for run in pieces.chunk_by_mut(tied).filter(|run| run.len() > 1 && run[0].goes_on()) {
         run.sort_unstable_by(|one, next| {
             one.sort_name(text).cmp(next.sort_name(text)).then(one.cmp(next))
         });
@@ -58,21 +58,26 @@ fn sort_by_counting<const N: usize>(pieces: &mut [Piece]) {
     pieces.copy_from_slice(&sorted[..pieces.len()]);
 }
 
-/// The order of pieces that are many. Their keys are used up.
-pub(super) fn sort_many(pieces: &mut [Piece], text: &[u8]) -> Order {
+/// The order of pieces that are many.
+pub(super) fn sort_many(pieces: &[Piece], text: &[u8]) -> Order {
     // No query has more pieces than a position can say.
     let mut order: Order = (0..).take(pieces.len()).collect();
     let mut scratch: Order = order.clone();
-    sort_words(&mut order, &mut scratch, pieces);
-    if pieces.iter().any(|piece| piece.goes_on()) {
-        sort_ties(&mut order, &mut scratch, pieces, text, 0);
+    let piece = |at: u16| pieces[usize::from(at)];
+    sort_words(&mut order, &mut scratch, |at| piece(at).key());
+    for run in order.chunk_by_mut(|&one, &next| piece(one).key() == piece(next).key()) {
+        if run.len() > 1 && piece(run[0]).goes_on() {
+            sort_words(run, &mut scratch, |at| {
+                let name = piece(at).sort_name(text);
+                cut::key(name, size_of::<u64>().min(name.len()), name.len())
+            });
+        }
     }
     order
 }
 
-/// Sorts `order`, which is in the order of the text, by the keys of the pieces.
-fn sort_words(order: &mut [u16], scratch: &mut [u16], pieces: &[Piece]) {
-    let key = |at: u16| pieces[usize::from(at)].key();
+/// Sorts `order`, which is in the order of the text, by a number for each piece.
+fn sort_words(order: &mut [u16], scratch: &mut [u16], key: impl Fn(u16) -> u64) {
     if order.len() < MANY {
         // Of equal keys, the number of the piece decides.
         return order.sort_unstable_by_key(|&at| (key(at), at));
@@ -105,51 +110,10 @@ fn distribute(order: &[u16], sorted: &mut [u16], digit: impl Fn(u16) -> usize) {
     }
 }
 
-/// Sorts runs of pieces whose names are the same in their first `known` bytes and eight more by what follows.
-fn sort_ties(
-    order: &mut [u16],
-    scratch: &mut [u16],
-    pieces: &mut [Piece],
-    text: &[u8],
-    known: usize,
-) {
-    let mut start = 0;
-    while start < order.len() {
-        let key = pieces[usize::from(order[start])].key();
-        let is_same = |&&at: &&u16| pieces[usize::from(at)].key() == key;
-        let len = order[start..].iter().take_while(is_same).count();
-        let run = &mut order[start..start + len];
-        start += len;
-        // While nothing tells them apart there is nothing to sort, and no need to descend.
-        let mut known = known;
-        while run.len() > 1 && run.iter().any(|&at| pieces[usize::from(at)].goes_on()) {
-            known += size_of::<u64>();
-            if !set_keys(run, pieces, text, known) {
-                sort_words(run, scratch, pieces);
-                sort_ties(run, scratch, pieces, text, known);
-                break;
-            }
-        }
-    }
-}
-
-/// Sets the keys of pieces to what follows the first `known` bytes of their names; says whether they are all the same.
-fn set_keys(run: &[u16], pieces: &mut [Piece], text: &[u8], known: usize) -> bool {
-    let mut differing = 0;
-    let mut first = None;
-    for &at in run {
-        let piece = &mut pieces[usize::from(at)];
-        let name = piece.sort_name(text);
-        let key = cut::key(name, known.min(name.len()), name.len());
-        piece.set_key(key);
-        differing |= key ^ *first.get_or_insert(key);
-    }
-    differing == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::cut::Cut;
+    use super::super::parameters::{PARAMETERS, Role, canonical_name, role};
     use super::*;
 
     /// The parameters of a query, sorted here.
@@ -157,7 +121,7 @@ mod tests {
         let mut pieces = vec![Piece::default(); query.len()];
         let (_, pieces) = Cut::of(query.as_bytes(), 1, &mut pieces).unwrap();
         let text = |piece: Piece| &query[piece.start()..piece.end()];
-        let order = sort_many(&mut pieces.to_vec(), query.as_bytes());
+        let order = sort_many(pieces, query.as_bytes());
         let many: Vec<_> = order.iter().map(|&at| text(pieces[usize::from(at)])).collect();
         sort_few(pieces, query.as_bytes());
         let few: Vec<_> = pieces.iter().map(|&piece| text(piece)).collect();
@@ -168,36 +132,25 @@ mod tests {
     /// The same by the sort of the standard library, which is stable.
     fn stable(query: &str) -> Vec<&str> {
         let mut pieces: Vec<_> = query[1..].split('&').collect();
-        let name = |piece: &&str| match piece.split_once('=').map_or(*piece, |(name, _)| name) {
-            "width" => "w".to_owned(),
-            "bg_colourise" => "bg_colorize".to_owned(),
-            name => name.to_owned(),
-        };
-        pieces.sort_by_key(name);
+        pieces.sort_by_key(|piece| {
+            let name = piece.split_once('=').map_or(*piece, |(name, _)| name).as_bytes();
+            let is_unknown = role(name) == Role::Unknown;
+            (is_unknown, if is_unknown { vec![] } else { canonical_name(name).to_vec() })
+        });
         pieces
     }
 
     #[test]
-    fn pieces_are_sorted_stably_whatever_their_names_have_in_common() {
+    fn known_pieces_are_sorted_stably_and_unknown_ones_follow_as_they_stand() {
         let mut random = fastrand::Rng::with_seed(7);
+        let names = PARAMETERS.iter().filter(|parameter| !parameter.name.starts_with("ci_"));
+        let names: Vec<_> = names.flat_map(|p| [p.name, p.also.unwrap_or("bg_color")]).collect();
         for round in 0..400 {
-            let stem = ["", "a", "bg_color", "abcdefghijklmnopqrstuvwxyz"][round % 4];
-            let letters = random.u8(1..7);
-            let pieces: Vec<_> = (0..random.usize(1..300))
-                .map(|n| {
-                    let rest: String = (0..random.usize(1..[2, 4, 12][round % 3]))
-                        .map(|_| char::from(b'a' + random.u8(..letters)))
-                        .collect();
-                    match random.usize(..20) {
-                        0 => format!("width={n}"),
-                        1 => format!("w={n}"),
-                        2 => format!("bg_colourise={n}"),
-                        3 => format!("bg_colorize={n}"),
-                        4 => format!("{stem}={n}"),
-                        _ => format!("{stem}{rest}={n}"),
-                    }
-                    .trim_start_matches('=')
-                    .to_owned()
+            let count = random.usize(1..[8, 60, 300][round % 3]);
+            let pieces: Vec<_> = (0..count)
+                .map(|n| match random.usize(..[2, 20][round % 2]) {
+                    0 => format!("{}{n}", ["", "a", "bg_color", "wat_fontsi"][random.usize(..4)]),
+                    _ => format!("{}={n}", names[random.usize(..names.len())]),
                 })
                 .collect();
             let query = format!("?{}", pieces.join("&"));
@@ -206,13 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn long_names_that_end_otherwise_need_no_deep_stack() {
-        let long = "n".repeat(4000);
-        let short: Vec<_> = (0..40).map(|n| format!("a{n}")).collect();
-        let query = format!("?{long}b&{}&{long}a", short.join("&"));
-        assert_eq!(sorted(&query), stable(&query));
-        let steps: Vec<_> = (1..120).rev().map(|len| "n".repeat(len)).collect();
-        let query = format!("?{}", steps.join("&"));
-        assert_eq!(sorted(&query), stable(&query));
+    fn names_that_begin_alike_are_sorted_by_what_follows() {
+        for names in ["wat_fontsize&wat_font&wat_fontsize", "bg_colourise&bg_color&bg_colorize"] {
+            let query = format!("?{}", [names; 30].join("&"));
+            assert_eq!(sorted(&query), stable(&query));
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
-use super::{ascii, raw};
+use super::{ascii, raw, scan};
 use std::borrow::Cow;
 
 /// An origin whose form is known, not yet in its one spelling.
@@ -38,7 +38,7 @@ impl<'t> Origin<'t> {
         let room = room_for(own_query);
         let text = normalize(source, &IN_PATH, room)?;
         trace.note(Rule::Escapes, source, &text);
-        let shape = Shape::of(&text, rules.root).map_err(|error| error.moved(back))?;
+        let shape = shape_of(&text, rules).map_err(|error| error.moved(back))?;
         let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
         if has_no_dots || shape.form != Form::Relative {
             return Ok(Self { source, own_query, text, shape, has_no_dots });
@@ -47,7 +47,7 @@ impl<'t> Origin<'t> {
         let before = trace.keep(&text);
         let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
         trace.note(Rule::DotSegments, &before, &text);
-        let shape = Shape::of(&text, rules.root)
+        let shape = shape_of(&text, rules)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
@@ -92,6 +92,18 @@ impl<'t> Origin<'t> {
         }
         Ok(Settled { source, own_query, text })
     }
+}
+
+/// The form of `text`. What the rules name as a delivery host is a host, whatever its shape.
+fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape, PathError> {
+    let shape = Shape::of(text, rules.root)?;
+    if shape.form == Form::Relative {
+        let len = scan::find(text, b'/').unwrap_or(0);
+        if rules.delivers_from_segment(&text[..len]) {
+            return Ok(Shape::of_host(&text[..len]));
+        }
+    }
+    Ok(shape)
 }
 
 /// Where byte `at` of the text that was read stood in `source`.

@@ -64,7 +64,7 @@ const fn respelled(name: &'static str, also: &'static str, source: &'static str)
     row(name, Some(also), Effect::Image, source)
 }
 
-/// All parameters that are known. Others are kept in the key, under the name that they have.
+/// All parameters that are known. Others are kept in the key, behind these, under the names and in the order that they have.
 pub const PARAMETERS: &[Parameter] = &[
     // Size and crop.
     respelled("w", "width", RUBY),
@@ -136,8 +136,10 @@ pub const PARAMETERS: &[Parameter] = &[
 /// What a name means for the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
+    /// It isn't in the table: it stays, and it stays behind those that were before it.
+    Unknown,
     /// It stays.
-    Plain,
+    Known,
     /// It is the canonical one of two spellings of the parameter in that row.
     Canonical(u8),
     /// It is the other spelling.
@@ -150,36 +152,35 @@ pub(super) enum Role {
     Sealed,
 }
 
-/// The rows with a role other than `Plain`.
-const SPECIAL: [(&str, Role); SPECIAL_LEN] = {
-    let mut special = [("", Role::Plain); SPECIAL_LEN];
+/// All names of the table, with their roles.
+const NAMES: [(&str, Role); NAMES_LEN] = {
+    let mut names = [("", Role::Unknown); NAMES_LEN];
     let (mut len, mut row) = (0, 0);
     while row < PARAMETERS.len() {
         let parameter = PARAMETERS[row];
-        // There are fewer than 256 rows.
+        // There are fewer than 64 rows.
         #[expect(clippy::cast_possible_truncation)]
         let index = row as u8;
         let role = match (parameter.effect, parameter.also) {
             (Effect::Signature, _) => Role::Dropped,
             (Effect::PathEncoding, _) => Role::PathFlag,
             (_, Some(also)) => {
-                special[len] = (also, Role::Other(index));
+                names[len] = (also, Role::Other(index));
                 len += 1;
                 Role::Canonical(index)
             }
             _ if same(parameter.name, SEALED) => Role::Sealed,
-            _ => Role::Plain,
+            _ => Role::Known,
         };
-        if !matches!(role, Role::Plain) {
-            special[len] = (parameter.name, role);
-            len += 1;
-        }
+        names[len] = (parameter.name, role);
+        len += 1;
         row += 1;
     }
-    special
+    assert!(len == NAMES_LEN);
+    names
 };
-/// Seven parameters with two spellings, and four whose names start with `ci_`.
-const SPECIAL_LEN: usize = 18;
+/// Each parameter has a name, and seven have two.
+const NAMES_LEN: usize = PARAMETERS.len() + 7;
 const SEALED: &str = "ci_eqs";
 
 const fn same(one: &str, other: &str) -> bool {
@@ -191,88 +192,86 @@ const fn same(one: &str, other: &str) -> bool {
     i == one.len() && i == other.len()
 }
 
-/// For each first byte, one bit for each length that a special name starting with it has: tells nearly all names apart from the
-/// special ones without comparing them.
-static LENGTHS: [u16; 256] = lengths(true);
-/// The same for names that have to be acted on.
-static ACTING: [u16; 256] = lengths(false);
+/// What unknown names are sorted by: behind all names of the table, whose bytes are ASCII, and in the order of the text. Like the eight
+/// bytes of a short name, it ends in a zero, so that nothing is looked for behind them.
+pub(super) const UNKNOWN: u64 = 0xFF << 56;
 
-const fn lengths(with_canonical: bool) -> [u16; 256] {
-    let mut lengths = [0; 256];
-    let mut i = 0;
-    while i < SPECIAL_LEN {
-        let (name, role) = SPECIAL[i];
-        if with_canonical || !matches!(role, Role::Canonical(_)) {
-            lengths[name.as_bytes()[0] as usize] |= 1 << name.len();
-        }
-        i += 1;
-    }
-    lengths
-}
-
-/// A special name with its first eight bytes as a number, and its role.
+/// A name with its first eight bytes as a number, and its role.
 #[derive(Clone, Copy)]
-struct Special {
+struct Entry {
     key: u64,
     name: &'static str,
     role: Role,
     meaning: Meaning,
+    /// What it is sorted by if it stays as it is; zero if it may not.
+    settled: u64,
 }
 
-/// What a name means for the key, as numbers: which of a query's names are special is hard to foretell, so no branch depends on it.
+/// What a name means for the key, as numbers: which names a query has is hard to foretell, so no branch depends on it.
 #[derive(Clone, Copy)]
 pub(super) struct Meaning {
+    /// The first eight bytes of the name that it is sorted by.
+    pub(super) rank: u64,
     /// One bit for the row of the table in which it is the other spelling, or the canonical one of two.
     pub(super) others: u64,
     pub(super) canonicals: u64,
     /// The row in which it is the other spelling, plus one.
     pub(super) row: u64,
-    /// The bits in which its first eight bytes differ from those of the name that it is sorted by.
-    pub(super) turned: u64,
     /// Whether it has another role.
     pub(super) acts: bool,
 }
 
 impl Meaning {
-    const NONE: Self = Self { others: 0, canonicals: 0, row: 0, turned: 0, acts: false };
+    const UNKNOWN: Self = Self { rank: UNKNOWN, others: 0, canonicals: 0, row: 0, acts: false };
 
     const fn of(key: u64, role: Role) -> Self {
+        let known = Self { rank: key, ..Self::UNKNOWN };
         match role {
-            Role::Plain => Self::NONE,
-            Role::Canonical(row) => Self { canonicals: 1 << row, ..Self::NONE },
+            Role::Unknown => Self::UNKNOWN,
+            Role::Known => known,
+            Role::Canonical(row) => Self { canonicals: 1 << row, ..known },
             Role::Other(row) => Self {
+                rank: self::key(PARAMETERS[row as usize].name.as_bytes()),
                 others: 1 << row,
                 row: row as u64 + 1,
-                turned: key ^ self::key(PARAMETERS[row as usize].name.as_bytes()),
-                ..Self::NONE
+                ..known
             },
-            Role::Dropped | Role::PathFlag | Role::Sealed => Self { acts: true, ..Self::NONE },
+            Role::Dropped | Role::PathFlag | Role::Sealed => Self { acts: true, ..known },
         }
     }
 }
 
-/// Where each special name is, so that a name is compared with one of them only, as a number.
-static PLACES: [Special; 32] = {
-    let nothing = Special { key: 0, name: "", role: Role::Plain, meaning: Meaning::NONE };
-    let mut places = [nothing; 32];
+/// Where each name is, so that a name is compared with one of them only, as a number.
+static TABLE: [Entry; 1 << TABLE_BITS] = {
+    let unknown = Entry {
+        key: 0,
+        name: "",
+        role: Role::Unknown,
+        meaning: Meaning::UNKNOWN,
+        settled: UNKNOWN,
+    };
+    let mut table = [unknown; 1 << TABLE_BITS];
     let mut i = 0;
-    while i < SPECIAL_LEN {
-        let (name, role) = SPECIAL[i];
+    while i < NAMES_LEN {
+        let (name, role) = NAMES[i];
         let key = key(name.as_bytes());
-        let place = place(key, name.len());
+        let slot = slot(key, name.len());
         assert!(
-            places[place].name.is_empty(),
-            "another factor is needed, so that no two share a place"
+            table[slot].name.is_empty(),
+            "another factor is needed, so that no two share a slot"
         );
-        places[place] = Special { key, name, role, meaning: Meaning::of(key, role) };
+        let settled = if matches!(role, Role::Known | Role::Canonical(_)) { key } else { 0 };
+        table[slot] = Entry { key, name, role, meaning: Meaning::of(key, role), settled };
         i += 1;
     }
-    places
+    table
 };
+const TABLE_BITS: u32 = 7;
 
-/// Found by trying.
-const fn place(key: u64, len: usize) -> usize {
-    (key.wrapping_add(len as u64).wrapping_mul(0x7C6A_47A7_3BC8_996B) >> 59) as usize
+/// Found by trying 155 million factors.
+const fn slot(key: u64, len: usize) -> usize {
+    let product = key.wrapping_add(len as u64).wrapping_mul(0xB51C_ECDA_5528_C4DB);
+    (product >> (u64::BITS - TABLE_BITS)) as usize
 }
 
 /// The canonical names, so that each can be copied in one go.
@@ -301,41 +300,45 @@ const fn key(name: &[u8]) -> u64 {
     key
 }
 
-/// Whether a name of `len` bytes may have to be acted on: if not, its role is `Plain` or `Canonical`; `key` are its first eight bytes.
+/// The entry of `name`, if it is in the table; `key` are its first eight bytes.
 #[inline]
-pub(super) fn may_act(key: u64, len: usize) -> bool {
-    len < 16 && ACTING[(key >> 56) as usize] >> len & 1 == 1
+fn entry(key: u64, name: &[u8]) -> (&'static Entry, bool) {
+    let entry = &TABLE[slot(key, name.len())];
+    let mut is_it = (entry.key == key) & (entry.name.len() == name.len());
+    if name.len() > size_of::<u64>() && is_it {
+        is_it = entry.name.as_bytes() == name;
+    }
+    (entry, is_it)
 }
 
-/// Whether a name of `len` bytes may be special; `key` are its first eight bytes.
+/// What a parameter is sorted by that stays as it is, whatever its value: [`UNKNOWN`] if it isn't in the table; zero if it may have
+/// to be renamed or acted on. `key` are the first eight bytes of `name`.
 #[inline]
-pub(super) fn may_be_special(key: u64, len: usize) -> bool {
-    len < 16 && LENGTHS[(key >> 56) as usize] >> len & 1 == 1
+pub(super) fn settled_rank(key: u64, name: &[u8]) -> u64 {
+    let (entry, is_it) = entry(key, name);
+    if is_it { entry.settled } else { UNKNOWN }
 }
 
 /// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.
 #[inline]
 pub(super) fn meaning(key: u64, name: &[u8]) -> Meaning {
-    let special = &PLACES[place(key, name.len())];
-    let mut is_it = (special.key == key) & (special.name.len() == name.len());
-    if name.len() > size_of::<u64>() && is_it {
-        is_it = special.name.as_bytes() == name;
-    }
+    let (Entry { meaning, .. }, is_it) = entry(key, name);
     let mask = u64::from(is_it).wrapping_neg();
-    let meaning = special.meaning;
     Meaning {
+        rank: (meaning.rank & mask) | (UNKNOWN & !mask),
         others: meaning.others & mask,
         canonicals: meaning.canonicals & mask,
         row: meaning.row & mask,
-        turned: meaning.turned & mask,
         acts: meaning.acts & is_it,
     }
 }
 
 /// The same, as one of all roles.
 pub(super) fn role(name: &[u8]) -> Role {
-    let special = &PLACES[place(key(name), name.len())];
-    if special.name.as_bytes() == name { special.role } else { Role::Plain }
+    match entry(key(name), name) {
+        (entry, true) => entry.role,
+        _ => Role::Unknown,
+    }
 }
 
 /// The name under which a parameter is sorted and found.
@@ -368,10 +371,29 @@ mod tests {
         assert_eq!(role(b"ci_seal"), Role::Dropped);
         assert_eq!(role(b"ci_url_encoded"), Role::PathFlag);
         assert_eq!(role(b"ci_eqs"), Role::Sealed);
-        for name in ["", "W", "func", "vh", "quality", "wat", "widths", "ci_signature_of_all"] {
-            assert_eq!(role(name.as_bytes()), Role::Plain, "{name}");
+        for name in ["func", "vh", "wat", "wat_fontsize", "force_download"] {
+            assert_eq!(role(name.as_bytes()), Role::Known, "{name}");
         }
-        assert!(SPECIAL.iter().all(|(name, role)| !name.is_empty() && *role != Role::Plain));
+        for name in ["", "W", "quality", "wat_", "wat_fontsizf", "widths", "ci_signature_of_all"] {
+            assert_eq!(role(name.as_bytes()), Role::Unknown, "{name}");
+        }
+        for (name, expected) in NAMES {
+            assert_eq!(role(name.as_bytes()), expected, "{name}");
+            assert!(expected != Role::Unknown && key(name.as_bytes()) < UNKNOWN, "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_come_last_and_are_never_compared() {
+        for name in [&b"a"[..], b"zzzzzzzzzz", b"widths", b"bg_coloring", b""] {
+            let key = key(name);
+            assert_eq!(meaning(key, name).rank, UNKNOWN);
+            assert_eq!(settled_rank(key, name), UNKNOWN);
+        }
+        assert_eq!(UNKNOWN & 0xFF, 0);
+        assert_eq!(settled_rank(key(b"w"), b"w"), key(b"w"));
+        assert_eq!(settled_rank(key(b"width"), b"width"), 0);
+        assert_eq!(settled_rank(key(b"ci_sign"), b"ci_sign"), 0);
     }
 
     #[test]

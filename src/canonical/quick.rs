@@ -11,12 +11,13 @@
 use super::bytes::{HOST, is_plain, is_upper};
 use super::cut;
 use super::form::is_host;
+use super::host::Reference;
 use super::names::Delivery;
-use super::parameters::may_act;
+use super::parameters::{UNKNOWN, settled_rank};
 use super::query;
 use super::rules::{Root, Rules, V7};
 use super::scan::{Seen, find_near, look};
-use super::segments::{next_slash, resolve_in};
+use super::segments::{leading_slashes, next_slash, resolve_in};
 use super::spelling::{DECODED, IN_PATH};
 use super::writer::Writer;
 use crate::origin::OriginPath;
@@ -34,8 +35,9 @@ impl Rules {
         &self,
         input: &'t [u8],
         string: Option<&'t str>,
+        reference: Reference,
     ) -> Option<Delivery<'t>> {
-        let path_start = self.quick_path_start(input)?;
+        let path_start = self.quick_path_start(input, reference)?;
         let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
@@ -181,8 +183,11 @@ impl Rules {
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
     #[inline]
-    pub(super) fn quick_path_start(&self, input: &[u8]) -> Option<usize> {
+    fn quick_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
         let behind_scheme = match input {
+            [b'/', b'/', ..] if reference == Reference::Target => {
+                return Some(leading_slashes(input) - 1);
+            }
             [b'/', b'/', ..] => "//".len(),
             [b'/', ..] => return Some(0),
             _ if input.starts_with(b"https://") => "https://".len(),
@@ -272,8 +277,8 @@ fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
 }
 
-/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may say no of one with repeats, with
-/// names of more than eight bytes that begin alike, or with unusual bytes.
+/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may say no of one with repeats of
+/// known parameters, with known names of more than eight bytes that begin alike, with an empty name, or with unusual bytes.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `look`")]
 fn is_canonical_query(
@@ -291,10 +296,12 @@ fn is_canonical_query(
     loop {
         let name_end = next();
         let key = cut::key(text, name_start, name_end);
-        if key <= previous || may_act(key, name_end - name_start) {
+        let rank = settled_rank(key, &text[name_start..name_end]);
+        // Unknown parameters stay in the order that they have. An empty name may be an empty piece.
+        if (rank <= previous && rank != UNKNOWN) || key == 0 {
             return false;
         }
-        previous = key;
+        previous = rank;
         let mut end = name_end;
         if text.get(name_end) == Some(&b'=') {
             end = next();
@@ -316,7 +323,7 @@ mod tests {
     }
 
     fn quick(text: &str) -> Option<Delivery<'_>> {
-        rules().at_a_glance(text.as_bytes(), Some(text))
+        rules().at_a_glance(text.as_bytes(), Some(text), Reference::Url)
     }
 
     #[test]
@@ -345,17 +352,24 @@ mod tests {
             "/sample.li%2fa%20b.jpg?w=1&ci_url_encoded=1",
             "/sample.li/folder/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
         ] {
-            let read = rules().read_delivery(text.as_bytes(), &mut ());
+            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ());
             assert_eq!(quick(text), Some(read.unwrap()), "{text}");
         }
     }
 
     #[test]
-    fn parameters_that_begin_alike_are_sorted() {
-        let text = "/sample.li/a.jpg?aaaaaaaab=1&aaaaaaaaa=2";
-        let sorted = "?aaaaaaaaa=2&aaaaaaaab=1";
-        assert_eq!(quick(text).unwrap().variant.as_str(), sorted);
-        assert_eq!(rules().delivery(text).unwrap().variant.as_str(), sorted);
+    fn unknown_parameters_follow_in_the_order_given() {
+        for (query, key) in [
+            ("?rotate=90&crop=0,0,5,9", "?rotate=90&crop=0,0,5,9"),
+            ("?crop=0,0,5,9&rotate=90&width=1", "?w=1&crop=0,0,5,9&rotate=90"),
+            ("?aaaaaaaab=1&aaaaaaaaa=2", "?aaaaaaaab=1&aaaaaaaaa=2"),
+            ("?z=1&wat_fontsize=2&z=0&wat_font=1", "?wat_font=1&wat_fontsize=2&z=1&z=0"),
+        ] {
+            let text = format!("/sample.li/a.jpg{query}");
+            assert_eq!(quick(&text).unwrap().variant.as_str(), key);
+            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ()).unwrap();
+            assert_eq!(read.variant.as_str(), key);
+        }
     }
 
     #[test]

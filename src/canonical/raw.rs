@@ -18,6 +18,8 @@ pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
     match input {
         [b' ', ..] => Err(Fault::OuterSpace.at(0)),
         [.., b' '] => Err(Fault::OuterSpace.at(input.len() - 1)),
+        // What an editor puts before a list is no part of its first entry.
+        [0xEF, 0xBB, 0xBF, ..] => Err(Fault::ByteOrderMark.at(0)),
         _ => Ok(input),
     }
 }

@@ -5,8 +5,11 @@
 
 use super::bytes::{HOST, LABEL};
 use super::error::PathError;
-use super::grouping::Grouping;
+use super::grouping::{self, Grouping};
+use super::host::split_port;
 use super::origin::canonical_prefix;
+use crate::origin::OriginPath;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Whether paths of the token start with the segment `v7`.
@@ -53,12 +56,14 @@ pub enum Root {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// In lower case.
+    /// In lower case, with a port where one is needed.
     hosts: Vec<Box<str>>,
     pub(super) v7: V7,
     pub(super) root: Root,
     /// A canonical origin without its final slash.
     prefix: Option<Box<str>>,
+    /// The same, grouped, where it is recognized in every spelling.
+    grouped_prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
     grouping: Grouping,
 }
@@ -83,34 +88,110 @@ impl Rules {
     #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         // Most others differ in length.
-        self.hosts.iter().any(|known| known.len() == host.len()) && self.is_delivery(host, port)
+        self.hosts.iter().any(|known| known.len() >= host.len() && known.len() <= host.len() + 6)
+            && self.is_delivery(host, port)
     }
 
     fn is_delivery(&self, host: &[u8], port: &[u8]) -> bool {
-        matches!(port, b"" | b"80" | b"443")
-            && self.hosts.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(host))
+        self.hosts.iter().any(|known| {
+            let (name, known_port) = split_port(known.as_bytes());
+            let is_port = match known_port {
+                b"" => matches!(port, b"" | b"80" | b"443"),
+                known => known == port,
+            };
+            is_port && name.eq_ignore_ascii_case(host)
+        })
+    }
+
+    /// Whether a first segment is a delivery host although it isn't shaped like a host, such as `localhost:8080`.
+    pub(super) fn delivers_from_segment(&self, segment: &[u8]) -> bool {
+        let (host, port) = split_port(segment);
+        self.root == Root::Host && self.delivers_from(host, port)
+    }
+
+    /// These rules without grouping: the names are exact, and what these refuse is refused. A server that fetches pictures by their exact
+    /// origins and files them under grouped ones reads requests by these, see [`Delivery::grouped`](super::Delivery::grouped).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Grouping, Rules};
+    ///
+    /// let filing = Rules::builder().grouping(Grouping::Grouped).prefix("https://hello.s3.aws.com/").build()?;
+    /// let exact = filing.without_grouping();
+    /// assert_eq!(exact.delivery("/http://h.example/a.jpg")?.origin.as_str(), "http://h.example/a.jpg");
+    /// assert!(exact.delivery("/http://hello.s3.aws.com/a.jpg").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn without_grouping(&self) -> Self {
+        Self { grouping: Grouping::Exact, ..self.clone() }
     }
 
     /// These rules without those that only tell mistakes.
     pub(super) fn lenient(&self) -> Self {
-        Self { v7: V7::Optional, prefix: None, grouping: Grouping::Exact, ..self.clone() }
-    }
-
-    /// `origin` without the prefix, if it starts with it; nothing if nothing is left.
-    pub(super) fn below_prefix<'t>(&self, origin: &'t str) -> Option<&'t str> {
-        if !self.has_prefix(origin.as_bytes()) {
-            return Some(origin);
+        Self {
+            v7: V7::Optional,
+            prefix: None,
+            grouped_prefix: None,
+            grouping: Grouping::Exact,
+            ..self.clone()
         }
-        let below = origin[self.prefix.as_deref().map_or(0, str::len)..].trim_start_matches('/');
-        (!below.is_empty()).then_some(below)
     }
 
-    /// Whether `origin` is the prefix, or something below it.
-    pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
-        let below =
-            self.prefix.as_deref().and_then(|prefix| origin.strip_prefix(prefix.as_bytes()));
-        matches!(below, Some([] | [b'/', ..]))
+    /// `origin`, which is exact, without the prefix, if it starts with it; nothing if nothing is left.
+    pub(super) fn below_prefix(&self, origin: &str) -> Option<String> {
+        if !self.has_prefix(origin.as_bytes()) {
+            return Some(origin.to_owned());
+        }
+        let below = match (self.prefix.as_deref(), self.grouped_prefix.as_deref()) {
+            (Some(prefix), _) if is_below(origin.as_bytes(), prefix) => {
+                origin[prefix.len()..].to_owned()
+            }
+            (Some(prefix), Some(grouped_prefix)) => {
+                let spelled = path_of(origin).strip_prefix(path_of(prefix));
+                let grouped = || grouped(origin)[grouped_prefix.len()..].to_owned();
+                spelled.map_or_else(grouped, str::to_owned)
+            }
+            _ => return None,
+        };
+        let below = below.trim_start_matches('/');
+        (!below.is_empty()).then(|| below.to_owned())
     }
+
+    /// Whether `origin` is the prefix, or something below it; where spellings are grouped, in any of them.
+    #[inline]
+    pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
+        self.prefix.as_deref().is_some_and(|prefix| {
+            is_below(origin, prefix)
+                || self
+                    .grouped_prefix
+                    .as_deref()
+                    .is_some_and(|prefix| is_spelled_below(origin, prefix))
+        })
+    }
+}
+
+/// Whether `origin` is `prefix`, or something below it.
+fn is_below(origin: &[u8], prefix: &str) -> bool {
+    matches!(origin.strip_prefix(prefix.as_bytes()), Some([] | [b'/', ..]))
+}
+
+/// The same when it is grouped. It may be one that isn't in its one spelling yet; then, the answer may be no.
+#[inline(never)]
+fn is_spelled_below(origin: &[u8], grouped_prefix: &str) -> bool {
+    let origin = std::str::from_utf8(origin).unwrap_or_default();
+    is_below(grouped(origin).as_bytes(), grouped_prefix)
+}
+
+fn grouped(origin: &str) -> Cow<'_, str> {
+    grouping::group_path(OriginPath::new_unchecked(origin)).into_cow()
+}
+
+/// What follows scheme and host.
+fn path_of(origin: &str) -> &str {
+    let authority = origin.find("//").map_or(0, |at| at + "//".len());
+    origin[authority..].find('/').map_or("", |len| &origin[authority + len..])
 }
 
 /// Settings for [`Rules`].
@@ -128,6 +209,7 @@ impl Rules {
 pub struct RulesBuilder {
     token: Option<String>,
     custom_host: Option<String>,
+    delivery_hosts: Vec<String>,
     v7: V7,
     prefix: Option<String>,
     root: Option<Root>,
@@ -145,6 +227,24 @@ impl RulesBuilder {
     /// A host of the tenant's own that pictures are delivered from, beside that of the token.
     pub fn custom_host(mut self, host: impl Into<String>) -> Self {
         self.custom_host = Some(host.into());
+        self
+    }
+
+    /// A further host that the server answers to, with a port if it isn't 80 or 443, such as `localhost:8080`. May be given several times.
+    /// Whole delivery URLs of it are read, and recognized where they don't belong, as a user copies them from the address bar.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().delivery_host("localhost:8080").delivery_host("img.example.org").build()?;
+    /// let error = rules.invalidation("http://localhost:8080/sample.li/birds.jpg?w=300").unwrap_err();
+    /// assert!(error.suggestions().eq(["sample.li/birds.jpg"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delivery_host(mut self, host: impl Into<String>) -> Self {
+        self.delivery_hosts.push(host.into());
         self
     }
 
@@ -166,7 +266,8 @@ impl RulesBuilder {
         self
     }
 
-    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such an entry is an error.
+    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such an entry is an error. A star anywhere
+    /// else is an error then: in a name, it is written `%2A`.
     pub fn allow_wildcards(mut self) -> Self {
         self.wildcards = true;
         self
@@ -205,13 +306,36 @@ impl RulesBuilder {
             }
             rules.hosts.push(host.to_ascii_lowercase().into());
         }
+        for host in self.delivery_hosts {
+            let (name, port) = split_port(host.as_bytes());
+            let is_port = port.is_empty() || port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+            if name.is_empty()
+                || !HOST.contains_all(name)
+                || !is_port
+                || port.first() == Some(&b'0')
+            {
+                return Err(RulesError(Contradiction::DeliveryHost(host)));
+            }
+            // One that is there already is no contradiction.
+            let host = host.to_ascii_lowercase();
+            let host = host.strip_suffix(':').unwrap_or(&host);
+            let host = host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host);
+            if !rules.hosts.iter().any(|known| **known == *host) {
+                rules.hosts.push(host.into());
+            }
+        }
         rules.root = match (&self.prefix, self.root) {
             (Some(_), Some(Root::Host)) => return Err(RulesError(Contradiction::PrefixAndHosts)),
             (Some(_), _) => Root::Path,
             (None, root) => root.unwrap_or_default(),
         };
         if let Some(prefix) = self.prefix {
-            rules.prefix = Some(canonical_prefix(&prefix, &rules)?);
+            let prefix = canonical_prefix(&prefix, &rules)?;
+            if rules.groups() {
+                let folder = grouped(&format!("{prefix}/")).into_owned();
+                rules.grouped_prefix = folder.strip_suffix('/').map(Into::into);
+            }
+            rules.prefix = Some(prefix);
         }
         Ok(rules)
     }
@@ -226,6 +350,7 @@ pub(super) enum Contradiction {
     Token(String),
     CustomHost(String),
     SameHost(String),
+    DeliveryHost(String),
     PrefixAndHosts,
     PrefixNoUrl(String),
     PrefixIsDelivery(String),
@@ -248,8 +373,15 @@ impl fmt::Display for RulesError {
             ),
             Contradiction::CustomHost(host) => write!(
                 f,
-                "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \"{}\"",
-                host.escape_debug()
+                "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \"{}\"{}",
+                host.escape_debug(),
+                hint(host)
+            ),
+            Contradiction::DeliveryHost(host) => write!(
+                f,
+                "delivery host must be a name of letters, digits, \".\", \"-\" and \"_\" with or without a port, got \"{}\"{}",
+                host.escape_debug(),
+                hint(host)
             ),
             Contradiction::SameHost(host) => {
                 write!(f, "custom host \"{host}\" is the token's own host")
@@ -270,6 +402,11 @@ impl fmt::Display for RulesError {
             Contradiction::Prefix(_) => f.write_str("origin prefix is malformed"),
         }
     }
+}
+
+/// How a name in another script is written.
+fn hint(host: &str) -> &'static str {
+    if host.is_ascii() { "" } else { ": write other scripts in their \"xn--\" form" }
 }
 
 impl std::error::Error for RulesError {
@@ -322,6 +459,18 @@ mod tests {
             "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \
              \"img.example.com:443\""
         );
+        let host = "must be a name of letters, digits, \".\", \"-\" and \"_\"";
+        let hint = ": write other scripts in their \"xn--\" form";
+        assert_eq!(
+            refusal(Rules::builder().custom_host("m\u{fc}nchen.example")),
+            format!("custom host {host} without a port, got \"m\u{fc}nchen.example\"{hint}")
+        );
+        for bad in ["", ":80", "a b", "h:0", "h:x", "h:123456", "h/", "[::1]:80"] {
+            assert_eq!(
+                refusal(Rules::builder().delivery_host(bad)),
+                format!("delivery host {host} with or without a port, got \"{bad}\"")
+            );
+        }
         let no_url = "origin prefix must be a URL that starts with a scheme, got ";
         assert_eq!(
             refusal(Rules::builder().prefix("hello.s3.aws.com/")),
@@ -336,11 +485,11 @@ mod tests {
             ("https://h/%2", "invalid percent escape at byte 10: expected two hex digits"),
             (
                 "https://h/a?b",
-                "query at byte 11: expected none, as the whole picture is invalidated",
+                "unexpected query at byte 11: this entry invalidates the whole picture",
             ),
             (
                 "https://h/*",
-                "wildcard at byte 10: expected no \"*\" at the end of a path, or \"%2A\"",
+                "wildcard not allowed at byte 10: expected \"%2A\" for a star in a name",
             ),
             ("s3://h/", "unsupported scheme at byte 0: expected \"https\", \"http\" or \"ftp\""),
         ] {

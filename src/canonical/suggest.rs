@@ -1,27 +1,36 @@
-//! The entry that was meant, for the mistakes that the API's documentation warns of.
+//! The entries that were meant, for the mistakes that the API's documentation warns of.
 //!
-//! Invariant: a suggestion is read without error by the rules that refused the original.
+//! Invariant: a suggestion is read without error by the rules that refused the original, and names what a delivery of the original's text
+//! names.
 //! Not here: guesses at typing errors.
 
 use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
+use super::form::{Form, Shape};
 use super::names::Target;
-use super::query::Query;
-use super::rules::{Rules, V7};
+use super::parameters::{Role, role};
+use super::query::{Query, pieces};
+use super::rules::{Root, Rules, V7};
 use super::split_query;
 
+const FLAG: &str = "ci_url_encoded=1";
+
 impl Rules {
-    /// Adds the entry that was meant to an error about `entry`, if there is one.
+    /// Adds the entries that may have been meant to an error about `entry`.
     #[cold]
-    pub(super) fn with_suggestion(&self, error: PathError, entry: &[u8]) -> PathError {
-        match error.kind() {
-            PathErrorKind::QueryNotAllowed => error.suggesting(self.meant(entry, false)),
+    pub(super) fn with_suggestions(&self, error: PathError, entry: &[u8]) -> PathError {
+        let suggestions = match error.kind() {
+            PathErrorKind::QueryNotAllowed => {
+                let pictures = self.meant(entry, false).into_iter();
+                pictures.chain(self.meant_with_own_query(entry)).collect()
+            }
             PathErrorKind::MissingV7
             | PathErrorKind::UnexpectedV7
             | PathErrorKind::PrefixIncluded
-            | PathErrorKind::DeliveryUrl => error.suggesting(self.meant(entry, true)),
-            _ => error,
-        }
+            | PathErrorKind::DeliveryUrl => Vec::from_iter(self.meant(entry, true)),
+            _ => return error,
+        };
+        error.suggesting(suggestions)
     }
 
     /// The entry that names what `entry` means when it is read without the rules that it broke.
@@ -38,29 +47,63 @@ impl Rules {
             }
             read => read.ok()?,
         };
-        let candidate = self.spelled(&target, (with_query && key != "?").then_some(&key))?;
-        let read = match query {
-            Some(_) if with_query && key != "?" => {
-                self.read_selection(candidate.as_bytes(), &mut ()).map(|selection| selection.target)
-            }
-            _ => self.read_invalidation(candidate.as_bytes(), &mut ()),
-        };
-        read.is_ok().then_some(candidate)
+        let key = (with_query && key != "?").then_some(&*key);
+        let text = self.text_of(&target)?;
+        let candidate = self.spelled(&text, matches!(target, Target::Prefix(_)), key);
+        self.names(&candidate, key.is_some(), &text).then_some(candidate)
     }
 
-    /// `target` as an entry under these rules.
-    fn spelled(&self, target: &Target<'_>, key: Option<&str>) -> Option<String> {
+    /// The entry for a source that has a query of its own, which somebody pasted as it is. Parameters that are known are operations.
+    fn meant_with_own_query(&self, entry: &[u8]) -> Option<String> {
+        let lenient = self.lenient();
+        let (path, query) = split_query(entry);
+        let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
+        let name = |piece: &[u8]| piece.split(|&byte| byte == b'=').next().map(<[u8]>::to_vec);
+        let is_unknown = |piece| name(piece).is_some_and(|name| role(&name) == Role::Unknown);
+        if encodes_path || !pieces(&key.as_bytes()[1..]).any(is_unknown) {
+            return None;
+        }
+        let Ok(Target::Path(origin)) = lenient.named(path, false, &mut ()) else { return None };
+        let text = self.text_of(&Target::Path(origin))? + std::str::from_utf8(query?).ok()?;
+        let candidate = self.spelled(&text, false, None);
+        self.read_invalidation(candidate.as_bytes(), &mut ()).is_ok().then_some(candidate)
+    }
+
+    /// What `target` is called under these rules: below their prefix, if they have one. Nothing if it can't be called so.
+    fn text_of(&self, target: &Target<'_>) -> Option<String> {
         let text = self.below_prefix(target.as_str())?;
+        let is_shorter = text.len() < target.as_str().len();
+        let form = Shape::of(text.as_bytes(), Root::Path).ok()?.form;
+        // What is no folder below the prefix names something else there.
+        (!is_shorter || form == Form::Relative).then_some(text)
+    }
+
+    /// An origin as an entry under these rules, with a variant key behind it.
+    fn spelled(&self, text: &str, is_prefix: bool, key: Option<&str>) -> String {
         let start = if self.v7 == V7::Required { "v7/" } else { "" };
-        let star = if matches!(target, Target::Prefix(_)) { "*" } else { "" };
+        let star = if is_prefix { "*" } else { "" };
         let starts_with_v7 = text == "v7" || text.starts_with("v7/");
         if text.contains('?') || (starts_with_v7 && self.v7 != V7::Required) {
-            let flag =
-                key.map_or("?ci_url_encoded=1".into(), |key| format!("{key}&ci_url_encoded=1"));
-            Some(format!("{start}{}{flag}", encoded(text)))
+            let flag = key.map_or(format!("?{FLAG}"), |key| format!("{key}&{FLAG}"));
+            format!("{start}{}{flag}", encoded(text))
         } else {
-            Some(format!("{start}{text}{star}{}", key.unwrap_or_default()))
+            format!("{start}{text}{star}{}", key.unwrap_or_default())
         }
+    }
+
+    /// Whether `candidate` is an entry for `text`. One that begins with a `v7` of its own in addition to that of the rules isn't.
+    fn names(&self, candidate: &str, is_variant: bool, text: &str) -> bool {
+        let first = text.split('/').next().unwrap_or_default();
+        if self.v7 == V7::Required && first.eq_ignore_ascii_case("v7") {
+            return false;
+        }
+        let exact = self.without_grouping();
+        let read = if is_variant {
+            exact.read_selection(candidate.as_bytes(), &mut ()).map(|selection| selection.target)
+        } else {
+            exact.read_invalidation(candidate.as_bytes(), &mut ())
+        };
+        read.is_ok_and(|target| target.as_str() == text)
     }
 }
 
@@ -68,8 +111,8 @@ impl Rules {
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(3 * text.len());
     for (at, byte) in text.bytes().enumerate() {
-        // The first byte, so that no `v7` is seen.
-        if at > 0 && UNRESERVED.contains(byte) {
+        let is_v7 = at == 0 && text.starts_with("v7");
+        if UNRESERVED.contains(byte) && !is_v7 {
             out.push(char::from(byte));
         } else {
             out.extend(escaped(byte).map(char::from));

@@ -46,7 +46,7 @@ impl<V> CacheIndex<V> {
     ///
     /// let request = InvalidationRequest::builder(&rules).original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
     /// let [avatars, birds] = index.apply(&tenant, &request).into_entries().try_into().unwrap();
-    /// assert_eq!((avatars.outcome(), avatars.variants()), (EntryOutcome::Invalidated, None));
+    /// assert_eq!((avatars.outcome(), avatars.variants()), (EntryOutcome::NotCounted, None));
     /// assert_eq!((birds.outcome(), birds.variants()), (EntryOutcome::Removed, Some(1)));
     /// assert_eq!(birds.removed()[0].1, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -210,12 +210,15 @@ fn steps<'r>(
 
 impl<V> EntryReceipt<V> {
     fn new(entry: Option<&RequestEntry>, generation: Generation) -> Self {
+        let is_wildcard = entry.is_some_and(|entry| matches!(entry.target, Target::Prefix(_)));
+        let outcome =
+            if is_wildcard { EntryOutcome::NotCounted } else { EntryOutcome::Invalidated };
         Self {
             position: entry.map(RequestEntry::entry_index),
             target: entry.map(|entry| entry.target.clone()),
             variant: entry.and_then(RequestEntry::variant).cloned(),
             generation,
-            outcome: EntryOutcome::Invalidated,
+            outcome,
             variants: None,
             stale_before: None,
             fills: None,

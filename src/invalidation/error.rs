@@ -1,7 +1,7 @@
 //! Why a request is none.
 //!
-//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the input is in it; the suggestion
-//! that a [`PathError`] may carry is, and is kept apart for that reason.
+//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the input is in it; suggestions
+//! that a [`PathError`] may carry are made of it, and are kept apart for that reason.
 
 use crate::canonical::PathError;
 use std::fmt;
@@ -64,8 +64,8 @@ pub enum InvalidationErrorKind {
 /// assert_eq!(error.entry_index(), Some(1));
 ///
 /// let reason = error.path_error().unwrap();
-/// assert_eq!(reason.to_string(), "query at byte 19: expected none, as the whole picture is invalidated");
-/// assert_eq!(reason.suggestion(), Some("sample.li/boat.jpg"));
+/// assert_eq!(reason.to_string(), "unexpected query at byte 19: this entry invalidates the whole picture");
+/// assert!(reason.suggestions().eq(["sample.li/boat.jpg"]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidationError(Fault);
@@ -76,9 +76,9 @@ pub struct InvalidationError(Fault);
 pub(super) enum Fault {
     TooLarge { limit: usize },
     EmptyBody,
+    ByteOrderMark,
     EndsEarly { line: usize, column: usize },
     NotJson { line: usize, column: usize },
-    ByteOrderMark,
     TooDeep { limit: usize },
     NotAnObject,
     UnknownMember { place: usize, meant: Option<&'static str> },
@@ -129,9 +129,9 @@ impl InvalidationError {
         match self.0 {
             Fault::TooLarge { .. } => Kind::TooLarge,
             Fault::EmptyBody
+            | Fault::ByteOrderMark
             | Fault::EndsEarly { .. }
-            | Fault::NotJson { .. }
-            | Fault::ByteOrderMark => Kind::NotJson,
+            | Fault::NotJson { .. } => Kind::NotJson,
             Fault::TooDeep { .. } => Kind::TooDeep,
             Fault::NotAnObject
             | Fault::ScopeType
@@ -196,25 +196,26 @@ impl fmt::Display for InvalidationError {
         const SCOPES: &str = "expected \"original\", \"urls\" or \"all\"";
         const MODES: &str = "expected \"hard\" or \"soft\"";
         const MEMBERS: &str = "expected scope, mode, urls and transformations";
+        const LIST: &str = "expected a list of strings";
         match &self.0 {
             Fault::TooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
             Fault::EmptyBody => f.write_str("the body is empty: expected a JSON object"),
+            Fault::ByteOrderMark => {
+                f.write_str("the body starts with a byte order mark: expected a JSON object")
+            }
             Fault::EndsEarly { line, column } => {
                 write!(f, "the body ends too early at line {line}, column {column}")
             }
             Fault::NotJson { line, column } => {
                 write!(f, "the body is not JSON at line {line}, column {column}")
             }
-            Fault::ByteOrderMark => f.write_str(
-                "the body begins with a byte order mark: expected JSON in UTF-8 without one",
-            ),
             Fault::TooDeep { limit } => write!(f, "the body nests deeper than {limit} levels"),
             Fault::NotAnObject => f.write_str("the body must be a JSON object"),
+            Fault::UnknownMember { place, meant: Some(name) } => {
+                write!(f, "member {place} of the body is unknown: expected \"{name}\"")
+            }
             Fault::UnknownMember { place, meant: None } => {
                 write!(f, "member {place} of the body is unknown: {MEMBERS}")
-            }
-            Fault::UnknownMember { place, meant: Some(meant) } => {
-                write!(f, "member {place} of the body is unknown: expected \"{meant}\"")
             }
             Fault::RepeatedMember { place } => {
                 write!(f, "member {place} of the body repeats an earlier one")
@@ -227,16 +228,11 @@ impl fmt::Display for InvalidationError {
             Fault::MissingUrls => {
                 f.write_str("urls is missing: expected a list of at least one string")
             }
-            Fault::ListType(list) => {
-                write!(f, "{} is not a list: expected a list of strings", list.name())
+            Fault::ListType(list) => write!(f, "{} is not a list: {LIST}", list.name()),
+            Fault::EmptyList(List::Urls) => write!(f, "urls is empty: {LIST}, at least one"),
+            Fault::EmptyList(List::Transformations) => {
+                write!(f, "transformations is empty: {LIST}, at least one, or no such member")
             }
-            Fault::EmptyList(List::Urls) => {
-                f.write_str("urls is empty: expected at least one string")
-            }
-            Fault::EmptyList(List::Transformations) => f.write_str(
-                "transformations is empty: expected at least one string, or no such member for \
-                 all variants",
-            ),
             Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
             Fault::Transformations => {
                 f.write_str("transformations are only allowed with scope \"original\"")

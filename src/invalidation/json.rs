@@ -56,6 +56,9 @@ impl InvalidationRequest {
         if bytes.len() > limits.bytes() {
             return Err(Fault::TooLarge { limit: limits.bytes() }.into());
         }
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            return Err(Fault::ByteOrderMark.into());
+        }
         let Value::Object(members) = read(bytes, limits)? else {
             return Err(Fault::NotAnObject.into());
         };
@@ -142,9 +145,6 @@ fn as_bytes<'l>(list: &'l [Option<Cow<'_, str>>]) -> Vec<Option<&'l [u8]>> {
     list.iter().map(|entry| entry.as_ref().map(|text| text.as_bytes())).collect()
 }
 
-/// Byte order marks: of UTF-8, and of UTF-16 in either order. None of them can begin a JSON text.
-const MARKS: [&[u8]; 3] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF"];
-
 /// Reads all of `bytes`.
 fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, Fault> {
     let too_deep = Cell::new(false);
@@ -156,8 +156,6 @@ fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, F
         let (line, column) = (error.line(), error.column());
         if too_deep.get() {
             Fault::TooDeep { limit: limits.depth() }
-        } else if MARKS.iter().any(|mark| bytes.starts_with(mark)) {
-            Fault::ByteOrderMark
         } else if bytes.is_empty() {
             Fault::EmptyBody
         } else if error.is_eof() {
@@ -275,6 +273,16 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
+/// The member that clients mean who write `name`.
+fn meant(name: &Value<'_>) -> Option<&'static str> {
+    let Value::Text(name) = name else { return None };
+    match &**name {
+        "url" | "uri" | "uris" | "path" | "paths" | "files" | "entries" => Some("urls"),
+        "transformation" | "operations" => Some("transformations"),
+        _ => None,
+    }
+}
+
 impl<'b> Members<'b> {
     fn put(&mut self, name: &Value<'_>, value: Value<'b>, place: usize) {
         let known = match name {
@@ -296,25 +304,6 @@ impl<'b> Members<'b> {
             self.fault = fault;
         }
     }
-}
-
-/// The member that was probably meant by an unknown name. Names of other purge APIs, and other spellings of the names here.
-fn meant(name: &Value<'_>) -> Option<&'static str> {
-    const MEANT: [(&str, &[&str]); 4] = [
-        ("scope", &["scope", "scopes", "type"]),
-        ("mode", &["mode", "modes"]),
-        (
-            "urls",
-            &["url", "urls", "uri", "uris", "path", "paths", "file", "files", "image", "images"],
-        ),
-        (
-            "transformations",
-            &["transformation", "transformations", "transform", "operation", "operations"],
-        ),
-    ];
-    let Value::Text(name) = name else { return None };
-    let matches = |known: &&str| name.trim().eq_ignore_ascii_case(known);
-    MEANT.iter().find(|(_, names)| names.iter().any(matches)).map(|(meant, _)| *meant)
 }
 
 #[cfg(test)]

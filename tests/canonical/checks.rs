@@ -26,6 +26,13 @@ pub(crate) fn request(settings_text: &str, text: &[u8]) {
     let explanation = rules.explain_delivery(text);
     assert!(explanation.steps.iter().all(|step| step.from != step.to));
     assert_eq!(explanation.outcome, read);
+    let target = rules.request_target(text);
+    assert_eq!(rules.explain_request_target(text).outcome, target);
+    if !text.starts_with(b"//") {
+        assert_eq!(target.clone().ok(), read.clone().ok());
+    } else if text.len() <= MAX_INPUT && rules.request_target(&text[1..]).is_ok() {
+        assert_eq!(target, rules.request_target(&text[1..]));
+    }
     if let Ok(delivery) = read {
         origin_is_fixed(&delivery.origin);
         variant_is_fixed(&delivery.variant);
@@ -47,8 +54,7 @@ pub(crate) fn entry(settings_text: &str, text: &[u8]) {
     assert_eq!(rules.explain_selection(text).outcome, rules.selection(text));
     assert_eq!(rules.explain_operations(text).outcome, rules.operations(text));
     if let Err(error) = settings.read(Kind::Invalidation, text) {
-        if let Some(suggestion) = error.suggestion() {
-            // One that is too long can't be helped by a longer one.
+        for suggestion in error.suggestions() {
             let read = settings.read(Kind::Invalidation, suggestion.as_bytes());
             assert!(read.is_ok(), "{suggestion:?}: {read:?}");
         }
@@ -174,14 +180,19 @@ fn plainly(settings: &str, kind: Kind, text: &[u8]) -> Outcome {
 pub(crate) fn ungrouped(grouped: &Delivery<'_>) -> Delivery<'static> {
     let key = grouped.variant.as_str();
     let (operations, mark) = key.split_once('@').unwrap_or((key, ""));
+    let (mark, spelling) = mark.split_once('=').unwrap_or((mark, ""));
     let (head, digits) = mark.split_once('%').unwrap_or((mark, ""));
     let scheme = ["https", "http", "ftp"].into_iter().find(|scheme| head.starts_with(scheme));
     let rest = head.strip_prefix(scheme.unwrap_or("")).unwrap();
     let (dot, port) = rest.strip_prefix('.').map_or(("", rest), |port| (".", port));
     let text = grouped.origin.as_str();
-    let (first, tail) = text.split_at(head_len(text, scheme.is_some() || !port.is_empty()));
+    let drops = scheme.is_some() || !port.is_empty() || !spelling.is_empty();
+    let (first, tail) = text.split_at(head_len(text, drops));
     let (host, kept_port) = first.split_at(first.rfind(':').unwrap_or(first.len()));
+    // A spelling stands for all of the head, and for the slash behind it, which may have been missing.
+    let tail = if spelling.is_empty() { tail } else { &tail[1..] };
     let mut origin = match scheme {
+        _ if !spelling.is_empty() => spelling.to_owned(),
         Some(scheme) => format!("{scheme}://{host}{dot}{port}{kept_port}"),
         None if port.is_empty() => first.to_owned(),
         None => format!("{first}{port}"),

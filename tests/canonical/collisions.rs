@@ -36,7 +36,9 @@ const SEGMENTS: [&str; 24] = [
     "%C3%A9", "e%CC%81", "&", "%26", "a%3Fw=1", "%23", "*a", "%2Aa", "%252F", "..a",
 ];
 const OWN_QUERIES: [&str; 8] = ["", "w=1", "w=2", "a=1&b=2", "b=2&a=1", "%26", "&", "?"];
-const NAMES: [&str; 8] = ["w", "h", "f", "wat_text", "W", "x", "%26", "wat"];
+const NAMES: [&str; 8] = ["w", "h", "f", "wat_text", "wat", "W", "x", "%26"];
+/// How many of them are names of operations; the others may be meant for the source.
+const KNOWN_NAMES: usize = 5;
 const VALUES: [&str; 14] =
     ["", "1", "2", "01", "1.0", "a,b", "b,a", "+", "%20", "%2B", "%26w=1", "%3D", "A", "%3F"];
 
@@ -76,10 +78,10 @@ impl Meaning {
         other
     }
 
-    /// The order of different parameters means nothing.
+    /// The order of different known parameters means nothing.
     fn sorted(&self) -> Self {
         let mut sorted = self.clone();
-        sorted.operations.sort_by_key(|&(name, _)| name);
+        sorted.operations.sort_by_key(|&(name, _)| name.min(KNOWN_NAMES));
         sorted
     }
 

@@ -242,6 +242,8 @@ fn k9_queries_have_one_reading() {
             ("a?width=1", "a?w=1", Meet),
             ("a?w=1&width=2", "a?w=2&width=1", Apart),
             ("a?w=1&utm_source=x", "a?w=1", Apart),
+            ("a?rotate=90&crop=0,0,5,9", "a?crop=0,0,5,9&rotate=90", Apart),
+            ("a?rotate=90&w=1&crop=0,0,5,9", "a?w=1&rotate=90&crop=0,0,5,9", Meet),
             ("a?w=1&ci_sign=abc", "a?w=1", Meet),
             ("a?%77=1", "a?w=1", Meet),
             ("a?w", "a?w=", Apart),

@@ -12,7 +12,7 @@ fn message(settings: &str, kind: Kind, text: &str) -> String {
     read.unwrap_err().to_string()
 }
 
-const MESSAGES: [(&str, Kind, &str, &str); 37] = {
+const MESSAGES: [(&str, Kind, &str, &str); 43] = {
     use Kind::{Delivery, Invalidation};
     [
         (
@@ -21,37 +21,47 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "\\{a*8193}",
             "text too long at byte 8192: expected at most 8192 bytes",
         ),
-        ("default", Invalidation, "a\\x0A.jpg", "control byte 0x0A at byte 1: expected none"),
-        ("default", Delivery, "/a.jpg?w=\\x7F", "control byte 0x7F at byte 9: expected none"),
+        (
+            "default",
+            Invalidation,
+            "a\\x0A.jpg",
+            "control byte 0x0A at byte 1: expected printable characters",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?w=\\x7F",
+            "control byte 0x7F at byte 9: expected printable characters",
+        ),
         (
             "default",
             Invalidation,
             "/a/b%7f.jpg",
-            "encoded control byte 0x7F at byte 4: expected none in a path",
+            "encoded control byte 0x7F at byte 4: expected printable characters in a path",
         ),
         (
             "default",
             Invalidation,
             "\\x20a.jpg",
-            "space at an end of the text at byte 0: expected none, or \"%20\"",
+            "leading or trailing space at byte 0: expected \"%20\" for a space in a name",
         ),
         (
             "default",
             Invalidation,
             "a.jpg\\x20",
-            "space at an end of the text at byte 5: expected none, or \"%20\"",
+            "leading or trailing space at byte 5: expected \"%20\" for a space in a name",
         ),
         (
             "default",
             Invalidation,
             "a%20\\\\b",
-            "backslash at byte 4: expected \"/\" between segments, or \"%5C\" inside of one",
+            "backslash at byte 4: expected \"/\" between segments, or \"%5C\" inside a segment",
         ),
         (
             "default",
             Delivery,
             "/a.jpg?w=1#x",
-            "raw \"#\" at byte 10: expected \"%23\", as no fragment reaches a server",
+            "raw \"#\" at byte 10: expected \"%23\" for a hash sign in a name",
         ),
         (
             "default",
@@ -63,13 +73,13 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "default",
             Delivery,
             "a.jpg",
-            "no delivery URL at byte 0: expected \"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
+            "not a delivery URL at byte 0: expected \"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
         ),
         (
             "default",
             Invalidation,
             "/a.jpg?w=1",
-            "query at byte 6: expected none, as the whole picture is invalidated",
+            "unexpected query at byte 6: this entry invalidates the whole picture",
         ),
         (
             "default",
@@ -113,13 +123,18 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "https://doc.cloudimg.io/v7/a.jpg",
             "unexpected \"v7\" at byte 24: expected the origin, as URLs of this token have no \"v7/\"",
         ),
-        ("default", Invalidation, "//", "nothing left at byte 2: expected the path of an origin"),
-        ("default", Invalidation, "a/..", "nothing left at byte 4: expected the path of an origin"),
+        ("default", Invalidation, "//", "path is empty at byte 2: expected the path of an origin"),
+        (
+            "default",
+            Invalidation,
+            "a/..",
+            "path is empty at byte 4: expected the path of an origin",
+        ),
         (
             "item=transformation",
             Invalidation,
             "?&",
-            "nothing left at byte 2: expected at least one operation",
+            "transformation is empty at byte 2: expected at least one operation",
         ),
         (
             "default",
@@ -133,7 +148,7 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "https://u:p@h/a",
             "credentials at byte 11: expected a host without \"@\"",
         ),
-        ("default", Invalidation, "https:///", "empty host at byte 9: expected the name of a host"),
+        ("default", Invalidation, "https:///", "empty host at byte 9: expected a host name"),
         (
             "default",
             Invalidation,
@@ -144,7 +159,7 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "default",
             Invalidation,
             "https://m\u{fc}nchen.example/",
-            "invalid host at byte 9: expected letters, digits, \".\", \"-\" and \"_\"",
+            "host not in ASCII at byte 9: expected its \"xn--\" form",
         ),
         (
             "default",
@@ -174,7 +189,43 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "default",
             Delivery,
             "/caf\u{e9}*?w=1",
-            "wildcard at byte 6: expected no \"*\" at the end of a path, or \"%2A\"",
+            "wildcard not allowed at byte 6: expected \"%2A\" for a star in a name",
+        ),
+        (
+            "default",
+            Invalidation,
+            "https://a%28b.example/",
+            "invalid host at byte 9: expected ASCII letters, digits, \".\", \"-\" and \"_\"",
+        ),
+        (
+            "default",
+            Invalidation,
+            "\u{feff}sample.li/a.jpg",
+            "byte order mark at byte 0: expected text without one, or \"%EF%BB%BF\"",
+        ),
+        (
+            "wildcard=on",
+            Invalidation,
+            "//sample.li/*.jpg",
+            "misplaced wildcard at byte 12: only a final * is a wildcard; a star in a name is %2A",
+        ),
+        (
+            "wildcard=on;v7",
+            Invalidation,
+            "/v7/a/**",
+            "misplaced wildcard at byte 6: only a final * is a wildcard; a star in a name is %2A",
+        ),
+        (
+            "wildcard=on",
+            Invalidation,
+            "/^/.*",
+            "misplaced \"^\" at byte 1: only a final * is a wildcard; a star in a name is %2A",
+        ),
+        (
+            "default",
+            Invalidation,
+            "/sample.li/*",
+            "wildcard not allowed at byte 11: expected \"%2A\" for a star in a name",
         ),
         // Positions lead back through decoding, ...
         (
@@ -187,13 +238,13 @@ const MESSAGES: [(&str, Kind, &str, &str); 37] = {
             "default",
             Delivery,
             "/a%3Fb%5Cc?ci_url_encoded=1&w=1",
-            "backslash at byte 6: expected \"/\" between segments, or \"%5C\" inside of one",
+            "backslash at byte 6: expected \"/\" between segments, or \"%5C\" inside a segment",
         ),
         (
             "default",
             Invalidation,
             "/%2F%3Fa?ci_url_encoded=1",
-            "nothing left at byte 4: expected the path of an origin",
+            "path is empty at byte 4: expected the path of an origin",
         ),
         // ... through dot segments that hid what the origin is, ...
         (
@@ -304,18 +355,18 @@ fn text_that_is_not_canonical_is_refused_where_it_differs() {
 #[test]
 fn text_that_no_input_could_give_keeps_the_error_of_an_input() {
     let origin = |text| OriginPath::from_canonical(text).unwrap_err().to_string();
-    assert_eq!(origin(""), "nothing left at byte 0: expected the path of an origin");
-    assert_eq!(origin("?w=1"), "nothing left at byte 0: expected the path of an origin");
+    assert_eq!(origin(""), "path is empty at byte 0: expected the path of an origin");
+    assert_eq!(origin("?w=1"), "path is empty at byte 0: expected the path of an origin");
     assert_eq!(
         origin("a/*"),
-        "wildcard at byte 2: expected no \"*\" at the end of a path, or \"%2A\""
+        "wildcard not allowed at byte 2: expected \"%2A\" for a star in a name"
     );
-    assert_eq!(
-        origin("a#"),
-        "raw \"#\" at byte 1: expected \"%23\", as no fragment reaches a server"
-    );
+    assert_eq!(origin("a#"), "raw \"#\" at byte 1: expected \"%23\" for a hash sign in a name");
     let prefix = |text| PathPrefix::from_canonical(text).unwrap_err().to_string();
-    assert_eq!(prefix("a?"), "query at byte 1: expected none, as the whole picture is invalidated");
+    assert_eq!(
+        prefix("a?"),
+        "unexpected query at byte 1: this entry invalidates the whole picture"
+    );
     let variant = |text| VariantKey::from_canonical(text).unwrap_err().to_string();
     assert_eq!(variant("?a=%"), "invalid percent escape at byte 3: expected two hex digits");
     assert_eq!(
@@ -364,4 +415,20 @@ fn every_kind_of_input_is_read_alike() {
     assert_eq!(rules.delivery(&bytes).unwrap(), expected);
     assert_eq!(rules.delivery(&bytes.clone().into_boxed_slice()).unwrap(), expected);
     assert_eq!(rules.delivery(&Cow::Borrowed(text.as_bytes())).unwrap(), expected);
+}
+
+#[test]
+fn a_request_target_says_what_it_may_be() {
+    let rules = Rules::builder().token("doc").build().unwrap();
+    for target in ["*", "", "sample.li/a.jpg", "ftp://doc.cloudimg.io/a.jpg"] {
+        assert_eq!(
+            rules.request_target(target).unwrap_err().to_string(),
+            "not a request target at byte 0: expected \"/\", or \"https://\" or \"http://\" and a delivery host"
+        );
+    }
+    let error = rules.request_target("http://other.example/a.jpg").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "foreign host at byte 7: expected a delivery host of these rules"
+    );
 }

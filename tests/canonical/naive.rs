@@ -88,6 +88,12 @@ impl Naive {
         if path.is_empty() {
             return Err("Empty");
         }
+        if self.wildcards && depth.is_none() {
+            let before_end = &path[..path.len() - 1];
+            if path.starts_with(b"^") || before_end.contains(&b'*') {
+                return Err("WildcardNotAllowed");
+            }
+        }
         let mut own_query = None;
         if encoded {
             path = without_slashes(&decode(&path)?);
@@ -248,7 +254,8 @@ fn check(input: &[u8]) -> Result<(), &'static str> {
         return Err("TooLong");
     }
     check_bytes(input)?;
-    if input.starts_with(b" ") || input.ends_with(b" ") {
+    if input.starts_with(b" ") || input.ends_with(b" ") || input.starts_with("\u{feff}".as_bytes())
+    {
         return Err("InvalidCharacter");
     }
     Ok(())
@@ -327,6 +334,13 @@ const PAIRS: [(&str, &str); 7] = [
     ("wat_colour", "wat_color"),
 ];
 
+/// The parameters that have a place in the order, by their canonical names; `ci_sign` and `ci_seal` are dropped.
+const KNOWN: &str = "w h org_if_sml func gravity tl_px br_px aspect_ratio ar face_margin dpr flip r trim \
+    radius sharp margin fit_enlarge bg_color bg_colorize bg_img_fit bg_blur bg_opacity bg_gravity f \
+    bright contrast blur blur_faces gray pixelate wat wat_url wat_text wat_font wat_fontsize wat_color \
+    wat_gravity wat_scale wat_pad wat_pos wat_opacity force_format q optipress doc_page process p \
+    force_download ci_cache ci_info vh ci_eqs ci_url_encoded";
+
 /// The variant key, and whether the path is encoded.
 pub(crate) fn key(query: Option<&[u8]>) -> Result<(String, bool), &'static str> {
     let mut encoded = false;
@@ -354,8 +368,10 @@ pub(crate) fn key(query: Option<&[u8]>) -> Result<(String, bool), &'static str> 
         let piece = value.map_or(shown.clone(), |value| format!("{shown}={value}"));
         sorted.push((canonical, piece));
     }
+    let is_known = |(name, _): &(String, String)| KNOWN.split(' ').any(|known| known == name);
+    let (mut sorted, unknown): (Vec<_>, Vec<_>) = sorted.into_iter().partition(is_known);
     sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let pieces: Vec<String> = sorted.into_iter().map(|(_, piece)| piece).collect();
+    let pieces: Vec<String> = sorted.into_iter().chain(unknown).map(|(_, piece)| piece).collect();
     Ok((format!("?{}", pieces.join("&")), encoded))
 }
 

@@ -346,3 +346,85 @@ pub(crate) fn good_request() -> impl Strategy<Value = String> {
         format!("/{head}{}.jpg{query}", path.join("/"))
     })
 }
+
+const HOST_PIECES: [&str; 56] = [
+    ".",
+    ".",
+    ".",
+    ".",
+    "..",
+    ":",
+    ":80",
+    ":443",
+    ":21",
+    ":0443",
+    ":8080",
+    ":99999",
+    ":0",
+    "%3A",
+    "%3A80",
+    "https",
+    "HTTPS",
+    "ftp",
+    "://",
+    "%3A/",
+    "%3A//",
+    "%3A///",
+    "/",
+    "www",
+    "WWW",
+    "example",
+    "li",
+    "LI",
+    "espa\u{f1}ol",
+    "Espa%C3%91ol",
+    "xn--espaol-zwa",
+    "XN--ESPAOL-ZWA",
+    "xn--",
+    "xn",
+    "x",
+    "m\u{fc}nchen",
+    "%C3",
+    "%BC",
+    "e",
+    "%CC%81",
+    "\u{3002}",
+    "\u{ad}",
+    "\u{ff21}",
+    "localhost",
+    "LOCALHOST",
+    "10.0.0.1",
+    "127",
+    "[",
+    "]",
+    "::1",
+    "_",
+    "-",
+    "*",
+    "+",
+    "(",
+    "%20",
+];
+
+/// Requests whose first segment is a host in one of its spellings, or nearly so.
+pub(crate) fn host_request() -> impl Strategy<Value = String> {
+    let host = prop_oneof![
+        2 => pieces(&HOST_PIECES, 1..7),
+        1 => (
+            select(&["", "", "https://", "http:/", "https%3A//", "FTP%3a//"][..]),
+            select(&["www.", "", "WWW.", "a."][..]),
+            select(&["espa\u{f1}ol", "ESPA%C3%91OL", "xn--espaol-zwa", "Sample", "sample", "10.0.0"][..]),
+            select(&[".example", ".Example", ".example.", ".1", ".xn--p1ai", ""][..]),
+            select(&["", ":", ":80", ":443", ":0443", ":8080", "%3A8080"][..]),
+        ).prop_map(|(scheme, first, name, top, port)| format!("{scheme}{first}{name}{top}{port}")),
+    ];
+    let rest = select(&["", "/", "/a", "/a(1)", "/a%281%29?w=1", "?w=1", "//a*b"][..]);
+    (host, rest, any::<bool>()).prop_map(|(host, rest, is_encoded)| {
+        let text = format!("{host}{rest}");
+        if is_encoded {
+            format!("/{}?ci_url_encoded=1", encoded(&text))
+        } else {
+            format!("/{text}")
+        }
+    })
+}

@@ -180,7 +180,6 @@ async fn a_wrong_key_is_refused_and_changes_nothing() {
 async fn a_body_that_is_not_json_is_refused_and_changes_nothing() {
     let site = filled().await;
     let before = site.state();
-    let mark = "the body begins with a byte order mark: expected JSON in UTF-8 without one";
     for (body, expected) in [
         (&b""[..], "the body is empty: expected a JSON object"),
         (b"   ", "the body ends too early at line 1, column 3"),
@@ -190,9 +189,10 @@ async fn a_body_that_is_not_json_is_refused_and_changes_nothing() {
         (b"{'scope':'all'}", "the body is not JSON at line 1, column 2"),
         (b"{\"scope\":\"all\",}", "the body is not JSON at line 1, column 16"),
         (b"{\"scope\":\"all\"}\n{\"scope\":\"all\"}", "the body is not JSON at line 2, column 1"),
-        (b"\xEF\xBB\xBF{\"scope\":\"all\"}", mark),
-        (b"\xFF\xFE{\0\"\0", mark),
-        (b"\xFE\xFF\0{\0\"", mark),
+        (
+            b"\xEF\xBB\xBF{\"scope\":\"all\"}",
+            "the body starts with a byte order mark: expected a JSON object",
+        ),
         (b"{\"scope\":\"\xFF\"}", "the body is not JSON at line 1, column 11"),
         (b"{\"scope\":\"\\ud800\"}", "the body is not JSON at line 1, column 17"),
         (b"{\"scope\":\"all\x00\"}", "the body is not JSON at line 1, column 14"),
@@ -208,7 +208,7 @@ async fn json_that_is_no_request_is_refused_and_changes_nothing() {
     let site = filled().await;
     let before = site.state();
     let scopes = "expected \"original\", \"urls\" or \"all\"";
-    let list = "urls is not a list: expected a list of strings";
+    let list = "urls is not a list: expected at least one string";
     let empty = "urls is empty: expected at least one string";
     let missing = "urls is missing: expected a list of at least one string";
     let deep = format!(r#"{{"scope":"all","urls":{}"#, "[".repeat(60_000));

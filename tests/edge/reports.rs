@@ -200,29 +200,29 @@ async fn what_was_probably_meant_is_hinted_at() {
 async fn a_url_from_the_address_bar_is_recognized_by_any_host_of_the_edge() {
     let site = site().await;
     let port = site.running.delivery.port();
-    let message =
-        "urls[0] names no picture: delivery URL at byte 0: expected its origin part alone";
-    for host in ["127.0.0.1", "localhost", "[::1]", "127.0.0.2", "app.localhost", "doc.cloudimg.io"]
-    {
-        for start in ["http://", "HTTPS://", "//", "/", ""] {
-            let url = format!("{start}{host}:{port}/sample.li/birds.jpg?w=300");
-            for (scope, url, meant) in [
-                ("original", url.as_str(), "/sample.li/birds.jpg"),
-                ("original", url.strip_suffix("?w=300").unwrap(), "/sample.li/birds.jpg"),
-                ("urls", url.as_str(), "/sample.li/birds.jpg?w=300"),
+    let mut wrong = Vec::new();
+    for host in ["127.0.0.1", "localhost", "LOCALHOST", "doc.cloudimg.io"] {
+        for start in ["http://", "HTTPS://", "/http://"] {
+            let url = format!("{start}{host}:{port}/sample.li/birds.jpg");
+            for (scope, query, meant) in [
+                ("original", "", "sample.li/birds.jpg"),
+                ("original", "?w=300", "sample.li/birds.jpg"),
+                ("urls", "?w=300", "sample.li/birds.jpg?w=300"),
             ] {
-                let body = json!({ "scope": scope, "urls": [url] });
+                let entry = format!("{url}{query}");
+                let body = json!({ "scope": scope, "urls": [entry] });
                 let answer = site.post(body.to_string()).await;
-                let reply = json(&answer);
-                assert_eq!(
-                    (answer.status.as_u16(), &reply["msg"]),
-                    (422, &json!(message)),
-                    "{url}"
-                );
-                assert_eq!((&reply["position"], &reply["suggestion"]), (&json!(0), &json!(meant)));
+                let suggestion = json(&answer)["suggestion"].clone();
+                if (answer.status.as_u16(), &suggestion) != (422, &json!(meant)) {
+                    wrong.push(format!(
+                        "{scope} {entry}: {:?}",
+                        String::from_utf8_lossy(&answer.body)
+                    ));
+                }
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     // Other hosts and other ports are origins.
     for url in
         [format!("http://127.0.0.1:{}/a.jpg", port ^ 1), format!("http://sample.li:{port}/a.jpg")]

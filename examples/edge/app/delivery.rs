@@ -129,13 +129,13 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
     }
     let account = edge.accounts.of_delivery(Host::of(&parts.uri, &parts.headers), peer.loopback)?;
     let target = target(&parts.uri);
-    if target == "/" {
+    if target.bytes().all(|byte| byte == b'/') {
         let reason = "no picture is named; the page for the browser is on the control listener";
         return Err(Fault::new(StatusCode::NOT_FOUND, reason));
     }
     let exact = account
         .exact
-        .delivery(target.as_ref())
+        .request_target(target.as_ref())
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
     let filed = account.file(&exact);
     match edge.look_up(&account.tenant, &filed.origin, &filed.variant) {
@@ -159,16 +159,9 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
 }
 
 /// The request target as it was sent: with a host if the client treats this server as a proxy.
-///
-/// A target names no host, so that `//sample.li/a.jpg` is `/sample.li/a.jpg`: a client has joined a base that ends in a slash with a
-/// source that begins with one.
 fn target(uri: &Uri) -> Cow<'_, str> {
     match (uri.authority(), uri.path_and_query()) {
-        (None, Some(target)) => {
-            let target = target.as_str();
-            let rest = target.trim_start_matches('/');
-            Cow::Borrowed(&target[(target.len() - rest.len()).saturating_sub(1)..])
-        }
+        (None, Some(target)) => Cow::Borrowed(target.as_str()),
         _ => Cow::Owned(uri.to_string()),
     }
 }

@@ -21,9 +21,7 @@ pub(crate) fn of_refusal(error: &PathError) -> Option<&'static str> {
     match error.kind() {
         // Tabs and line breaks, in nearly all cases: a list that was pasted into one string.
         PathErrorKind::ControlByte => Some(SEVERAL),
-        PathErrorKind::QueryNotAllowed if error.suggestion().is_some_and(names_several) => {
-            Some(SEVERAL)
-        }
+        PathErrorKind::QueryNotAllowed if error.suggestions().any(names_several) => Some(SEVERAL),
         PathErrorKind::QueryNotAllowed => Some(OPERATIONS),
         _ => None,
     }
@@ -34,6 +32,7 @@ pub(crate) fn of_body(body: &[u8]) -> Option<&'static str> {
     const EXPECTED: &str = "expected a body such as {\"scope\":\"original\",\"urls\":[\"/a.jpg\"]}";
     let text = body.trim_ascii_start();
     match text {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("the body is UTF-16: send it as UTF-8"),
         [0x1F, 0x8B, ..] => Some("the body is compressed: send it uncompressed"),
         [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"'") => {
             Some("JSON needs double quotes: on a command line, put single quotes around the body")
@@ -105,6 +104,7 @@ mod tests {
     fn bodies_that_are_no_object_have_a_hint_each() {
         for (body, start) in [
             (&b"\x1F\x8B\x08\0"[..], Some("the body is compressed")),
+            (b"\xFF\xFE{\0", Some("the body is UTF-16")),
             (b"{'scope':'all'}", Some("JSON needs double quotes")),
             (b"\"{\\\"scope\\\":\\\"all\\\"}\"", Some("the body is one JSON string")),
             (b"scope=all", Some("expected a body such as")),

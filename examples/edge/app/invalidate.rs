@@ -9,7 +9,6 @@ use super::edge::Edge;
 use super::fault::Fault;
 use super::hints;
 use super::metrics::seconds;
-use super::own_url;
 use super::receipt::{self, Record, Summary};
 use super::request_id::RequestId;
 use axum::body::{Body, Bytes};
@@ -126,8 +125,7 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
         .build()
         .map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let request = InvalidationRequest::from_json(bytes, &account.filing, &limits)
-        .map_err(|error| fault(edge, &account, &error, bytes))?;
-    own_url::check(edge, &account, &request)?;
+        .map_err(|error| fault(&error, bytes))?;
     if run == Run::Dry {
         let receipt = edge.index.dry_run(&account.tenant, &request);
         return Ok(Done::Tried(Summary::of(&receipt, &request)));
@@ -144,13 +142,7 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
 }
 
 /// Why a body is refused, and what its sender probably meant.
-fn fault(edge: &Edge, account: &Account, error: &InvalidationError, body: &[u8]) -> Fault {
-    let suggestion = error.path_error().and_then(|cause| cause.suggestion());
-    // The suggestion is the entry without its query.
-    let own = suggestion.and_then(|meant| own_url::path_of(edge, account, meant));
-    if let (Some(path), Some(position)) = (own, error.entry_index()) {
-        return own_url::fault(account, position, path, false);
-    }
+fn fault(error: &InvalidationError, body: &[u8]) -> Fault {
     let status = match error.kind() {
         InvalidationErrorKind::NotJson => StatusCode::BAD_REQUEST,
         InvalidationErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -167,7 +159,7 @@ fn fault(edge: &Edge, account: &Account, error: &InvalidationError, body: &[u8])
     };
     Fault {
         position: error.entry_index(),
-        suggestion: suggestion.map(Box::from),
+        suggestion: cause.and_then(|cause| cause.suggestions().next()).map(Box::from),
         hint,
         ..Fault::new(status, format!("{error}{reason}"))
     }

@@ -22,7 +22,6 @@ pub(crate) mod invalidate;
 pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod origin;
-pub(crate) mod own_url;
 pub(crate) mod page;
 pub(crate) mod receipt;
 pub(crate) mod render;

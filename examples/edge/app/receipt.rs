@@ -72,7 +72,8 @@ impl Summary {
 
     /// Whether some of it was invalidated without being visited.
     pub(crate) fn is_broad(&self) -> bool {
-        self.entries.iter().any(|line| line.outcome == EntryOutcome::Invalidated.as_str())
+        let broad = [EntryOutcome::Invalidated, EntryOutcome::NotCounted].map(EntryOutcome::as_str);
+        self.entries.iter().any(|line| broad.contains(&line.outcome))
     }
 
     /// How many entries of the request there were, repeated ones left out.

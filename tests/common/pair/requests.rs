@@ -61,7 +61,7 @@ impl Pair {
         }
         for (at, &entry) in named.iter().enumerate().filter(|(_, entry)| is_prefix(**entry)) {
             self.model.invalidate(Scope::Prefix(t, PREFIXES[entry - PATHS.len()]), mode);
-            assert_eq!(receipt.entries()[at].outcome(), EntryOutcome::Invalidated);
+            assert_eq!(receipt.entries()[at].outcome(), EntryOutcome::NotCounted);
             assert_eq!(receipt.entries()[at].variants(), None);
             self.unsettled = true;
         }
