@@ -174,7 +174,7 @@ async fn a_malformed_url_is_refused_with_the_place_and_changes_nothing() {
         "/sample.li/bi%rds.jpg",
         "/sample.li/birds%00.jpg",
         "/sample.li/birds.jpg?w=%zz",
-        "//sample.li/birds.jpg",
+        "//v7/sample.li/birds.jpg",
         "/?w=30",
     ] {
         let answer = site.expect(target, 400, "").await;

@@ -129,7 +129,7 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
     }
     let account = edge.accounts.of_delivery(Host::of(&parts.uri, &parts.headers), peer.loopback)?;
     let target = target(&parts.uri);
-    if target.bytes().all(|byte| byte == b'/') {
+    if target == "/" {
         let reason = "no picture is named; the page for the browser is on the control listener";
         return Err(Fault::new(StatusCode::NOT_FOUND, reason));
     }

@@ -1,0 +1,246 @@
+//! The cases of `tests/data/reports.tsv` that ask the library: what was reported of other caches, and what is right.
+//!
+//! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs fails.
+
+#[path = "canonical/notation.rs"]
+mod notation;
+
+use cache_index::canonical::{Grouping, PathError, Rules};
+use cache_index::invalidation::InvalidationRequest;
+use cache_index::{
+    CacheIndex, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Selection, VariantKey,
+};
+use notation::{Kind, Settings, unescape};
+
+const REPORTS: &str = include_str!("data/reports.tsv");
+
+/// Which test program runs the rows of which kind, and how many there are, so that none is passed over or gets lost.
+const OWNERS: [(&str, &str, usize); 12] = [
+    ("delivery", "reports", 11),
+    ("invalidate", "reports", 8),
+    ("meet", "reports", 14),
+    ("meetkey", "reports", 3),
+    ("apart", "reports", 14),
+    ("suggest", "reports", 2),
+    ("index", "reports", 6),
+    ("edge", "edge", 1),
+    ("edgeinv", "edge", 4),
+    ("body", "edge", 4),
+    ("log", "replay", 41),
+    ("tool", "replay", 11),
+];
+
+struct Report {
+    line: usize,
+    kind: &'static str,
+    settings: &'static str,
+    input: &'static str,
+    expected: &'static str,
+    reason: &'static str,
+}
+
+fn reports() -> Vec<Report> {
+    let lines = REPORTS.lines().zip(1..).filter(|(text, _)| !text.starts_with('#'));
+    let reports = lines.map(|(text, line)| {
+        let fields: Vec<_> = text.split('\t').collect();
+        let [kind, settings, input, expected, reason] = fields[..] else {
+            panic!("line {line} has {} fields", fields.len());
+        };
+        Report { line, kind, settings, input, expected, reason }
+    });
+    reports.collect()
+}
+
+/// What an input names: its origin path, its variant key if it has one, and whether it is a request.
+type Named = (String, String, bool);
+
+impl Report {
+    fn run(&self) -> Result<(), String> {
+        let got = match self.kind {
+            "delivery" | "invalidate" => self.names()?,
+            "suggest" => self.suggestions()?,
+            "index" => on_an_index(self.input)?,
+            kind => self.relation(kind)?,
+        };
+        let Self { line, kind, settings, input, expected, reason } = self;
+        if got == *expected {
+            return Ok(());
+        }
+        Err(format!(
+            "line {line}: {kind} {settings} {input}\n  {reason}\n  expected {expected}\n  got      {got}\n"
+        ))
+    }
+
+    fn read(&self, kind: &str, input: &str) -> Result<Result<Named, PathError>, String> {
+        let settings = Settings::parse(self.settings)?;
+        let read = settings.read(Kind::parse(kind)?, &unescape(input)?);
+        Ok(read.map(|(origin, variant)| (origin, variant, kind == "delivery")))
+    }
+
+    fn names(&self) -> Result<String, String> {
+        Ok(match self.read(self.kind, self.input)? {
+            Ok((origin, variant, _)) => format!("{origin} | {variant} | -"),
+            Err(error) => format!("- | - | {}", error.kind()),
+        })
+    }
+
+    fn suggestions(&self) -> Result<String, String> {
+        let error = self.read("invalidate", self.input)?.err().ok_or("it is read")?;
+        let suggestions: Vec<_> = error.suggestions().collect();
+        Ok(format!("{}: {}", error.kind(), suggestions.join(" ;; ")))
+    }
+
+    /// How the inputs stand to each other, in the word of the kind.
+    fn relation(&self, kind: &str) -> Result<String, String> {
+        let mut named = Vec::new();
+        for input in self.input.split(" ;; ") {
+            let (kind, input) = input.split_once(' ').ok_or("an input has no kind")?;
+            named.push(self.read(kind, input)?.map_err(|error| format!("{input}: {error}"))?);
+        }
+        let pairs = || (1..named.len()).flat_map(|n| (0..n).map(move |m| (m, n)));
+        let all = |holds: fn(&Named, &Named) -> bool| {
+            pairs().all(|(one, other)| holds(&named[one], &named[other]))
+        };
+        let (meets, is_apart) = match kind {
+            "meet" => (all(|one, other| one.0 == other.0), false),
+            "meetkey" => (all(|one, other| (&one.0, &one.1) == (&other.0, &other.1)), false),
+            "apart" => {
+                let differ = |one: &Named, other: &Named| {
+                    one.0 != other.0 || (one.1 != other.1 && one.2 && other.2)
+                };
+                (false, all(differ))
+            }
+            _ => return Err(format!("line {}: nobody runs the kind {kind:?}", self.line)),
+        };
+        Ok(match (meets, is_apart) {
+            (true, _) => "meet".to_owned(),
+            (_, true) => "apart".to_owned(),
+            _ => format!("{named:?}"),
+        })
+    }
+}
+
+fn path(text: &str) -> OriginPath<'_> {
+    OriginPath::from_canonical(text).unwrap()
+}
+
+fn variant(text: &str) -> VariantKey<'_> {
+    VariantKey::from_canonical(text).unwrap()
+}
+
+fn grouping() -> Rules {
+    let rules = Rules::builder().token("doc").custom_host("images.shop.example");
+    rules.grouping(Grouping::Grouped).build().unwrap()
+}
+
+fn answer<V>(lookup: &Lookup<V>) -> &'static str {
+    if matches!(lookup, Lookup::Miss) { "miss" } else { "HIT" }
+}
+
+/// Takes the steps that `words` tell, and says what came of them.
+fn on_an_index(words: &str) -> Result<String, String> {
+    let index = CacheIndex::<usize>::default();
+    let tenant = index.tenant("doc");
+    let insert = |origin: &OriginPath<'_>, key: &VariantKey<'_>| {
+        assert!(index.insert(&tenant, origin, key, 1).is_stored());
+    };
+    let purge_prefix = |text: &str| {
+        let _ = index.purge_prefix(&tenant, &PathPrefix::from_canonical(text).unwrap(), Hard);
+    };
+    Ok(match words {
+        "lease, purge, commit" => {
+            let lease = index.lease(&tenant, &path("a.jpg"));
+            let _ = index.purge(&tenant, &path("a.jpg"), Hard);
+            match lease.commit(&variant("?"), 1) {
+                Insertion::Refused(refused) if refused.reason == Refusal::Purged => "refused",
+                _ => "stored",
+            }
+            .to_owned()
+        }
+        "insert images/test.jpg; purge-prefix images/test." => {
+            insert(&path("images/test.jpg"), &variant("?"));
+            purge_prefix("images/test.");
+            answer(&index.lookup(&tenant, &path("images/test.jpg"), &variant("?"))).to_owned()
+        }
+        "insert events/termine?page=2 and variant ?page=2; purge-prefix events/" => {
+            let stored = [("events/termine?page=2", "?"), ("events/termine", "?page=2")]
+                .map(|(origin, key)| (path(origin), variant(key)));
+            stored.iter().for_each(|(origin, key)| insert(origin, key));
+            purge_prefix("events/");
+            let [one, other] = stored.map(|(path, key)| index.lookup(&tenant, &path, &key));
+            match (answer(&one), answer(&other)) {
+                ("miss", "miss") => "both miss".to_owned(),
+                answers => format!("{answers:?}"),
+            }
+        }
+        "?w=300, #webp, #WebP; purge-variant ?w=300" => {
+            for key in ["?w=300", "?w=300#webp", "?w=300#WebP"] {
+                insert(&path("a.jpg"), &variant(key));
+            }
+            let keys = [variant("?w=300")];
+            let gone = index.purge_selected(&tenant, &path("a.jpg"), Selection::Keys(&keys), Hard);
+            gone.len().to_string()
+        }
+        "edge: 3 spellings, scope urls" => {
+            let rules = grouping();
+            for spelling in ["sample.li", "https://Sample.LI:443", "http://sample.li."] {
+                let request = format!("/{spelling}/birds.jpg?width=300");
+                let request = rules.request_target(&request).unwrap();
+                insert(&request.origin, &request.variant);
+            }
+            let request =
+                InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?w=300"]).unwrap();
+            format!("{} removed", index.apply(&tenant, &request).variants())
+        }
+        "edge with tenants" => {
+            let rules = grouping();
+            let one = rules.delivery("https://doc.cloudimg.io/sample.li/birds.jpg?w=300").unwrap();
+            insert(&one.origin, &one.variant);
+            let other =
+                rules.delivery("https://images.shop.example/sample.li/birds.jpg?w=300").unwrap();
+            answer(&index.lookup(&tenant, &other.origin, &other.variant)).to_owned()
+        }
+        _ => return Err(format!("nobody takes the steps {words:?}")),
+    })
+}
+
+#[test]
+fn every_report_of_the_library_has_ended_well() {
+    let failures: Vec<_> = reports()
+        .iter()
+        .filter(|report| {
+            OWNERS.iter().any(|(kind, owner, _)| (*kind, *owner) == (report.kind, "reports"))
+        })
+        .filter_map(|report| report.run().err())
+        .collect();
+    assert!(failures.is_empty(), "{} failed\n{}", failures.len(), failures.concat());
+}
+
+#[test]
+fn every_report_has_a_program_that_runs_it_and_a_reason() {
+    let reports = reports();
+    for report in &reports {
+        let owner = OWNERS.iter().find(|(kind, ..)| *kind == report.kind);
+        assert!(owner.is_some(), "line {}: nobody runs the kind {}", report.line, report.kind);
+        assert!(report.reason.contains(' '), "line {}: {}", report.line, report.reason);
+    }
+    for (kind, owner, count) in OWNERS {
+        let found = reports.iter().filter(|report| report.kind == kind).count();
+        assert_eq!(found, count, "{kind}");
+        let programs = [format!("tests/{owner}.rs"), format!("tests/{owner}/main.rs")];
+        let root = env!("CARGO_MANIFEST_DIR");
+        let is_there = |file: &String| std::path::Path::new(root).join(file).is_file();
+        assert!(programs.iter().any(is_there), "{owner}");
+    }
+}
+
+#[test]
+fn the_message_about_a_host_in_another_script_names_its_ascii_form() {
+    let international = |report: &Report| report.expected.ends_with("InvalidHost");
+    let reports: Vec<_> = reports().into_iter().filter(international).collect();
+    assert!(!reports.is_empty());
+    for report in reports {
+        let error = report.read(report.kind, report.input).unwrap().unwrap_err();
+        assert!(error.to_string().contains("\"xn--\""), "{error}");
+    }
+}
