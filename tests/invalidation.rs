@@ -505,7 +505,7 @@ fn members_that_are_wrong_are_refused_with_a_fixed_text() {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
     let list = "expected a list of strings";
-    let one = "expected a list of strings, at least one";
+    let one = "expected at least one string";
     for (body, kind, text) in [
         (
             r#"{"scope":"original"}"#,
@@ -581,7 +581,7 @@ fn lists_that_are_wrong_are_refused_with_a_fixed_text() {
         (
             r#"{"scope":"original","urls":["/a"],"transformations":[]}"#,
             Kind::EmptyList,
-            format!("transformations is empty: {one}, or no such member"),
+            format!("transformations is empty: {one}, or no transformations"),
         ),
         (
             r#"{"scope":"original","urls":["/a"],"transformations":"w=1"}"#,

@@ -64,7 +64,7 @@ async fn serve(args: Args) -> Result<(), String> {
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
     let setup = Setup { accounts, unnamed, grouping, limits };
     let mut edge = Edge::new(origin(&args.source)?, setup)?;
-    edge.listens_on(delivery.port());
+    edge.listens_on(delivery.port())?;
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
 

@@ -229,10 +229,12 @@ impl fmt::Display for InvalidationError {
                 f.write_str("urls is missing: expected a list of at least one string")
             }
             Fault::ListType(list) => write!(f, "{} is not a list: {LIST}", list.name()),
-            Fault::EmptyList(List::Urls) => write!(f, "urls is empty: {LIST}, at least one"),
-            Fault::EmptyList(List::Transformations) => {
-                write!(f, "transformations is empty: {LIST}, at least one, or no such member")
+            Fault::EmptyList(List::Urls) => {
+                f.write_str("urls is empty: expected at least one string")
             }
+            Fault::EmptyList(List::Transformations) => f.write_str(
+                "transformations is empty: expected at least one string, or no transformations",
+            ),
             Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
             Fault::Transformations => {
                 f.write_str("transformations are only allowed with scope \"original\"")

@@ -55,7 +55,8 @@ pub struct InvalidationRequest {
     pub(super) severity: Severity,
     pub(super) entries: Vec<RequestEntry>,
     pub(super) transformations: Vec<Operations<'static>>,
-    duplicates: usize,
+    /// One per entry of the list, duplicates included.
+    texts: Vec<Box<[u8]>>,
 }
 
 /// One entry of a request.
@@ -109,7 +110,7 @@ impl InvalidationRequest {
             severity,
             entries: Vec::new(),
             transformations: Vec::new(),
-            duplicates: 0,
+            texts: Vec::new(),
         }
     }
 
@@ -140,7 +141,29 @@ impl InvalidationRequest {
     /// How many entries named again what an earlier one had named.
     #[must_use]
     pub fn duplicates(&self) -> usize {
-        self.duplicates
+        self.texts.len() - self.entries.len()
+    }
+
+    /// Returns the entries as they were given, in their order, duplicates included; none with the scope `all`. The text of a
+    /// [`RequestEntry`] is the one at its [`entry_index`](RequestEntry::entry_index).
+    ///
+    /// **Cost:** O(1). No lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    ///
+    /// let rules = Rules::default();
+    /// let urls = ["/Sample.li/a.jpg", "sample.li/a.jpg", "/sample.li/b.jpg"];
+    /// let request = InvalidationRequest::builder(&rules).original(urls)?;
+    /// assert!(request.texts().eq(urls.map(str::as_bytes)));
+    /// assert_eq!(request.entries()[1].entry_index(), 2);
+    /// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+    /// ```
+    pub fn texts(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.texts.iter().map(AsRef::as_ref)
     }
 }
 
@@ -235,7 +258,7 @@ impl InvalidationRequestBuilder<'_> {
     ) -> Result<InvalidationRequest, InvalidationError> {
         let mut entries = Vec::new();
         let mut seen = HashSet::new();
-        let mut count = 0;
+        let mut texts = Vec::new();
         for (position, text) in urls.enumerate() {
             if position == self.limits.entries() {
                 let limit = self.limits.entries();
@@ -251,7 +274,7 @@ impl InvalidationRequestBuilder<'_> {
             if picks && matches!(target, Target::Prefix(_)) {
                 return Err(Fault::Wildcard { position }.into());
             }
-            count += 1;
+            texts.push(Box::from(text.as_ref()));
             if seen.insert((target.clone(), variant.clone())) {
                 entries.push(RequestEntry {
                     position,
@@ -268,9 +291,8 @@ impl InvalidationRequestBuilder<'_> {
         if scope == InvalidationScope::Urls {
             add_origin_copies(&mut entries);
         }
-        let duplicates = count - entries.len();
         let severity = self.severity;
-        Ok(InvalidationRequest { scope, severity, entries, transformations, duplicates })
+        Ok(InvalidationRequest { scope, severity, entries, transformations, texts })
     }
 
     fn read(

@@ -424,7 +424,9 @@ impl Browser {
         assert!(after[ANN].all("MISS") && after[BEN].all("MISS"), "{after:?}");
         assert_others_stayed(&before, &after, &[ANN, BEN]);
         assert!(
-            self.text("#receipt").await.contains("sample.li/avatars/* invalidated not counted")
+            self.text("#receipt")
+                .await
+                .contains("sample.li/avatars/* invalidated, matches not counted")
         );
     }
 

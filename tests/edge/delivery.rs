@@ -186,6 +186,7 @@ async fn a_malformed_url_is_refused_with_the_place_and_changes_nothing() {
         "/sample.li/birds%00.jpg",
         "/sample.li/birds.jpg?w=%zz",
         "//?w=30",
+        "//v7/sample.li/birds.jpg",
         "/?w=30",
     ] {
         let answer = site.expect(target, 400, "").await;

@@ -208,7 +208,7 @@ async fn json_that_is_no_request_is_refused_and_changes_nothing() {
     let site = filled().await;
     let before = site.state();
     let scopes = "expected \"original\", \"urls\" or \"all\"";
-    let list = "urls is not a list: expected at least one string";
+    let list = "urls is not a list: expected a list of strings";
     let empty = "urls is empty: expected at least one string";
     let missing = "urls is missing: expected a list of at least one string";
     let deep = format!(r#"{{"scope":"all","urls":{}"#, "[".repeat(60_000));

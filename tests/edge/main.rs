@@ -16,5 +16,6 @@ mod harness;
 mod http_origin;
 mod invalidation;
 mod race;
+mod reports;
 mod soft;
 mod tenants;

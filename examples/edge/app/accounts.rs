@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::history::History;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use cache_index::canonical::{Delivery, Grouping, Root, Rules, V7};
+use cache_index::canonical::{Delivery, Grouping, Root, Rules, RulesBuilder, V7};
 use cache_index::{CacheIndex, Tenant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
@@ -21,6 +21,9 @@ use std::time::Duration;
 
 /// The token of the one customer that there is without a file of customers: the first label of `doc.cloudimg.io`.
 pub(crate) const TOKEN: &str = "doc";
+
+/// What the token is put before to make a host.
+const DOMAIN: &str = "cloudimg.io";
 
 /// The host of the hosted API, under which clients that were written for it may come.
 const API_HOST: &str = "api.cloudimage.com";
@@ -77,6 +80,8 @@ pub(crate) struct Account {
     pub(crate) exact: Rules,
     /// The names under which pictures are filed and invalidated: with grouping, the same for all spellings of a picture.
     pub(crate) filing: Rules,
+    /// What both are made of.
+    rules: RulesBuilder,
     grouping: Grouping,
     pub(crate) prefix: Option<String>,
     pub(crate) custom_host: Option<String>,
@@ -109,7 +114,8 @@ impl Account {
         if let Some(host) = &custom_host {
             rules = rules.custom_host(host.as_str());
         }
-        let filing = rules.grouping(grouping).build().map_err(|error| wrong(&error))?;
+        let rules = rules.grouping(grouping);
+        let filing = rules.clone().build().map_err(|error| wrong(&error))?;
         let exact = filing.without_grouping();
         let rate = governor::Quota::per_second(quota.per_second).allow_burst(quota.burst);
         let limiter = RateLimiter::direct(rate);
@@ -119,6 +125,7 @@ impl Account {
             tenant,
             exact,
             filing,
+            rules,
             grouping,
             prefix,
             custom_host,
@@ -133,6 +140,21 @@ impl Account {
     /// The delivery token.
     pub(crate) fn token(&self) -> &str {
         self.tenant.name()
+    }
+
+    /// Reads URLs of this server as what they are where somebody copied them from the address bar: with the port that it listens on,
+    /// and, if `is_sole`, under the names that only this machine has.
+    fn listens_on(&mut self, port: u16, is_sole: bool) -> Result<(), String> {
+        let local = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let hosts = [format!("{}.{DOMAIN}", self.token())].into_iter();
+        let hosts = hosts.chain(self.custom_host.clone());
+        let mut rules = self.rules.clone();
+        for host in hosts.chain(local.into_iter().filter(|_| is_sole)) {
+            rules = rules.delivery_host(format!("{host}:{port}"));
+        }
+        self.filing = rules.build().map_err(|error| error.to_string())?;
+        self.exact = self.filing.without_grouping();
+        Ok(())
     }
 
     /// The names under which to file what `exact` names.
@@ -156,8 +178,8 @@ pub(crate) struct Accounts {
     all: Vec<Arc<Account>>,
     /// By token host and custom host, in lower case.
     by_host: HashMap<Box<str>, usize>,
-    /// If there is one, it answers to any host on loopback.
-    sole: Option<Arc<Account>>,
+    /// Whether there is one alone, which answers to any host on loopback.
+    has_sole: bool,
 }
 
 /// Who answers to a host that is nobody's.
@@ -178,7 +200,7 @@ impl Accounts {
         grouping: Grouping,
         index: &CacheIndex<V>,
     ) -> Result<Self, String> {
-        let mut accounts = Self { all: Vec::new(), by_host: HashMap::new(), sole: None };
+        let mut accounts = Self { all: Vec::new(), by_host: HashMap::new(), has_sole: false };
         for mut settings in settings {
             settings.token.make_ascii_lowercase();
             let token = settings.token.clone();
@@ -187,7 +209,7 @@ impl Accounts {
                 return Err(format!("tenant \"{token}\" has the client key of another tenant"));
             }
             let custom = settings.custom_host.iter().map(|host| host.to_ascii_lowercase());
-            for host in custom.chain([format!("{token}.cloudimg.io")]) {
+            for host in custom.chain([format!("{token}.{DOMAIN}")]) {
                 if accounts.by_host.insert(host.as_str().into(), number).is_some() {
                     return Err(format!(
                         "tenant \"{token}\" has the host {host} of another tenant"
@@ -199,7 +221,7 @@ impl Accounts {
         }
         match (unnamed, accounts.all.as_slice()) {
             (_, []) => return Err("there is no tenant".to_owned()),
-            (Unnamed::Sole, [only]) => accounts.sole = Some(Arc::clone(only)),
+            (Unnamed::Sole, [_]) => accounts.has_sole = true,
             _ => {}
         }
         Ok(accounts)
@@ -211,7 +233,19 @@ impl Accounts {
 
     /// The one customer that answers to any host on loopback, if this server is set up so.
     pub(crate) fn sole(&self) -> Option<&Arc<Account>> {
-        self.sole.as_ref()
+        self.all.first().filter(|_| self.has_sole)
+    }
+
+    /// Says on which port pictures are delivered, before anybody is served.
+    ///
+    /// # Errors
+    /// If the rules of a customer contradict that.
+    pub(crate) fn listens_on(&mut self, port: u16) -> Result<(), String> {
+        for account in &mut self.all {
+            let account = Arc::get_mut(account).ok_or("requests are being served")?;
+            account.listens_on(port, self.has_sole)?;
+        }
+        Ok(())
     }
 
     /// The customer whose pictures a request is for.
@@ -223,7 +257,7 @@ impl Accounts {
         host: Host<'_>,
         loopback: bool,
     ) -> Result<&Arc<Account>, Fault> {
-        match (&self.sole, loopback) {
+        match (self.sole(), loopback) {
             (Some(sole), true) if !matches!(host, Host::Several) => Ok(sole),
             _ => self.named(host.name()?),
         }
@@ -239,7 +273,7 @@ impl Accounts {
         host: Host<'_>,
         loopback: bool,
     ) -> Result<Arc<Account>, Fault> {
-        let candidates = match (&self.sole, loopback) {
+        let candidates = match (self.sole(), loopback) {
             (Some(sole), true) if !matches!(host, Host::Several) => std::slice::from_ref(sole),
             _ => match host.name()? {
                 name if is_address(name) || name.eq_ignore_ascii_case(API_HOST) => &self.all[..],

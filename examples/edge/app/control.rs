@@ -32,6 +32,9 @@ pub(crate) fn routes(edge: Arc<Edge>) -> Router {
         .route("/", get(page).fallback(get_only))
         .route("/page.json", get(facts).fallback(get_only))
         .route("/invalidate", post(invalidate).fallback(post_only))
+        // What clients make of a path or a base that ends in a slash.
+        .route("/invalidate/", post(invalidate).fallback(unknown))
+        .route("//invalidate", post(invalidate).fallback(unknown))
         .route("/invalidate/{uuid}", get(invalidation).fallback(get_only))
         .route("/variants", get(variants).fallback(get_only))
         .route("/check", get(check).fallback(get_only))

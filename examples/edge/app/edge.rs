@@ -176,8 +176,12 @@ impl Edge {
     }
 
     /// Says where pictures are delivered, once that is known.
-    pub(crate) fn listens_on(&mut self, delivery_port: u16) {
+    ///
+    /// # Errors
+    /// If the rules of a customer contradict that.
+    pub(crate) fn listens_on(&mut self, delivery_port: u16) -> Result<(), String> {
         self.delivery_port = delivery_port;
+        self.accounts.listens_on(delivery_port)
     }
 
     pub(crate) fn delivery_port(&self) -> u16 {

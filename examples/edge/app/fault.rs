@@ -18,7 +18,9 @@ pub(crate) struct Fault {
     /// Which entry of a list is meant, from 0.
     pub(crate) position: Option<usize>,
     /// What was most likely meant by it.
-    pub(crate) suggestion: Option<String>,
+    pub(crate) suggestion: Option<Box<str>>,
+    /// What to do instead, in words.
+    pub(crate) hint: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -29,12 +31,14 @@ struct Reply<'a> {
     position: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
 }
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { status, reason, retry_after: None, position: None, suggestion: None }
+        Self { status, reason, retry_after: None, position: None, suggestion: None, hint: None }
     }
 
     pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
@@ -52,6 +56,7 @@ impl Fault {
             msg: &self.reason,
             position: self.position,
             suggestion: self.suggestion.as_deref(),
+            hint: self.hint,
         };
         // Texts and a number can always be written.
         let body = serde_json::to_string_pretty(&reply).unwrap_or_default();

@@ -7,6 +7,7 @@ use super::accounts::Account;
 use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
 use super::fault::Fault;
+use super::hints;
 use super::metrics::seconds;
 use super::receipt::{self, Record, Summary};
 use super::request_id::RequestId;
@@ -19,7 +20,6 @@ use cache_index::invalidation::{
     InvalidationScope,
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task;
@@ -124,7 +124,8 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
         .bytes(account.quota.body_bytes)
         .build()
         .map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let request = InvalidationRequest::from_json(bytes, &account.filing, &limits).map_err(fault)?;
+    let request = InvalidationRequest::from_json(bytes, &account.filing, &limits)
+        .map_err(|error| fault(&error, bytes))?;
     if run == Run::Dry {
         let receipt = edge.index.dry_run(&account.tenant, &request);
         return Ok(Done::Tried(Summary::of(&receipt, &request)));
@@ -134,23 +135,14 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
     edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
     let received = match request.scope() {
         InvalidationScope::All => None,
-        _ => Some(sent(bytes)),
+        _ => Some(request.texts().map(|text| String::from_utf8_lossy(text).into_owned()).collect()),
     };
     let record = account.history.remember(Record::new(received, summary));
     Ok(Done::Applied(account, record))
 }
 
-/// The entries as they were sent, of a body that has been checked.
-fn sent(bytes: &[u8]) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Sent {
-        urls: Vec<String>,
-    }
-    serde_json::from_slice::<Sent>(bytes).map(|sent| sent.urls).unwrap_or_default()
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn fault(error: InvalidationError) -> Fault {
+/// Why a body is refused, and what its sender probably meant.
+fn fault(error: &InvalidationError, body: &[u8]) -> Fault {
     let status = match error.kind() {
         InvalidationErrorKind::NotJson => StatusCode::BAD_REQUEST,
         InvalidationErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -158,9 +150,17 @@ fn fault(error: InvalidationError) -> Fault {
     };
     let cause = error.path_error();
     let reason = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let hint = match (error.kind(), error.member()) {
+        (InvalidationErrorKind::NotJson | InvalidationErrorKind::WrongType, None) => {
+            hints::of_body(body)
+        }
+        (InvalidationErrorKind::BadEntry, Some("urls")) => cause.and_then(hints::of_refusal),
+        _ => None,
+    };
     Fault {
         position: error.entry_index(),
-        suggestion: cause.and_then(|cause| cause.suggestions().next()).map(str::to_owned),
+        suggestion: cause.and_then(|cause| cause.suggestions().next()).map(Box::from),
+        hint,
         ..Fault::new(status, format!("{error}{reason}"))
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod fault;
 pub(crate) mod fill;
 pub(crate) mod flights;
 pub(crate) mod geometry;
+pub(crate) mod hints;
 pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod invalidate;

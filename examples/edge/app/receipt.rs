@@ -2,6 +2,7 @@
 //!
 //! Invariant: when a receipt is written, what it tells has happened; there is nothing to wait for, so its status is `DONE`.
 
+use super::hints;
 use cache_index::Severity;
 use cache_index::canonical::Target;
 use cache_index::invalidation::{
@@ -10,6 +11,9 @@ use cache_index::invalidation::{
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
 use uuid::Uuid;
+
+/// About what a wildcard covers.
+const NOT_COUNTED: &str = "not counted: a dry run, /invalidate?dry_run=1, counts";
 
 /// What an invalidation did, or, of a dry run, what it would do. Members come out in the order in which they stand here.
 #[derive(Clone, Debug, Serialize)]
@@ -46,15 +50,19 @@ struct Line {
     stale_before: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overtaken_fills: Option<usize>,
+    /// What was probably meant, if the entry matched nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
 }
 
 impl Summary {
     pub(crate) fn of<V>(receipt: &Receipt<V>, request: &InvalidationRequest) -> Self {
+        let texts: Vec<_> = request.texts().collect();
         Self {
             scope: scope(request.scope()),
             mode: mode(request.severity()),
             generation: receipt.generation().get(),
-            entries: receipt.entries().iter().map(Line::of).collect(),
+            entries: receipt.entries().iter().map(|entry| Line::of(entry, &texts)).collect(),
             duplicates: receipt.duplicates(),
             variants: receipt.variants(),
             overtaken_fills: receipt.overtaken_fills(),
@@ -80,7 +88,8 @@ impl Summary {
         if broad > 0 {
             parts.push(match self.scope {
                 "all" => "everything invalidated".to_owned(),
-                _ => format!("{} invalidated", count(broad, "wildcard")),
+                // A valid wildcard may still cover nothing, and that looks like success.
+                _ => format!("{} invalidated ({NOT_COUNTED})", count(broad, "wildcard")),
             });
         }
         if broad < self.entries.len() {
@@ -99,7 +108,10 @@ impl Summary {
 }
 
 impl Line {
-    fn of<V>(entry: &EntryReceipt<V>) -> Self {
+    /// `texts` are the entries as they were sent.
+    fn of<V>(entry: &EntryReceipt<V>, texts: &[&[u8]]) -> Self {
+        let text = entry.entry_index().and_then(|index| texts.get(index));
+        let missed = entry.outcome() == EntryOutcome::MatchedNothing;
         let star = |text: &str| format!("{text}*");
         Self {
             position: entry.entry_index(),
@@ -113,6 +125,7 @@ impl Line {
             variants: entry.variants(),
             stale_before: entry.stale_before(),
             overtaken_fills: entry.overtaken_fills(),
+            hint: text.filter(|_| missed).and_then(|text| hints::of_miss(text)),
         }
     }
 }

@@ -188,7 +188,7 @@ impl Running {
     pub(crate) async fn start(mut edge: Edge) -> Result<Self, String> {
         let listeners = Listeners::open("127.0.0.1:0", "127.0.0.1:0").await?;
         let (delivery, control) = listeners.addresses()?;
-        edge.listens_on(delivery.port());
+        edge.listens_on(delivery.port())?;
         let edge = Arc::new(edge);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {

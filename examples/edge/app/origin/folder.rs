@@ -87,9 +87,10 @@ fn file_name(path: &str) -> Option<PathBuf> {
 fn segment(text: &str) -> Option<String> {
     let name = decode(text)?;
     let plain = !name.is_empty() && name.len() <= 255 && !name.starts_with('.');
-    let separators = ['/', '\\', ':', '\0'];
+    // On Windows, a colon leads to another drive or into a stream of the file.
+    let separates = |c| matches!(c, '/' | '\\' | '\0') || (cfg!(windows) && c == ':');
     // A raw question mark begins the origin's own query, and files have none.
-    (plain && !name.contains(separators) && !text.contains('?')).then_some(name)
+    (plain && !name.contains(separates) && !text.contains('?')).then_some(name)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -181,6 +182,10 @@ mod tests {
         let name = |text| file_name(text).map(|path| path.to_str().unwrap().to_owned());
         assert_eq!(name("a/b%20c.jpg").as_deref(), Some("a/b c.jpg"));
         assert_eq!(name("caf%C3%A9.jpg").as_deref(), Some("café.jpg"));
+        // On Windows, a colon is no part of a name.
+        let colon = |path| (!cfg!(windows)).then_some(path);
+        assert_eq!(name("a:b.jpg").as_deref(), colon("a:b.jpg"));
+        assert_eq!(name("C%3A/a.jpg").as_deref(), colon("C:/a.jpg"));
         for refused in [
             "",
             "a//b.jpg",
@@ -190,7 +195,6 @@ mod tests {
             "..%2Fa.jpg",
             "a%5C..%5Cb.jpg",
             ".git/config",
-            "C:/a.jpg",
             "https://sample.li/a.jpg",
             "a.jpg?x=1",
             "%FF.jpg",
