@@ -37,14 +37,14 @@ fn main() {
         "look-up-miss" => world.look_up(|at| at + PATHS, |at| at % VARIANTS, false),
         "insert" => world.insert(),
         "purge-32" => world.purge(),
+        "check-names" => World::check_names(),
         "list" => {
-            println!(
-                "look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}\npurge-32 {PURGES}"
-            );
+            println!("look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}");
+            println!("purge-32 {PURGES}\ncheck-names {PATHS}");
         }
         _ => {
             eprintln!(
-                "expected look-up-hit, look-up-miss, insert, purge-32 or list, got {operation:?}"
+                "expected look-up-hit, look-up-miss, insert, purge-32, check-names or list, got {operation:?}"
             );
             std::process::exit(2);
         }
@@ -106,6 +106,26 @@ impl World {
             }
         });
         assert_eq!(self.index.stats().live, PATHS * (VARIANTS + 1));
+    }
+
+    /// Paths of 65 bytes, every second with a scheme, and keys of 26 bytes, all of them as text.
+    fn check_names() {
+        let name = |n: usize| {
+            let host = ["https://img.example.com", "shop.images.example.com"][n % 2];
+            let path = format!("{host}/catalog{:03}/products/{n:08}-front--1.jpg", n / 100);
+            (path, format!("?h={}&org_if_sml=1&w={}", 1000 + n % 100, 200 + n % 700))
+        };
+        let texts: Vec<_> = (0..PATHS).map(name).collect();
+        assert!(texts.iter().all(|(path, key)| (path.len(), key.len()) == (65, 26)));
+        let mut found = 0;
+        measured(&mut || {
+            for (path, key) in &texts {
+                let path = OriginPath::from_canonical(black_box(path));
+                let key = VariantKey::from_canonical(black_box(key));
+                found += usize::from(path.is_ok() & key.is_ok());
+            }
+        });
+        assert_eq!(found, PATHS);
     }
 
     fn purge(&self) {

@@ -6,6 +6,7 @@
 
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
+use super::known_fast::{is_plain_key, is_plain_origin};
 use super::origin::{Origin, Settled};
 use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
@@ -14,7 +15,7 @@ use super::{MAX_NESTING, split_query};
 use crate::variant::{Marks, invalid_mark};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
-const MAX_CANONICAL: usize = 3 * MAX_INPUT;
+pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
 /// Rules under which the first segment may be anything, and there is nothing else to mind.
 fn lenient() -> Rules {
@@ -24,7 +25,17 @@ fn lenient() -> Rules {
 }
 
 /// Whether `text` is a canonical origin.
+#[inline]
 pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
+    if is_plain_origin(text.as_bytes()) {
+        debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
+        return Ok(());
+    }
+    check_any_origin(text)
+}
+
+#[inline(never)]
+fn check_any_origin(text: &str) -> Result<(), PathError> {
     let (path, own_query) = split_query(bounded(text)?);
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
@@ -50,7 +61,17 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is a canonical variant key.
+#[inline]
 pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
+    if is_plain_key(text.as_bytes()) {
+        debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
+        return Ok(());
+    }
+    check_any_variant(text)
+}
+
+#[inline(never)]
+fn check_any_variant(text: &str) -> Result<(), PathError> {
     if text.len() > MAX_CANONICAL {
         return Err(Fault::NotCanonical.at(MAX_CANONICAL));
     }
@@ -117,4 +138,94 @@ fn same(text: &str, canonical: &str) -> Result<(), PathError> {
     }
     let common = text.bytes().zip(canonical.bytes()).take_while(|(one, other)| one == other);
     Err(Fault::NotCanonical.at(common.count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fast_is_slow(text: &str) {
+        if is_plain_origin(text.as_bytes()) {
+            assert_eq!(check_any_origin(text), Ok(()), "{text}");
+        }
+        if is_plain_key(text.as_bytes()) {
+            assert_eq!(check_any_variant(text), Ok(()), "{text}");
+        }
+        assert_eq!(check_origin(text), check_any_origin(text), "{text}");
+        assert_eq!(check_variant(text), check_any_variant(text), "{text}");
+    }
+
+    /// Calls `check` with every sequence of up to `len` of the parts, behind `text`.
+    fn every_sequence(parts: &[&str], len: usize, text: &mut String, check: &impl Fn(&str)) {
+        check(text);
+        if len == 0 {
+            return;
+        }
+        for part in parts {
+            let before = text.len();
+            text.push_str(part);
+            every_sequence(parts, len - 1, text, check);
+            text.truncate(before);
+        }
+    }
+
+    #[test]
+    fn every_short_text_is_judged_alike() {
+        let bytes = ["a", "A", "/", ".", ":", "?", "%", "*", "=", "&", ",", "\u{e9}"];
+        every_sequence(&bytes, 4, &mut String::new(), &fast_is_slow);
+        for start in ["http", "https", "https://", "http://", "https://h/", "ftp://", "_a_/"] {
+            every_sequence(&bytes, 3, &mut start.to_owned(), &fast_is_slow);
+        }
+        let far = "a".repeat(20);
+        every_sequence(&bytes, 3, &mut far.clone(), &fast_is_slow);
+        every_sequence(&bytes, 3, &mut format!("?{far}"), &fast_is_slow);
+    }
+
+    #[test]
+    fn every_short_query_is_judged_alike() {
+        let parts = [
+            "&",
+            "=",
+            "w",
+            "width",
+            "h=1",
+            "gray",
+            "grey",
+            "bg_color",
+            "bg_colorize",
+            "wat_font",
+            "wat_fontsize",
+            "ci_sign",
+            "ci_eqs=",
+            "ci_url_encoded=1",
+            "zz",
+            "aa",
+            "#",
+            "@http",
+            "?",
+        ];
+        every_sequence(&parts, 4, &mut String::from("?"), &fast_is_slow);
+    }
+
+    #[test]
+    fn usual_names_take_the_fast_path() {
+        for text in ["a", "sample.li/birds.jpg", "https://img.x-y.com/A/b_1,2.JPG", "_a_/b//c:1"] {
+            assert!(is_plain_origin(text.as_bytes()), "{text}");
+        }
+        for text in ["?", "?w=1", "?h=1&w=2", "?w&zz=1&aa=,:/", "?wat_font=a"] {
+            assert!(is_plain_key(text.as_bytes()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_alike(
+            path in "(https?://)?[a-zA-Z0-9./:,_-]{0,80}[ -~]?[a-z/.]{0,40}",
+            key in "[?]((w|h|width|gray|zz|aa|org_if_sml)(=[a-z0-9.,:/=]{0,20})?&?){0,6}[ -~]?",
+        ) {
+            fast_is_slow(&path);
+            fast_is_slow(&key);
+        }
+    }
 }

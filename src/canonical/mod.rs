@@ -41,6 +41,7 @@ mod grouping;
 mod host;
 mod input;
 mod known;
+mod known_fast;
 mod names;
 mod operations;
 mod order;

@@ -158,6 +158,12 @@ fn among<const N: usize>(word: u64, bytes: [u8; N]) -> u64 {
     !(bytes.into_iter().fold(!0, |all, byte| all & differs(byte)) | word) & HIGH
 }
 
+/// The highest bit of each byte of `word` that is `byte`, which is ASCII.
+#[inline]
+pub(super) fn places_of_word(word: u64, byte: u8) -> u64 {
+    among(word, [byte])
+}
+
 /// Where `byte`, which is ASCII and not zero, stands first.
 #[inline]
 pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
