@@ -138,8 +138,10 @@ impl Scopes {
     fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> Match) -> View {
         loop {
             let as_of = self.broad.load();
-            let whole = self.all.read().or(tenant.horizon().read());
+            // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a rule is gone because it was
+            // widened, then this view has the horizon that goes with it.
             let prefix = prefix();
+            let whole = self.all.read().or(tenant.horizon().read());
             let newest = whole.newest().max(prefix.newest());
             if newest <= as_of {
                 return View { as_of, whole, prefix };

@@ -46,7 +46,12 @@ struct World {
 
 impl World {
     fn new() -> Arc<Self> {
-        let config = Config::builder().shards(1).dead_values(DeadValues::Queue).build().unwrap();
+        Self::with_rules(4096)
+    }
+
+    fn with_rules(rules: usize) -> Arc<Self> {
+        let config = Config::builder().shards(1).dead_values(DeadValues::Queue);
+        let config = config.max_prefix_rules(rules).build().unwrap();
         let index = CacheIndex::new(config);
         Arc::new(Self {
             tenant: index.tenant("t"),
@@ -326,6 +331,24 @@ fn reclaim_against_insert_loses_nothing() {
         reclaimed.extend(world.reclaim());
         assert_eq!(reclaimed, [1]);
         assert_eq!(world.lookup(), Lookup::Live(2));
+    });
+}
+
+/// Making room for a rule replaces the oldest by a flush of its tenant: a lookup sees one of the two.
+#[test]
+fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
+    model(|| {
+        let world = World::with_rules(1);
+        assert!(world.insert(1));
+        drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard));
+        let other = Arc::clone(&world);
+        let another_tenant = world.index.tenant("another tenant");
+        let purger = thread::spawn(move || {
+            drop(other.index.purge_prefix(&another_tenant, &other.prefix, Hard));
+        });
+        assert_eq!(world.lookup(), Lookup::Miss);
+        purger.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
     });
 }
 
