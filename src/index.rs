@@ -137,8 +137,8 @@ impl<V> CacheIndex<V> {
 
     /// The handle of the tenant called `name`, which comes into being when it is first asked for.
     ///
-    /// The index keeps what it knows of a tenant for as long as it lives, so ask for tenants that exist, not for any text that a
-    /// request brings.
+    /// The index keeps what it knows of a tenant until the tenant is [forgotten](Self::forget_tenant), so ask for tenants that
+    /// exist, not for any text that a request brings.
     ///
     /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants, shared; exclusively for a new one. No shard.
@@ -490,6 +490,54 @@ impl<V> CacheIndex<V> {
         Flushed { generation }
     }
 
+    /// Flushes `tenant`, hard, and forgets it: for a customer who has left. Leases of the tenant can no longer commit, and nothing
+    /// is stored for it any more.
+    ///
+    /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed, and the caller has dropped its
+    /// handles. [`Stats::forgotten_tenants`] counts the tenants of which something is left. If the tenant was forgotten before, this
+    /// returns the receipt of that time and changes nothing.
+    ///
+    /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss, [`insert`](Self::insert) and
+    /// [`commit`](FillLease::commit) are refused as [`Forgotten`](crate::Refusal::Forgotten), purges and flushes match nothing.
+    /// [`tenant`](Self::tenant) makes a new tenant for the same name, which shares nothing with the old one.
+    ///
+    /// **Cost:** O(length of the name): no entry is visited.
+    /// **Locks:** the table of tenants, exclusively. No shard; flushes take turns.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Insertion, Lookup, OriginPath, Refusal, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
+    ///
+    /// index.forget_tenant(&tenant);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// let Insertion::Refused(refused) = index.insert(&tenant, &birds, &small, 8) else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!(refused.reason, Refusal::Forgotten);
+    ///
+    /// // A customer of the same name is another tenant.
+    /// let new = index.tenant("doc");
+    /// assert_ne!(new, tenant);
+    /// assert!(index.insert(&new, &birds, &small, 9).is_stored());
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forget_tenant(&self, tenant: &Tenant) -> Flushed {
+        let Core { tenants, cx, .. } = &*self.core;
+        self.core.check(tenant);
+        Flushed { generation: tenants.forget(tenant, || cx.scopes.forget(tenant)) }
+    }
+
     /// Invalidates everything. Leases that were taken before can't commit (hard) or are stored stale (soft).
     ///
     /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as the index is used.
@@ -813,6 +861,7 @@ impl<V> Core<V> {
     fn stats(&self) -> Stats {
         let mut total = Stats {
             tenants: self.tenants.len(),
+            forgotten_tenants: self.tenants.forgotten(),
             prefix_rules: self.cx.scopes.open_rules(),
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),

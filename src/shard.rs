@@ -249,6 +249,7 @@ impl<V> Shard<V> {
             self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
+            _ if view.is_forgotten() => Some(Refusal::Forgotten),
             (Overtaken::Hard, _) => Some(Refusal::Purged),
             (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
                 Some(Refusal::Flushed)
@@ -257,8 +258,7 @@ impl<V> Shard<V> {
             _ => None,
         };
         if let Some(reason) = reason {
-            self.counters.refused(reason);
-            return (Insertion::Refused(Refused { value, reason }), None);
+            return (self.refuse(value, reason), None);
         }
         let stale = overtaken == Overtaken::Softly || standing == Standing::Stale;
         let freshness = if stale { Freshness::Stale } else { Freshness::Live };
@@ -274,7 +274,15 @@ impl<V> Shard<V> {
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
+        if view.is_forgotten() {
+            return (self.refuse(value, Refusal::Forgotten), None);
+        }
         self.store(key, variant, value, Freshness::Live, &view, cx)
+    }
+
+    fn refuse(&mut self, value: V, reason: Refusal) -> Insertion<V> {
+        self.counters.refused(reason);
+        Insertion::Refused(Refused { value, reason })
     }
 
     /// Takes out a variant if it may still be served and holds the expected value.
@@ -502,9 +510,8 @@ impl<V> Shard<V> {
         let admission = match self.admit(key, variant.as_str(), place, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
-                self.counters.refused(reason);
                 self.tallies.prune(key.tenant.id());
-                return (Insertion::Refused(Refused { value, reason }), grave);
+                return (self.refuse(value, reason), grave);
             }
         };
         let counts = self.tallies.at(key.tenant, view);

@@ -92,11 +92,12 @@ impl World {
 
 type Invalidate = fn(&World);
 
-const HARD: [Invalidate; 4] = [
+const HARD: [Invalidate; 5] = [
     |world| drop(world.purge()),
     |world| _ = world.index.flush_tenant(&world.tenant, Hard),
     |world| _ = world.index.flush_all(Hard),
     |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard)),
+    |world| _ = world.index.forget_tenant(&world.tenant),
 ];
 
 const SOFT: [Invalidate; 4] = [
@@ -145,6 +146,92 @@ fn commit_against_flush_of_everything() {
 fn commit_against_purge_of_a_prefix() {
     commit_against(HARD[3], true);
     commit_against(HARD[3], false);
+}
+
+#[test]
+fn commit_against_the_forgetting_of_the_tenant() {
+    commit_against(HARD[4], true);
+    commit_against(HARD[4], false);
+}
+
+/// An insert is refused as soon as anybody can know that the tenant is forgotten, and what it stored before is dead.
+#[test]
+fn insert_through_another_handle_against_the_forgetting_of_the_tenant() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let tenant = world.tenant.clone();
+        let inserter = thread::spawn(move || {
+            let inserted = other.index.insert(&tenant, &other.path, &other.key, 2);
+            (inserted.is_stored(), other.lookup())
+        });
+        world.index.forget_tenant(&world.tenant);
+        let (stored, found) = inserter.join().unwrap();
+        assert!(stored || found == Lookup::Miss, "refused, then found {found:?}");
+        assert_eq!(world.lookup(), Lookup::Miss);
+        assert!(!world.insert(3));
+        // The inserter replaced the entry, or it died with the tenant.
+        assert_eq!(world.reclaim().len(), 1);
+    });
+}
+
+/// Whoever asks for the name while its tenant is forgotten gets the old one, then forgotten, or a new one, which keeps its entries.
+#[test]
+fn request_for_the_name_against_the_forgetting_of_the_tenant() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let asker = thread::spawn(move || {
+            let tenant = other.index.tenant("t");
+            let stored = other.index.insert(&tenant, &other.path, &other.key, 2).is_stored();
+            (tenant, stored)
+        });
+        world.index.forget_tenant(&world.tenant);
+        let (tenant, stored) = asker.join().unwrap();
+        let found = world.index.lookup(&tenant, &world.path, &world.key);
+        if tenant == world.tenant {
+            assert_eq!(found, Lookup::Miss);
+        } else {
+            assert!(stored);
+            assert_eq!(found, Lookup::Live(2));
+        }
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+/// The sweep drops what is left of a forgotten tenant while a new one is made: the new one gets an id that nothing has.
+#[test]
+fn reclaim_of_a_forgotten_tenant_against_a_new_one() {
+    model(|| {
+        let world = World::new();
+        let old = world.index.tenant("old");
+        assert!(world.index.insert(&old, &world.path, &world.key, 1).is_stored());
+        world.index.forget_tenant(&old);
+        drop(old);
+        let other = Arc::clone(&world);
+        let sweeper = thread::spawn(move || other.reclaim());
+        let new = world.index.tenant("old");
+        assert!(world.index.insert(&new, &world.path, &world.key, 2).is_stored());
+        let mut reclaimed = sweeper.join().unwrap();
+        assert_eq!(world.index.lookup(&new, &world.path, &world.key), Lookup::Live(2));
+        reclaimed.extend(world.reclaim());
+        assert_eq!(reclaimed, [1]);
+        assert_eq!(world.index.stats().forgotten_tenants, 0);
+    });
+}
+
+#[test]
+fn forgetting_against_a_flush_of_everything() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let flusher = thread::spawn(move || _ = other.index.flush_all(Hard));
+        world.index.forget_tenant(&world.tenant);
+        let found = world.lookup();
+        flusher.join().unwrap();
+        assert_eq!(found, Lookup::Miss);
+        assert_eq!(world.reclaim(), [1]);
+    });
 }
 
 #[test]
