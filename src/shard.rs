@@ -72,7 +72,7 @@ pub(crate) struct Extent {
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Began {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which happen under the same lock.
+    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
@@ -81,7 +81,6 @@ pub(crate) struct Began {
 #[derive(Debug)]
 pub(crate) struct Shard<V> {
     records: Records<V>,
-    fills: OpenFills,
     tallies: Tallies,
     /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
     /// move towards the last.
@@ -93,7 +92,6 @@ impl<V> Default for Shard<V> {
     fn default() -> Self {
         Self {
             records: Records::default(),
-            fills: OpenFills::default(),
             tallies: Tallies::default(),
             swept: 0,
             counters: ShardStats::default(),
@@ -159,8 +157,14 @@ impl<V> Shard<V> {
     }
 
     /// What a purge of the path would meet now.
-    pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
-        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+    pub(crate) fn matches(
+        &self,
+        key: &Key<'_>,
+        selection: Selection<'_>,
+        fills: &OpenFills,
+        cx: &Context,
+    ) -> Matches {
+        let fills = fills.valid(key);
         let mut variants = Vec::new();
         if let Some(place) = self.records.find(key) {
             let settled = self.records.get(place).settled.load_relaxed();
@@ -177,8 +181,14 @@ impl<V> Shard<V> {
     }
 
     /// How much a purge of the prefix would meet now.
-    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
-        let fills = self.fills.valid_under(tenant.id(), prefix);
+    pub(crate) fn extent(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        fills: &OpenFills,
+        cx: &Context,
+    ) -> Extent {
+        let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
         for (place, standing) in self.places_under(tenant, prefix, cx) {
             let variants = self.records.variants(place);
@@ -223,18 +233,6 @@ impl<V> Shard<V> {
         places.map(path).collect()
     }
 
-    /// Opens a fill of the path.
-    pub(crate) fn open(&mut self, key: &Key<'_>, cx: &Context) -> (Arc<str>, Began) {
-        let path = self.fills.open(key.hash, key.tenant.id(), key.path);
-        let began = Began { clock: cx.scopes.clock.load_relaxed(), broad: cx.scopes.broad() };
-        (path, began)
-    }
-
-    /// Closes a fill that came to nothing.
-    pub(crate) fn close(&mut self, key: &Key<'_>, began: Began) {
-        self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
-    }
-
     /// Closes a fill with what it brought.
     pub(crate) fn commit(
         &mut self,
@@ -242,11 +240,11 @@ impl<V> Shard<V> {
         began: Began,
         variant: &VariantKey<'_>,
         value: V,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
-        let (overtaken, retired) =
-            self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
+        let (overtaken, retired) = fills.close(key, began.clock);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
             _ if view.is_forgotten() => Some(Refusal::Forgotten),
@@ -321,19 +319,18 @@ impl<V> Shard<V> {
         key: &Key<'_>,
         selection: Selection<'_>,
         severity: Severity,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
-        let generation = cx.scopes.clock.next();
-        let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
-        let (hash, tenant) = (key.hash, key.tenant.id());
+        let (generation, fills) = fills.purge(key, severity, &cx.scopes);
+        let (voided, overtaken) = match severity {
+            Severity::Hard => (fills, 0),
+            Severity::Soft => (0, fills),
+        };
+        let mut purged = Purged { generation, variants: Taken::none(), voided };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken };
+        let tenant = key.tenant.id();
         self.counters.purges += 1;
-        match severity {
-            Severity::Hard => purged.voided = self.fills.purge(hash, tenant, key.path, generation),
-            Severity::Soft => {
-                softened.overtaken = self.fills.soften(hash, tenant, key.path, generation);
-            }
-        }
         let view = Self::view(key, cx);
         let Some(place) = self.records.find(key) else { return (purged, softened, None) };
         if self.records.get(place).standing(&view) == Standing::Dead {
@@ -378,6 +375,7 @@ impl<V> Shard<V> {
     pub(crate) fn sweep(
         &mut self,
         places: usize,
+        fills: &OpenFills,
         cx: &Context,
         graves: &mut Vec<Grave<V>>,
     ) -> (usize, bool) {
@@ -395,7 +393,7 @@ impl<V> Shard<V> {
             self.swept = 0;
             self.records.shrink();
             if cx.scopes.open_rules() > 0 {
-                self.fills.note_rules(&cx.scopes);
+                fills.note_rules(&cx.scopes);
             }
         }
         (looked_at, done)
@@ -427,10 +425,8 @@ impl<V> Shard<V> {
             total.stale += counts.stale;
             total.dead += counts.dead;
         }
-        total.open_leases += self.fills.leases();
         self.counters.add_to(total);
-        total.bytes +=
-            self.records.bytes() + self.fills.structure_bytes() + self.tallies.structure_bytes();
+        total.bytes += self.records.bytes() + self.tallies.structure_bytes();
     }
 
     /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
@@ -438,6 +434,7 @@ impl<V> Shard<V> {
     #[cfg(fuzzing)]
     pub(crate) fn check(
         &self,
+        fills: &OpenFills,
         cx: &Context,
         belongs: impl Fn(PathHash) -> bool,
     ) -> (u64, u64, bool) {
@@ -484,7 +481,7 @@ impl<V> Shard<V> {
             .iter()
             .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
-        self.fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
+        fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
         (self.records.len() as u64, entries, any_dead)
     }
 

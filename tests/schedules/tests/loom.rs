@@ -271,6 +271,60 @@ fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
     }
 }
 
+/// The purge counts a fill that it overtakes, no other is refused, and what was stored is served or came out.
+#[test]
+fn whole_fill_against_a_purge_is_counted_refused_or_stored() {
+    for present in [false, true] {
+        model(move || {
+            let world = if present { World::with_entry(1) } else { World::new() };
+            let other = Arc::clone(&world);
+            let filler = thread::spawn(move || other.lease().commit(&other.key, 2));
+            let purged = world.index.purge(&world.tenant, &world.path, Hard);
+            let overtaken = purged.overtaken_fills();
+            let gone: Vec<_> = purged.into_iter().map(|(_, value)| value).collect();
+            match filler.join().unwrap() {
+                Insertion::Refused(_) => {
+                    assert_eq!((overtaken, world.lookup()), (1, Lookup::Miss));
+                }
+                Insertion::Stored(_) if gone.contains(&2) => {
+                    assert_eq!((overtaken, world.lookup()), (0, Lookup::Miss));
+                }
+                Insertion::Stored(_) => {
+                    assert_eq!((overtaken, world.lookup()), (0, Lookup::Live(2)));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn whole_fill_against_purges_of_another_path_is_stored() {
+    model(|| {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let filler = thread::spawn(move || other.lease().commit(&other.key, 2).is_stored());
+        let tenant = world.index.tenant("another tenant");
+        let purged = world.index.purge(&tenant, &world.path, Hard);
+        assert_eq!(purged.overtaken_fills(), 0);
+        assert!(filler.join().unwrap());
+        assert_eq!(world.lookup(), Lookup::Live(2));
+    });
+}
+
+/// One lease ends while the purge looks at the number of leases, and another one was taken before the purge.
+#[test]
+fn lease_that_was_taken_before_a_purge_is_overtaken_whatever_ends_meanwhile() {
+    model(|| {
+        let world = World::new();
+        let lease = world.lease();
+        let short = world.lease();
+        let dropper = thread::spawn(move || drop(short));
+        drop(world.purge());
+        dropper.join().unwrap();
+        assert!(!lease.commit(&world.key, 2).is_stored());
+    });
+}
+
 #[test]
 fn purge_against_purge_hands_the_value_over_once() {
     model(|| {
