@@ -17,6 +17,7 @@
 //! Not here: making a second request wait for the first one's fill. That belongs to the server.
 
 use crate::index::Core;
+use crate::open_fills::PathText;
 use crate::outcome::Insertion;
 use crate::records::Key;
 use crate::shard::Began;
@@ -27,9 +28,8 @@ use std::sync::Arc;
 
 /// Permission to store one variant of a path, taken *before* the source is read.
 ///
-/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. **The drop locks a shard, exclusively**,
-/// as [`commit`](Self::commit) does: it waits for other threads that hold this lock, and must not happen inside of `V`'s `Clone` or
-/// `PartialEq`, which the index calls while it holds one.
+/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. The drop locks the table of open fills of
+/// one shard, and no shard.
 ///
 /// A lease keeps the index alive, can be sent to another thread, and can be kept across an `await`.
 ///
@@ -55,7 +55,7 @@ use std::sync::Arc;
 pub struct FillLease<V> {
     core: Arc<Core<V>>,
     tenant: Tenant,
-    path: Arc<str>,
+    path: PathText,
     hash: crate::hash::PathHash,
     began: Began,
     /// False once the commit has closed the fill.
@@ -63,8 +63,9 @@ pub struct FillLease<V> {
 }
 
 impl<V> FillLease<V> {
-    pub(crate) fn new(core: &Arc<Core<V>>, key: &Key<'_>, path: Arc<str>, began: Began) -> Self {
+    pub(crate) fn new(core: &Arc<Core<V>>, key: &Key<'_>, began: Began) -> Self {
         let (core, tenant) = (Arc::clone(core), key.tenant.clone());
+        let path = PathText::new(key.path);
         Self { core, tenant, path, hash: key.hash, began, open: true }
     }
 
@@ -75,7 +76,7 @@ impl<V> FillLease<V> {
 
     /// Returns the text of the path that is being fetched.
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.as_str()
     }
 
     /// Stores what the fill brought, unless an invalidation overtook it.
@@ -83,14 +84,14 @@ impl<V> FillLease<V> {
     /// Returns a value that is replaced or refused.
     ///
     /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
-    /// **Locks:** one shard, exclusively, while the entry is written.
+    /// **Locks:** one shard, exclusively, while the entry is written, and its table of open fills.
     pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.open = false;
         self.core.commit(&self.key(), self.began, variant, value)
     }
 
     fn key(&self) -> Key<'_> {
-        Key { hash: self.hash, tenant: &self.tenant, path: &self.path }
+        Key { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
     }
 }
 

@@ -32,7 +32,6 @@ use crate::tally::Tallies;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
 use crate::variants::{At, Keys, Taken, Wanted};
-use std::sync::Arc;
 
 /// What all shards of an index share.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ enum Admission {
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Began {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which happen under the same lock.
+    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
@@ -66,7 +65,6 @@ pub(crate) struct Began {
 #[derive(Debug)]
 pub(crate) struct Shard<V> {
     records: Records<V>,
-    fills: OpenFills,
     tallies: Tallies,
     /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
     /// move towards the last.
@@ -78,7 +76,6 @@ impl<V> Default for Shard<V> {
     fn default() -> Self {
         Self {
             records: Records::default(),
-            fills: OpenFills::default(),
             tallies: Tallies::default(),
             swept: 0,
             counters: ShardStats::default(),
@@ -145,8 +142,14 @@ impl<V> Shard<V> {
 
     /// What a purge of the path would meet now.
     #[cfg(feature = "cloudimage")]
-    pub(crate) fn matches(&self, key: &Key<'_>, selection: Selection<'_>, cx: &Context) -> Matches {
-        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+    pub(crate) fn matches(
+        &self,
+        key: &Key<'_>,
+        selection: Selection<'_>,
+        fills: &OpenFills,
+        cx: &Context,
+    ) -> Matches {
+        let fills = fills.valid(key);
         let mut variants = Vec::new();
         if let Some(place) = self.records.find(key) {
             let settled = self.records.get(place).settled.load_relaxed();
@@ -164,8 +167,14 @@ impl<V> Shard<V> {
 
     /// How much a purge of the prefix would meet now.
     #[cfg(feature = "cloudimage")]
-    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
-        let fills = self.fills.valid_under(tenant.id(), prefix);
+    pub(crate) fn extent(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        fills: &OpenFills,
+        cx: &Context,
+    ) -> Extent {
+        let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
         for (place, standing) in self.places_under(tenant, prefix, cx) {
             let variants = self.records.variants(place);
@@ -210,18 +219,6 @@ impl<V> Shard<V> {
         places.map(path).collect()
     }
 
-    /// Opens a fill of the path.
-    pub(crate) fn open(&mut self, key: &Key<'_>, cx: &Context) -> (Arc<str>, Began) {
-        let path = self.fills.open(key.hash, key.tenant.id(), key.path);
-        let began = Began { clock: cx.scopes.clock.load_relaxed(), broad: cx.scopes.broad() };
-        (path, began)
-    }
-
-    /// Closes a fill that came to nothing.
-    pub(crate) fn close(&mut self, key: &Key<'_>, began: Began) {
-        self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
-    }
-
     /// Closes a fill with what it brought.
     pub(crate) fn commit(
         &mut self,
@@ -229,13 +226,14 @@ impl<V> Shard<V> {
         began: Began,
         variant: &VariantKey<'_>,
         value: V,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
-        let (overtaken, retired) =
-            self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
+        let (overtaken, retired) = fills.close(key, began.clock);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
+            _ if view.is_forgotten() => Some(Refusal::Forgotten),
             (Overtaken::Hard, _) => Some(Refusal::Purged),
             (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
                 Some(Refusal::Flushed)
@@ -244,8 +242,7 @@ impl<V> Shard<V> {
             _ => None,
         };
         if let Some(reason) = reason {
-            self.counters.refused(reason);
-            return (Insertion::Refused(Refused { value, reason }), None);
+            return (self.refuse(value, reason), None);
         }
         let stale = overtaken == Overtaken::Softly || standing == Standing::Stale;
         let freshness = if stale { Freshness::Stale } else { Freshness::Live };
@@ -261,7 +258,15 @@ impl<V> Shard<V> {
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
+        if view.is_forgotten() {
+            return (self.refuse(value, Refusal::Forgotten), None);
+        }
         self.store(key, variant, value, Freshness::Live, &view, cx)
+    }
+
+    fn refuse(&mut self, value: V, reason: Refusal) -> Insertion<V> {
+        self.counters.refused(reason);
+        Insertion::Refused(Refused { value, reason })
     }
 
     /// Takes out a variant if it may still be served and holds the expected value.
@@ -300,19 +305,18 @@ impl<V> Shard<V> {
         key: &Key<'_>,
         selection: Selection<'_>,
         severity: Severity,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
-        let generation = cx.scopes.clock.next();
-        let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
-        let (hash, tenant) = (key.hash, key.tenant.id());
+        let (generation, fills) = fills.purge(key, severity, &cx.scopes);
+        let (voided, overtaken) = match severity {
+            Severity::Hard => (fills, 0),
+            Severity::Soft => (0, fills),
+        };
+        let mut purged = Purged { generation, variants: Taken::none(), voided };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken };
+        let tenant = key.tenant.id();
         self.counters.purges += 1;
-        match severity {
-            Severity::Hard => purged.voided = self.fills.purge(hash, tenant, key.path, generation),
-            Severity::Soft => {
-                softened.overtaken = self.fills.soften(hash, tenant, key.path, generation);
-            }
-        }
         let view = Self::view(key, cx);
         let Some(place) = self.records.find(key) else { return (purged, softened, None) };
         if self.records.get(place).standing(&view) == Standing::Dead {
@@ -357,6 +361,7 @@ impl<V> Shard<V> {
     pub(crate) fn sweep(
         &mut self,
         places: usize,
+        fills: &OpenFills,
         cx: &Context,
         graves: &mut Vec<Grave<V>>,
     ) -> (usize, bool) {
@@ -374,7 +379,7 @@ impl<V> Shard<V> {
             self.swept = 0;
             self.records.shrink();
             if cx.scopes.open_rules() > 0 {
-                self.fills.note_rules(&cx.scopes);
+                fills.note_rules(&cx.scopes);
             }
         }
         (looked_at, done)
@@ -406,10 +411,8 @@ impl<V> Shard<V> {
             total.stale += counts.stale;
             total.dead += counts.dead;
         }
-        total.open_leases += self.fills.leases();
         self.counters.add_to(total);
-        total.bytes +=
-            self.records.bytes() + self.fills.structure_bytes() + self.tallies.structure_bytes();
+        total.bytes += self.records.bytes() + self.tallies.structure_bytes();
     }
 
     /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
@@ -417,6 +420,7 @@ impl<V> Shard<V> {
     #[cfg(fuzzing)]
     pub(crate) fn check(
         &self,
+        fills: &OpenFills,
         cx: &Context,
         belongs: impl Fn(PathHash) -> bool,
     ) -> (u64, u64, bool) {
@@ -463,7 +467,7 @@ impl<V> Shard<V> {
             .iter()
             .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
-        self.fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
+        fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
         (self.records.len() as u64, entries, any_dead)
     }
 
@@ -489,9 +493,8 @@ impl<V> Shard<V> {
         let admission = match self.admit(key, variant.as_str(), place, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
-                self.counters.refused(reason);
                 self.tallies.prune(key.tenant.id());
-                return (Insertion::Refused(Refused { value, reason }), grave);
+                return (self.refuse(value, reason), grave);
             }
         };
         let counts = self.tallies.at(key.tenant, view);

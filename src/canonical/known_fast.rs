@@ -83,8 +83,7 @@ fn separators(padded: &[u8], len: usize) -> Option<u64> {
         for (half, m) in [low, high].into_iter().zip(0..) {
             let half = half.first_chunk().map_or(0, |half| u64::from_le_bytes(*half));
             // Each bit is moved to its place in the highest byte.
-            separators |=
-                (half.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (BLOCK * n + 8 * m);
+            separators |= (half.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (BLOCK * n + 8 * m);
         }
     }
     (odd == [0; BLOCK]).then_some(separators)
