@@ -4,32 +4,21 @@
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Built, Contestant, Peer, Room};
-use crate::site::{Request, Requests, Site};
+use crate::arrivals::{BATCH, insert, shuffled, store};
+use crate::site::{Keys, Request, Requests, Site};
+use crate::storing::Fresh;
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
-use rand::seq::SliceRandom;
-use std::collections::HashSet;
 use std::time::Duration;
-
-/// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
-const BATCH: usize = 512;
-
-/// In which order a site is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Path after path, each with all of its variants: what is stored of a path lies side by side in memory, whatever the structure.
-    PathByPath,
-    /// Every entry at a random moment, as visitors ask for pictures and their sizes.
-    Mixed,
-}
 
 /// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
 
 /// Requests made before the clock counts, after other contestants have had the caches.
 const WARM_UP: usize = 4;
+
+/// Turns that the contestants take while they store the site.
+const SLICES: usize = 16;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +27,8 @@ pub struct Effort {
     pub rounds: u64,
     /// Batches in a turn.
     pub batches: usize,
-    /// Paths that are purged and filled again in a turn.
-    pub purges: usize,
+    /// Fresh entries that are stored in a turn, and purged later.
+    pub fresh: usize,
 }
 
 /// All contestants, holding the same site.
@@ -47,8 +36,8 @@ pub struct Field {
     pub(crate) site: Site,
     pub(crate) pictures: u64,
     pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
+    pub(crate) fresh: Fresh,
     effort: Effort,
-    arrivals: Arrivals,
     /// What storing the site took, per entry.
     populated: Vec<Option<f64>>,
 }
@@ -67,6 +56,34 @@ pub fn each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
+/// Builds contestants that store the same site by turns. Returns them, and what an insert took, on average.
+pub(crate) fn populate_all(
+    contestants: &[Contestant<u64>],
+    site: &Site,
+    pictures: u64,
+    room: Room,
+) -> (Vec<(Contestant<u64>, Built<u64>)>, Vec<Option<f64>>) {
+    let peers: Vec<_> = contestants.iter().map(|other| (*other, other.build(room))).collect();
+    let entries = shuffled(site, 0..pictures);
+    let mut times = vec![Duration::ZERO; peers.len()];
+    for slice in entries.chunks(entries.len().div_ceil(SLICES)) {
+        for ((_, peer), time) in peers.iter().zip(&mut times) {
+            *time += store(peer.peer(), site, slice, insert);
+        }
+    }
+    let figures = times.into_iter().map(|time| Some(each(time, entries.len())));
+    (peers, figures.collect())
+}
+
+/// What tells the lines of one site from those of another.
+pub(crate) fn site_label(site: &Site, pictures: u64) -> String {
+    let keys = match site.keys() {
+        Keys::Usual => "",
+        Keys::Many => ", 20,000 keys",
+    };
+    format!("{} paths{keys}", thousands(pictures))
+}
+
 impl Field {
     /// Has every contestant store the site.
     ///
@@ -74,29 +91,20 @@ impl Field {
     /// If one of them isn't empty at first.
     pub fn populate(
         contestants: &[Contestant<u64>],
+        keys: Keys,
         pictures: u64,
-        arrivals: Arrivals,
         effort: Effort,
     ) -> Self {
-        let site = Site::default();
-        let entries = usize::try_from(site.entries(pictures)).expect("fits into memory");
-        let room = Room { paths: usize::try_from(pictures).expect("fits into memory"), entries };
-        let mut populated = Vec::new();
-        let mut peers = Vec::new();
-        for contestant in contestants {
-            let peer = contestant.build(room);
-            let time = match arrivals {
-                Arrivals::PathByPath => populate(peer.peer(), &site, 0..pictures),
-                Arrivals::Mixed => populate_mixed(peer.peer(), &site, pictures),
-            };
-            populated.push(Some(each(time, entries)));
-            peers.push((*contestant, peer));
-        }
-        Self { site, pictures, peers, effort, arrivals, populated }
+        let site = Site::new(keys);
+        let fresh = Fresh::choose(&site, pictures, effort);
+        let room =
+            Room::presized(pictures + fresh.paths(), site.entries(pictures) + fresh.entries(&site));
+        let (peers, populated) = populate_all(contestants, &site, pictures, room);
+        Self { site, pictures, peers, fresh, effort, populated }
     }
 
     /// Lets the contestants take turns, and gives the medians of each one's rounds.
-    fn race<const FIGURES: usize>(
+    pub(crate) fn race<const FIGURES: usize>(
         &self,
         purges: bool,
         mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
@@ -145,25 +153,28 @@ impl Field {
     /// All lines.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.look_up_lines();
+        let what = "insert, the whole site into presized tables";
+        lines.push(self.line(what, self.populated.clone(), &[]));
         lines.extend(self.store_lines());
         lines
     }
 
-    fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
-        let order = match self.arrivals {
-            Arrivals::PathByPath => "",
-            Arrivals::Mixed => ", entries stored in any order",
-        };
-        let what = format!("{what}, {} paths{order}", thousands(self.pictures));
-        Line { what, unit: Unit::Nanoseconds, figures, targets: targets.to_vec() }
+    pub(crate) fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
+        let what = format!("{what}, {}", site_label(&self.site, self.pictures));
+        // The targets are for a site with the usual keys.
+        let targets = if self.site.keys() == Keys::Usual { targets.to_vec() } else { Vec::new() };
+        Line { what, unit: Unit::Nanoseconds, figures, targets }
     }
 
     fn look_up_lines(&self) -> Vec<Line> {
-        let zipf = [Target::OfBest(0.65), Target::OfFingerprints(1.35)];
-        let [zipf_hits] = self.race(false, |round, peer| [self.hits(peer, Skew::Zipf, round)]);
+        let [zipf] = self.race(false, |round, peer| [self.hits(peer, Skew::Zipf, round)]);
         let [hits, together] = self.race(false, |round, peer| {
             [self.hits(peer, Skew::Uniform, round), self.hits_together(peer, round)]
         });
+        let [zipf_waits] =
+            self.race(false, |round, peer| [self.hits_one_at_a_time(peer, Skew::Zipf, round)]);
+        let [waits] =
+            self.race(false, |round, peer| [self.hits_one_at_a_time(peer, Skew::Uniform, round)]);
         let [path_missing] = self.race(false, |round, peer| [self.misses_of_path(peer, round)]);
         let [variant_missing] =
             self.race(false, |round, peer| [self.misses_of_variant(peer, round)]);
@@ -171,42 +182,30 @@ impl Field {
         let share = Line {
             unit: Unit::Share,
             ..self.line(
-                "look-up of 16 together over one by one",
+                "look-up of 16 together over one in a loop",
                 share.collect(),
                 &[Target::Most(0.5)],
             )
         };
+        let (in_a_loop, one_at_a_time) = ([Target::OfBest(0.9)], [Target::OfBest(0.7)]);
         vec![
-            self.line("look-up, hit, Zipf", zipf_hits, &zipf),
-            self.line("look-up, hit, uniform", hits, &[Target::OfBest(0.6)]),
+            self.line("look-up, hit, in a loop, Zipf", zipf, &in_a_loop),
+            self.line("look-up, hit, in a loop, uniform", hits, &in_a_loop),
+            self.line("look-up, hit, one at a time, Zipf", zipf_waits, &one_at_a_time),
+            self.line("look-up, hit, one at a time, uniform", waits, &one_at_a_time),
             self.line("look-up, path missing", path_missing, &[Target::OfBest(1.0)]),
-            self.line("look-up, variant missing", variant_missing, &[]),
+            self.line("look-up, variant missing", variant_missing, &[Target::OfBest(0.75)]),
             self.line("look-up of 16 together, hit, uniform, per key", together, &[]),
             share,
         ]
     }
 
     fn store_lines(&self) -> Vec<Line> {
-        let insert = |peer: &dyn Peer<u64>, request: &Request<'_>| {
-            peer.insert(&request.path, &request.key, request.number)
-        };
-        let fill = |peer: &dyn Peer<u64>, request: &Request<'_>| {
-            peer.fill(&request.path, &request.key, request.number)
-        };
         let [again] = self.race(false, |round, peer| [self.inserts_again(peer, round)]);
-        let [purged, inserted] = self.churn(&self.some(), insert);
-        let [_, filled] = self.churn(&self.some(), fill);
-        let [purged_4, _] = self.churn(&self.with(4), insert);
-        let [purged_32, _] = self.churn(&self.with(32), insert);
-        vec![
-            self.line("insert, there already, uniform", again, &[]),
-            self.line("insert, new", inserted, &[Target::OfBest(0.85)]),
-            self.line("fill, new (here lease and commit)", filled, &[Target::OfBest(1.0)]),
-            self.line("insert into an empty index", self.populated.clone(), &[]),
-            self.line("purge of a path, 6 variants on average", purged, &[]),
-            self.line("purge of 4 variants", purged_4, &[Target::OfBest(0.45)]),
-            self.line("purge of 32 variants", purged_32, &[Target::OfBest(0.3)]),
-        ]
+        let mut lines =
+            vec![self.line("insert, there already, uniform", again, &[Target::OfBest(0.95)])];
+        lines.extend(self.fresh_lines());
+        lines
     }
 
     /// Variants that are there.
@@ -219,12 +218,28 @@ impl Field {
         self.batches(&mut write, make)
     }
 
+    /// The processor may begin a look-up before the one before has ended.
     fn hits(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {
             let found = ready.iter().filter(|request| {
                 peer.look_up(&request.path, &request.key) == Some(request.number)
             });
             assert_eq!(found.count(), ready.len(), "hits");
+        })
+    }
+
+    /// Each look-up waits for the one before, as the value that this one finds says which request comes next.
+    fn hits_one_at_a_time(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
+        self.there(skew, round, &mut |ready| {
+            let (mut at, mut made) = (0_usize, 0);
+            while let Some(request) = ready.get(at) {
+                let value = peer.look_up(&request.path, &request.key).unwrap_or(u64::MAX);
+                // 0 if the value is right; otherwise so much that the loop ends early.
+                let off = usize::try_from(value ^ request.number).unwrap_or(usize::MAX);
+                at = at.wrapping_add(1).saturating_add(off.saturating_mul(BATCH));
+                made += 1;
+            }
+            assert_eq!(made, ready.len(), "hits");
         })
     }
 
@@ -270,148 +285,12 @@ impl Field {
         };
         self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
     }
-
-    /// Pictures drawn at random, other ones for each round.
-    fn some(&self) -> Vec<Vec<u64>> {
-        self.chosen(|_| true)
-    }
-
-    /// Pictures that have so many variants.
-    fn with(&self, variants: u64) -> Vec<Vec<u64>> {
-        self.chosen(|picture| self.site.variants(picture) == variants)
-    }
-
-    fn chosen(&self, is: impl Fn(u64) -> bool) -> Vec<Vec<u64>> {
-        let round = |round| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, 1000 + round);
-            let mut chosen = HashSet::new();
-            let mut list = Vec::new();
-            // Of rare ones, a small site has fewer than are asked for.
-            for _ in 0..self.pictures {
-                let picture = draw.picture();
-                if is(picture) && chosen.insert(picture) {
-                    list.push(picture);
-                }
-                if list.len() == self.effort.purges {
-                    break;
-                }
-            }
-            list
-        };
-        (0..self.effort.rounds).map(round).collect()
-    }
-
-    /// Purges paths and stores them again: what a purge takes per path, and storing per entry.
-    fn churn(
-        &self,
-        pictures: &[Vec<u64>],
-        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> [Vec<Option<f64>>; 2] {
-        self.race(true, |round, peer| {
-            let pictures = &pictures[usize::try_from(round).expect("few")];
-            [self.purge(peer, pictures), self.store(peer, pictures, &store)]
-        })
-    }
-
-    /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
-    fn purge(&self, peer: &dyn Peer<u64>, pictures: &[u64]) -> f64 {
-        let mut requests = Requests::default();
-        let mut time = Duration::ZERO;
-        for some in pictures.chunks(BATCH) {
-            requests.clear();
-            for picture in some {
-                requests.push(&self.site, *picture, 0);
-            }
-            let ready = requests.ready();
-            let mut gone = 0;
-            let start = ThreadTime::now();
-            for request in &ready {
-                peer.purge(&request.path, &mut |key, value| {
-                    gone += u64::from(!key.is_empty() && value / 64 == request.number / 64);
-                });
-            }
-            time += start.elapsed();
-            assert_eq!(gone, some.iter().map(|picture| self.site.variants(*picture)).sum::<u64>());
-        }
-        each(time, pictures.len())
-    }
-
-    fn store(
-        &self,
-        peer: &dyn Peer<u64>,
-        pictures: &[u64],
-        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> f64 {
-        let mut requests = Requests::default();
-        let (mut time, mut count) = (Duration::ZERO, 0);
-        for some in pictures.chunks(BATCH / 8) {
-            requests.clear();
-            for picture in some {
-                requests.push_all(&self.site, *picture);
-            }
-            let ready = requests.ready();
-            let start = ThreadTime::now();
-            let new = ready.iter().filter(|request| store(peer, request).is_none());
-            let new = new.count();
-            time += start.elapsed();
-            assert_eq!(new, ready.len(), "new");
-            count += new;
-        }
-        each(time, count)
-    }
 }
 
 fn missing(peer: &dyn Peer<u64>, ready: &[Request<'_>]) -> usize {
     let missing =
         ready.iter().filter(|request| peer.look_up(&request.path, &request.key).is_none());
     missing.count()
-}
-
-/// Stores pictures, one after the other; gives the time without that of writing requests.
-///
-/// # Panics
-/// If one of them was there.
-pub fn populate(peer: &dyn Peer<u64>, site: &Site, pictures: std::ops::Range<u64>) -> Duration {
-    let mut requests = Requests::default();
-    let mut time = Duration::ZERO;
-    let mut from = pictures.start;
-    while from < pictures.end {
-        let to = pictures.end.min(from + 64);
-        requests.clear();
-        (from..to).for_each(|picture| requests.push_all(site, picture));
-        time += insert_new(peer, &requests);
-        from = to;
-    }
-    time
-}
-
-/// Stores the variants of the first pictures in a random order, the same for all.
-fn populate_mixed(peer: &dyn Peer<u64>, site: &Site, pictures: u64) -> Duration {
-    let mut entries: Vec<(u64, u64)> = (0..pictures)
-        .flat_map(|picture| (0..site.variants(picture)).map(move |variant| (picture, variant)))
-        .collect();
-    entries.shuffle(&mut SmallRng::seed_from_u64(7));
-    let mut requests = Requests::default();
-    let stored = entries.chunks(BATCH).map(|some| {
-        requests.clear();
-        for (picture, variant) in some {
-            requests.push(site, *picture, *variant);
-        }
-        insert_new(peer, &requests)
-    });
-    stored.sum()
-}
-
-fn insert_new(peer: &dyn Peer<u64>, requests: &Requests) -> Duration {
-    let ready = requests.ready();
-    let start = ThreadTime::now();
-    let new = ready
-        .iter()
-        .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());
-    let new = new.count();
-    let time = start.elapsed();
-    assert_eq!(new, ready.len(), "new");
-    time
 }
 
 /// A number for people: 1,000,000.
