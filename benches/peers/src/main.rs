@@ -115,7 +115,7 @@ fn measure(
     let quick = options.quick;
     let sizes: &[u64] = if quick { &[100_000] } else { &[100_000, 1_000_000] };
     let rounds = |quick_rounds, rounds| if quick { quick_rounds } else { rounds };
-    let effort = single::Effort { rounds: rounds(5, 9), batches: 64, fresh: 4096 };
+    let effort = single::Effort { rounds: rounds(5, 7), batches: 64, fresh: 20_000, large: 2000 };
     for pictures in sizes.iter().copied() {
         if wanted(Part::Growth) {
             add("growing tables", vec![storing::growing(chosen, pictures)])?;
@@ -130,7 +130,7 @@ fn measure(
                 add("mixed", mixed::lines(&field, effort))?;
             }
         }
-        if wanted(Part::ManyKeys) {
+        if wanted(Part::ManyKeys) && pictures == sizes[0] {
             let field = Field::populate(chosen, Keys::Many, pictures, effort);
             add("one thread, 20,000 keys", field.lines())?;
         }
@@ -139,17 +139,17 @@ fn measure(
     if wanted(Part::Heap) {
         add("heap", weigh(chosen, last)?)?;
     }
-    if wanted(Part::Growth) {
-        add("growth", growth::lines(chosen, last, 1))?;
-    }
-    if wanted(Part::Invalidation) {
-        add("invalidation", invalidation::calls(chosen, last))?;
-    }
     if wanted(Part::Readers) {
         add("readers", invalidation::readers(chosen, 100_000, rounds(3, 7)))?;
     }
     if wanted(Part::Detached) {
         add("purge of 10,000", detached::lines(chosen, rounds(9, 21)))?;
+    }
+    if wanted(Part::Growth) {
+        add("growth", growth::lines(chosen, last, 1))?;
+    }
+    if wanted(Part::Invalidation) {
+        add("invalidation", invalidation::calls(chosen, last))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::access::{Draw, Skew};
 use crate::adapters::{Built, Contestant, Peer, Room};
 use crate::arrivals::{BATCH, insert, shuffled, store};
 use crate::site::{Keys, Request, Requests, Site};
-use crate::storing::Fresh;
+use crate::storing;
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
 use std::time::Duration;
@@ -27,8 +27,10 @@ pub struct Effort {
     pub rounds: u64,
     /// Batches in a turn.
     pub batches: usize,
-    /// Fresh entries that are stored in a turn, and purged later.
+    /// Fresh paths of few variants that are stored and purged in a turn,
     pub fresh: usize,
+    /// and of many.
+    pub large: usize,
 }
 
 /// All contestants, holding the same site.
@@ -36,8 +38,7 @@ pub struct Field {
     pub(crate) site: Site,
     pub(crate) pictures: u64,
     pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
-    pub(crate) fresh: Fresh,
-    effort: Effort,
+    pub(crate) effort: Effort,
     /// What storing the site took, per entry.
     populated: Vec<Option<f64>>,
 }
@@ -49,6 +50,13 @@ pub struct Field {
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// The median of each contestant's figures, by round and contestant.
+pub(crate) fn medians(rounds: &[Vec<Option<f64>>]) -> Vec<Option<f64>> {
+    let own = |at: usize| rounds.iter().filter_map(move |round| round[at]).collect::<Vec<_>>();
+    let contestants = 0..rounds.first().map_or(0, Vec::len);
+    contestants.map(|at| Some(own(at)).filter(|own| !own.is_empty()).map(median)).collect()
 }
 
 /// Nanoseconds for each of so many.
@@ -96,34 +104,44 @@ impl Field {
         effort: Effort,
     ) -> Self {
         let site = Site::new(keys);
-        let fresh = Fresh::choose(&site, pictures, effort);
-        let room =
-            Room::presized(pictures + fresh.paths(), site.entries(pictures) + fresh.entries(&site));
+        let (fresh, fresh_entries) = storing::most_fresh(effort);
+        let room = Room::presized(pictures + fresh, site.entries(pictures) + fresh_entries);
         let (peers, populated) = populate_all(contestants, &site, pictures, room);
-        Self { site, pictures, peers, fresh, effort, populated }
+        Self { site, pictures, peers, effort, populated }
     }
 
-    /// Lets the contestants take turns, and gives the medians of each one's rounds.
-    pub(crate) fn race<const FIGURES: usize>(
+    /// Lets the contestants take turns once, and returns the figure of each.
+    pub(crate) fn turns<Figure>(
         &self,
+        round: u64,
         purges: bool,
-        mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
-    ) -> [Vec<Option<f64>>; FIGURES] {
-        let mut figures = vec![[const { Vec::new() }; FIGURES]; self.peers.len()];
-        for round in 0..self.effort.rounds {
-            for at in 0..self.peers.len() {
-                // Another one begins in each round.
-                let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
-                let (contestant, peer) = &self.peers[at];
-                if contestant.purges() || !purges {
-                    let taken = turn(round, peer.peer());
-                    figures[at].iter_mut().zip(taken).for_each(|(all, figure)| all.push(figure));
-                }
+        mut turn: impl FnMut(&dyn Peer<u64>) -> Figure,
+    ) -> Vec<Option<Figure>> {
+        let mut figures: Vec<_> = self.peers.iter().map(|_| None).collect();
+        for at in 0..self.peers.len() {
+            // Another one begins in each round.
+            let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
+            let (contestant, peer) = &self.peers[at];
+            if contestant.purges() || !purges {
+                figures[at] = Some(turn(peer.peer()));
             }
         }
+        figures
+    }
+
+    /// Lets the contestants take turns in each round, and returns the medians of each one's rounds.
+    fn race<const FIGURES: usize>(
+        &self,
+        mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
+    ) -> [Vec<Option<f64>>; FIGURES] {
+        let rounds = 0..self.effort.rounds;
+        let rounds: Vec<_> =
+            rounds.map(|round| self.turns(round, false, |peer| turn(round, peer))).collect();
         std::array::from_fn(|at| {
-            let own = figures.iter().map(|figures| figures[at].clone());
-            own.map(|own| (!own.is_empty()).then(|| median(own))).collect()
+            let own = |round: &Vec<Option<[f64; FIGURES]>>| {
+                round.iter().map(|figures| figures.map(|figures| figures[at])).collect()
+            };
+            medians(&rounds.iter().map(own).collect::<Vec<_>>())
         })
     }
 
@@ -167,17 +185,16 @@ impl Field {
     }
 
     fn look_up_lines(&self) -> Vec<Line> {
-        let [zipf] = self.race(false, |round, peer| [self.hits(peer, Skew::Zipf, round)]);
-        let [hits, together] = self.race(false, |round, peer| {
+        let [zipf] = self.race(|round, peer| [self.hits(peer, Skew::Zipf, round)]);
+        let [hits, together] = self.race(|round, peer| {
             [self.hits(peer, Skew::Uniform, round), self.hits_together(peer, round)]
         });
         let [zipf_waits] =
-            self.race(false, |round, peer| [self.hits_one_at_a_time(peer, Skew::Zipf, round)]);
+            self.race(|round, peer| [self.hits_one_at_a_time(peer, Skew::Zipf, round)]);
         let [waits] =
-            self.race(false, |round, peer| [self.hits_one_at_a_time(peer, Skew::Uniform, round)]);
-        let [path_missing] = self.race(false, |round, peer| [self.misses_of_path(peer, round)]);
-        let [variant_missing] =
-            self.race(false, |round, peer| [self.misses_of_variant(peer, round)]);
+            self.race(|round, peer| [self.hits_one_at_a_time(peer, Skew::Uniform, round)]);
+        let [path_missing] = self.race(|round, peer| [self.misses_of_path(peer, round)]);
+        let [variant_missing] = self.race(|round, peer| [self.misses_of_variant(peer, round)]);
         let share = together.iter().zip(&hits).map(|(together, one)| Some((*together)? / (*one)?));
         let share = Line {
             unit: Unit::Share,
@@ -201,7 +218,7 @@ impl Field {
     }
 
     fn store_lines(&self) -> Vec<Line> {
-        let [again] = self.race(false, |round, peer| [self.inserts_again(peer, round)]);
+        let [again] = self.race(|round, peer| [self.inserts_again(peer, round)]);
         let mut lines =
             vec![self.line("insert, there already, uniform", again, &[Target::OfBest(0.95)])];
         lines.extend(self.fresh_lines());

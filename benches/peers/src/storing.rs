@@ -1,11 +1,12 @@
 //! Storing what isn't there, and purging it, on one thread.
 //!
-//! Paths are fresh: nothing was stored under them before, and nothing is purged until all are stored, so that no contestant is handed
-//! memory that it has just freed. They are stored in shuffled order.
+//! Paths are fresh: nothing was stored under them before. So many are stored in a turn, in shuffled order, that a path's next variant
+//! comes when the caches have forgotten the path. They are purged after all other contestants have had their turn, in another order,
+//! so that no contestant is handed memory that it has just freed and that lies side by side.
 
 use crate::adapters::{Contestant, Peer, Room};
 use crate::arrivals::{BATCH, insert, shuffled, store};
-use crate::single::{Effort, Field, each, populate_all, site_label};
+use crate::single::{Effort, Field, each, medians, populate_all, site_label};
 use crate::site::{MOST_VARIANTS, Request, Requests, Site};
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
@@ -14,89 +15,68 @@ use std::time::Duration;
 /// Variants of most fresh paths.
 const FEW: u64 = 4;
 
-/// Pictures that the site doesn't have, for each round.
-pub(crate) struct Fresh {
-    inserted: Vec<Vec<u64>>,
-    filled: Vec<Vec<u64>>,
-    large: Vec<Vec<u64>>,
+/// The most fresh paths that are there at once, and the most fresh entries.
+pub(crate) fn most_fresh(effort: Effort) -> (u64, u64) {
+    let (few, many) = (effort.fresh as u64, effort.large as u64);
+    (few.max(many), (few * FEW).max(many * MOST_VARIANTS))
 }
 
-impl Fresh {
-    pub(crate) fn choose(site: &Site, pictures: u64, effort: Effort) -> Self {
-        let rounds = usize::try_from(effort.rounds).expect("few");
-        // Look-ups ask for pictures up to here.
-        let new = |variants: u64| {
-            (2 * pictures..).filter(move |picture| site.variants(*picture) == variants)
-        };
-        let in_rounds = |pictures: &mut dyn Iterator<Item = u64>, each: usize| {
-            (0..rounds).map(|_| pictures.take(each).collect()).collect()
-        };
-        let (mut few, mut many) = (new(FEW), new(MOST_VARIANTS));
-        let paths = |variants: u64| effort.fresh / usize::try_from(variants).expect("small");
-        Self {
-            inserted: in_rounds(&mut few, paths(FEW)),
-            filled: in_rounds(&mut few, paths(FEW)),
-            large: in_rounds(&mut many, paths(MOST_VARIANTS)),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = u64> {
-        [&self.inserted, &self.filled, &self.large].into_iter().flatten().flatten().copied()
-    }
-
-    pub(crate) fn paths(&self) -> u64 {
-        self.all().count() as u64
-    }
-
-    pub(crate) fn entries(&self, site: &Site) -> u64 {
-        self.all().map(|picture| site.variants(picture)).sum()
-    }
-}
+/// Figures by round and contestant.
+type Rounds = Vec<Vec<Option<f64>>>;
 
 impl Field {
-    /// Stores all fresh pictures, and purges them afterwards.
+    /// Stores fresh pictures and purges them, in each round others.
     pub(crate) fn fresh_lines(&self) -> Vec<Line> {
         let fill = |peer: &dyn Peer<u64>, request: &Request<'_>| {
             peer.fill(&request.path, &request.key, request.number)
         };
-        let (new, leased) = ([Target::OfBest(0.9)], [Target::OfBest(1.4)]);
-        // A contestant that can't purge would keep them.
-        let [inserted] = self.race(true, |round, peer| {
-            [self.store_fresh(peer, &self.fresh.inserted, round, insert)]
-        });
-        let [filled] = self
-            .race(true, |round, peer| [self.store_fresh(peer, &self.fresh.filled, round, fill)]);
-        let [_] = self
-            .race(true, |round, peer| [self.store_fresh(peer, &self.fresh.large, round, insert)]);
-        let [purged_4] =
-            self.race(true, |round, peer| [self.purge_fresh(peer, &self.fresh.inserted, round)]);
-        let [_] =
-            self.race(true, |round, peer| [self.purge_fresh(peer, &self.fresh.filled, round)]);
-        let [purged_32] =
-            self.race(true, |round, peer| [self.purge_fresh(peer, &self.fresh.large, round)]);
+        let Effort { fresh, large, .. } = self.effort;
+        let (mut few, mut many) = (self.fresh_with(FEW), self.fresh_with(MOST_VARIANTS));
+        let [mut inserted, mut filled, mut purged_4, mut purged_32] = [const { Rounds::new() }; 4];
+        for round in 0..self.effort.rounds {
+            let mut next = |count| few.by_ref().take(count).collect::<Vec<_>>();
+            let (to_insert, to_fill) = (next(fresh), next(fresh));
+            let large: Vec<_> = many.by_ref().take(large).collect();
+            inserted.push(self.store_fresh(&to_insert, round, insert));
+            purged_4.push(self.purge_fresh(&to_insert, round));
+            filled.push(self.store_fresh(&to_fill, round, fill));
+            self.purge_fresh(&to_fill, round);
+            self.store_fresh(&large, round, insert);
+            purged_32.push(self.purge_fresh(&large, round));
+        }
+        let line =
+            |what, rounds: Rounds, most| self.line(what, medians(&rounds), &[Target::OfBest(most)]);
         vec![
-            self.line("insert, fresh paths into presized tables", inserted, &new),
-            self.line("lease + commit, fresh paths (peers: one insert)", filled, &leased),
-            self.line("purge of 4 variants: the call", purged_4, &[Target::OfBest(0.75)]),
-            self.line("purge of 32 variants: the call", purged_32, &[Target::OfBest(0.5)]),
+            line("insert, fresh paths into presized tables", inserted, 0.9),
+            line("lease + commit, fresh paths (peers: one insert)", filled, 1.4),
+            line("purge of 4 variants: the call", purged_4, 0.75),
+            line("purge of 32 variants: the call", purged_32, 0.5),
         ]
+    }
+
+    /// Pictures that the site doesn't have, and that no look-up asks for: those with so many variants.
+    fn fresh_with(&self, variants: u64) -> impl Iterator<Item = u64> {
+        let all = 2 * self.pictures..;
+        all.filter(move |picture| self.site.variants(*picture) == variants)
     }
 
     fn store_fresh(
         &self,
-        peer: &dyn Peer<u64>,
-        rounds: &[Vec<u64>],
+        pictures: &[u64],
         round: u64,
         how: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> f64 {
-        let pictures = &rounds[usize::try_from(round).expect("few")];
+    ) -> Vec<Option<f64>> {
         let entries = shuffled(&self.site, pictures.iter().copied());
-        each(store(peer, &self.site, &entries, how), entries.len())
+        // A contestant that can't purge would keep them.
+        self.turns(round, true, |peer| each(store(peer, &self.site, &entries, &how), entries.len()))
+    }
+
+    fn purge_fresh(&self, pictures: &[u64], round: u64) -> Vec<Option<f64>> {
+        self.turns(round, true, |peer| self.purge(peer, pictures))
     }
 
     /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
-    fn purge_fresh(&self, peer: &dyn Peer<u64>, rounds: &[Vec<u64>], round: u64) -> f64 {
-        let pictures = &rounds[usize::try_from(round).expect("few")];
+    fn purge(&self, peer: &dyn Peer<u64>, pictures: &[u64]) -> f64 {
         let mut requests = Requests::default();
         let mut time = Duration::ZERO;
         // In the order of their numbers, which isn't the one in which they were stored.
