@@ -9,16 +9,18 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
 
-use cache_index::{CacheIndex, Hard, Lookup, OriginPath, Tenant, VariantKey};
+use cache_index::{CacheIndex, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey};
 use std::hint::black_box;
 
-/// Paths that are there, and as many operations.
+/// Paths that are there, and as many operations of most kinds.
 const PATHS: usize = 4000;
 /// Variants of each.
 const VARIANTS: usize = 6;
+/// Variants of a path that is stored by `insert-new` and `fill`, and of one that `purge-4` purges.
+const FEW: usize = 4;
 /// Paths that are purged,
 const PURGES: usize = PATHS / 4;
-/// and variants of each of them.
+/// and variants of each of those that `purge-32` purges.
 const PURGED: usize = 32;
 
 struct World {
@@ -28,27 +30,33 @@ struct World {
     keys: Vec<VariantKey<'static>>,
 }
 
+/// What is counted: a name, how often it is done, and how.
+const OPERATIONS: [(&str, usize, fn(&World)); 10] = [
+    ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
+    ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
+    ("look-up-variant-miss", PATHS, |world| {
+        world.look_up(|at| (at, VARIANTS + at % VARIANTS), false)
+    }),
+    ("insert", PATHS, World::insert),
+    ("insert-there", PATHS, World::insert_there),
+    ("insert-new", PATHS * FEW, |world| world.store_new(World::insert_one)),
+    ("fill", PATHS * FEW, |world| world.store_new(World::fill_one)),
+    ("purge-4", PURGES, |world| world.purge(FEW)),
+    ("purge-32", PURGES, |world| world.purge(PURGED)),
+    ("check-names", PATHS, |_| World::check_names()),
+];
+
 fn main() {
-    let operation = std::env::args().nth(1).unwrap_or_default();
-    let world = World::new();
+    let name = std::env::args().nth(1).unwrap_or_default();
     // `list` says which operations there are, and how often each is done.
-    match &*operation {
-        "look-up-hit" => world.look_up(|at| at, |at| at % VARIANTS, true),
-        "look-up-miss" => world.look_up(|at| at + PATHS, |at| at % VARIANTS, false),
-        "insert" => world.insert(),
-        "purge-32" => world.purge(),
-        "check-names" => World::check_names(),
-        "list" => {
-            println!("look-up-hit {PATHS}\nlook-up-miss {PATHS}\ninsert {PATHS}");
-            println!("purge-32 {PURGES}\ncheck-names {PATHS}");
-        }
-        _ => {
-            eprintln!(
-                "expected look-up-hit, look-up-miss, insert, purge-32, check-names or list, got {operation:?}"
-            );
-            std::process::exit(2);
-        }
+    if name == "list" {
+        return OPERATIONS.iter().for_each(|(name, count, _)| println!("{name} {count}"));
     }
+    let Some((_, _, operation)) = OPERATIONS.iter().find(|(other, _, _)| *other == name) else {
+        eprintln!("expected list or what it prints, got {name:?}");
+        std::process::exit(2);
+    };
+    operation(&World::new());
 }
 
 /// The marker.
@@ -75,23 +83,25 @@ impl World {
             paths: (0..2 * PATHS).map(own_path).collect(),
             keys: (0..PURGED).map(own_key).collect(),
         };
-        world.store(PATHS, VARIANTS);
+        world.store(&world.paths[..PATHS], VARIANTS);
         world
     }
 
-    fn store(&self, paths: usize, variants: usize) {
-        for path in &self.paths[..paths] {
+    fn store(&self, paths: &[OriginPath<'_>], variants: usize) {
+        for path in paths {
             for (key, value) in self.keys[..variants].iter().zip(0..) {
                 assert!(self.index.insert(&self.tenant, path, key, value).is_stored());
             }
         }
     }
 
-    fn look_up(&self, path: fn(usize) -> usize, key: fn(usize) -> usize, expected: bool) {
+    /// `which` are the numbers of a path and a key.
+    fn look_up(&self, which: fn(usize) -> (usize, usize), expected: bool) {
         let mut found = 0;
         measured(&mut || {
             for at in 0..PATHS {
-                let (path, key) = (&self.paths[path(at)], &self.keys[key(at)]);
+                let (path, key) = which(at);
+                let (path, key) = (&self.paths[path], &self.keys[key]);
                 found += usize::from(self.index.lookup(&self.tenant, path, key) != Lookup::Miss);
             }
         });
@@ -128,11 +138,47 @@ impl World {
         assert_eq!(found, PATHS);
     }
 
-    fn purge(&self) {
-        self.store(PURGES, PURGED);
+    /// Variants that are there.
+    fn insert_there(&self) {
+        measured(&mut || {
+            for at in 0..PATHS {
+                let _ = black_box(self.insert_one(&self.paths[at], &self.keys[at % VARIANTS]));
+            }
+        });
+        assert_eq!(self.index.stats().live, PATHS * VARIANTS);
+    }
+
+    fn insert_one(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Insertion<u64> {
+        self.index.insert(&self.tenant, path, key, 7)
+    }
+
+    fn fill_one(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Insertion<u64> {
+        self.index.lease(&self.tenant, path).commit(key, 7)
+    }
+
+    /// New paths, of a few variants, their entries in any order.
+    fn store_new(&self, store: fn(&Self, &OriginPath<'_>, &VariantKey<'_>) -> Insertion<u64>) {
+        let mut entries: Vec<_> = (0..PATHS * FEW).map(|at| (PATHS + at / FEW, at % FEW)).collect();
+        fastrand::Rng::with_seed(7).shuffle(&mut entries);
+        measured(&mut || {
+            for (path, key) in &entries {
+                let _ = black_box(store(self, &self.paths[*path], &self.keys[*key]));
+            }
+        });
+        assert_eq!(self.index.stats().live, PATHS * (VARIANTS + FEW));
+    }
+
+    /// Paths of so many variants, whose keys and values are looked at.
+    fn purge(&self, variants: usize) {
+        let paths = match variants {
+            FEW => PATHS..PATHS + PURGES,
+            _ => 0..PURGES,
+        };
+        let paths = &self.paths[paths];
+        self.store(paths, variants);
         let mut gone = 0;
         measured(&mut || {
-            for path in &self.paths[..PURGES] {
+            for path in paths {
                 for (key, value) in self.index.purge(&self.tenant, path, Hard) {
                     gone += usize::from(
                         black_box(key.as_str().len() + 1) > usize::from(value == u64::MAX),
@@ -140,6 +186,6 @@ impl World {
                 }
             }
         });
-        assert_eq!(gone, PURGES * PURGED);
+        assert_eq!(gone, PURGES * variants);
     }
 }

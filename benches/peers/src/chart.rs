@@ -9,10 +9,10 @@ use std::path::Path;
 /// What a line must begin with to be shown.
 const SHOWN: [&str; 8] = [
     "heap bytes per entry, V = u64, 1,",
-    "look-up, hit, Zipf, 1,",
-    "look-up, hit, uniform, 1,",
-    "insert, new, 1,",
-    "purge of 32 variants, 1,",
+    "look-up, hit, in a loop, Zipf, 1,",
+    "look-up, hit, one at a time, uniform, 1,",
+    "insert, fresh paths into presized tables, 1,",
+    "purge of 4 variants: the call, 1,",
     "mixed, 1 thread: p99.9, 1,",
     "mixed, 8 threads: p99.9, 1,",
     "insert while 1,000,000 paths become 2,000,000: longest",
@@ -72,7 +72,7 @@ fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
         let length = (figure.min(end) / end * LONGEST).round() as i32;
         let color = match column.class {
             Class::Ours => RGBColor(0x0b, 0x6e, 0x4f),
-            Class::Peer => RGBColor(0x8d, 0xa0, 0xb8),
+            Class::Peer | Class::Apart => RGBColor(0x8d, 0xa0, 0xb8),
             Class::Floor | Class::LossyFloor => RGBColor(0xd9, 0xd3, 0xc2),
         };
         let corners = [(NAMES, top), (NAMES + length.max(1), top + ROW - 6)];

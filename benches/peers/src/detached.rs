@@ -26,11 +26,15 @@ pub fn lines(contestants: &[Contestant<u64>], rounds: u64) -> Vec<Line> {
         targets: target.to_vec(),
     };
     vec![
-        line("the call, keys handed over", figures.iter().map(|f| f.map(|f| f.0)).collect(), &[]),
+        line(
+            "the call",
+            figures.iter().map(|figures| figures.map(|figures| figures.0)).collect(),
+            &[Target::OfBest(1.0)],
+        ),
         line(
             "what another thread waits",
             figures.iter().map(|figures| figures.and_then(|figures| figures.1)).collect(),
-            &[Target::Most(2000.0)],
+            &[],
         ),
     ]
 }
@@ -40,7 +44,7 @@ fn measure(contestant: &Contestant<u64>, rounds: u64) -> Option<(f64, Option<f64
         return None;
     }
     let site = Site::default();
-    let built = contestant.build(Room { paths: 1000, entries: 20_000 });
+    let built = contestant.build(Room::presized(1000, 20_000));
     let peer = built.shared()?;
     let path = OriginPath::from_canonical("shop.example.com/catalog/a.jpg").expect("canonical");
     let keys: Vec<_> = (0..VARIANTS)

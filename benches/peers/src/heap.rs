@@ -1,8 +1,9 @@
-//! Heap bytes per entry: after population, at the peak, and what is left after a flush.
+//! Heap bytes per entry: requested, with the allocator's own words, and what is left after a flush.
 
-use crate::adapters::{Contestant, Peer, Room, contestants};
-use crate::single::thousands;
-use crate::site::{Payload, Requests, Site};
+use crate::adapters::{Contestant, Room, lean_contestants};
+use crate::arrivals::{Entry, insert, shuffled, store};
+use crate::single::site_label;
+use crate::site::{Keys, Payload, Site};
 use crate::table::{Line, Target, Unit};
 
 /// Counts what is allocated while something runs.
@@ -14,55 +15,58 @@ pub trait Weighing {
 /// What was allocated.
 #[derive(Clone, Copy, Debug)]
 pub struct Weight {
-    /// Bytes that are still there.
+    /// Requested bytes that are still there.
     pub left: i64,
-    /// The most bytes that were there at once.
-    pub peak: u64,
+    /// The same as [`malloc_bytes`].
+    pub with_words: i64,
+    /// The most requested bytes that were there at once.
+    pub peak: i64,
+}
+
+/// The bytes that glibc's `malloc` takes for a request: a header of 8 bytes, all of it in steps of 16, and at least 32.
+pub fn malloc_bytes(requested: usize) -> usize {
+    (requested + 8).next_multiple_of(16).max(32)
 }
 
 /// Weighs contestants, with both payloads: a line for each, that [`lines`] reads.
-pub fn weigh_all(pictures: u64, names: &[String], scale: &dyn Weighing) {
-    let site = Site::default();
-    let entries = site.entries(pictures);
-    let chosen = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
-    for contestant in contestants::<()>().iter().filter(|contestant| chosen(contestant.name)) {
-        weigh(contestant, "()", &site, pictures, entries, scale);
-    }
-    for contestant in contestants::<u64>().iter().filter(|contestant| chosen(contestant.name)) {
-        weigh(contestant, "u64", &site, pictures, entries, scale);
-    }
+pub fn weigh_all(keys: Keys, pictures: u64, names: &[String], scale: &dyn Weighing) {
+    let site = Site::new(keys);
+    let entries = shuffled(&site, 0..pictures);
+    let room = Room::presized(pictures, entries.len() as u64);
+    weigh_with::<()>("()", names, &site, &entries, room, scale);
+    weigh_with::<u64>("u64", names, &site, &entries, room, scale);
 }
 
-fn weigh<V: Payload>(
-    contestant: &Contestant<V>,
+fn weigh_with<V: Payload>(
     payload: &str,
+    names: &[String],
     site: &Site,
-    pictures: u64,
-    entries: u64,
+    entries: &[Entry],
+    room: Room,
     scale: &dyn Weighing,
 ) {
-    let number = |n: u64| usize::try_from(n).expect("fits into memory");
-    let room = Room { paths: number(pictures), entries: number(entries) };
-    let mut requests = Requests::default();
-    let mut built = None;
-    let populated = scale.measure(&mut || {
-        let built = built.insert(contestant.build(room));
-        populate(built.peer(), site, 0..pictures, &mut requests);
-        // So that it isn't counted with the rest.
-        requests = Requests::default();
-    });
-    let built = built.expect("it was made");
-    let flushed = scale.measure(&mut || built.peer().flush_all());
-    let reclaimed = scale.measure(&mut || built.peer().reclaim());
-    let flushed = populated.left + flushed.left;
-    println!(
-        "{}\t{}\t{payload}\t{entries}\t{}\t{}\t{flushed}\t{}",
-        contestant.name,
-        contestant.usage,
-        populated.left,
-        populated.peak,
-        flushed + reclaimed.left
-    );
+    let chosen = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
+    for contestant in lean_contestants::<V>().iter().filter(|other| chosen(other.name)) {
+        let mut built = None;
+        let populated = scale.measure(&mut || {
+            let built = built.insert(contestant.build(room));
+            store(built.peer(), site, entries, insert);
+        });
+        let built = built.expect("it was made");
+        let flushed = scale.measure(&mut || {
+            built.peer().flush_all();
+            built.peer().reclaim();
+        });
+        println!(
+            "{}\t{}\t{payload}\t{}\t{}\t{}\t{}",
+            contestant.name,
+            contestant.usage,
+            entries.len(),
+            populated.left,
+            populated.with_words,
+            populated.left + flushed.left
+        );
+    }
 }
 
 /// Lines of the table, from what [`weigh_all`] has printed.
@@ -72,16 +76,17 @@ fn weigh<V: Payload>(
 pub fn lines(
     printed: &str,
     contestants: &[Contestant<u64>],
+    keys: Keys,
     pictures: u64,
 ) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
     for payload in ["()", "u64"] {
         let mut figures = [const { Vec::new() }; 3];
         for contestant in contestants {
-            let is =
+            let matches =
                 |fields: &Vec<&str>| fields[..3] == [contestant.name, contestant.usage, payload];
             let fields = printed.lines().map(|line| line.split('\t').collect());
-            let fields = fields.filter(|fields: &Vec<_>| fields.len() == 8).find(is);
+            let fields = fields.filter(|fields: &Vec<_>| fields.len() == 7).find(matches);
             let fields = fields.ok_or_else(|| format!("{contestant:?} was not weighed"))?;
             let number = |at: usize| {
                 let number = fields[at].parse::<f64>();
@@ -90,41 +95,45 @@ pub fn lines(
             let entries = number(3)?;
             figures[0].push(Some(number(4)? / entries));
             figures[1].push(Some(number(5)? / entries));
-            figures[2].push(Some(number(7)? / number(4)?));
+            figures[2].push(Some(number(6)? / number(4)?));
         }
-        let size = thousands(pictures);
+        let site = site_label(&Site::new(keys), pictures);
         let line = |what: &str, unit, figures, targets: &[Target]| Line {
-            what: format!("{what}, V = {payload}, {size} paths"),
+            what: format!("{what}, V = {payload}, {site}"),
             unit,
             figures,
             targets: targets.to_vec(),
         };
-        let [populated, peak, left] = figures;
-        let most = Target::Most(if payload == "()" { 28.0 } else { 38.0 });
-        lines.push(line("heap bytes per entry", Unit::Bytes, populated, &[most]));
-        lines.push(line("heap bytes per entry at the peak", Unit::Bytes, peak, &[]));
-        let share = "heap left after flush and reclaim";
-        lines.push(line(share, Unit::Share, left, &[Target::Most(0.05)]));
+        let [requested, with_words, left] = figures;
+        let [most, most_with_words] = targets(keys, payload, pictures);
+        lines.push(line("heap bytes per entry", Unit::Bytes, requested, &most));
+        let what = "heap bytes per entry with the allocator's words";
+        lines.push(line(what, Unit::Bytes, with_words, &most_with_words));
+        lines.push(line("heap left after flush and reclaim", Unit::Share, left, &[]));
     }
     Ok(lines)
 }
 
-/// Stores all variants of some pictures.
-///
-/// # Panics
-/// If one of them was there.
-pub fn populate<V: Payload>(
-    peer: &dyn Peer<V>,
-    site: &Site,
-    pictures: std::ops::Range<u64>,
-    requests: &mut Requests,
-) {
-    for picture in pictures {
-        requests.clear();
-        requests.push_all(site, picture);
-        for request in requests.ready() {
-            let replaced = peer.insert(&request.path, &request.key, V::of(request.number));
-            assert!(replaced.is_none(), "{request:?} was there");
+/// For requested bytes and for those with the allocator's words. In a smaller site, what is there once counts more.
+fn targets(keys: Keys, payload: &str, pictures: u64) -> [Vec<Target>; 2] {
+    let most = match (keys, payload) {
+        _ if pictures < 1_000_000 => return [Vec::new(), Vec::new()],
+        (Keys::Usual, "()") => [Some(25.0), Some(27.0)],
+        (Keys::Usual, _) => [Some(37.0), Some(40.0)],
+        (Keys::Many, "()") => [Some(28.0), None],
+        (Keys::Many, _) => [Some(40.0), None],
+    };
+    most.map(|most| most.map(Target::Most).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::malloc_bytes;
+
+    #[test]
+    fn malloc_takes_a_header_and_steps_of_sixteen() {
+        for (requested, taken) in [(0, 32), (1, 32), (24, 32), (25, 48), (40, 48), (41, 64)] {
+            assert_eq!(malloc_bytes(requested), taken, "{requested}");
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod adapters;
 pub mod agreement;
+pub mod arrivals;
 pub mod chart;
 pub mod detached;
 pub mod growth;
@@ -17,4 +18,5 @@ pub mod race;
 pub mod scale;
 pub mod single;
 pub mod site;
+pub mod storing;
 pub mod table;

@@ -6,17 +6,20 @@
 
 use clap::{Parser, ValueEnum};
 use peers::adapters::{Contestant, contestants};
-use peers::single::{Arrivals, Field};
+use peers::single::Field;
+use peers::site::Keys;
 use peers::table::{Line, Table};
-use peers::{agreement, chart, detached, growth, heap, invalidation, machine, mixed, single};
+use peers::{
+    agreement, chart, detached, growth, heap, invalidation, machine, mixed, single, storing,
+};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 /// Measures this crate beside the structures that would be used instead of it.
 #[derive(Parser)]
 struct Options {
-    /// A smaller site and fewer rounds: less than two minutes instead of less than twenty.
+    /// A smaller site and fewer rounds: less than five minutes instead of less than twenty.
     #[arg(long)]
     quick: bool,
     /// Only this part; more than once for several.
@@ -40,11 +43,13 @@ struct Options {
 enum Part {
     /// Heap bytes per entry.
     Heap,
-    /// One thread, each operation.
+    /// One thread, each operation, with 48 usual keys.
     Single,
+    /// One thread, each operation, with 20,000 keys.
+    ManyKeys,
     /// Several threads, mixed operations.
     Mixed,
-    /// Inserts while tables grow.
+    /// Inserts while tables grow: the average, and the longest.
     Growth,
     /// Flushes and purges of prefixes: the call.
     Invalidation,
@@ -85,15 +90,18 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let chosen: Vec<_> = contestants::<u64>().into_iter().filter(named).collect();
     let mut table = Table::new(&chosen);
+    let file = options.results.clone().unwrap_or_else(|| results(options));
     let start = Instant::now();
     measure(options, &chosen, &mut |part, lines| {
-        eprintln!("{part} done after {:.0?}", start.elapsed());
         table.lines.extend(lines);
+        // Written after each part: an interrupted run leaves what it has measured.
+        let text = report(options, &chosen, &table, &machine, start);
+        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        eprintln!("{part} done after {:.0?}", start.elapsed());
+        Ok(())
     })?;
-    let text = report(options, &chosen, &table, &machine, start);
-    print!("{text}");
-    let file = options.results.clone().unwrap_or_else(|| results(options));
-    std::fs::write(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;
+    print!("{}", table.markdown());
+    println!("\nAgainst the targets:\n\n{}", table.summary());
     eprintln!("written to {}", file.display());
     options.chart.as_deref().map_or(Ok(()), |file| chart::draw(&table, file))
 }
@@ -101,61 +109,74 @@ fn run(options: &Options) -> Result<(), String> {
 fn measure(
     options: &Options,
     chosen: &[Contestant<u64>],
-    add: &mut dyn FnMut(&str, Vec<Line>),
+    add: &mut dyn FnMut(&str, Vec<Line>) -> Result<(), String>,
 ) -> Result<(), String> {
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     let quick = options.quick;
     let sizes: &[u64] = if quick { &[100_000] } else { &[100_000, 1_000_000] };
     let rounds = |quick_rounds, rounds| if quick { quick_rounds } else { rounds };
+    let effort = single::Effort { rounds: rounds(5, 7), batches: 64, fresh: 20_000, large: 2000 };
     for pictures in sizes.iter().copied() {
-        if wanted(Part::Heap) {
-            add("heap", weigh(chosen, pictures)?);
+        if wanted(Part::Growth) {
+            add("growing tables", vec![storing::growing(chosen, pictures)])?;
         }
         if wanted(Part::Single) || wanted(Part::Mixed) {
-            let effort = single::Effort { rounds: rounds(5, 15), batches: 64, purges: 2048 };
-            let field = Field::populate(chosen, pictures, Arrivals::PathByPath, effort);
+            let field = Field::populate(chosen, Keys::Usual, pictures, effort);
             if wanted(Part::Single) {
-                add("one thread", field.lines());
+                add("one thread", field.lines())?;
             }
             if wanted(Part::Mixed) {
-                let effort = mixed::Effort { rounds: rounds(3, 7), operations: 50_000 };
-                add("mixed", mixed::lines(&field, effort));
+                let effort = mixed::Effort { rounds: rounds(3, 5), operations: 50_000 };
+                add("mixed", mixed::lines(&field, effort))?;
             }
         }
-        if wanted(Part::Single) && !quick {
-            let effort = single::Effort { rounds: 9, batches: 64, purges: 2048 };
-            let field = Field::populate(chosen, pictures, Arrivals::Mixed, effort);
-            add("one thread, entries stored in any order", field.lines());
+        if wanted(Part::ManyKeys) && pictures == sizes[0] {
+            let field = Field::populate(chosen, Keys::Many, pictures, effort);
+            add("one thread, 20,000 keys", field.lines())?;
         }
     }
     let last = sizes[sizes.len() - 1];
-    if wanted(Part::Growth) {
-        add("growth", growth::lines(chosen, last, rounds(1, 2)));
-    }
-    if wanted(Part::Invalidation) {
-        add("invalidation", invalidation::calls(chosen, last));
+    if wanted(Part::Heap) {
+        add("heap", weigh(chosen, last)?)?;
     }
     if wanted(Part::Readers) {
-        add("readers", invalidation::readers(chosen, 100_000, rounds(3, 9)));
+        add("readers", invalidation::readers(chosen, 100_000, rounds(3, 7)))?;
     }
     if wanted(Part::Detached) {
-        add("purge of 10,000", detached::lines(chosen, rounds(9, 41)));
+        add("purge of 10,000", detached::lines(chosen, rounds(9, 21)))?;
+    }
+    if wanted(Part::Growth) {
+        add("growth", growth::lines(chosen, last, 1))?;
+    }
+    if wanted(Part::Invalidation) {
+        add("invalidation", invalidation::calls(chosen, last))?;
     }
     Ok(())
 }
 
-/// Has the other program count, as counting would slow down what is timed here.
+/// Has the other program count, as counting would slow down what is timed here. Nothing is timed meanwhile, so that both sites are
+/// weighed at the same time.
 fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String> {
-    let mut program = heap_program();
-    program.args(["weigh", &pictures.to_string()]);
-    for contestant in chosen {
-        program.args(["--peer", contestant.name]);
+    let start = |keys| {
+        let mut program = heap_program();
+        program.args(["weigh", &pictures.to_string()]);
+        program.args((keys == Keys::Many).then_some("--many-keys"));
+        for contestant in chosen {
+            program.args(["--peer", contestant.name]);
+        }
+        let child = program.stdout(Stdio::piped()).spawn();
+        child.map(|child| (keys, child)).map_err(|error| format!("heap can't be started: {error}"))
+    };
+    let mut lines = Vec::new();
+    for (keys, child) in [start(Keys::Usual)?, start(Keys::Many)?] {
+        let output = child.wait_with_output().map_err(|error| format!("heap: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("heap ended with {}", output.status));
+        }
+        let printed = String::from_utf8_lossy(&output.stdout);
+        lines.extend(heap::lines(&printed, chosen, keys, pictures)?);
     }
-    let output = program.output().map_err(|error| format!("heap can't be started: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("heap: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    heap::lines(&String::from_utf8_lossy(&output.stdout), chosen, pictures)
+    Ok(lines)
 }
 
 /// By cargo, which builds it if need be.

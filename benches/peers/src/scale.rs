@@ -2,7 +2,8 @@
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Class, Peer, Room, contestants};
-use crate::heap::{Weighing, populate};
+use crate::arrivals::{insert, path_by_path, store};
+use crate::heap::Weighing;
 use crate::machine;
 use crate::single::{each, thousands};
 use crate::site::{Requests, Site};
@@ -25,11 +26,15 @@ pub fn run(entries: u64, scale: &dyn Weighing) {
     }
     println!("{} entries of {} paths, V = u64", thousands(stored), thousands(pictures));
     let ours = contestants::<u64>().into_iter().find(|other| other.class == Class::Ours);
-    let built = ours.expect("this crate takes part").build(Room { paths: 0, entries: 0 });
+    let built = ours.expect("this crate takes part").build(Room::growing(stored));
     let peer = built.peer();
-    let mut requests = Requests::default();
     let start = Instant::now();
-    let weight = scale.measure(&mut || populate(peer, &site, 0..pictures, &mut requests));
+    let weight = scale.measure(&mut || {
+        for from in (0..pictures).step_by(64) {
+            let some = from..pictures.min(from + 64);
+            store(peer, &site, &path_by_path(&site, some), insert);
+        }
+    });
     println!(
         "stored in {:.1?}: {} MB of heap, {:.1} bytes an entry; at most {} MB on the way; resident {}",
         start.elapsed(),

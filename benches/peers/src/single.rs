@@ -4,32 +4,21 @@
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Built, Contestant, Peer, Room};
-use crate::site::{Request, Requests, Site};
+use crate::arrivals::{BATCH, insert, shuffled, store};
+use crate::site::{Keys, Request, Requests, Site};
+use crate::storing;
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
-use rand::seq::SliceRandom;
-use std::collections::HashSet;
 use std::time::Duration;
-
-/// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
-const BATCH: usize = 512;
-
-/// In which order a site is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Path after path, each with all of its variants: what is stored of a path lies side by side in memory, whatever the structure.
-    PathByPath,
-    /// Every entry at a random moment, as visitors ask for pictures and their sizes.
-    Mixed,
-}
 
 /// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
 
 /// Requests made before the clock counts, after other contestants have had the caches.
 const WARM_UP: usize = 4;
+
+/// Turns that the contestants take while they store the site.
+const SLICES: usize = 16;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +27,10 @@ pub struct Effort {
     pub rounds: u64,
     /// Batches in a turn.
     pub batches: usize,
-    /// Paths that are purged and filled again in a turn.
-    pub purges: usize,
+    /// Fresh paths of few variants that are stored and purged in a turn,
+    pub fresh: usize,
+    /// and of many.
+    pub large: usize,
 }
 
 /// All contestants, holding the same site.
@@ -47,8 +38,7 @@ pub struct Field {
     pub(crate) site: Site,
     pub(crate) pictures: u64,
     pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
-    effort: Effort,
-    arrivals: Arrivals,
+    pub(crate) effort: Effort,
     /// What storing the site took, per entry.
     populated: Vec<Option<f64>>,
 }
@@ -62,9 +52,44 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
+/// The median of each contestant's figures, by round and contestant.
+pub(crate) fn medians(rounds: &[Vec<Option<f64>>]) -> Vec<Option<f64>> {
+    let own = |at: usize| rounds.iter().filter_map(move |round| round[at]).collect::<Vec<_>>();
+    let contestants = 0..rounds.first().map_or(0, Vec::len);
+    contestants.map(|at| Some(own(at)).filter(|own| !own.is_empty()).map(median)).collect()
+}
+
 /// Nanoseconds for each of so many.
 pub fn each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
+}
+
+/// Builds contestants that store the same site by turns. Returns them, and what an insert took, on average.
+pub(crate) fn populate_all(
+    contestants: &[Contestant<u64>],
+    site: &Site,
+    pictures: u64,
+    room: Room,
+) -> (Vec<(Contestant<u64>, Built<u64>)>, Vec<Option<f64>>) {
+    let peers: Vec<_> = contestants.iter().map(|other| (*other, other.build(room))).collect();
+    let entries = shuffled(site, 0..pictures);
+    let mut times = vec![Duration::ZERO; peers.len()];
+    for slice in entries.chunks(entries.len().div_ceil(SLICES)) {
+        for ((_, peer), time) in peers.iter().zip(&mut times) {
+            *time += store(peer.peer(), site, slice, insert);
+        }
+    }
+    let figures = times.into_iter().map(|time| Some(each(time, entries.len())));
+    (peers, figures.collect())
+}
+
+/// What tells the lines of one site from those of another.
+pub(crate) fn site_label(site: &Site, pictures: u64) -> String {
+    let keys = match site.keys() {
+        Keys::Usual => "",
+        Keys::Many => ", 20,000 keys",
+    };
+    format!("{} paths{keys}", thousands(pictures))
 }
 
 impl Field {
@@ -74,48 +99,49 @@ impl Field {
     /// If one of them isn't empty at first.
     pub fn populate(
         contestants: &[Contestant<u64>],
+        keys: Keys,
         pictures: u64,
-        arrivals: Arrivals,
         effort: Effort,
     ) -> Self {
-        let site = Site::default();
-        let entries = usize::try_from(site.entries(pictures)).expect("fits into memory");
-        let room = Room { paths: usize::try_from(pictures).expect("fits into memory"), entries };
-        let mut populated = Vec::new();
-        let mut peers = Vec::new();
-        for contestant in contestants {
-            let peer = contestant.build(room);
-            let time = match arrivals {
-                Arrivals::PathByPath => populate(peer.peer(), &site, 0..pictures),
-                Arrivals::Mixed => populate_mixed(peer.peer(), &site, pictures),
-            };
-            populated.push(Some(each(time, entries)));
-            peers.push((*contestant, peer));
-        }
-        Self { site, pictures, peers, effort, arrivals, populated }
+        let site = Site::new(keys);
+        let (fresh, fresh_entries) = storing::most_fresh(effort);
+        let room = Room::presized(pictures + fresh, site.entries(pictures) + fresh_entries);
+        let (peers, populated) = populate_all(contestants, &site, pictures, room);
+        Self { site, pictures, peers, effort, populated }
     }
 
-    /// Lets the contestants take turns, and gives the medians of each one's rounds.
-    fn race<const FIGURES: usize>(
+    /// Lets the contestants take turns once, and returns the figure of each.
+    pub(crate) fn turns<Figure>(
         &self,
+        round: u64,
         purges: bool,
-        mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
-    ) -> [Vec<Option<f64>>; FIGURES] {
-        let mut figures = vec![[const { Vec::new() }; FIGURES]; self.peers.len()];
-        for round in 0..self.effort.rounds {
-            for at in 0..self.peers.len() {
-                // Another one begins in each round.
-                let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
-                let (contestant, peer) = &self.peers[at];
-                if contestant.purges() || !purges {
-                    let taken = turn(round, peer.peer());
-                    figures[at].iter_mut().zip(taken).for_each(|(all, figure)| all.push(figure));
-                }
+        mut turn: impl FnMut(&dyn Peer<u64>) -> Figure,
+    ) -> Vec<Option<Figure>> {
+        let mut figures: Vec<_> = self.peers.iter().map(|_| None).collect();
+        for at in 0..self.peers.len() {
+            // Another one begins in each round.
+            let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
+            let (contestant, peer) = &self.peers[at];
+            if contestant.purges() || !purges {
+                figures[at] = Some(turn(peer.peer()));
             }
         }
+        figures
+    }
+
+    /// Lets the contestants take turns in each round, and returns the medians of each one's rounds.
+    fn race<const FIGURES: usize>(
+        &self,
+        mut turn: impl FnMut(u64, &dyn Peer<u64>) -> [f64; FIGURES],
+    ) -> [Vec<Option<f64>>; FIGURES] {
+        let rounds = 0..self.effort.rounds;
+        let rounds: Vec<_> =
+            rounds.map(|round| self.turns(round, false, |peer| turn(round, peer))).collect();
         std::array::from_fn(|at| {
-            let own = figures.iter().map(|figures| figures[at].clone());
-            own.map(|own| (!own.is_empty()).then(|| median(own))).collect()
+            let own = |round: &Vec<Option<[f64; FIGURES]>>| {
+                round.iter().map(|figures| figures.map(|figures| figures[at])).collect()
+            };
+            medians(&rounds.iter().map(own).collect::<Vec<_>>())
         })
     }
 
@@ -145,68 +171,58 @@ impl Field {
     /// All lines.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.look_up_lines();
+        let what = "insert, the whole site into presized tables";
+        lines.push(self.line(what, self.populated.clone(), &[]));
         lines.extend(self.store_lines());
         lines
     }
 
-    fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
-        let order = match self.arrivals {
-            Arrivals::PathByPath => "",
-            Arrivals::Mixed => ", entries stored in any order",
-        };
-        let what = format!("{what}, {} paths{order}", thousands(self.pictures));
-        Line { what, unit: Unit::Nanoseconds, figures, targets: targets.to_vec() }
+    pub(crate) fn line(&self, what: &str, figures: Vec<Option<f64>>, targets: &[Target]) -> Line {
+        let what = format!("{what}, {}", site_label(&self.site, self.pictures));
+        // The targets are for a site with the usual keys.
+        let targets = if self.site.keys() == Keys::Usual { targets.to_vec() } else { Vec::new() };
+        Line { what, unit: Unit::Nanoseconds, figures, targets }
     }
 
     fn look_up_lines(&self) -> Vec<Line> {
-        let zipf = [Target::OfBest(0.65), Target::OfFingerprints(1.35)];
-        let [zipf_hits] = self.race(false, |round, peer| [self.hits(peer, Skew::Zipf, round)]);
-        let [hits, together] = self.race(false, |round, peer| {
+        let [zipf] = self.race(|round, peer| [self.hits(peer, Skew::Zipf, round)]);
+        let [hits, together] = self.race(|round, peer| {
             [self.hits(peer, Skew::Uniform, round), self.hits_together(peer, round)]
         });
-        let [path_missing] = self.race(false, |round, peer| [self.misses_of_path(peer, round)]);
-        let [variant_missing] =
-            self.race(false, |round, peer| [self.misses_of_variant(peer, round)]);
+        let [zipf_waits] =
+            self.race(|round, peer| [self.hits_one_at_a_time(peer, Skew::Zipf, round)]);
+        let [waits] =
+            self.race(|round, peer| [self.hits_one_at_a_time(peer, Skew::Uniform, round)]);
+        let [path_missing] = self.race(|round, peer| [self.misses_of_path(peer, round)]);
+        let [variant_missing] = self.race(|round, peer| [self.misses_of_variant(peer, round)]);
         let share = together.iter().zip(&hits).map(|(together, one)| Some((*together)? / (*one)?));
         let share = Line {
             unit: Unit::Share,
             ..self.line(
-                "look-up of 16 together over one by one",
+                "look-up of 16 together over one in a loop",
                 share.collect(),
                 &[Target::Most(0.5)],
             )
         };
+        let (in_a_loop, one_at_a_time) = ([Target::OfBest(0.9)], [Target::OfBest(0.7)]);
         vec![
-            self.line("look-up, hit, Zipf", zipf_hits, &zipf),
-            self.line("look-up, hit, uniform", hits, &[Target::OfBest(0.6)]),
+            self.line("look-up, hit, in a loop, Zipf", zipf, &in_a_loop),
+            self.line("look-up, hit, in a loop, uniform", hits, &in_a_loop),
+            self.line("look-up, hit, one at a time, Zipf", zipf_waits, &one_at_a_time),
+            self.line("look-up, hit, one at a time, uniform", waits, &one_at_a_time),
             self.line("look-up, path missing", path_missing, &[Target::OfBest(1.0)]),
-            self.line("look-up, variant missing", variant_missing, &[]),
+            self.line("look-up, variant missing", variant_missing, &[Target::OfBest(0.75)]),
             self.line("look-up of 16 together, hit, uniform, per key", together, &[]),
             share,
         ]
     }
 
     fn store_lines(&self) -> Vec<Line> {
-        let insert = |peer: &dyn Peer<u64>, request: &Request<'_>| {
-            peer.insert(&request.path, &request.key, request.number)
-        };
-        let fill = |peer: &dyn Peer<u64>, request: &Request<'_>| {
-            peer.fill(&request.path, &request.key, request.number)
-        };
-        let [again] = self.race(false, |round, peer| [self.inserts_again(peer, round)]);
-        let [purged, inserted] = self.churn(&self.some(), insert);
-        let [_, filled] = self.churn(&self.some(), fill);
-        let [purged_4, _] = self.churn(&self.with(4), insert);
-        let [purged_32, _] = self.churn(&self.with(32), insert);
-        vec![
-            self.line("insert, there already, uniform", again, &[]),
-            self.line("insert, new", inserted, &[Target::OfBest(0.85)]),
-            self.line("fill, new (here lease and commit)", filled, &[Target::OfBest(1.0)]),
-            self.line("insert into an empty index", self.populated.clone(), &[]),
-            self.line("purge of a path, 6 variants on average", purged, &[]),
-            self.line("purge of 4 variants", purged_4, &[Target::OfBest(0.45)]),
-            self.line("purge of 32 variants", purged_32, &[Target::OfBest(0.3)]),
-        ]
+        let [again] = self.race(|round, peer| [self.inserts_again(peer, round)]);
+        let mut lines =
+            vec![self.line("insert, there already, uniform", again, &[Target::OfBest(0.95)])];
+        lines.extend(self.fresh_lines());
+        lines
     }
 
     /// Variants that are there.
@@ -219,12 +235,28 @@ impl Field {
         self.batches(&mut write, make)
     }
 
+    /// The processor may begin a look-up before the one before has ended.
     fn hits(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {
             let found = ready.iter().filter(|request| {
                 peer.look_up(&request.path, &request.key) == Some(request.number)
             });
             assert_eq!(found.count(), ready.len(), "hits");
+        })
+    }
+
+    /// Each look-up waits for the one before, as the value that this one finds says which request comes next.
+    fn hits_one_at_a_time(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
+        self.there(skew, round, &mut |ready| {
+            let (mut at, mut made) = (0_usize, 0);
+            while let Some(request) = ready.get(at) {
+                let value = peer.look_up(&request.path, &request.key).unwrap_or(u64::MAX);
+                // 0 if the value is right; otherwise so much that the loop ends early.
+                let off = usize::try_from(value ^ request.number).unwrap_or(usize::MAX);
+                at = at.wrapping_add(1).saturating_add(off.saturating_mul(BATCH));
+                made += 1;
+            }
+            assert_eq!(made, ready.len(), "hits");
         })
     }
 
@@ -270,148 +302,12 @@ impl Field {
         };
         self.batches(&mut write, &mut |ready| assert_eq!(missing(peer, ready), ready.len()))
     }
-
-    /// Pictures drawn at random, other ones for each round.
-    fn some(&self) -> Vec<Vec<u64>> {
-        self.chosen(|_| true)
-    }
-
-    /// Pictures that have so many variants.
-    fn with(&self, variants: u64) -> Vec<Vec<u64>> {
-        self.chosen(|picture| self.site.variants(picture) == variants)
-    }
-
-    fn chosen(&self, is: impl Fn(u64) -> bool) -> Vec<Vec<u64>> {
-        let round = |round| {
-            let mut draw = Draw::new(self.pictures, Skew::Uniform, 1000 + round);
-            let mut chosen = HashSet::new();
-            let mut list = Vec::new();
-            // Of rare ones, a small site has fewer than are asked for.
-            for _ in 0..self.pictures {
-                let picture = draw.picture();
-                if is(picture) && chosen.insert(picture) {
-                    list.push(picture);
-                }
-                if list.len() == self.effort.purges {
-                    break;
-                }
-            }
-            list
-        };
-        (0..self.effort.rounds).map(round).collect()
-    }
-
-    /// Purges paths and stores them again: what a purge takes per path, and storing per entry.
-    fn churn(
-        &self,
-        pictures: &[Vec<u64>],
-        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> [Vec<Option<f64>>; 2] {
-        self.race(true, |round, peer| {
-            let pictures = &pictures[usize::try_from(round).expect("few")];
-            [self.purge(peer, pictures), self.store(peer, pictures, &store)]
-        })
-    }
-
-    /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
-    fn purge(&self, peer: &dyn Peer<u64>, pictures: &[u64]) -> f64 {
-        let mut requests = Requests::default();
-        let mut time = Duration::ZERO;
-        for some in pictures.chunks(BATCH) {
-            requests.clear();
-            for picture in some {
-                requests.push(&self.site, *picture, 0);
-            }
-            let ready = requests.ready();
-            let mut gone = 0;
-            let start = ThreadTime::now();
-            for request in &ready {
-                peer.purge(&request.path, &mut |key, value| {
-                    gone += u64::from(!key.is_empty() && value / 64 == request.number / 64);
-                });
-            }
-            time += start.elapsed();
-            assert_eq!(gone, some.iter().map(|picture| self.site.variants(*picture)).sum::<u64>());
-        }
-        each(time, pictures.len())
-    }
-
-    fn store(
-        &self,
-        peer: &dyn Peer<u64>,
-        pictures: &[u64],
-        store: impl Fn(&dyn Peer<u64>, &Request<'_>) -> Option<u64>,
-    ) -> f64 {
-        let mut requests = Requests::default();
-        let (mut time, mut count) = (Duration::ZERO, 0);
-        for some in pictures.chunks(BATCH / 8) {
-            requests.clear();
-            for picture in some {
-                requests.push_all(&self.site, *picture);
-            }
-            let ready = requests.ready();
-            let start = ThreadTime::now();
-            let new = ready.iter().filter(|request| store(peer, request).is_none());
-            let new = new.count();
-            time += start.elapsed();
-            assert_eq!(new, ready.len(), "new");
-            count += new;
-        }
-        each(time, count)
-    }
 }
 
 fn missing(peer: &dyn Peer<u64>, ready: &[Request<'_>]) -> usize {
     let missing =
         ready.iter().filter(|request| peer.look_up(&request.path, &request.key).is_none());
     missing.count()
-}
-
-/// Stores pictures, one after the other; gives the time without that of writing requests.
-///
-/// # Panics
-/// If one of them was there.
-pub fn populate(peer: &dyn Peer<u64>, site: &Site, pictures: std::ops::Range<u64>) -> Duration {
-    let mut requests = Requests::default();
-    let mut time = Duration::ZERO;
-    let mut from = pictures.start;
-    while from < pictures.end {
-        let to = pictures.end.min(from + 64);
-        requests.clear();
-        (from..to).for_each(|picture| requests.push_all(site, picture));
-        time += insert_new(peer, &requests);
-        from = to;
-    }
-    time
-}
-
-/// Stores the variants of the first pictures in a random order, the same for all.
-fn populate_mixed(peer: &dyn Peer<u64>, site: &Site, pictures: u64) -> Duration {
-    let mut entries: Vec<(u64, u64)> = (0..pictures)
-        .flat_map(|picture| (0..site.variants(picture)).map(move |variant| (picture, variant)))
-        .collect();
-    entries.shuffle(&mut SmallRng::seed_from_u64(7));
-    let mut requests = Requests::default();
-    let stored = entries.chunks(BATCH).map(|some| {
-        requests.clear();
-        for (picture, variant) in some {
-            requests.push(site, *picture, *variant);
-        }
-        insert_new(peer, &requests)
-    });
-    stored.sum()
-}
-
-fn insert_new(peer: &dyn Peer<u64>, requests: &Requests) -> Duration {
-    let ready = requests.ready();
-    let start = ThreadTime::now();
-    let new = ready
-        .iter()
-        .filter(|request| peer.insert(&request.path, &request.key, request.number).is_none());
-    let new = new.count();
-    let time = start.elapsed();
-    assert_eq!(new, ready.len(), "new");
-    time
 }
 
 /// A number for people: 1,000,000.

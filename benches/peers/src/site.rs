@@ -38,10 +38,24 @@ const NAMES: [&str; 8] =
     ["jacket", "IMG_2041", "hero-banner", "p", "winter-coat", "portrait", "shoe", "0001-original"];
 const SUFFIXES: [&str; 4] = ["front.jpg", "back.jpg", "detail-2.png", "x.jpeg"];
 
+/// The keys of a site's variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// 48 usual ones, and now and then an odd one: a site whose templates ask for its sizes.
+    Usual,
+    /// 20,000, few of them popular and most of them rare: a site whose users choose sizes, crops and qualities.
+    Many,
+}
+
+/// The number of keys of a site with many. A multiple of [`MOST_VARIANTS`].
+const MANY: u64 = 20_000;
+
 /// The pictures of a site, by number, and the keys of their variants.
 #[derive(Debug)]
 pub struct Site {
-    usual: Vec<String>,
+    keys: Keys,
+    /// Their texts, the most popular ones first.
+    texts: Vec<String>,
 }
 
 /// A part of the site, the pictures whose numbers go from 0 to a power of ten.
@@ -49,20 +63,46 @@ pub const PREFIX_SPANS: [u64; 3] = [1, 1000, 100_000];
 
 impl Default for Site {
     fn default() -> Self {
-        // Widths that a shop's templates ask for, some with a height, a crop, a quality or a format.
-        let usual = (0..USUAL).map(|n| {
-            let (width, height) = (80 + 40 * n, 60 + 30 * n);
-            match n % 6 {
-                0 => format!("?force_format=webp&h={height}&w={width}"),
-                1 => format!("?func=crop&h={height}&w={width}"),
-                2 => format!("?force_format=webp&w={width}"),
-                3 => format!("?h={height}&org_if_sml=1&w={width}"),
-                4 => format!("?h={height}&w={width}"),
-                _ => format!("?func=fit&gravity=auto&h={height}&q=75&w={width}"),
-            }
-        });
-        Self { usual: usual.collect() }
+        Self::new(Keys::Usual)
     }
+}
+
+/// The text of a key: a width, and for some a height, a crop, a quality or a format. Distinct for distinct numbers.
+fn key_text(number: usize, (width, height): (usize, usize)) -> String {
+    match number % 6 {
+        0 => format!("?force_format=webp&h={height}&w={width}"),
+        1 => format!("?func=crop&h={height}&w={width}"),
+        2 => format!("?force_format=webp&w={width}"),
+        3 => format!("?h={height}&org_if_sml=1&w={width}"),
+        4 => format!("?h={height}&w={width}"),
+        _ => format!("?func=fit&gravity=auto&h={height}&q=75&w={width}"),
+    }
+}
+
+/// A fraction from 0 to 1, without 1.
+fn fraction(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Which of many keys a variant has. The popularity of groups of [`MOST_VARIANTS`] keys follows Zipf's law with exponent 1; the variants
+/// of a picture have different places in their groups, so that no two of them have the same key.
+fn one_of_many(picture: u64, variant: u64) -> usize {
+    const GROUPS: u64 = MANY / MOST_VARIANTS;
+    let group = |variant| {
+        let group = (GROUPS as f64 + 1.0).powf(fraction(key_bits(picture, variant))) - 1.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 624")]
+        let group = group as u64;
+        group
+    };
+    // The first variant that a picture with all of them lacks has the place of another one, in the next group.
+    let (group, variant) =
+        if variant < MOST_VARIANTS { (group(variant), variant) } else { (group(0) + 1, 0) };
+    let place = (mixed(picture ^ 0xf1257) % MOST_VARIANTS + variant) % MOST_VARIANTS;
+    usize::try_from(group % GROUPS * MOST_VARIANTS + place).expect("a small number")
+}
+
+fn key_bits(picture: u64, variant: u64) -> u64 {
+    mixed(picture.wrapping_mul(MOST_VARIANTS + 1) + variant + (1 << 60))
 }
 
 /// Mixes the bits of a number (the finalizer of splitmix64).
@@ -90,6 +130,25 @@ fn digits(text: &mut String, number: u64, least: usize) {
 }
 
 impl Site {
+    /// A site with such keys.
+    pub fn new(keys: Keys) -> Self {
+        let texts: Vec<_> = match keys {
+            Keys::Usual => (0..USUAL).map(|n| key_text(n, (80 + 40 * n, 60 + 30 * n))).collect(),
+            Keys::Many => {
+                let size = |n| (100 + n / 6, 75 + n / 6 * 3 / 4);
+                (0..usize::try_from(MANY).expect("a small number"))
+                    .map(|n| key_text(n, size(n)))
+                    .collect()
+            }
+        };
+        Self { keys, texts }
+    }
+
+    /// Which keys it has.
+    pub fn keys(&self) -> Keys {
+        self.keys
+    }
+
     /// Writes the path of a picture.
     pub fn path(&self, picture: u64, text: &mut String) {
         let bits = mixed(picture);
@@ -125,8 +184,7 @@ impl Site {
     /// How many variants a picture has.
     pub fn variants(&self, picture: u64) -> u64 {
         // Exponentially few pictures have many.
-        let unit = (mixed(picture ^ 0x51_7e5) >> 11) as f64 / (1_u64 << 53) as f64;
-        let more = -(1.0 - unit).ln() * 5.43;
+        let more = -(1.0 - fraction(mixed(picture ^ 0x51_7e5))).ln() * 5.43;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 200")]
         let more = more as u64;
         (1 + more).min(MOST_VARIANTS)
@@ -134,14 +192,17 @@ impl Site {
 
     /// Writes the key of a variant of a picture. Those past [`Self::variants`] it doesn't have, but others do.
     pub fn key(&self, picture: u64, variant: u64, text: &mut String) {
-        let bits = mixed(picture.wrapping_mul(MOST_VARIANTS + 1) + variant + (1 << 60));
+        if self.keys == Keys::Many {
+            return text.push_str(&self.texts[one_of_many(picture, variant)]);
+        }
+        let bits = key_bits(picture, variant);
         if bits.is_multiple_of(ODD) && variant < self.variants(picture) {
             return self.odd_key(bits >> 32, variant, text);
         }
         // The first sizes are the most usual ones.
         let first = mixed(picture ^ 0xf1257) % USUAL as u64;
         let first = first * first / USUAL as u64;
-        text.push_str(pick(first + variant, &self.usual));
+        text.push_str(pick(first + variant, &self.texts));
     }
 
     /// Writes a key that no page asks for: someone drags a window, or enumerates. Distinct for distinct variants, and no usual one.
@@ -238,7 +299,7 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     const PICTURES: u64 = 100_000;
 
@@ -254,40 +315,66 @@ mod tests {
 
     #[test]
     fn texts_are_as_long_as_those_of_real_sites() {
-        let site = Site::default();
-        let (mut paths, mut keys) = (String::new(), String::new());
-        for picture in 0..PICTURES * 10 {
-            if picture % 10 == 0 {
-                site.path(picture, &mut paths);
-                (0..site.variants(picture))
-                    .for_each(|variant| site.key(picture, variant, &mut keys));
+        for site in [Keys::Usual, Keys::Many].map(Site::new) {
+            let (mut paths, mut keys) = (String::new(), String::new());
+            for picture in 0..PICTURES * 10 {
+                if picture % 10 == 0 {
+                    site.path(picture, &mut paths);
+                    (0..site.variants(picture))
+                        .for_each(|variant| site.key(picture, variant, &mut keys));
+                }
             }
+            let (paths, keys) = (paths.len() as f64 / PICTURES as f64, keys.len() as f64);
+            let keys = keys / (0..PICTURES).map(|n| site.variants(n * 10)).sum::<u64>() as f64;
+            assert!((63.0..67.0).contains(&paths), "{paths}");
+            assert!((25.0..28.0).contains(&keys), "{keys}");
         }
-        let (paths, keys) = (paths.len() as f64 / PICTURES as f64, keys.len() as f64);
-        let keys = keys / (0..PICTURES).map(|n| site.variants(n * 10)).sum::<u64>() as f64;
-        assert!((63.0..67.0).contains(&paths), "{paths}");
-        assert!((25.0..28.0).contains(&keys), "{keys}");
     }
 
     #[test]
     fn paths_differ_and_so_do_the_keys_of_one_path() {
-        let site = Site::default();
-        let mut paths = HashSet::new();
-        for picture in 0..PICTURES {
-            let mut path = String::new();
-            site.path(picture, &mut path);
-            assert!(paths.insert(path));
-            let variants = site.variants(picture);
-            // One more than it has: a key that it lacks.
-            let keys: HashSet<_> = (0..=variants)
-                .map(|variant| {
-                    let mut key = String::new();
-                    site.key(picture, variant, &mut key);
-                    key
-                })
-                .collect();
-            assert_eq!(keys.len() as u64, variants + 1, "{keys:?}");
+        for site in [Keys::Usual, Keys::Many].map(Site::new) {
+            let mut paths = HashSet::new();
+            for picture in 0..PICTURES {
+                let mut path = String::new();
+                site.path(picture, &mut path);
+                assert!(paths.insert(path));
+                let variants = site.variants(picture);
+                // One more than it has: a key that it lacks.
+                let keys: HashSet<_> =
+                    (0..=variants).map(|variant| key(&site, picture, variant)).collect();
+                assert_eq!(keys.len() as u64, variants + 1, "{keys:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_site_has_48_usual_keys_or_20_000() {
+        let count = |keys| {
+            let site = Site::new(keys);
+            let mut counts = HashMap::<_, u64>::new();
+            for picture in 0..PICTURES {
+                for variant in 0..site.variants(picture) {
+                    *counts.entry(key(&site, picture, variant)).or_default() += 1;
+                }
+            }
+            let mut counts: Vec<_> = counts.into_values().collect();
+            counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+            counts
+        };
+        let (usual, many) = (count(Keys::Usual), count(Keys::Many));
+        let entries: u64 = usual.iter().sum();
+        let share = |counts: &[u64]| counts.iter().sum::<u64>() as f64 / entries as f64;
+        assert!((0.975..0.985).contains(&share(&usual[..48])), "{}", share(&usual[..48]));
+        assert_eq!(many.len(), 20_000);
+        // A tenth of the keys for two thirds of the entries, as by Zipf's law.
+        assert!((0.60..0.70).contains(&share(&many[..2000])), "{}", share(&many[..2000]));
+    }
+
+    fn key(site: &Site, picture: u64, variant: u64) -> String {
+        let mut key = String::new();
+        site.key(picture, variant, &mut key);
+        key
     }
 
     #[test]

@@ -11,8 +11,6 @@ pub enum Unit {
     Bytes,
     /// Operations a second.
     Rate,
-    /// A factor, the more the better.
-    Gain,
     /// A factor, the less the better.
     Share,
 }
@@ -22,14 +20,8 @@ pub enum Unit {
 pub enum Target {
     /// At most so much of the best peer's figure.
     OfBest(f64),
-    /// At most so much of the figure of the floor without strings.
-    OfFingerprints(f64),
-    /// At most so much of the figure of the floor with strings, which is one big `hashbrown` table.
-    OfOneTable(f64),
     /// At most.
     Most(f64),
-    /// At least.
-    Least(f64),
 }
 
 /// A contestant as the heading of a column.
@@ -46,7 +38,7 @@ impl<V> From<&Contestant<V>> for Column {
         let name = match contestant.class {
             Class::Floor => "floor: strings",
             Class::LossyFloor => "floor: fingerprints",
-            Class::Ours | Class::Peer => contestant.name,
+            Class::Ours | Class::Peer | Class::Apart => contestant.name,
         };
         Self { name: name.into(), class: contestant.class }
     }
@@ -91,7 +83,7 @@ impl Table {
         let peers = peers.filter(|(column, _)| column.class == Class::Peer);
         let figures = peers.filter_map(|(column, figure)| Some((&*column.name, (*figure)?)));
         match line.unit {
-            Unit::Rate | Unit::Gain => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
+            Unit::Rate => figures.max_by(|a, b| a.1.total_cmp(&b.1)),
             Unit::Nanoseconds | Unit::Bytes | Unit::Share => {
                 figures.min_by(|a, b| a.1.total_cmp(&b.1))
             }
@@ -106,18 +98,12 @@ impl Table {
     /// What a target comes to in this line, and whether it is met; `None` if what it refers to was not measured.
     pub fn judge(&self, line: &Line, target: Target) -> Option<(String, bool)> {
         let ours = self.ours(line)?;
-        let ratio = |name: &str, most: f64, other: f64| {
-            let ratio = ours / other;
-            (format!("≤ {most} of {name}: {}", digits(ratio)), ratio <= most)
-        };
         Some(match target {
-            Target::OfBest(most) => ratio("the best", most, self.best(line)?.1),
-            Target::OfFingerprints(most) => {
-                ratio("fingerprints", most, self.of(line, Class::LossyFloor)?)
+            Target::OfBest(most) => {
+                let ratio = ours / self.best(line)?.1;
+                (format!("≤ {most} of the best: {}", digits(ratio)), ratio <= most)
             }
-            Target::OfOneTable(most) => ratio("one table", most, self.of(line, Class::Floor)?),
             Target::Most(most) => (format!("≤ {}", line.unit.write(most)), ours <= most),
-            Target::Least(least) => (format!("≥ {}", line.unit.write(least)), ours >= least),
         })
     }
 
@@ -194,7 +180,7 @@ impl Unit {
             },
             Self::Bytes => format!("{} B", digits(figure)),
             Self::Rate => format!("{} M/s", digits(figure / 1e6)),
-            Self::Gain | Self::Share => digits(figure),
+            Self::Share => digits(figure),
         }
     }
 }
@@ -223,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn quick_cache_is_shown_and_not_compared_with() {
+        let mut table = table(Unit::Nanoseconds, &[10.0, 30.0], &[Target::OfBest(0.5)]);
+        let quick_cache = table.columns.iter().position(|column| column.name == "quick_cache");
+        table.lines[0].figures[quick_cache.unwrap()] = Some(1.0);
+        assert_eq!(table.best(&table.lines[0]), Some(("striped RwLock", 30.0)));
+        assert!(table.markdown().contains("| 1.00 ns |"), "{}", table.markdown());
+    }
+
+    #[test]
     fn targets_are_met_up_to_the_limit_and_missed_beyond() {
         let met = |figures: &[f64], target| {
             let table = table(Unit::Nanoseconds, figures, &[target]);
@@ -232,10 +227,8 @@ mod tests {
         assert_eq!(met(&[10.1, 30.0, 20.0], Target::OfBest(0.5)), Some(false));
         assert_eq!(met(&[10.0], Target::Most(10.0)), Some(true));
         assert_eq!(met(&[10.1], Target::Most(10.0)), Some(false));
-        assert_eq!(met(&[1.9], Target::Least(1.95)), Some(false));
         // What it refers to was not measured.
         assert_eq!(met(&[10.0], Target::OfBest(0.5)), None);
-        assert_eq!(met(&[10.0, 30.0], Target::OfFingerprints(0.5)), None);
     }
 
     #[test]

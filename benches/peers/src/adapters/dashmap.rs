@@ -1,16 +1,16 @@
 //! DashMap: each path with its set of variants.
 
-use super::variants::Variants;
+use super::variants::{Short, Variants};
 use super::{Peer, Room, STRIPES, Shared};
 use crate::site::Payload;
 use ahash::RandomState;
 use cache_index::{OriginPath, PathPrefix, VariantKey};
 use dashmap::DashMap;
 
-struct Dash<V>(DashMap<Box<str>, Variants<V>, RandomState>);
+struct Dash<V: Payload, S: Short>(DashMap<Box<str>, Variants<V, S>, RandomState>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
-    Box::new(Dash(DashMap::with_capacity_and_hasher_and_shard_amount(
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
+    Box::new(Dash::<V, S>(DashMap::with_capacity_and_hasher_and_shard_amount(
         // Its shards don't fill evenly.
         room.paths + room.paths / 16,
         RandomState::new(),
@@ -18,7 +18,7 @@ pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
     )))
 }
 
-impl<V: Payload> Peer<V> for Dash<V> {
+impl<V: Payload, S: Short> Peer<V> for Dash<V, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.0.get(path.as_str())?.get(key.as_str())
     }

@@ -1,8 +1,9 @@
 //! The contestants: one trait, and for each a file that uses it as someone would who knows it well.
 //!
-//! What holds for all: the same hash function with random seeds, capacity for what is about to be stored, as many stripes as this
-//! crate has shards where the number can be set, look-ups by borrowed text without allocating, and what is taken out dropped outside
-//! of the locks where the peer lets its user do so. A peer holds one tenant, so that no look-up pays for telling tenants apart.
+//! What holds for all: the same hash function with random seeds, as many stripes as this crate has shards where the number can be set,
+//! look-ups by borrowed text without allocating, and what is taken out dropped outside of the locks where the peer lets its user do so.
+//! A peer holds one tenant, so that no look-up pays for telling tenants apart. What is timed has the fastest sets of variants, and what
+//! is weighed has the smallest ones: see `variants`.
 
 mod cache_index;
 mod dashmap;
@@ -19,6 +20,7 @@ mod variants;
 
 use crate::site::Payload;
 use ::cache_index::{OriginPath, PathPrefix, VariantKey};
+use variants::{Inline, Lean, Short};
 
 /// As many as this crate has shards unless told otherwise.
 const STRIPES: usize = 256;
@@ -66,13 +68,34 @@ pub trait Peer<V: Payload> {
 /// A peer that several threads can use.
 pub type Shared<V> = Box<dyn Peer<V> + Send + Sync>;
 
-/// How much is about to be stored.
+/// How large a contestant is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// Paths.
+    /// Paths that fit without growing.
     pub paths: usize,
-    /// Their variants, together.
+    /// Variants, of all paths together, that fit without growing.
     pub entries: usize,
+    /// The most variants that will be stored.
+    pub expected: usize,
+}
+
+impl Room {
+    /// Tables that hold so much without growing.
+    ///
+    /// # Panics
+    /// If it doesn't fit into memory.
+    pub fn presized(paths: u64, entries: u64) -> Self {
+        let number = |n: u64| usize::try_from(n).expect("fits into memory");
+        Self { paths: number(paths), entries: number(entries), expected: number(entries) }
+    }
+
+    /// Tables that start empty and grow while so many variants are stored.
+    ///
+    /// # Panics
+    /// If they don't fit into memory.
+    pub fn growing(entries: u64) -> Self {
+        Self { paths: 0, entries: 0, ..Self::presized(0, entries) }
+    }
 }
 
 /// How a contestant is made.
@@ -117,6 +140,8 @@ pub enum Class {
     Ours,
     /// Keeps exact strings and can purge: what the targets compare with.
     Peer,
+    /// A peer whose figures are shown, but not compared with.
+    Apart,
     /// Without locks: no contestant, but what the others can be held against.
     Floor,
     /// The same, and can't purge, as it has no strings.
@@ -162,20 +187,34 @@ impl<V> std::fmt::Debug for Contestant<V> {
     }
 }
 
-/// All of them, this crate first.
+/// All of them, this crate first, with the fastest sets of variants.
 pub fn contestants<V: Payload>() -> Vec<Contestant<V>> {
-    use Class::{Floor, LossyFloor, Ours, Peer};
+    with_sets::<V, Inline>()
+}
+
+/// The same contestants with the smallest sets of variants.
+pub fn lean_contestants<V: Payload>() -> Vec<Contestant<V>> {
+    with_sets::<V, Lean>()
+}
+
+fn with_sets<V: Payload, S: Short>() -> Vec<Contestant<V>> {
+    use Class::{Apart, Floor, LossyFloor, Ours, Peer};
     use Make::{Alone, Shared};
     let row = |name, usage, class, make| Contestant { name, usage, class, make };
     vec![
         row("cache-index", "", Ours, Shared(cache_index::make)),
-        row("striped RwLock", "hashbrown, a set per path", Peer, Shared(striped::make)),
-        row("dashmap", "a set per path", Peer, Shared(dashmap::make)),
-        row("scc", "a set per path", Peer, Shared(scc::make)),
-        row("papaya", "a locked set per path", Peer, Shared(papaya::make)),
-        row("moka", "an entry per variant, names per path", Peer, Shared(moka::make)),
-        row("quick_cache", "an entry per variant, names per path", Peer, Shared(quick_cache::make)),
-        row("floor", "hashbrown, strings, no locks", Floor, Alone(strings::make)),
+        row("striped RwLock", "hashbrown, a set per path", Peer, Shared(striped::make::<V, S>)),
+        row("dashmap", "a set per path", Peer, Shared(dashmap::make::<V, S>)),
+        row("scc", "a set per path", Peer, Shared(scc::make::<V, S>)),
+        row("papaya", "a locked set per path", Peer, Shared(papaya::make::<V, S>)),
+        row("moka", "an entry per variant, names per path", Peer, Shared(moka::make::<V, S>)),
+        row(
+            "quick_cache",
+            "an entry per variant, names per path",
+            Apart,
+            Shared(quick_cache::make::<V, S>),
+        ),
+        row("floor", "hashbrown, strings, no locks", Floor, Alone(strings::make::<V, S>)),
         row(
             "floor",
             "hashbrown, 128-bit fingerprints, no locks",

@@ -1,6 +1,7 @@
 //! moka, `sync::Cache`: an entry per variant. Without a bound, as it must not evict here, which also spares it the bookkeeping.
 
 use super::names::{Asked, Name, Named, Store};
+use super::variants::Short;
 use super::{Room, Shared};
 use crate::site::Payload;
 use ahash::RandomState;
@@ -8,9 +9,9 @@ use moka::sync::Cache;
 
 struct Moka<V>(Cache<Name, V, RandomState>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
     let cache = Cache::builder().initial_capacity(room.entries);
-    Box::new(Named::new(Moka(cache.build_with_hasher(RandomState::new())), room))
+    Box::new(Named::<_, S>::new(Moka(cache.build_with_hasher(RandomState::new())), room))
 }
 
 impl<V: Payload> Store<V> for Moka<V> {

@@ -3,6 +3,7 @@
 //! The cache's key and the name share their texts, and the names of one path its text.
 
 use super::stripes::Stripes;
+use super::variants::Short;
 use super::{Peer, Room};
 use crate::site::Payload;
 use cache_index::{OriginPath, PathPrefix, VariantKey};
@@ -51,18 +52,18 @@ pub(super) trait Store<V> {
     fn tidy(&self);
 }
 
-pub(super) struct Named<S> {
-    store: S,
-    names: Stripes<Vec<Name>>,
+pub(super) struct Named<C, S: Short> {
+    store: C,
+    names: Stripes<S::List<Name>>,
 }
 
-impl<S> Named<S> {
-    pub(super) fn new(store: S, room: Room) -> Self {
+impl<C, S: Short> Named<C, S> {
+    pub(super) fn new(store: C, room: Room) -> Self {
         Self { store, names: Stripes::new(room.paths) }
     }
 }
 
-impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
+impl<V: Payload, C: Store<V>, S: Short> Peer<V> for Named<C, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.store.get(Asked { path: path.as_str(), key: key.as_str() })
     }
@@ -77,7 +78,7 @@ impl<V: Payload, S: Store<V>> Peer<V> for Named<S> {
                 let path =
                     names.first().map_or_else(|| asked.path.into(), |name| name.path.clone());
                 let name = Name { path, key: asked.key.into() };
-                names.push(name.clone());
+                S::push(names, name.clone());
                 name
             });
             self.store.insert(name, value);

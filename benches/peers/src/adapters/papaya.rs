@@ -1,7 +1,7 @@
 //! papaya: each path with a set of variants behind a lock of its own, as values of this map can't be changed in place and copying a
 //! set for each variant would cost more.
 
-use super::variants::Variants;
+use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};
 use crate::site::Payload;
 use ahash::RandomState;
@@ -10,16 +10,16 @@ use papaya::{HashMap, ResizeMode};
 use parking_lot::RwLock;
 
 /// `None` once the path was purged: who got hold of the set before must look again.
-type Set<V> = RwLock<Option<Variants<V>>>;
+type Set<V, S> = RwLock<Option<Variants<V, S>>>;
 
-struct Papaya<V>(HashMap<Box<str>, Set<V>, RandomState>);
+struct Papaya<V: Payload, S: Short>(HashMap<Box<str>, Set<V, S>, RandomState>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
     let map = HashMap::builder().capacity(room.paths).hasher(RandomState::new());
-    Box::new(Papaya(map.resize_mode(ResizeMode::default()).build()))
+    Box::new(Papaya::<V, S>(map.resize_mode(ResizeMode::default()).build()))
 }
 
-impl<V: Payload> Peer<V> for Papaya<V> {
+impl<V: Payload, S: Short> Peer<V> for Papaya<V, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.0.pin().get(path.as_str())?.read().as_ref()?.get(key.as_str())
     }

@@ -1,6 +1,8 @@
-//! quick_cache, `sync::Cache`: an entry per variant. With room for twice what is stored, so that no shard evicts.
+//! quick_cache, `sync::Cache`: an entry per variant. Its capacity is twice what is stored, so that no shard evicts. It has to be told
+//! what to expect, so its tables are presized even where those of the other contestants grow.
 
 use super::names::{Asked, Name, Named, Store};
+use super::variants::Short;
 use super::{Room, STRIPES, Shared};
 use crate::site::Payload;
 use ahash::RandomState;
@@ -9,10 +11,10 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 
 struct Quick<V>(Cache<Name, V, UnitWeighter, RandomState>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
     let options = OptionsBuilder::new()
-        .estimated_items_capacity(room.entries)
-        .weight_capacity(2 * room.entries as u64 + 100_000)
+        .estimated_items_capacity(room.expected)
+        .weight_capacity(2 * room.expected as u64 + 100_000)
         .shards(STRIPES)
         // Remembering what was evicted is of no use where nothing is.
         .ghost_allocation(0.0)
@@ -20,7 +22,7 @@ pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
         .expect("good options");
     let cache =
         Cache::with_options(options, UnitWeighter, RandomState::new(), DefaultLifecycle::default());
-    Box::new(Named::new(Quick(cache), room))
+    Box::new(Named::<_, S>::new(Quick(cache), room))
 }
 
 impl<V: Payload> Store<V> for Quick<V> {

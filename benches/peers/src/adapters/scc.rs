@@ -1,19 +1,19 @@
 //! scc, `HashMap`: each path with its set of variants.
 
-use super::variants::Variants;
+use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};
 use crate::site::Payload;
 use ahash::RandomState;
 use cache_index::{OriginPath, PathPrefix, VariantKey};
 use scc::HashMap;
 
-struct Scc<V: Payload>(HashMap<Box<str>, Variants<V>, RandomState>);
+struct Scc<V: Payload, S: Short>(HashMap<Box<str>, Variants<V, S>, RandomState>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
-    Box::new(Scc(HashMap::with_capacity_and_hasher(room.paths, RandomState::new())))
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
+    Box::new(Scc::<V, S>(HashMap::with_capacity_and_hasher(room.paths, RandomState::new())))
 }
 
-impl<V: Payload> Peer<V> for Scc<V> {
+impl<V: Payload, S: Short> Peer<V> for Scc<V, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.0.read_sync(path.as_str(), |_, variants| variants.get(key.as_str()))?
     }

@@ -1,6 +1,6 @@
 //! The floor with exact strings: one `hashbrown` table without locks, each path with its set of variants.
 
-use super::variants::Variants;
+use super::variants::{Short, Variants};
 use super::{Peer, Room};
 use crate::site::Payload;
 use ahash::RandomState;
@@ -9,23 +9,23 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::cell::RefCell;
 
-struct Strings<V> {
-    table: RefCell<HashTable<(Box<str>, Variants<V>)>>,
+struct Strings<V: Payload, S: Short> {
+    table: RefCell<HashTable<(Box<str>, Variants<V, S>)>>,
     hasher: RandomState,
 }
 
-pub(super) fn make<V: Payload>(room: Room) -> Box<dyn Peer<V>> {
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Box<dyn Peer<V>> {
     let table = RefCell::new(HashTable::with_capacity(room.paths));
-    Box::new(Strings { table, hasher: RandomState::new() })
+    Box::new(Strings::<V, S> { table, hasher: RandomState::new() })
 }
 
-impl<V> Strings<V> {
+impl<V: Payload, S: Short> Strings<V, S> {
     fn hash(&self, path: &str) -> u64 {
         self.hasher.hash_one(path.as_bytes())
     }
 }
 
-impl<V: Payload> Peer<V> for Strings<V> {
+impl<V: Payload, S: Short> Peer<V> for Strings<V, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         let path = path.as_str();
         let table = self.table.borrow();
@@ -36,7 +36,7 @@ impl<V: Payload> Peer<V> for Strings<V> {
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         let path = path.as_str();
         let mut table = self.table.borrow_mut();
-        let is = |(other, _): &(Box<str>, Variants<V>)| **other == *path;
+        let is = |(other, _): &(Box<str>, Variants<V, S>)| **other == *path;
         let mut found = match table.entry(self.hash(path), is, |(other, _)| self.hash(other)) {
             Entry::Occupied(found) => found,
             Entry::Vacant(place) => place.insert((path.into(), Variants::default())),

@@ -1,18 +1,18 @@
 //! By hand: `hashbrown` tables in stripes, each path with its set of variants.
 
 use super::stripes::Stripes;
-use super::variants::Variants;
+use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};
 use crate::site::Payload;
 use cache_index::{OriginPath, PathPrefix, VariantKey};
 
-struct Striped<V>(Stripes<Variants<V>>);
+struct Striped<V: Payload, S: Short>(Stripes<Variants<V, S>>);
 
-pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
-    Box::new(Striped(Stripes::new(room.paths)))
+pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
+    Box::new(Striped::<V, S>(Stripes::new(room.paths)))
 }
 
-impl<V: Payload> Peer<V> for Striped<V> {
+impl<V: Payload, S: Short> Peer<V> for Striped<V, S> {
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V> {
         self.0.read(path.as_str(), |variants| variants.get(key.as_str()))
     }

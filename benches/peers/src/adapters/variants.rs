@@ -1,25 +1,61 @@
-//! The variants of one path, as one would write them for a map of paths: a short vector, searched from its start, that turns into a
-//! map where a path has unusually many.
+//! The variants of one path, as one would write them for a map of paths: a short list, searched from its start, that turns into a
+//! map if a path has unusually many.
 
 use crate::site::Payload;
 use ahash::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::ops::DerefMut;
 
 /// Above this, a map finds a key sooner.
-const MOST_FEW: usize = 32;
+const MAX_FEW: usize = 32;
 
-pub(super) enum Variants<V> {
-    Few(Vec<(Box<str>, V)>),
-    Many(Box<HashMap<Box<str>, V, RandomState>>),
+/// The type of the short list.
+pub(super) trait Short: 'static {
+    type List<T: Send + Sync + 'static>: Default
+        + DerefMut<Target = [T]>
+        + IntoIterator<Item = T>
+        + Send
+        + Sync
+        + 'static;
+
+    fn push<T: Send + Sync + 'static>(list: &mut Self::List<T>, item: T);
 }
 
-impl<V> Default for Variants<V> {
-    fn default() -> Self {
-        Self::Few(Vec::new())
+/// The fastest list: the first items lie inside the table's entry, so that a lookup waits for memory once less.
+pub(super) struct Inline;
+
+/// The smallest list: a table's empty entries have no room for items.
+pub(super) struct Lean;
+
+impl Short for Inline {
+    type List<T: Send + Sync + 'static> = SmallVec<[T; 4]>;
+
+    fn push<T: Send + Sync + 'static>(list: &mut Self::List<T>, item: T) {
+        list.push(item);
     }
 }
 
-impl<V: Payload> Variants<V> {
+impl Short for Lean {
+    type List<T: Send + Sync + 'static> = Vec<T>;
+
+    fn push<T: Send + Sync + 'static>(list: &mut Self::List<T>, item: T) {
+        list.push(item);
+    }
+}
+
+pub(super) enum Variants<V: Payload, S: Short> {
+    Few(S::List<(Box<str>, V)>),
+    Many(Box<HashMap<Box<str>, V, RandomState>>),
+}
+
+impl<V: Payload, S: Short> Default for Variants<V, S> {
+    fn default() -> Self {
+        Self::Few(S::List::default())
+    }
+}
+
+impl<V: Payload, S: Short> Variants<V, S> {
     pub(super) fn get(&self, key: &str) -> Option<V> {
         match self {
             Self::Few(few) => {
@@ -34,14 +70,14 @@ impl<V: Payload> Variants<V> {
             if let Some((_, old)) = few.iter_mut().find(|(other, _)| **other == *key) {
                 return Some(std::mem::replace(old, value));
             }
-            if few.len() < MOST_FEW {
-                few.push((key.into(), value));
+            if few.len() < MAX_FEW {
+                S::push(few, (key.into(), value));
                 return None;
             }
             let few = std::mem::take(few);
             *self = Self::Many(Box::new(few.into_iter().collect()));
         }
-        let Self::Many(many) = self else { unreachable!("a full vector was turned into a map") };
+        let Self::Many(many) = self else { unreachable!("a full list was turned into a map") };
         match many.get_mut(key) {
             Some(old) => Some(std::mem::replace(old, value)),
             None => many.insert(key.into(), value),

@@ -1,11 +1,22 @@
-//! How many heap bytes a contestant asks for, and this crate at scale. Run by the `peers` program.
+//! How many heap bytes a contestant takes, and this crate at scale. Run by the `peers` program.
 //!
 //! A program of its own, because counting costs something with each allocation and would be timed with what is timed. Counted is what is
-//! requested, not what an allocator makes of it.
+//! requested, and what glibc's `malloc` would take for it: see [`malloc_bytes`].
 
 use clap::{Parser, Subcommand};
-use peers::heap::{Weighing, Weight, weigh_all};
+use peers::heap::{Weighing, Weight, malloc_bytes, weigh_all};
 use peers::scale;
+use peers::site::Keys;
+use std::alloc::System;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use tracking_allocator::{AllocationGroupId, AllocationRegistry, AllocationTracker, Allocator};
+
+#[global_allocator]
+static ALLOCATOR: Allocator<System> = Allocator::system();
+
+static REQUESTED: AtomicI64 = AtomicI64::new(0);
+static WITH_WORDS: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
 
 #[derive(Parser)]
 struct Options {
@@ -19,6 +30,9 @@ enum What {
     Weigh {
         /// So many pictures.
         pictures: u64,
+        /// Of a site with 20,000 keys, not with the 48 usual ones.
+        #[arg(long)]
+        many_keys: bool,
         /// Which contestants; all if none is named.
         #[arg(long)]
         peer: Vec<String>,
@@ -32,16 +46,51 @@ enum What {
 
 struct Counter;
 
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("no allocation is that large")
+}
+
+impl AllocationTracker for Counter {
+    fn allocated(&self, _: usize, size: usize, _: usize, _: AllocationGroupId) {
+        let requested = REQUESTED.fetch_add(signed(size), Relaxed) + signed(size);
+        WITH_WORDS.fetch_add(signed(malloc_bytes(size)), Relaxed);
+        PEAK.fetch_max(requested, Relaxed);
+    }
+
+    fn deallocated(
+        &self,
+        _: usize,
+        size: usize,
+        _: usize,
+        _: AllocationGroupId,
+        _: AllocationGroupId,
+    ) {
+        REQUESTED.fetch_sub(signed(size), Relaxed);
+        WITH_WORDS.fetch_sub(signed(malloc_bytes(size)), Relaxed);
+    }
+}
+
 impl Weighing for Counter {
     fn measure(&self, run: &mut dyn FnMut()) -> Weight {
-        let counted = allocation_counter::measure(run);
-        Weight { left: counted.bytes_current, peak: counted.bytes_max }
+        [&REQUESTED, &WITH_WORDS, &PEAK].into_iter().for_each(|counter| counter.store(0, Relaxed));
+        AllocationRegistry::enable_tracking();
+        run();
+        AllocationRegistry::disable_tracking();
+        Weight {
+            left: REQUESTED.load(Relaxed),
+            with_words: WITH_WORDS.load(Relaxed),
+            peak: PEAK.load(Relaxed),
+        }
     }
 }
 
 fn main() {
+    AllocationRegistry::set_global_tracker(Counter).expect("the first one");
     match Options::parse().what {
-        What::Weigh { pictures, peer } => weigh_all(pictures, &peer, &Counter),
+        What::Weigh { pictures, many_keys, peer } => {
+            let keys = if many_keys { Keys::Many } else { Keys::Usual };
+            weigh_all(keys, pictures, &peer, &Counter);
+        }
         What::Scale { entries } => scale::run(entries, &Counter),
     }
 }
