@@ -36,10 +36,17 @@ impl TableHash {
         self.0
     }
 
-    /// The byte that tells most records of one bucket apart: the highest, as the bucket comes from the lowest.
+    /// A hash that was stored as a number.
+    pub(crate) fn from_stored(hash: u32) -> Self {
+        Self(hash)
+    }
+
+    /// The byte that tells most records of one bucket apart, and most keys of one record: the highest, as the bucket comes from the
+    /// lowest. It is never zero, which marks what is free.
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub(crate) fn tag(self) -> u8 {
-        (self.0 >> 24) as u8
+        ((self.0 >> 24) as u8).max(1)
     }
 
     /// The number for a `hashbrown` table, which takes the bucket from the low bits and a tag from the top seven.
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn tag_is_of_the_bits_that_choose_no_bucket() {
-        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 0);
+        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 1, "zero marks what is free");
         assert_eq!(TableHash::new(0xab00_0000).tag(), 0xab);
     }
 }

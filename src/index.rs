@@ -16,15 +16,15 @@ use crate::outcome::{
     Flushed, Grave, Insertion, Lookup, PrefixPurged, Purged, Reclaimed, Softened,
 };
 use crate::prefetch::Stage;
-use crate::records::Key;
 use crate::scopes::Scopes;
 use crate::selection::Selection;
-use crate::shard::{Began, Context, Extent, Matches, Shard};
+use crate::shard::{Context, Extent, FillStart, Matches, Shard};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
+use crate::table::PathRef;
 use crate::tenant::{Tenant, Tenants};
 use crate::variant::VariantKey;
-use crate::variants::Keys;
+use crate::variants::Wanted;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -119,6 +119,7 @@ impl<V> CacheIndex<V> {
                 shards: (0..config.shards()).map(|_| CachePadded::default()).collect(),
                 cx: Context {
                     hashing: Hashing::new(),
+                    keys: Arc::default(),
                     scopes: Scopes::new(config.max_prefix_rules()),
                     occupancy: Occupancy::new(config.limits()),
                     limits: config.limits().clone(),
@@ -166,7 +167,8 @@ impl<V> CacheIndex<V> {
     {
         let key = self.core.key(tenant, path);
         let Core { cx, .. } = &*self.core;
-        let wanted = |keys: &Keys| keys.find(variant.as_str(), &cx.hashing);
+        let text = variant.as_str();
+        let wanted = || Wanted { text, hash: cx.hashing.variant(text) };
         self.core.shard(&key).read().lookup(&key, wanted, cx)
     }
 
@@ -220,11 +222,11 @@ impl<V> CacheIndex<V> {
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
                 for (key, _, hash) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *hash);
+                    self.core.shard(key).read().fetch(*stage, key, *hash, cx);
                 }
             }
             found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let wanted = |keys: &Keys| keys.find_hashed(variant, *hash);
+                let wanted = || Wanted { text: variant, hash: *hash };
                 self.core.shard(key).read().lookup(key, wanted, cx)
             }));
         }
@@ -619,37 +621,37 @@ impl<V> Core<V> {
         assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
     }
 
-    fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> Key<'a> {
+    fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
         self.named(tenant, path.as_str())
     }
 
-    fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> Key<'a> {
+    fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
-        Key { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
+        PathRef { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
     }
 
-    fn shard(&self, key: &Key<'_>) -> &ShardLock<Shard<V>> {
+    fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
         &self.shards[key.hash.shard(self.shards.len())].0
     }
 
     pub(crate) fn commit(
         &self,
-        key: &Key<'_>,
-        began: Began,
+        key: &PathRef<'_>,
+        began: FillStart,
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
         self.write(key, |shard, cx| shard.commit(key, began, variant, value, cx))
     }
 
-    pub(crate) fn close(&self, key: &Key<'_>, began: Began) {
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
         self.shard(key).write().close(key, began);
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
     fn write<R>(
         &self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         change: impl FnOnce(&mut Shard<V>, &Context) -> (R, Option<Grave<V>>),
     ) -> R {
         let mut shard = self.shard(key).write();
@@ -677,7 +679,7 @@ impl<V> Core<V> {
             .map(|(path, selection)| (self.named(tenant, path), *selection))
             .enumerate()
             .collect();
-        let shard_of = |key: &Key<'_>| key.hash.shard(shards);
+        let shard_of = |key: &PathRef<'_>| key.hash.shard(shards);
         // Stable: where a path occurs twice, its turns stay in order.
         keys.sort_by_key(|(_, (key, _))| shard_of(key));
         let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
@@ -793,15 +795,16 @@ impl<V> Core<V> {
 
     #[cfg(fuzzing)]
     fn check_invariants(&self) {
-        let (mut paths, mut entries, mut any_dead) = (0, 0, false);
+        let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
         for (number, shard) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
             let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.0.read().check(&self.cx, belongs);
+                shard.0.read().check(&self.cx, belongs, &mut uses);
             paths += of_shard;
             entries += entries_of_shard;
             any_dead |= dead_in_shard;
         }
+        self.cx.keys.check(uses.into_iter());
         self.cx.occupancy.check(paths, entries);
         let (swept, broad) = (self.swept.load_relaxed(), self.cx.scopes.broad());
         assert!(swept <= broad && broad <= self.cx.scopes.clock.load_relaxed(), "generations");
@@ -818,7 +821,8 @@ impl<V> Core<V> {
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
             bytes: self.shards.len() * size_of::<CachePadded<ShardLock<Shard<V>>>>()
-                + self.cx.scopes.rule_bytes(),
+                + self.cx.scopes.rule_bytes()
+                + self.cx.keys.bytes(),
             ..Stats::default()
         };
         for shard in &self.shards {

@@ -108,7 +108,6 @@
 //! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
 #![forbid(unsafe_code)]
 
-mod bucket;
 pub mod canonical;
 mod config;
 mod generation;
@@ -116,17 +115,14 @@ mod graves;
 mod hash;
 mod index;
 pub mod invalidation;
-mod lanes;
 mod lease;
 mod limits;
 mod mode;
 mod open_fills;
 mod origin;
 mod outcome;
-mod places;
 mod prefetch;
 mod prefix;
-mod records;
 mod scopes;
 mod selection;
 mod shard;
@@ -134,6 +130,7 @@ mod shard;
 mod shard_lock;
 mod stats;
 mod sync;
+mod table;
 mod tally;
 mod tenant;
 mod text;
