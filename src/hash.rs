@@ -72,6 +72,7 @@ impl Hashing {
         Self(random_state())
     }
 
+    #[inline]
     pub(crate) fn path(&self, tenant: u32, path: &str) -> PathHash {
         let mut hasher = self.0.build_hasher();
         hasher.write_u32(tenant);
@@ -79,6 +80,7 @@ impl Hashing {
         PathHash(hasher.finish())
     }
 
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a table needs no more")]
     pub(crate) fn variant(&self, key: &str) -> TableHash {
         let mut hasher = self.0.build_hasher();

@@ -120,16 +120,13 @@ impl<V> Shard<V> {
         V: Clone,
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
-        guess.touch();
-        // While the record is on its way from memory.
-        let wanted = wanted();
         let record = if guess.is(key) {
             guess
         } else {
             let Some(found) = self.records.find(key) else { return Lookup::Miss };
             found
         };
-        let Some(at) = record.find(wanted, &cx.keys) else { return Lookup::Miss };
+        let Some(at) = record.find(wanted(), &cx.keys) else { return Lookup::Miss };
         let (value, stale) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled() >= cx.scopes.broad() {
@@ -503,46 +500,49 @@ impl<V> Shard<V> {
         view: &View,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let mut id = self.records.find(key).map(RecordRef::id);
+        let mut found = self.records.find(key);
         let mut grave = None;
-        if let Some(dead) = id.filter(|id| self.records.get(*id).standing(view) == Standing::Dead) {
+        if let Some(dead) = found.filter(|record| record.standing(view) == Standing::Dead) {
+            let dead = dead.id();
             grave = Some(self.bury(dead, key.tenant, view, cx));
-            id = None;
+            found = None;
         }
         let variant = variant.as_str();
         let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };
-        let record = id.map(|id| self.records.get(id));
-        let there = record.and_then(|record| record.find(wanted, &cx.keys));
-        let admission = match self.admit(key, variant, id, there, cx) {
+        let there = found.and_then(|record| record.find(wanted, &cx.keys));
+        let admission = match Self::admit(key, variant, found, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
                 self.counters.refused(reason);
                 return (Insertion::Refused(Refused { value, reason }), grave);
             }
         };
+        let id = found.map(RecordRef::id);
         let counts = self.tallies.at(key.tenant, view);
-        let id = match id {
-            Some(id) => {
-                self.records.settle(id, view, counts);
-                id
-            }
-            None => {
-                counts.paths += 1;
-                self.records.push(key, view.as_of)
-            }
-        };
         let stale = freshness == Freshness::Stale;
         let (mut replaced, mut evicted) = (None, None);
-        if let Admission::Replacing(at) = admission {
-            let (value, was_stale) = self.records.replace(id, at, value, stale);
-            counts.subtract(was_stale);
-            replaced = Some(value);
-        } else {
-            if admission == Admission::Evicting {
-                evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
-                evicted.iter().for_each(|entry| counts.subtract(entry.stale));
+        if let Some(id) = id {
+            self.records.settle(id, view, counts);
+        }
+        match (id, admission) {
+            (None, _) => {
+                counts.paths += 1;
+                let variant = (wanted, value, stale);
+                self.records.push(key, view.as_of, variant, &cx.keys, &cx.hashing);
             }
-            self.records.push_variant(id, wanted, value, stale, &cx.keys, &cx.hashing);
+            (Some(id), Admission::Replacing(at)) => {
+                let (value, was_stale) = self.records.replace(id, at, value, stale);
+                counts.subtract(was_stale);
+                replaced = Some(value);
+            }
+            (Some(id), _) => {
+                if admission == Admission::Evicting {
+                    evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
+                    evicted.iter().for_each(|entry| counts.subtract(entry.stale));
+                }
+                let variant = (wanted, value, stale);
+                self.records.push_variant(id, variant, &cx.keys, &cx.hashing);
+            }
         }
         counts.add(stale);
         let stored = Stored {
@@ -555,10 +555,9 @@ impl<V> Shard<V> {
 
     /// Whether there is room for the variant, and how it is made. Takes the room.
     fn admit(
-        &self,
         key: &PathRef<'_>,
         variant: &str,
-        id: Option<RecordId>,
+        record: Option<RecordRef<'_, V>>,
         there: Option<VariantIndex>,
         cx: &Context,
     ) -> Result<Admission, Refusal> {
@@ -571,13 +570,13 @@ impl<V> Shard<V> {
         if let Some(at) = there {
             return Ok(Admission::Replacing(at));
         }
-        if id.is_some_and(|id| self.records.get(id).len() >= cx.limits.variants) {
+        if record.is_some_and(|record| record.len() >= cx.limits.variants) {
             return match cx.limits.when_full {
                 WhenFull::Refuse => Err(Refusal::TooManyVariants),
                 WhenFull::EvictOldest => Ok(Admission::Evicting),
             };
         }
-        cx.occupancy.take(id.is_none())?;
+        cx.occupancy.take(record.is_none())?;
         Ok(Admission::Adding)
     }
 

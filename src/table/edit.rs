@@ -3,7 +3,7 @@
 //! Invariant: `heap` is kept with each change.
 
 use super::lanes::Tags;
-use super::node::{Line, Node, NodeMut, Rest};
+use super::node::{Lane, Line, Node, NodeMut, Rest};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
 use super::{PER_BUCKET, PathRef, RecordId, Records, bucket_of, sibling};
 use crate::generation::Generation;
@@ -15,15 +15,40 @@ use std::mem;
 use std::sync::Arc;
 
 impl<V> Records<V> {
-    /// Changes the node of a record.
+    /// Changes a node.
     #[inline]
-    fn edit<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
-        let mut node = self.node_mut(id);
+    fn edit<R>(
+        &mut self,
+        bucket: usize,
+        depth: u8,
+        change: impl FnOnce(&mut NodeMut<'_, V>) -> R,
+    ) -> R {
+        let mut node = self.node_mut(bucket, depth);
         let before = node.read().heap();
         let result = change(&mut node);
         let after = node.read().heap();
         self.heap = self.heap - before + after;
         result
+    }
+
+    /// Changes the node of a record.
+    #[inline]
+    fn edit_at<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
+        self.edit(id.bucket, id.depth, change)
+    }
+
+    #[inline]
+    fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
+        self.lines_of(id).record_mut(id.at)
+    }
+
+    #[inline]
+    fn lines_of(&mut self, id: RecordId) -> &mut Line {
+        if id.depth == 0 {
+            &mut self.lines[id.bucket]
+        } else {
+            self.node_mut(id.bucket, id.depth).line
+        }
     }
 
     /// Changes a large set.
@@ -35,48 +60,88 @@ impl<V> Records<V> {
         result
     }
 
-    /// Adds a record without variants, with room for one. The path is not there.
-    pub(crate) fn push(&mut self, path: &PathRef<'_>, settled: Generation) -> RecordId {
+    /// Adds a record with a variant. The path is not there.
+    pub(crate) fn push(
+        &mut self,
+        path: &PathRef<'_>,
+        settled: Generation,
+        (wanted, value, stale): (Wanted<'_>, V, bool),
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) {
         if self.len >= self.tags.len() * PER_BUCKET {
             self.split();
         }
         self.len += 1;
-        let text = path.path.as_bytes();
-        let text = if text.len() <= MAX_TEXT {
-            StoredText::Inside(text)
-        } else {
-            self.heap += text.len();
-            StoredText::Outside(self.outside.texts.insert(path.path.into()))
-        };
-        let shape = Shape::new(1, text.len());
         let hash = path.hash.table();
-        let id = self.free_lane(bucket_of(hash, self.tags.len()));
-        let at = self.edit(id, |node| {
+        let text = self.store_text(path.path);
+        let shape = Shape::new(1, text.len());
+        let (bucket, depth) = self.free_lane(bucket_of(hash, self.tags.len()));
+        let key = keys.take(wanted);
+        let (at, left) = self.edit(bucket, depth, |node| {
             let at = node.push(hash, shape.size);
-            let bytes = node.record(at).bytes;
-            RecordMut::write(bytes, path.owner(), settled, text, shape.room);
-            at
+            let mut record = node.line.record_mut(at);
+            record.write(path.owner(), settled, text, shape.room);
+            let Some(key) = key else { return (at, Some(value)) };
+            record.push(key, wanted.hash, stale);
+            node.push_value(at, 0, value);
+            (at, None)
         });
-        RecordId { at, ..id }
+        if let Some(value) = left {
+            let id = RecordId { bucket, depth, at };
+            self.push_variant(id, (wanted, value, stale), keys, hashing);
+        }
     }
 
-    /// The node of a bucket that takes one more record.
-    fn free_lane(&mut self, bucket: usize) -> RecordId {
-        let mut id = RecordId { bucket, depth: 0, at: self.lines[bucket].lane(0) };
-        while self.node_mut(id).read().tags.is_full() {
-            let more = &mut self.node_mut(id).rest.more;
+    fn store_text<'t>(&mut self, text: &'t str) -> StoredText<'t> {
+        if text.len() <= MAX_TEXT {
+            return StoredText::Inside(text.as_bytes());
+        }
+        self.heap += text.len();
+        StoredText::Outside(self.outside.texts.insert(text.into()))
+    }
+
+    /// The node of a bucket that takes one more record, and how many come before it.
+    #[inline]
+    fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
+        if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
+    }
+
+    #[cold]
+    fn further_lane(&mut self, bucket: usize) -> u8 {
+        let mut depth = 0;
+        while self.node_mut(bucket, depth).tags.is_full() {
+            let more = &mut self.node_mut(bucket, depth).rest.more;
             if more.is_none() {
                 *more = Some(Box::default());
                 self.heap += size_of::<Node<V>>();
             }
-            id.depth += 1;
+            depth += 1;
         }
-        id
+        depth
     }
 
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
-        self.remove_with(id, keys, |_| ()).1
+        let record = self.get(id).record;
+        if let StoredText::Outside(place) = record.text() {
+            self.heap -= self.outside.texts.remove(place).len();
+        }
+        self.len -= 1;
+        let large = self.get(id).record.large();
+        let slots = self.edit_at(id, |node| {
+            let slots = if large.is_none() { take_slots(node, id.at) } else { Vec::new() };
+            node.remove(id.at);
+            node.give_back_values();
+            slots
+        });
+        if self.rests[id.bucket].more.is_some() {
+            self.refill(id);
+        }
+        match large {
+            Some(place) => Taken::Whole(self.take_set(place)),
+            None => Taken::Numbered(Numbered::new(slots, keys)),
+        }
     }
 
     /// Takes a record out. Returns its path and its variants.
@@ -85,56 +150,13 @@ impl<V> Records<V> {
         id: RecordId,
         keys: &Arc<Dictionary>,
     ) -> (Box<str>, Taken<V>) {
-        self.remove_with(id, keys, |path| path.into())
+        (self.get(id).path().into(), self.remove(id, keys))
     }
 
-    fn remove_with<R>(
-        &mut self,
-        id: RecordId,
-        keys: &Arc<Dictionary>,
-        name: impl FnOnce(&str) -> R,
-    ) -> (R, Taken<V>) {
-        let found = self.get(id);
-        let (name, large, text) = (name(found.path()), found.record.large(), found.record.text());
-        if let StoredText::Outside(place) = text {
-            self.heap -= self.outside.texts.remove(place).len();
-        }
-        let taken = match large {
-            Some(place) => self.take_set(place),
-            None => Taken::Numbered(Numbered::new(self.take_slots(id), keys)),
-        };
-        self.len -= 1;
-        self.edit(id, |node| node.remove(id.at));
-        if self.rests[id.bucket].more.is_some() {
-            self.refill(id);
-        }
-        (name, taken)
-    }
-
-    fn take_set(&mut self, place: u32) -> Taken<V> {
+    fn take_set(&mut self, place: u32) -> Box<LargeSet<V>> {
         let set = self.outside.sets.remove(place);
         self.heap -= set.heap_bytes();
-        Taken::Whole(set)
-    }
-
-    /// Takes out the slots of a record, which has none then.
-    fn take_slots(&mut self, id: RecordId) -> Vec<Slot<V>> {
-        self.edit(id, |node| {
-            let values = node.values(id.at);
-            let record = node.line.record(id.at);
-            let (stale, keys) = (record.stale(), record.keys().enumerate());
-            let values = node.rest.values.drain(values);
-            let slots = keys.zip(values).map(|((at, key), value)| Slot {
-                key,
-                stale: stale >> at & 1 == 1,
-                value,
-            });
-            let slots = slots.collect();
-            node.set_slots(id.at, 0);
-            node.record(id.at).clear();
-            node.give_back_values();
-            slots
-        })
+        set
     }
 
     /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
@@ -145,17 +167,16 @@ impl<V> Records<V> {
             let record = last.record(at);
             let (hash, bytes) = (record.hash(), last.bytes_of(at).to_owned());
             let from = RecordId { depth, at, ..id };
-            let values = self.edit(from, |node| {
+            let values = self.edit_at(from, |node| {
                 let values = node.values(at);
                 let values: Vec<_> = node.rest.values.drain(values).collect();
                 node.remove(at);
                 values
             });
-            self.edit(id, |node| node.adopt(hash, &bytes, values.into_iter()));
+            self.edit_at(id, |node| node.adopt(hash, &bytes, values.into_iter()));
         }
         if self.nodes(id.bucket).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
-            let before = RecordId { depth: depth - 1, ..id };
-            if let Some(empty) = self.node_mut(before).rest.more.take() {
+            if let Some(empty) = self.node_mut(id.bucket, depth - 1).rest.more.take() {
                 self.heap -= size_of::<Node<V>>() + empty.read().heap();
             }
         }
@@ -175,66 +196,69 @@ impl<V> Records<V> {
                 counts.stale += fresh;
             }
         }
-        self.node_mut(id).record(id.at).settle(view.as_of);
+        self.record_mut(id).settle(view.as_of);
     }
 
     /// Adds a variant that is not there.
     pub(crate) fn push_variant(
         &mut self,
         id: RecordId,
-        wanted: Wanted<'_>,
-        value: V,
-        stale: bool,
+        (wanted, value, stale): (Wanted<'_>, V, bool),
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
         let record = self.get(id).record;
-        let place = match record.large() {
-            Some(place) => place,
-            None => {
-                let key = (record.slots() < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
-                if let Some(key) = key {
-                    return self.push_slot(id, Slot { key, stale, value }, wanted.hash);
-                }
-                self.enlarge(id, keys, hashing)
+        let place = if let Some(place) = record.large() {
+            place
+        } else {
+            let key = (record.slots() < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
+            if let Some(key) = key {
+                return self.push_slot(id, Slot { key, stale, value }, wanted.hash);
             }
+            self.enlarge(id, keys, hashing)
         };
         let entry = Entry { key: wanted.text.into(), value, stale };
         self.edit_set(place, |set| set.push(entry, hashing));
     }
 
     fn push_slot(&mut self, id: RecordId, slot: Slot<V>, hash: TableHash) {
-        self.edit(id, |node| {
-            let record = node.read().record(id.at);
-            let (slots, room, text) = (record.slots(), record.room(), record.text().len());
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
+            let (slots, room) = (record.slots(), record.room());
             if slots == room {
-                let shape = Shape::new(slots + 1, text);
+                let shape = Shape::new(slots + 1, record.text().len());
                 node.resize(id.at, shape.size);
-                node.record(id.at).set_room(shape.room);
+                node.line.record_mut(id.at).set_room(shape.room);
             }
-            node.record(id.at).push(slot.key, hash, slot.stale);
+            node.line.record_mut(id.at).push(slot.key, hash, slot.stale);
             node.push_value(id.at, slots, slot.value);
         });
     }
 
     /// Makes a small set a large one. Returns its place.
     fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
-        let entries = Numbered::new(self.take_slots(id), keys).collect();
+        let slots = self.edit_at(id, |node| {
+            let slots = take_slots(node, id.at);
+            node.set_slots(id.at, 0);
+            node.line.record_mut(id.at).clear();
+            slots
+        });
+        let entries = Numbered::new(slots, keys).collect();
         let set = Box::new(LargeSet::new(entries, hashing));
         self.heap += set.heap_bytes();
         let place = self.outside.sets.insert(set);
         self.fit(id);
-        self.node_mut(id).record(id.at).set_large(place);
+        self.record_mut(id).set_large(place);
         place
     }
 
     /// Gives back the room that a record has beside its slots, if that is much.
     fn fit(&mut self, id: RecordId) {
-        self.edit(id, |node| {
-            let record = node.read().record(id.at);
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
             let shape = Shape::new(record.slots(), record.text().len());
             if record.room() > shape.room + 3 || shape.room == 0 {
-                node.record(id.at).set_room(shape.room);
+                node.line.record_mut(id.at).set_room(shape.room);
                 node.resize(id.at, shape.size);
             }
             node.give_back_values();
@@ -253,9 +277,9 @@ impl<V> Records<V> {
         if let Some(place) = self.get(id).record.large() {
             return self.edit_set(place, |set| set.replace(at, value, stale));
         }
-        let mut node = self.node_mut(id);
-        let was_stale = node.read().record(id.at).stale() >> at & 1 == 1;
-        node.record(id.at).renew(at, stale);
+        let node = self.node_mut(id.bucket, id.depth);
+        let was_stale = node.line.record(id.at).stale() >> at & 1 == 1;
+        node.line.record_mut(id.at).renew(at, stale);
         let values = node.values(id.at);
         let values = &mut node.rest.values[values][at..];
         let old = mem::replace(&mut values[0], value);
@@ -265,11 +289,11 @@ impl<V> Records<V> {
 
     /// Takes a variant out. Its key is still in use.
     fn remove_slot(&mut self, id: RecordId, at: usize) -> Slot<V> {
-        self.edit(id, |node| {
-            let record = node.read().record(id.at);
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
             let (slots, key) = (record.slots(), record.key(at));
             let stale = record.stale() >> at & 1 == 1;
-            node.record(id.at).remove(at);
+            node.line.record_mut(id.at).remove(at);
             let value = node.values(id.at).start + at;
             let value = node.rest.values.remove(value);
             node.set_slots(id.at, slots - 1);
@@ -327,7 +351,7 @@ impl<V> Records<V> {
         let stale = record.stale();
         let picked = record.keys().enumerate().filter(|(_, key)| pick(&keys.text(*key)));
         let picked = picked.fold(0, |picked, (at, _)| picked | 1 << at);
-        self.node_mut(id).record(id.at).set_stale(stale | picked);
+        self.record_mut(id).set_stale(stale | picked);
         ((picked & !stale).count_ones() as usize, (picked & stale).count_ones() as usize)
     }
 
@@ -340,7 +364,7 @@ impl<V> Records<V> {
         let stale = record.stale();
         // A bit for each slot, of which there are at most 32.
         let all = u32::try_from((1_u64 << record.slots()) - 1).expect("32 bits at most");
-        self.node_mut(id).record(id.at).set_stale(all);
+        self.record_mut(id).set_stale(all);
         (all & !stale).count_ones() as usize
     }
 
@@ -361,13 +385,13 @@ impl<V> Records<V> {
             self.fit(id);
             return Taken::Numbered(Numbered::new(gone, keys));
         };
-        let Taken::Whole(set) = self.take_set(place) else { return Taken::none() };
-        self.node_mut(id).record(id.at).clear();
+        let set = self.take_set(place);
+        self.record_mut(id).clear();
         let (gone, kept): (Vec<_>, Vec<_>) =
             set.into_entries_by_age().into_iter().partition(|entry| pick(&entry.key));
         for Entry { key, value, stale } in kept {
             let wanted = Wanted { text: &key, hash: hashing.variant(&key) };
-            self.push_variant(id, wanted, value, stale, keys, hashing);
+            self.push_variant(id, (wanted, value, stale), keys, hashing);
         }
         Taken::Listed(gone)
     }
@@ -419,16 +443,16 @@ impl<V> Records<V> {
             need.2 += record.slots();
         }
         for (bucket, bytes, values) in needs.into_iter().filter(|need| need.1 > 0) {
-            let id = self.free_lane(bucket);
-            self.edit(id, |node| node.reserve(bytes, values));
+            let (bucket, depth) = self.free_lane(bucket);
+            self.edit(bucket, depth, |node| node.reserve(bytes, values));
         }
         let mut values = mem::take(&mut old.rest.values).into_iter();
         for at in old.read().lanes() {
             let record = old.read().record(at);
             let (hash, slots) = (record.hash(), record.slots());
-            let id = self.free_lane(bucket_of(hash, buckets));
+            let (bucket, depth) = self.free_lane(bucket_of(hash, buckets));
             let bytes = old.read().bytes_of(at);
-            self.edit(id, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
+            self.edit(bucket, depth, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
         }
         if let Some(more) = old.rest.more.take() {
             self.heap -= size_of::<Node<V>>() + more.read().heap();
@@ -454,6 +478,18 @@ impl<V> Records<V> {
         self.lines.shrink_to_fit();
         self.rests.shrink_to_fit();
     }
+}
+
+/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.
+fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
+    let record = node.line.record(at);
+    let (stale, mut keys) = (record.stale(), record.keys().enumerate());
+    let values = node.values(at);
+    let slots = node.rest.values.drain(values).map(|value| {
+        let (at, key) = keys.next().expect("a slot for each value");
+        Slot { key, stale: stale >> at & 1 == 1, value }
+    });
+    slots.collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! - **find** returns the record of a path, or that there is none. No path has two records. A lookup that **guess**es first waits for
 //!   memory once, and [`RecordRef::is`] decides.
-//! - **push** adds a record without variants, **remove** takes one out with its variants. All other changes are of one record, and keep
+//! - **push** adds a record with a first variant, **remove** takes one out with its variants. All other changes are of one record, and keep
 //!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
 //! - Variants are in the order in which they were stored, `replace` makes one the youngest. A set that has more than 32 variants, or no
 //!   number for a key, is a [`LargeSet`]; it is taken out in O(1).
@@ -46,7 +46,6 @@ use lanes::{Confirmed, Tags};
 use node::{Lane, Line, Node, NodeMut, NodeRef, Rest};
 use outside::Outside;
 use record::{Owner, Record, StoredText};
-use std::hint::black_box;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
@@ -135,26 +134,23 @@ impl<V> Default for Records<V> {
     }
 }
 
+#[allow(
+    clippy::inline_always,
+    reason = "a record of ten words is copied where a lookup does not inline these"
+)]
 impl<'a, V> RecordRef<'a, V> {
     #[inline]
     pub(crate) fn id(self) -> RecordId {
         self.id
     }
 
-    /// Has the processor fetch the record, by reading of it: it goes on meanwhile with what needs none of that.
-    #[inline]
-    pub(crate) fn touch(self) {
-        black_box(self.record.owner());
-        black_box(self.node.line.ahead(self.id.at));
-    }
-
     /// Whether this is the record of a path.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
         self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(self) -> &'a [u8] {
         match self.record.text() {
             StoredText::Inside(text) => text,
@@ -170,7 +166,7 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.tenant()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settled(self) -> Generation {
         self.record.settled()
     }
@@ -190,7 +186,7 @@ impl<'a, V> RecordRef<'a, V> {
         self.node.tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
     }
 
-    #[inline]
+    #[inline(always)]
     fn large(self) -> Option<&'a LargeSet<V>> {
         self.record.large().map(|place| &**self.table.outside.sets.get(place))
     }
@@ -206,7 +202,7 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     /// Finds a variant.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
         let found = match self.large() {
             None => self.record.find(wanted.hash, |key| keys.matches(key, wanted.text)),
@@ -216,7 +212,7 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     /// The value of a variant, and whether it is marked stale.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, bool) {
         match self.large() {
             None => {
@@ -250,7 +246,7 @@ impl<V> Records<V> {
         (!self.tags.is_empty()).then(|| bucket_of(hash, self.tags.len()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn node(&self, bucket: usize) -> NodeRef<'_, V> {
         NodeRef { tags: &self.tags[bucket], line: &self.lines[bucket], rest: &self.rests[bucket] }
     }
@@ -266,16 +262,17 @@ impl<V> Records<V> {
         (0..).zip(nodes).collect::<smallvec::SmallVec<[_; 2]>>().into_iter()
     }
 
-    fn node_mut(&mut self, id: RecordId) -> NodeMut<'_, V> {
-        let (tags, line) = (&mut self.tags[id.bucket], &mut self.lines[id.bucket]);
-        let mut node = NodeMut { tags, line, rest: &mut self.rests[id.bucket] };
-        for _ in 0..id.depth {
+    #[inline]
+    fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
+        let (tags, line) = (&mut self.tags[bucket], &mut self.lines[bucket]);
+        let mut node = NodeMut { tags, line, rest: &mut self.rests[bucket] };
+        for _ in 0..depth {
             node = node.rest.more.as_deref_mut().expect("the record's node is there").write();
         }
         node
     }
 
-    #[inline]
+    #[inline(always)]
     fn at<'a>(
         &'a self,
         bucket: usize,
@@ -288,19 +285,28 @@ impl<V> Records<V> {
     }
 
     /// The record of a path, probably, if there is one.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "as for the methods of a record")]
+    #[inline(always)]
     pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let bucket = self.bucket(path.hash.table())?;
         let tags = &self.tags[bucket];
         match tags.find(path.hash.table(), |_| true) {
             Some(lane) => Some(self.at(bucket, 0, self.node(bucket), lane)),
-            None if tags.is_full() => self.find(path),
+            None if tags.is_full() => self.search(path),
             None => None,
         }
     }
 
     /// The record of a path.
+    #[inline]
     pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+        let guess = self.guess(path)?;
+        if guess.is(path) { Some(guess) } else { self.search(path) }
+    }
+
+    /// The record of a path that shares its tag with others, or has a bucket of several nodes.
+    #[inline(never)]
+    fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
@@ -345,14 +351,13 @@ impl<V> Records<V> {
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
-        let node = match id.depth {
-            0 => self.node(id.bucket),
-            depth => {
-                let mut nodes = self.nodes(id.bucket);
-                nodes.nth(depth.into()).expect("the record's node is there").1
-            }
-        };
+        let node = if id.depth == 0 { self.node(id.bucket) } else { self.further_node(id) };
         RecordRef { id, node, record: node.record(id.at), table: self }
+    }
+
+    #[cold]
+    fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
+        self.nodes(id.bucket).nth(id.depth.into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {

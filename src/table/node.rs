@@ -141,10 +141,10 @@ impl Line {
         Record::new(&self.block[at.start()..])
     }
 
-    /// A byte of the second line of memory of a record.
     #[inline]
-    pub(super) fn ahead(&self, at: Lane) -> Option<u8> {
-        self.block.get(at.start() + 64).copied()
+    pub(super) fn record_mut(&mut self, at: Lane) -> RecordMut<'_> {
+        let size = self.size(at);
+        RecordMut { bytes: &mut self.block[at.start()..][..size] }
     }
 
     /// Fetches the first lines of memory of a record.
@@ -251,12 +251,6 @@ impl<V> NodeMut<'_, V> {
         NodeRef { tags: self.tags, line: self.line, rest: self.rest }
     }
 
-    #[inline]
-    pub(super) fn record(&mut self, at: Lane) -> RecordMut<'_> {
-        let size = self.line.size(at);
-        RecordMut { bytes: &mut self.line.block[at.start()..][..size] }
-    }
-
     /// Adds the bytes of a record to a node that is not full. They are yet to be written.
     pub(super) fn push(&mut self, hash: TableHash, size: usize) -> Lane {
         let (lane, used) = (self.tags.len(), self.line.used());
@@ -325,7 +319,7 @@ impl<V> NodeMut<'_, V> {
     /// Adds a record as it was in another node.
     pub(super) fn adopt(&mut self, hash: TableHash, bytes: &[u8], values: impl Iterator<Item = V>) {
         let at = self.push(hash, bytes.len());
-        self.record(at).bytes.copy_from_slice(bytes);
+        self.line.record_mut(at).bytes.copy_from_slice(bytes);
         let slots = self.read().record(at).slots();
         self.rest.values.extend(values);
         self.set_slots(at, slots);

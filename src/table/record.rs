@@ -204,30 +204,30 @@ impl<'a> Record<'a> {
 impl<'a> RecordMut<'a> {
     /// Writes a record without slots.
     pub(super) fn write(
-        bytes: &'a mut [u8],
+        &mut self,
         owner: Owner,
         settled: Generation,
         text: StoredText<'_>,
         room: usize,
-    ) -> Self {
-        bytes[SETTLED].copy_from_slice(&settled.get().to_le_bytes());
-        bytes[OWNER].copy_from_slice(&owner.0.to_le_bytes());
-        bytes[STALE].copy_from_slice(&[0; 4]);
-        bytes[SLOTS] = 0;
-        bytes[ROOM] = narrow(room);
-        let start = HEAD + room * SLOT;
+    ) {
+        let (head, rest) = self.bytes.split_first_chunk_mut::<HEAD>().expect("a record has a head");
+        head[SETTLED].copy_from_slice(&settled.get().to_le_bytes());
+        head[OWNER].copy_from_slice(&owner.0.to_le_bytes());
+        head[STALE].copy_from_slice(&[0; 4]);
+        head[SLOTS] = 0;
+        head[ROOM] = narrow(room);
+        let start = room * SLOT;
         let len = match text {
             StoredText::Inside(text) => {
-                bytes[start..start + text.len()].copy_from_slice(text);
+                rest[start..start + text.len()].copy_from_slice(text);
                 u16::try_from(text.len()).expect("a text inside of a record is short")
             }
             StoredText::Outside(place) => {
-                bytes[start..start + 4].copy_from_slice(&place.to_le_bytes());
+                rest[start..start + 4].copy_from_slice(&place.to_le_bytes());
                 OUTSIDE
             }
         };
-        bytes[TEXT].copy_from_slice(&len.to_le_bytes());
-        Self { bytes }
+        head[TEXT].copy_from_slice(&len.to_le_bytes());
     }
 
     #[inline]
@@ -245,14 +245,18 @@ impl<'a> RecordMut<'a> {
     }
 
     /// Adds a slot. There is room.
+    #[inline]
     pub(super) fn push(&mut self, key: KeyId, hash: TableHash, stale: bool) {
-        let (slot, room) = (self.read().slots(), self.read().room());
+        let (head, rest) = self.bytes.split_first_chunk_mut::<HEAD>().expect("a record has a head");
+        let (slot, room) = (usize::from(head[SLOTS]), usize::from(head[ROOM]));
         assert!(slot < room, "there is room for a slot");
-        self.bytes[HEAD + slot] = hash.tag();
-        let start = HEAD + room + slot * 3;
-        self.bytes[start..start + 3].copy_from_slice(&key.to_bytes());
-        self.set_stale(self.read().stale() | u32::from(stale) << slot);
-        self.bytes[SLOTS] = narrow(slot + 1);
+        rest[slot] = hash.tag();
+        let start = room + slot * 3;
+        rest[start..start + 3].copy_from_slice(&key.to_bytes());
+        head[SLOTS] += 1;
+        if stale {
+            self.set_stale(self.read().stale() | 1 << slot);
+        }
     }
 
     /// Moves a slot behind the others, marked or not.
@@ -358,7 +362,8 @@ mod tests {
         let (key, hash) =
             (|n: u32| KeyId::from_bytes([n as u8, 1, 2]), |n: u32| TableHash::new(n << 24));
         let owner = Owner::new(7, TableHash::new(9));
-        let mut record = RecordMut::write(&mut bytes, owner, Generation::new(3), text, 2);
+        let mut record = RecordMut { bytes: &mut bytes };
+        record.write(owner, Generation::new(3), text, 2);
         for n in 0..MAX_SLOTS as u32 {
             if record.read().slots() == record.read().room() {
                 record.set_room(n as usize + 2);

@@ -54,17 +54,20 @@ impl World {
         let tenant = self.tenant.clone();
         let hash = self.hashing.path(tenant.id(), &path);
         let named = PathRef { hash, tenant: &tenant, path: &path };
-        let id = self.id(n).unwrap_or_else(|| self.records.push(&named, Generation::START));
         let text = key(variant);
         let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+        let id = self.id(n);
         let Self { records, keys, hashing, expected, .. } = self;
-        let variants = expected.entry(path).or_default();
-        if let Some(at) = records.get(id).find(wanted, keys) {
+        let variants = expected.entry(path.clone()).or_default();
+        let there = id.and_then(|id| Some((id, records.get(id).find(wanted, keys)?)));
+        if let Some((id, at)) = there {
             let was = variants.iter().position(|(key, ..)| *key == text).unwrap();
             let (_, old, mark) = variants.remove(was);
             assert_eq!(records.replace(id, at, value, stale), (old, mark));
+        } else if let Some(id) = id {
+            records.push_variant(id, (wanted, value, stale), keys, hashing);
         } else {
-            records.push_variant(id, wanted, value, stale, keys, hashing);
+            records.push(&named, Generation::START, (wanted, value, stale), keys, hashing);
         }
         variants.push((text, value, stale));
     }
