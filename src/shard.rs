@@ -531,7 +531,8 @@ impl<V> Shard<V> {
                 self.records.push(key, view.as_of, variant, &cx.keys, &cx.hashing);
             }
             (Some(id), Admission::Replacing(at)) => {
-                let (value, was_stale) = self.records.replace(id, at, value, stale);
+                let youngest = cx.limits.when_full == WhenFull::EvictOldest;
+                let (value, was_stale) = self.records.replace(id, at, value, stale, youngest);
                 counts.subtract(was_stale);
                 replaced = Some(value);
             }

@@ -123,12 +123,12 @@ impl<V> Records<V> {
 
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
-        let record = self.get(id).record;
+        let record = self.lines_of(id).record(id.at);
+        let large = record.large();
         if let StoredText::Outside(place) = record.text() {
             self.heap -= self.outside.texts.remove(place).len();
         }
         self.len -= 1;
-        let large = self.get(id).record.large();
         let slots = self.edit_at(id, |node| {
             let slots = if large.is_none() { take_slots(node, id.at) } else { Vec::new() };
             node.remove(id.at);
@@ -183,8 +183,9 @@ impl<V> Records<V> {
     }
 
     /// Writes down what soft invalidations did to a record that no hard one reached.
+    #[inline]
     pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
-        let settled = self.get(id).settled();
+        let settled = self.lines_of(id).record(id.at).settled();
         if settled >= view.as_of {
             return;
         }
@@ -207,7 +208,7 @@ impl<V> Records<V> {
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
-        let record = self.get(id).record;
+        let record = self.lines_of(id).record(id.at);
         let place = if let Some(place) = record.large() {
             place
         } else {
@@ -265,25 +266,31 @@ impl<V> Records<V> {
         });
     }
 
-    /// Puts another value into the place of one that is there; it is the youngest from then on. Returns the old value, and whether that
-    /// was marked stale.
+    /// Puts another value into the place of one that is there; it is the youngest from then on, if that matters. Returns the old value,
+    /// and whether that was marked stale.
     pub(crate) fn replace(
         &mut self,
         id: RecordId,
         VariantIndex(at): VariantIndex,
         value: V,
         stale: bool,
+        youngest: bool,
     ) -> (V, bool) {
-        if let Some(place) = self.get(id).record.large() {
+        let record = self.lines_of(id).record(id.at);
+        if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.replace(at, value, stale));
         }
+        let was_stale = record.stale() >> at & 1 == 1;
         let node = self.node_mut(id.bucket, id.depth);
-        let was_stale = node.line.record(id.at).stale() >> at & 1 == 1;
-        node.line.record_mut(id.at).renew(at, stale);
         let values = node.values(id.at);
         let values = &mut node.rest.values[values][at..];
         let old = mem::replace(&mut values[0], value);
-        values.rotate_left(1);
+        if youngest {
+            values.rotate_left(1);
+            node.line.record_mut(id.at).renew(at, stale);
+        } else if stale != was_stale {
+            node.line.record_mut(id.at).mark(at, stale);
+        }
         (old, was_stale)
     }
 

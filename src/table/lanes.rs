@@ -1,4 +1,4 @@
-//! Lanes: of each record of a node, a byte of its hash, its size, and the number of its slots.
+//! Lanes: of each record of a node, a byte of its hash, where it starts, and the number of its slots.
 //!
 //! Invariant: lane and record have the same place. A lane without a record is zero; one with a record has a tag that is not zero. A
 //! record with the wanted tag may be the wanted one, a record with another tag is not.
@@ -10,16 +10,18 @@ use crate::generation::Generation;
 use crate::hash::TableHash;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond 24 are in a further node.
-pub(super) const LANES: usize = 24;
+/// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond 23 are in a further node.
+pub(super) const LANES: usize = 23;
 
+/// Bytes for the lanes, whole words. The last has no record.
+const BYTES: usize = 24;
 const WORD: usize = 8;
 
 /// The tags of one node, and what readers found out about its records.
 #[derive(Debug, Default)]
 #[repr(align(32))]
 pub(super) struct Tags {
-    tags: [u8; LANES],
+    tags: [u8; BYTES],
     confirmed: Confirmed,
 }
 
@@ -32,13 +34,17 @@ pub(super) struct Tags {
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
 
+/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the sizes before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Starts([u16; BYTES]);
+
 /// One number of a byte for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lanes([u8; LANES]);
+pub(super) struct Lanes([u8; BYTES]);
 
 /// Eight bytes, the first of them lowest.
 #[inline]
-fn word(bytes: &[u8; LANES], word: usize) -> u64 {
+fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
     let start = word * WORD;
     u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
 }
@@ -81,7 +87,7 @@ impl Tags {
     #[inline]
     pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
         let wanted = u64::from_le_bytes([hash.tag(); WORD]);
-        for at in 0..LANES / WORD {
+        for at in 0..BYTES / WORD {
             let mut candidates = zeros(word(&self.tags, at) ^ wanted);
             while candidates != 0 {
                 let lane = at * WORD + candidates.trailing_zeros() as usize / 8;
@@ -121,7 +127,7 @@ impl Tags {
 
 impl Confirmed {
     /// The largest distance from the base that can be written down.
-    pub(super) const FURTHEST: u64 = (1 << (64 - LANES)) - 1;
+    pub(super) const FURTHEST: u64 = (1 << (64 - BYTES)) - 1;
 
     fn distance(base: Generation, as_of: Generation) -> Option<u64> {
         as_of.get().checked_sub(base.get()).filter(|distance| *distance <= Self::FURTHEST)
@@ -130,7 +136,7 @@ impl Confirmed {
     /// Whether the record of a lane is known to be untouched as of a generation.
     pub(super) fn has(&self, lane: usize, base: Generation, as_of: Generation) -> bool {
         let word = self.0.load(Ordering::Relaxed);
-        word >> lane & 1 == 1 && Self::distance(base, as_of).is_some_and(|d| word >> LANES >= d)
+        word >> lane & 1 == 1 && Self::distance(base, as_of).is_some_and(|d| word >> BYTES >= d)
     }
 
     /// Writes down that the record of a lane is untouched as of a generation, unless something newer is known of other records.
@@ -138,10 +144,42 @@ impl Confirmed {
         let Some(distance) = Self::distance(base, as_of) else { return };
         // Fails where there is nothing to be written.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-            let known = word >> LANES;
-            let others = if known == distance { word } else { distance << LANES };
+            let known = word >> BYTES;
+            let others = if known == distance { word } else { distance << BYTES };
             (known <= distance).then_some(others | 1 << lane)
         });
+    }
+}
+
+impl Starts {
+    #[inline]
+    pub(super) fn of(&self, lane: usize) -> u16 {
+        self.0[lane]
+    }
+
+    /// Where the last record ends.
+    #[inline]
+    pub(super) fn end(&self) -> u16 {
+        self.0[LANES]
+    }
+
+    #[inline]
+    pub(super) fn size(&self, lane: usize) -> u16 {
+        self.0[lane + 1] - self.0[lane]
+    }
+
+    /// Makes a record as large as that.
+    #[inline]
+    pub(super) fn set_size(&mut self, lane: usize, size: u16) {
+        let more = size.wrapping_sub(self.size(lane));
+        self.0[lane + 1..].iter_mut().for_each(|start| *start = start.wrapping_add(more));
+    }
+
+    /// Takes a lane out.
+    pub(super) fn remove(&mut self, lane: usize) {
+        let size = self.size(lane);
+        self.0.copy_within(lane + 1.., lane);
+        self.0[lane..].iter_mut().for_each(|start| *start -= size);
     }
 }
 
@@ -164,10 +202,6 @@ impl Lanes {
         (sums.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
     }
 
-    pub(super) fn sum(&self) -> usize {
-        self.before(LANES)
-    }
-
     pub(super) fn set(&mut self, lane: usize, number: u8) {
         self.0[lane] = number;
     }
@@ -178,7 +212,7 @@ impl Lanes {
 }
 
 /// Moves up the lanes behind one that goes.
-fn remove(lanes: &mut [u8; LANES], lane: usize) {
+fn remove(lanes: &mut [u8; BYTES], lane: usize) {
     lanes.copy_within(lane + 1.., lane);
     lanes[LANES - 1] = 0;
 }
@@ -234,7 +268,7 @@ mod tests {
             let sum: usize = (0..lane).map(|lane| usize::from(at(lane))).sum();
             assert_eq!(lanes.before(lane), sum, "{lane}");
         }
-        assert_eq!(Lanes([255; LANES]).sum(), 255 * LANES);
+        assert_eq!(Lanes([255; BYTES]).before(LANES), 255 * LANES);
     }
 
     #[test]
@@ -251,16 +285,42 @@ mod tests {
     }
 
     #[test]
+    fn starts_are_the_sums_of_the_sizes() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut starts, mut sizes) = (Starts::default(), Vec::new());
+        for _ in 0..2000 {
+            if sizes.len() < LANES && random.bool() {
+                starts.set_size(sizes.len(), 7);
+                sizes.push(7);
+            }
+            if !sizes.is_empty() {
+                let lane = random.usize(0..sizes.len());
+                if random.u32(0..4) == 0 {
+                    starts.remove(lane);
+                    sizes.remove(lane);
+                } else {
+                    sizes[lane] = random.u16(1..=255);
+                    starts.set_size(lane, sizes[lane]);
+                }
+            }
+            for lane in 0..=LANES {
+                assert_eq!(starts.of(lane), sizes.iter().take(lane).sum::<u16>());
+            }
+            assert_eq!(starts.end(), sizes.iter().sum::<u16>());
+        }
+    }
+
+    #[test]
     fn what_is_confirmed_is_confirmed_up_to_the_generation_and_of_that_lane() {
         let at = Generation::new;
         let base = at(100);
         let confirmed = Confirmed::default();
         assert!(!confirmed.has(0, base, at(100)));
         confirmed.add(3, base, at(107));
-        confirmed.add(23, base, at(107));
+        confirmed.add(22, base, at(107));
         for lane in 0..LANES {
-            assert_eq!(confirmed.has(lane, base, at(107)), [3, 23].contains(&lane));
-            assert_eq!(confirmed.has(lane, base, at(104)), [3, 23].contains(&lane));
+            assert_eq!(confirmed.has(lane, base, at(107)), [3, 22].contains(&lane));
+            assert_eq!(confirmed.has(lane, base, at(104)), [3, 22].contains(&lane));
             assert!(!confirmed.has(lane, base, at(108)));
         }
         confirmed.add(4, base, at(106));

@@ -8,7 +8,7 @@
 //!   memory once, and [`RecordRef::is`] decides.
 //! - **push** adds a record with a first variant, **remove** takes one out with its variants. All other changes are of one record, and keep
 //!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
-//! - Variants are in the order in which they were stored, `replace` makes one the youngest. A set that has more than 32 variants, or no
+//! - Variants are in the order in which they were stored; `replace` makes one the youngest if asked to. A set that has more than 32 variants, or no
 //!   number for a key, is a [`LargeSet`]; it is taken out in O(1).
 //! - Every variant of a small set is one use of its key in the dictionary, which ends when the variant is taken out and resolved.
 //! - A **sweep** goes through the buckets from the first on, and through `ids_of` a bucket from the last record on, and may remove each.

@@ -1,9 +1,10 @@
-//! A node: up to 24 records, in one block.
+//! A node: up to 23 records, in one block.
 //!
 //! ```text
 //!   tags      32 bytes    a byte of each record's hash, and what readers found out
-//!   line      64 bytes    the size and the number of slots of each record, and the address of the block
-//!   rest      32 bytes    the address of the values, and of a further node if hashing put more than 24 records here
+//!   line      64 bytes    where each record starts, and the address of the block
+//!   rest      56 bytes    the number of slots of each record, the address of the values, and of a further node if hashing put more
+//!                         than 23 records here
 //!
 //!   block     record record record ...          see `record`
 //!   values    value value value ...             those of the records' slots, in the same order
@@ -16,7 +17,7 @@
 
 #[cfg(any(test, fuzzing))]
 use super::lanes::LANES;
-use super::lanes::{Lanes, Tags};
+use super::lanes::{Lanes, Starts, Tags};
 use super::record::{Record, RecordMut, UNIT};
 use crate::hash::TableHash;
 use crate::prefetch::fetch;
@@ -26,14 +27,14 @@ use std::mem;
 #[repr(align(64))]
 pub(super) struct Line {
     /// In units of eight bytes.
-    sizes: Lanes,
-    pub(super) slots: Lanes,
+    starts: Starts,
     block: Box<[u8]>,
 }
 
 #[derive(Debug)]
 pub(super) struct Rest<V> {
     pub(super) values: Vec<V>,
+    pub(super) slots: Lanes,
     pub(super) more: Option<Box<Node<V>>>,
 }
 
@@ -71,7 +72,7 @@ pub(super) struct Lane {
 
 impl<V> Default for Rest<V> {
     fn default() -> Self {
-        Self { values: Vec::new(), more: None }
+        Self { values: Vec::new(), slots: Lanes::default(), more: None }
     }
 }
 
@@ -127,12 +128,9 @@ fn resize(block: &mut Box<[u8]>, len: usize) {
 
 impl Line {
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a node has 23 lanes")]
     pub(super) fn lane(&self, lane: usize) -> Lane {
-        // A node has 24 lanes of at most 255 units.
-        Lane {
-            lane: u8::try_from(lane).expect("a node has 24 lanes"),
-            start: u16::try_from(self.sizes.before(lane)).expect("a node has few units"),
-        }
+        Lane { lane: lane as u8, start: self.starts.of(lane) }
     }
 
     #[inline]
@@ -153,17 +151,20 @@ impl Line {
         ahead.into_iter().flatten().for_each(fetch);
     }
 
-    /// Where the block ends that is in use.
+    /// Where the part of the block ends that is in use.
+    #[inline]
     fn used(&self) -> usize {
-        self.sizes.sum() * UNIT
+        usize::from(self.starts.end()) * UNIT
     }
 
+    #[inline]
     fn size(&self, at: Lane) -> usize {
-        self.sizes.get(at.lane()) * UNIT
+        usize::from(self.starts.size(at.lane())) * UNIT
     }
 
     fn set_size(&mut self, lane: usize, size: usize) {
-        self.sizes.set(lane, u8::try_from(size / UNIT).expect("a record has at most 255 units"));
+        let units = u8::try_from(size / UNIT).expect("a record has at most 255 units");
+        self.starts.set_size(lane, units.into());
     }
 
     fn make_room(&mut self, used: usize, more: usize) {
@@ -212,7 +213,7 @@ impl<'a, V> NodeRef<'a, V> {
     #[inline]
     pub(super) fn first_value(self, lane: usize) -> usize {
         // Values without a size are all the same.
-        if size_of::<V>() == 0 { 0 } else { self.line.slots.before(lane) }
+        if size_of::<V>() == 0 { 0 } else { self.rest.slots.before(lane) }
     }
 
     #[inline]
@@ -232,7 +233,7 @@ impl<'a, V> NodeRef<'a, V> {
         for at in self.lanes() {
             let record = self.record(at);
             assert_eq!(self.tags.get(at.lane()), record.hash().tag(), "tag");
-            assert_eq!(self.line.slots.get(at.lane()), record.slots(), "slots");
+            assert_eq!(self.rest.slots.get(at.lane()), record.slots(), "slots");
             let shape = super::record::Shape::new(record.room(), record.text().len());
             assert_eq!(shape.size, self.line.size(at), "size");
             values += record.slots();
@@ -240,8 +241,9 @@ impl<'a, V> NodeRef<'a, V> {
         assert_eq!(values, self.rest.values.len(), "values");
         let free = self.tags.len()..LANES;
         assert!(free.clone().all(|lane| self.tags.get(lane) == 0), "free tags");
-        assert!(free.clone().all(|lane| self.line.sizes.get(lane) == 0), "free sizes");
-        assert!(free.clone().all(|lane| self.line.slots.get(lane) == 0), "free slots");
+        let end = self.line.starts.end();
+        assert!(free.clone().all(|lane| self.line.starts.of(lane) == end), "free starts");
+        assert!(free.clone().all(|lane| self.rest.slots.get(lane) == 0), "free slots");
         assert!(self.line.used() <= self.line.block.len(), "the block holds all");
     }
 }
@@ -278,27 +280,27 @@ impl<V> NodeMut<'_, V> {
         let (used, size) = (self.line.used(), self.line.size(at));
         self.line.block.copy_within(at.start() + size..used, at.start());
         self.tags.remove(at.lane());
-        self.line.sizes.remove(at.lane());
-        self.line.slots.remove(at.lane());
+        self.line.starts.remove(at.lane());
+        self.rest.slots.remove(at.lane());
         self.line.give_back(used - size);
     }
 
     /// Adds a value behind those of a record, which has one more slot then.
     pub(super) fn push_value(&mut self, at: Lane, slots: usize, value: V) {
-        let place = self.read().line.slots.before(at.lane()) + slots;
+        let place = self.read().first_value(at.lane()) + slots;
         make_room_for_value(&mut self.rest.values);
         self.rest.values.insert(place, value);
         self.set_slots(at, slots + 1);
     }
 
     pub(super) fn set_slots(&mut self, at: Lane, slots: usize) {
-        self.line.slots.set(at.lane(), u8::try_from(slots).expect("a record has at most 32 slots"));
+        self.rest.slots.set(at.lane(), u8::try_from(slots).expect("a record has at most 32 slots"));
     }
 
     /// Where the values of a record are.
     pub(super) fn values(&self, at: Lane) -> std::ops::Range<usize> {
-        let start = self.line.slots.before(at.lane());
-        start..start + self.line.slots.get(at.lane())
+        let start = self.read().first_value(at.lane());
+        start..start + self.rest.slots.get(at.lane())
     }
 
     pub(super) fn give_back_values(&mut self) {

@@ -272,6 +272,12 @@ impl<'a> RecordMut<'a> {
         self.set_stale(without(self.read().stale(), slot) | u32::from(stale) << last);
     }
 
+    /// Marks a slot stale, or not.
+    pub(super) fn mark(&mut self, slot: usize, stale: bool) {
+        let others = self.read().stale() & !(1 << slot);
+        self.set_stale(others | u32::from(stale) << slot);
+    }
+
     /// Takes a slot out.
     pub(super) fn remove(&mut self, slot: usize) {
         let slots = self.read().slots();

@@ -63,7 +63,7 @@ impl World {
         if let Some((id, at)) = there {
             let was = variants.iter().position(|(key, ..)| *key == text).unwrap();
             let (_, old, mark) = variants.remove(was);
-            assert_eq!(records.replace(id, at, value, stale), (old, mark));
+            assert_eq!(records.replace(id, at, value, stale, true), (old, mark));
         } else if let Some(id) = id {
             records.push_variant(id, (wanted, value, stale), keys, hashing);
         } else {
@@ -190,8 +190,8 @@ fn table_is_a_map_of_ordered_sets_whatever_is_done() {
 }
 
 #[test]
-fn sizes_are_those_of_cache_lines() {
-    assert_eq!((size_of::<Tags>(), size_of::<Line>(), size_of::<Rest<u64>>()), (32, 64, 32));
+fn sizes_are_those_of_cache_lines_or_less() {
+    assert_eq!((size_of::<Tags>(), size_of::<Line>(), size_of::<Rest<u64>>()), (32, 64, 56));
 }
 
 #[test]

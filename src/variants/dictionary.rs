@@ -145,15 +145,24 @@ impl Line {
     /// Whether the text of this line is `bytes`, which fit into it.
     #[inline]
     fn holds(&self, bytes: &[u8]) -> bool {
-        let (whole, rest) = bytes.as_chunks_of_eight();
-        let mut words = self.0[1..].iter();
-        for (expected, word) in whole.zip(words.by_ref()) {
-            if word.load(Ordering::Relaxed) != expected {
+        let (words, rest) = bytes.split_at(bytes.len() / 8 * 8);
+        let mut stored = self.0[1..].iter();
+        for (word, stored) in words.chunks_exact(8).zip(&mut stored) {
+            let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+            if stored.load(Ordering::Relaxed) != word {
                 return false;
             }
         }
-        rest == 0
-            || self.0.get(1 + bytes.len() / 8).is_some_and(|w| w.load(Ordering::Relaxed) == rest)
+        rest.is_empty() || {
+            let word = match bytes.last_chunk() {
+                // The last eight bytes, without those that were in a word. In two steps, as each may be of 0 to 32 bits.
+                Some(last) => {
+                    u64::from_le_bytes(*last) >> (4 * (8 - rest.len())) >> (4 * (8 - rest.len()))
+                }
+                None => word(rest),
+            };
+            stored.next().is_some_and(|stored| stored.load(Ordering::Relaxed) == word)
+        }
     }
 
     fn write(&self, head: u64, bytes: &[u8]) {
@@ -161,26 +170,6 @@ impl Line {
         for (to, bytes) in self.0[1..].iter().zip(bytes.chunks(8)) {
             to.store(word(bytes), Ordering::Relaxed);
         }
-    }
-}
-
-/// Text as words.
-trait Words {
-    /// The whole words, and the rest padded with zeros: zero if there is none.
-    fn as_chunks_of_eight(&self) -> (impl Iterator<Item = u64>, u64);
-}
-
-impl Words for [u8] {
-    #[inline]
-    fn as_chunks_of_eight(&self) -> (impl Iterator<Item = u64>, u64) {
-        let chunks = self.chunks_exact(8);
-        let rest = chunks.remainder();
-        let padded = match self.last_chunk::<8>() {
-            // The last eight bytes, without those that are in the last whole word. (No shift by a whole word.)
-            Some(last) => u64::from_le_bytes(*last) >> (8 - rest.len()) * 4 >> (8 - rest.len()) * 4,
-            None => word(rest),
-        };
-        (chunks.map(word), if rest.is_empty() { 0 } else { padded })
     }
 }
 
@@ -217,7 +206,8 @@ impl Dictionary {
     }
 
     /// Whether the number, which is in use, is that of a text.
-    #[inline]
+    // Not inlined: it needs more registers than a lookup has left.
+    #[inline(never)]
     pub(crate) fn matches(&self, id: KeyId, text: &str) -> bool {
         self.parts[id.part()].matches(id.line(), text)
     }
