@@ -29,7 +29,6 @@ impl Generation {
     /// Before the first invalidation.
     pub(crate) const START: Self = Self(0);
 
-    #[cfg(test)]
     pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
@@ -51,10 +50,6 @@ impl fmt::Display for Generation {
 pub(crate) struct AtomicGeneration(AtomicU64);
 
 impl AtomicGeneration {
-    pub(crate) fn new(generation: Generation) -> Self {
-        Self(AtomicU64::new(generation.0))
-    }
-
     /// Reads, and sees all that was written before the [`Self::publish`] that it reads from.
     pub(crate) fn load(&self) -> Generation {
         // Acquire: pairs with the release in `publish`.

@@ -36,10 +36,17 @@ impl TableHash {
         self.0
     }
 
-    /// The byte that tells most records of one bucket apart: the highest, as the bucket comes from the lowest.
+    /// A hash that was stored as a number.
+    pub(crate) fn from_stored(hash: u32) -> Self {
+        Self(hash)
+    }
+
+    /// The byte that tells most records of one bucket apart, and most keys of one record: the highest, as the bucket comes from the
+    /// lowest. It is never zero, which marks what is free.
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub(crate) fn tag(self) -> u8 {
-        (self.0 >> 24) as u8
+        ((self.0 >> 24) as u8).max(1)
     }
 
     /// The number for a `hashbrown` table, which takes the bucket from the low bits and a tag from the top seven.
@@ -65,6 +72,7 @@ impl Hashing {
         Self(random_state())
     }
 
+    #[inline]
     pub(crate) fn path(&self, tenant: u32, path: &str) -> PathHash {
         let mut hasher = self.0.build_hasher();
         hasher.write_u32(tenant);
@@ -72,6 +80,7 @@ impl Hashing {
         PathHash(hasher.finish())
     }
 
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a table needs no more")]
     pub(crate) fn variant(&self, key: &str) -> TableHash {
         let mut hasher = self.0.build_hasher();
@@ -145,7 +154,7 @@ mod tests {
 
     #[test]
     fn tag_is_of_the_bits_that_choose_no_bucket() {
-        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 0);
+        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 1, "zero marks what is free");
         assert_eq!(TableHash::new(0xab00_0000).tag(), 0xab);
     }
 }

@@ -19,15 +19,15 @@ use crate::outcome::{
     Flushed, Grave, Insertion, Lookup, PrefixPurged, Purged, Reclaimed, Softened,
 };
 use crate::prefetch::Stage;
-use crate::records::Key;
 use crate::scopes::Scopes;
 use crate::selection::Selection;
-use crate::shard::{Began, Context, Shard};
+use crate::shard::{Context, FillStart, Shard};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
+use crate::table::PathRef;
 use crate::tenant::{Tenant, Tenants};
 use crate::variant::VariantKey;
-use crate::variants::Keys;
+use crate::variants::Wanted;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -134,6 +134,7 @@ impl<V> CacheIndex<V> {
                 shards: (0..config.shards()).map(|_| Cell::default()).collect(),
                 cx: Context {
                     hashing: Hashing::new(),
+                    keys: Arc::default(),
                     scopes: Scopes::new(config.max_prefix_rules()),
                     occupancy: Occupancy::new(config.limits()),
                     limits: config.limits().clone(),
@@ -181,7 +182,8 @@ impl<V> CacheIndex<V> {
     {
         let key = self.core.key(tenant, path);
         let Core { cx, .. } = &*self.core;
-        let wanted = |keys: &Keys| keys.find(variant.as_str(), &cx.hashing);
+        let text = variant.as_str();
+        let wanted = || Wanted { text, hash: cx.hashing.variant(text) };
         self.core.shard(&key).read().lookup(&key, wanted, cx)
     }
 
@@ -235,11 +237,11 @@ impl<V> CacheIndex<V> {
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
                 for (key, _, hash) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *hash);
+                    self.core.shard(key).read().fetch(*stage, key, *hash, cx);
                 }
             }
             found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let wanted = |keys: &Keys| keys.find_hashed(variant, *hash);
+                let wanted = || Wanted { text: variant, hash: *hash };
                 self.core.shard(key).read().lookup(key, wanted, cx)
             }));
         }
@@ -686,31 +688,31 @@ impl<V> Core<V> {
         assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
     }
 
-    fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> Key<'a> {
+    fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
         self.named(tenant, path.as_str())
     }
 
-    fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> Key<'a> {
+    fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
-        Key { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
+        PathRef { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
     }
 
-    fn shard(&self, key: &Key<'_>) -> &ShardLock<Shard<V>> {
+    fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
         &self.cell(key).shard.0
     }
 
-    fn fills(&self, key: &Key<'_>) -> &OpenFills {
+    fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
         &self.cell(key).fills.0
     }
 
-    fn cell(&self, key: &Key<'_>) -> &Cell<V> {
+    fn cell(&self, key: &PathRef<'_>) -> &Cell<V> {
         &self.shards[key.hash.shard(self.shards.len())]
     }
 
     pub(crate) fn commit(
         &self,
-        key: &Key<'_>,
-        began: Began,
+        key: &PathRef<'_>,
+        began: FillStart,
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
@@ -718,14 +720,14 @@ impl<V> Core<V> {
         self.write(key, |shard, cx| shard.commit(key, began, variant, value, fills, cx))
     }
 
-    pub(crate) fn close(&self, key: &Key<'_>, began: Began) {
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
         self.fills(key).close(key, began.clock);
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
     fn write<R>(
         &self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         change: impl FnOnce(&mut Shard<V>, &Context) -> (R, Option<Grave<V>>),
     ) -> R {
         let mut shard = self.shard(key).write();
@@ -753,7 +755,7 @@ impl<V> Core<V> {
             .map(|(path, selection)| (self.named(tenant, path), *selection))
             .enumerate()
             .collect();
-        let shard_of = |key: &Key<'_>| key.hash.shard(shards);
+        let shard_of = |key: &PathRef<'_>| key.hash.shard(shards);
         // Stable: where a path occurs twice, its turns stay in order.
         keys.sort_by_key(|(_, (key, _))| shard_of(key));
         let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
@@ -874,15 +876,16 @@ impl<V> Core<V> {
 
     #[cfg(fuzzing)]
     fn check_invariants(&self) {
-        let (mut paths, mut entries, mut any_dead) = (0, 0, false);
+        let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
         for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
             let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.read().check(fills, &self.cx, belongs);
+                shard.read().check(fills, &self.cx, belongs, &mut uses);
             paths += of_shard;
             entries += entries_of_shard;
             any_dead |= dead_in_shard;
         }
+        self.cx.keys.check(uses.into_iter());
         self.cx.occupancy.check(paths, entries);
         let (swept, broad) = (self.swept.load_relaxed(), self.cx.scopes.broad());
         assert!(swept <= broad && broad <= self.cx.scopes.clock.load_relaxed(), "generations");
@@ -899,7 +902,9 @@ impl<V> Core<V> {
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
-            bytes: self.shards.len() * size_of::<Cell<V>>() + self.cx.scopes.rule_bytes(),
+            bytes: self.shards.len() * size_of::<Cell<V>>()
+                + self.cx.scopes.rule_bytes()
+                + self.cx.keys.bytes(),
             ..Stats::default()
         };
         for Cell { shard, fills } in &self.shards {

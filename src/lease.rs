@@ -19,8 +19,8 @@
 use crate::index::Core;
 use crate::open_fills::PathText;
 use crate::outcome::Insertion;
-use crate::records::Key;
-use crate::shard::Began;
+use crate::shard::FillStart;
+use crate::table::PathRef;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
 use std::fmt;
@@ -57,13 +57,13 @@ pub struct FillLease<V> {
     tenant: Tenant,
     path: PathText,
     hash: crate::hash::PathHash,
-    began: Began,
+    began: FillStart,
     /// False once the commit has closed the fill.
     open: bool,
 }
 
 impl<V> FillLease<V> {
-    pub(crate) fn new(core: &Arc<Core<V>>, key: &Key<'_>, began: Began) -> Self {
+    pub(crate) fn new(core: &Arc<Core<V>>, key: &PathRef<'_>, began: FillStart) -> Self {
         let (core, tenant) = (Arc::clone(core), key.tenant.clone());
         let path = PathText::new(key.path);
         Self { core, tenant, path, hash: key.hash, began, open: true }
@@ -90,8 +90,8 @@ impl<V> FillLease<V> {
         self.core.commit(&self.key(), self.began, variant, value)
     }
 
-    fn key(&self) -> Key<'_> {
-        Key { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
+    fn key(&self) -> PathRef<'_> {
+        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
     }
 }
 

@@ -125,7 +125,6 @@
 //! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache.
 #![forbid(unsafe_code)]
 
-mod bucket;
 #[cfg(feature = "cloudimage")]
 pub mod canonical;
 mod config;
@@ -137,7 +136,6 @@ mod hash;
 mod index;
 #[cfg(feature = "cloudimage")]
 pub mod invalidation;
-mod lanes;
 mod lease;
 mod limits;
 mod mode;
@@ -145,10 +143,8 @@ mod name_error;
 mod open_fills;
 mod origin;
 mod outcome;
-mod places;
 mod prefetch;
 mod prefix;
-mod records;
 mod scopes;
 mod selection;
 mod shard;
@@ -156,6 +152,7 @@ mod shard;
 mod shard_lock;
 mod stats;
 mod sync;
+mod table;
 mod tally;
 mod tenant;
 mod text;

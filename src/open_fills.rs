@@ -24,10 +24,10 @@ use crate::generation::Generation;
 use crate::hash::PathHash;
 use crate::mode::Severity;
 use crate::prefix::Match;
-use crate::records::Key;
 use crate::scopes::Scopes;
-use crate::shard::Began;
+use crate::shard::FillStart;
 use crate::sync::Mutex;
+use crate::table::PathRef;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use smallvec::SmallVec;
@@ -75,7 +75,7 @@ struct OpenFill {
 }
 
 impl OpenFill {
-    fn is_of(&self, key: &Key<'_>) -> bool {
+    fn is_of(&self, key: &PathRef<'_>) -> bool {
         self.tenant == key.tenant.id() && *self.path.0 == *key.path.as_bytes()
     }
 
@@ -117,14 +117,14 @@ impl OpenFills {
     }
 
     /// Opens one more fill of the path.
-    pub(crate) fn open(&self, key: &Key<'_>, scopes: &Scopes) -> Began {
+    pub(crate) fn open(&self, key: &PathRef<'_>, scopes: &Scopes) -> FillStart {
         let mut fills = self.0.lock();
         fills.open(key);
-        Began { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
+        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
     }
 
     /// Ends a fill that began at `began`. Returns whether a purge of its path overtook it, and what retired rules said of the path.
-    pub(crate) fn close(&self, key: &Key<'_>, began: Generation) -> (Overtaken, Match) {
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
         self.0.lock().close(key, began)
     }
 
@@ -132,7 +132,7 @@ impl OpenFills {
     /// those that it voids and no purge had voided before, by a soft one all that can still commit.
     pub(crate) fn purge(
         &self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         severity: Severity,
         scopes: &Scopes,
     ) -> (Generation, usize) {
@@ -143,7 +143,7 @@ impl OpenFills {
 
     /// How many leases of the path a purge could still overtake.
     #[cfg(feature = "cloudimage")]
-    pub(crate) fn valid(&self, key: &Key<'_>) -> usize {
+    pub(crate) fn valid(&self, key: &PathRef<'_>) -> usize {
         let fills = self.0.lock();
         let fill = fills.table.find(key.hash.table().spread(), |fill| fill.is_of(key));
         fill.map_or(0, OpenFill::valid)
@@ -182,7 +182,7 @@ impl OpenFills {
 }
 
 impl Fills {
-    fn open(&mut self, key: &Key<'_>) {
+    fn open(&mut self, key: &PathRef<'_>) {
         self.leases += 1;
         let hash = key.hash.table().spread();
         match self.table.entry(hash, |fill| fill.is_of(key), |fill| fill.hash.table().spread()) {
@@ -202,7 +202,7 @@ impl Fills {
         }
     }
 
-    fn close(&mut self, key: &Key<'_>, began: Generation) -> (Overtaken, Match) {
+    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
         let mut entry = self
             .table
             .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
@@ -226,7 +226,7 @@ impl Fills {
         (overtaken, retired)
     }
 
-    fn purge(&mut self, key: &Key<'_>, severity: Severity, generation: Generation) -> usize {
+    fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
         let found = self.table.find_mut(key.hash.table().spread(), |fill| fill.is_of(key));
         let Some(fill) = found else { return 0 };
         let overtaken = fill.valid();
@@ -275,8 +275,8 @@ mod tests {
             Self { fills: OpenFills::default(), scopes: Scopes::new(8), hash, tenants, a }
         }
 
-        fn key<'a>(&'a self, path: &'a str) -> Key<'a> {
-            Key { hash: self.hash, tenant: &self.a, path }
+        fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {
+            PathRef { hash: self.hash, tenant: &self.a, path }
         }
 
         fn open(&self, path: &str) -> Generation {
@@ -372,7 +372,7 @@ mod tests {
             let paths: Vec<_> = (0..10_000).map(|n| n.to_string()).collect();
             let key = |n: usize| {
                 let path: &str = &paths[n];
-                Key { hash: hashing.path(world.a.id(), path), ..world.key(path) }
+                PathRef { hash: hashing.path(world.a.id(), path), ..world.key(path) }
             };
             for n in 0..10_000 {
                 world.fills.open(&key(n), &world.scopes);
@@ -390,7 +390,7 @@ mod tests {
     fn fills_whose_hashes_are_the_same_are_told_apart() {
         let world = World::new();
         let b = world.tenants.get_or_add("b");
-        let of = [world.key("p"), world.key("q"), Key { tenant: &b, ..world.key("p") }];
+        let of = [world.key("p"), world.key("q"), PathRef { tenant: &b, ..world.key("p") }];
         for key in &of {
             world.fills.open(key, &world.scopes);
         }

@@ -7,7 +7,7 @@ use crate::generation::Generation;
 use crate::origin::OriginPath;
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{Entry, Taken};
+use crate::variants::{Entry, Taken, TakenEntries};
 use std::fmt;
 use std::sync::Arc;
 
@@ -206,12 +206,12 @@ impl<V> IntoIterator for Purged<V> {
     type IntoIter = PurgedEntries<V>;
 
     fn into_iter(self) -> PurgedEntries<V> {
-        PurgedEntries(self.variants.into_entries().into_iter())
+        PurgedEntries(self.variants.into_iter())
     }
 }
 
 /// The entries of a [`Purged`].
-pub struct PurgedEntries<V>(std::vec::IntoIter<Entry<V>>);
+pub struct PurgedEntries<V>(TakenEntries<V>);
 
 impl<V> Iterator for PurgedEntries<V> {
     type Item = (VariantKey<'static>, V);

@@ -22,21 +22,23 @@ use crate::outcome::{
     Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
 use crate::prefetch::Stage;
-use crate::records::{Key, Place, Records};
 use crate::scopes::{Scopes, Standing, View};
 use crate::selection::Selection;
 use crate::stats::ShardStats;
-#[cfg(fuzzing)]
-use crate::tally::Counts;
-use crate::tally::Tallies;
+use crate::table::{PathRef, RecordId, RecordRef, Records};
+use crate::tally::{Counts, Tallies};
 use crate::tenant::Tenant;
 use crate::variant::VariantKey;
-use crate::variants::{At, Keys, Taken, Wanted};
+#[cfg(fuzzing)]
+use crate::variants::KeyId;
+use crate::variants::{Dictionary, Taken, VariantIndex, Wanted};
+use std::sync::Arc;
 
 /// What all shards of an index share.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) hashing: Hashing,
+    pub(crate) keys: Arc<Dictionary>,
     pub(crate) scopes: Scopes,
     pub(crate) limits: Limits,
     pub(crate) occupancy: Occupancy,
@@ -48,14 +50,14 @@ enum Admission {
     /// There is some.
     Adding,
     /// It takes the place of another value.
-    Replacing(At),
+    Replacing(VariantIndex),
     /// The path's oldest variant goes.
     Evicting,
 }
 
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Began {
+pub(crate) struct FillStart {
     /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
@@ -85,40 +87,35 @@ impl<V> Default for Shard<V> {
 
 impl<V> Shard<V> {
     /// Fetches what a look-up is about to read.
-    pub(crate) fn fetch(&self, stage: Stage, key: &Key<'_>, variant: TableHash) {
-        self.records.fetch(stage, key.hash.table(), variant);
+    pub(crate) fn fetch(&self, stage: Stage, key: &PathRef<'_>, variant: TableHash, cx: &Context) {
+        self.records.fetch(stage, key.hash.table(), variant, &cx.keys);
     }
 
-    /// Looks for a variant, whose key is looked for only if the path may be there. What is found live is settled on the way.
+    /// Looks for a variant, whose key is hashed only if the path may be there.
     #[inline]
     pub(crate) fn lookup<'k>(
         &self,
-        key: &Key<'_>,
-        find_key: impl FnOnce(&Keys) -> Wanted<'k>,
+        key: &PathRef<'_>,
+        wanted: impl FnOnce() -> Wanted<'k>,
         cx: &Context,
     ) -> Lookup<V>
     where
         V: Clone,
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
-        // While the record is on its way from memory.
-        let wanted = find_key(self.records.keys());
-        let Some(place) = self.records.find_from(guess, key) else { return Lookup::Miss };
-        let (record, variants) = (self.records.get(place), self.records.variants(place));
-        let Some(at) = variants.find(wanted) else { return Lookup::Miss };
-        let (value, stale) = variants.get(at);
+        let record = if guess.is(key) {
+            guess
+        } else {
+            let Some(found) = self.records.find(key) else { return Lookup::Miss };
+            found
+        };
+        let Some(at) = record.find(wanted(), &cx.keys) else { return Lookup::Miss };
+        let (value, stale) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
-        let standing = if record.settled.load_relaxed() >= cx.scopes.broad() {
+        let standing = if record.settled() >= cx.scopes.broad() {
             Standing::Untouched
         } else {
-            let settled = record.settled.load_relaxed();
-            let view = cx.scopes.view_of(key.tenant, key.path, settled);
-            let standing = view.standing(settled);
-            if standing == Standing::Untouched {
-                // Relaxed: a statement about the record that is true whoever reads it, and publishes nothing.
-                record.settled.raise_relaxed(view.as_of);
-            }
-            standing
+            Self::standing_now(record, key, cx)
         };
         match standing {
             Standing::Dead => Lookup::Miss,
@@ -127,35 +124,47 @@ impl<V> Shard<V> {
         }
     }
 
+    /// The standing of a record after a broad invalidation. What is found untouched is confirmed, for the next look-up.
+    fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, cx: &Context) -> Standing {
+        if record.is_confirmed(cx.scopes.broad()) {
+            return Standing::Untouched;
+        }
+        let settled = record.settled();
+        let view = cx.scopes.view_of(key.tenant, key.path, settled);
+        let standing = view.standing(settled);
+        if standing == Standing::Untouched {
+            record.confirm(view.as_of);
+        }
+        standing
+    }
+
     /// The keys of the path's variants that may be served, in no particular order.
-    pub(crate) fn variants(&self, key: &Key<'_>, cx: &Context) -> Vec<VariantKey<'static>> {
-        let Some(place) = self.records.find(key) else { return Vec::new() };
-        let record = self.records.get(place);
-        let settled = record.settled.load_relaxed();
+    pub(crate) fn variants(&self, key: &PathRef<'_>, cx: &Context) -> Vec<VariantKey<'static>> {
+        let Some(record) = self.records.find(key) else { return Vec::new() };
+        let settled = record.settled();
         let view = cx.scopes.view_of(key.tenant, key.path, settled);
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        let listed = self.records.variants(place).list(self.records.keys());
-        listed.into_iter().map(|(key, _)| key_of(key)).collect()
+        record.list(&cx.keys).into_iter().map(|(key, _)| key_of(key)).collect()
     }
 
     /// What a purge of the path would meet now.
     #[cfg(feature = "cloudimage")]
     pub(crate) fn matches(
         &self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         selection: Selection<'_>,
         fills: &OpenFills,
         cx: &Context,
     ) -> Matches {
         let fills = fills.valid(key);
         let mut variants = Vec::new();
-        if let Some(place) = self.records.find(key) {
-            let settled = self.records.get(place).settled.load_relaxed();
+        if let Some(record) = self.records.find(key) {
+            let settled = record.settled();
             let standing = cx.scopes.view_of(key.tenant, key.path, settled).standing(settled);
             if standing != Standing::Dead {
-                variants = self.records.variants(place).list(self.records.keys());
+                variants = record.list(&cx.keys);
             }
             variants.retain(|(key, _)| selection.picks(key));
             for (_, stale) in &mut variants {
@@ -176,35 +185,32 @@ impl<V> Shard<V> {
     ) -> Extent {
         let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
-        for (place, standing) in self.places_under(tenant, prefix, cx) {
-            let variants = self.records.variants(place);
+        for (record, standing) in self.records_under(tenant, prefix, cx) {
             let stale = match standing {
-                Standing::Stale => variants.len(),
-                _ => variants.stale(),
+                Standing::Stale => record.len(),
+                _ => record.stale(),
             };
             extent.stale += stale;
-            extent.live += variants.len() - stale;
+            extent.live += record.len() - stale;
         }
         extent
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
-    fn places_under(
-        &self,
-        tenant: &Tenant,
-        prefix: &str,
-        cx: &Context,
-    ) -> impl Iterator<Item = (Place, Standing)> {
-        let under = self.records.places().filter(move |place| {
-            self.records.get(*place).tenant == tenant.id()
-                && self.records.path(*place).starts_with(prefix)
+    fn records_under<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        prefix: &'a str,
+        cx: &'a Context,
+    ) -> impl Iterator<Item = (RecordRef<'a, V>, Standing)> {
+        let under = self.records.iter().filter(move |record| {
+            record.tenant() == tenant.id() && record.path().starts_with(prefix)
         });
-        let standing = move |place| {
-            let settled = self.records.get(place).settled.load_relaxed();
-            let view = cx.scopes.view_of(tenant, self.records.path(place), settled);
-            (place, view.standing(settled))
-        };
-        under.map(standing).filter(|(_, standing)| *standing != Standing::Dead)
+        let standing = under.map(move |record| {
+            let settled = record.settled();
+            (record, cx.scopes.view_of(tenant, record.path(), settled).standing(settled))
+        });
+        standing.filter(|(_, standing)| *standing != Standing::Dead)
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
@@ -214,16 +220,15 @@ impl<V> Shard<V> {
         prefix: &str,
         cx: &Context,
     ) -> Vec<OriginPath<'static>> {
-        let places = self.places_under(tenant, prefix, cx);
-        let path = |(place, _)| OriginPath::new_unchecked(self.records.path(place).to_owned());
-        places.map(path).collect()
+        let records = self.records_under(tenant, prefix, cx);
+        records.map(|(record, _)| OriginPath::new_unchecked(record.path().to_owned())).collect()
     }
 
     /// Closes a fill with what it brought.
     pub(crate) fn commit(
         &mut self,
-        key: &Key<'_>,
-        began: Began,
+        key: &PathRef<'_>,
+        began: FillStart,
         variant: &VariantKey<'_>,
         value: V,
         fills: &OpenFills,
@@ -252,7 +257,7 @@ impl<V> Shard<V> {
     /// Stores without a lease, as a fill that begins and ends now.
     pub(crate) fn insert(
         &mut self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         variant: &VariantKey<'_>,
         value: V,
         cx: &Context,
@@ -272,7 +277,7 @@ impl<V> Shard<V> {
     /// Takes out a variant if it may still be served and holds the expected value.
     pub(crate) fn remove(
         &mut self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         variant: &str,
         expected: &V,
         cx: &Context,
@@ -281,28 +286,27 @@ impl<V> Shard<V> {
         V: PartialEq,
     {
         let view = Self::view(key, cx);
-        let place = self.records.find(key)?;
-        let (record, variants) = (self.records.get(place), self.records.variants(place));
-        let at = variants.find(self.records.keys().find(variant, &cx.hashing))?;
+        let record = self.records.find(key)?;
+        let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };
+        let at = record.find(wanted, &cx.keys)?;
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
-        if record.standing(&view) == Standing::Dead || variants.get(at).0 != expected {
+        if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
             return None;
         }
+        let id = record.id();
         let counts = self.tallies.at(key.tenant, &view);
-        let entry = self.records.edit(place, |record, keys| {
-            record.settle(&view, counts);
-            record.variants.remove(at, keys, &cx.hashing)
-        });
-        counts.subtract(entry.stale);
+        self.records.settle(id, &view, counts);
+        let (value, stale) = self.records.remove_variant(id, at, &cx.keys, &cx.hashing);
+        counts.subtract(stale);
         cx.occupancy.give_back(0, 1);
-        self.drop_if_empty(place, key.tenant, cx);
-        Some(entry.value)
+        self.drop_if_empty(id, key.tenant, cx);
+        Some(value)
     }
 
     /// Purges the path, or the variants of it that `selection` picks. The outcome of the other mode is empty.
     pub(crate) fn purge(
         &mut self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
         fills: &OpenFills,
@@ -318,40 +322,38 @@ impl<V> Shard<V> {
         let tenant = key.tenant.id();
         self.counters.purges += 1;
         let view = Self::view(key, cx);
-        let Some(place) = self.records.find(key) else { return (purged, softened, None) };
-        if self.records.get(place).standing(&view) == Standing::Dead {
+        let Some(record) = self.records.find(key) else { return (purged, softened, None) };
+        let id = record.id();
+        if record.standing(&view) == Standing::Dead {
             // What a broad invalidation has killed is not this purge's to hand over: it would be handed over twice.
-            let grave = self.bury(place, key.tenant, &view, cx);
-            self.tallies.prune(tenant);
+            let grave = self.bury(id, key.tenant, &view, cx);
             return (purged, softened, Some(grave));
         }
         let counts = self.tallies.at(key.tenant, &view);
+        self.records.settle(id, &view, counts);
         if severity == Severity::Soft {
-            (softened.count, softened.stale_before) = self.records.edit(place, |record, keys| {
-                record.settle(&view, counts);
-                record.variants.soften(|key| selection.picks(key), keys)
-            });
+            (softened.count, softened.stale_before) =
+                self.records.soften(id, |key| selection.picks(key), &cx.keys);
             counts.live -= softened.count;
             counts.stale += softened.count;
         } else if selection == Selection::All {
-            self.records.edit(place, |record, _| record.settle(&view, counts));
-            let variants = self.records.variants(place);
-            counts.remove(variants.len(), variants.stale());
-            (_, purged.variants) = self.records.remove(place);
+            let record = self.records.get(id);
+            counts.remove(record.len(), record.stale());
+            let is_last = *counts == Counts::default();
+            purged.variants = self.records.remove(id, &cx.keys);
             cx.occupancy.give_back(1, purged.variants.len());
-            self.tallies.prune(tenant);
+            if is_last {
+                self.tallies.prune(tenant);
+            }
         } else {
-            purged.variants = self.records.edit(place, |record, keys| {
-                record.settle(&view, counts);
-                let stale = record.variants.read().stale();
-                let gone = record.variants.extract(|key| selection.picks(key), keys, &cx.hashing);
-                let stale = stale - record.variants.read().stale();
-                counts.stale -= stale;
-                counts.live -= gone.len() - stale;
-                gone
-            });
+            let stale = self.records.get(id).stale();
+            let pick = |key: &str| selection.picks(key);
+            purged.variants = self.records.extract(id, pick, &cx.keys, &cx.hashing);
+            let stale = stale - self.records.get(id).stale();
+            counts.stale -= stale;
+            counts.live -= purged.variants.len() - stale;
             cx.occupancy.give_back(0, purged.variants.len());
-            self.drop_if_empty(place, key.tenant, cx);
+            self.drop_if_empty(id, key.tenant, cx);
         }
         (purged, softened, None)
     }
@@ -368,8 +370,8 @@ impl<V> Shard<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // From the last on, as the last takes the place of one that is taken out.
-            for place in self.records.places_of(self.swept).rev() {
-                self.sweep_place(place, cx, graves);
+            for id in self.records.ids_of(self.swept).into_iter().rev() {
+                self.sweep_record(id, cx, graves);
                 looked_at += 1;
             }
             self.swept += 1;
@@ -378,6 +380,7 @@ impl<V> Shard<V> {
         if done {
             self.swept = 0;
             self.records.shrink();
+            self.records.rebase(cx.scopes.broad());
             if cx.scopes.open_rules() > 0 {
                 fills.note_rules(&cx.scopes);
             }
@@ -385,20 +388,19 @@ impl<V> Shard<V> {
         (looked_at, done)
     }
 
-    fn sweep_place(&mut self, place: Place, cx: &Context, graves: &mut Vec<Grave<V>>) {
-        let record = self.records.get(place);
-        let (id, settled) = (record.tenant, record.settled.load_relaxed());
+    fn sweep_record(&mut self, id: RecordId, cx: &Context, graves: &mut Vec<Grave<V>>) {
+        let record = self.records.get(id);
+        let settled = record.settled();
         if settled >= cx.scopes.broad() {
             return;
         }
-        let tenant = self.tallies.tenant(id).clone();
-        let view = cx.scopes.view_of(&tenant, self.records.path(place), settled);
+        let tenant = self.tallies.tenant(record.tenant()).clone();
+        let view = cx.scopes.view_of(&tenant, record.path(), settled);
         if view.standing(settled) == Standing::Dead {
-            graves.push(self.bury(place, &tenant, &view, cx));
-            self.tallies.prune(id);
+            graves.push(self.bury(id, &tenant, &view, cx));
         } else {
             let counts = self.tallies.at(&tenant, &view);
-            self.records.edit(place, |record, _| record.settle(&view, counts));
+            self.records.settle(id, &view, counts);
         }
     }
 
@@ -416,35 +418,39 @@ impl<V> Shard<V> {
     }
 
     /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
-    /// number of paths and of entries, and whether any are dead.
+    /// number of paths and of entries, and whether any are dead; adds the uses of keys to `uses`.
     #[cfg(fuzzing)]
     pub(crate) fn check(
         &self,
         fills: &OpenFills,
         cx: &Context,
         belongs: impl Fn(PathHash) -> bool,
+        uses: &mut Vec<KeyId>,
     ) -> (u64, u64, bool) {
-        self.records.check(&cx.hashing);
+        uses.extend(self.records.check(&cx.keys, &cx.hashing));
         let filed_well = |hash: TableHash, tenant: u32, path: &str| {
             let expected = cx.hashing.path(tenant, path);
             belongs(expected) && hash == expected.table()
         };
         let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
         let (mut entries, mut any_dead) = (0, false);
-        for place in self.records.places() {
-            let (record, path) = (self.records.get(place), self.records.path(place));
-            let (id, variants) = (record.tenant, self.records.variants(place));
+        for record in self.records.iter() {
+            let (id, path) = (record.tenant(), record.path());
             assert!(belongs(cx.hashing.path(id, path)), "{path} is in the wrong shard");
-            assert!(variants.len() > 0, "{path} has no variant");
-            let settled = record.settled.load_relaxed();
+            assert!(record.len() > 0, "{path} has no variant");
+            let settled = record.settled();
             assert!(settled <= cx.scopes.broad(), "{path} is settled ahead of time");
             let tenant = self.tallies.tenant(id);
-            let key = Key { hash: cx.hashing.path(id, path), tenant, path };
-            assert_eq!(self.records.find(&key), Some(place), "{path} is there twice");
+            let key = PathRef { hash: cx.hashing.path(id, path), tenant, path };
+            let found = self.records.find(&key).map(RecordRef::id);
+            assert_eq!(found, Some(record.id()), "{path} is there twice");
 
-            let (len, stale) = (variants.len(), variants.stale());
+            let (len, stale) = (record.len(), record.stale());
             entries += len as u64;
-            any_dead |= record.standing(&Self::view(&key, cx)) == Standing::Dead;
+            let dead = record.standing(&Self::view(&key, cx)) == Standing::Dead;
+            any_dead |= dead;
+            let confirmed = record.is_confirmed(cx.scopes.broad());
+            assert!(!(dead && confirmed), "{path} is confirmed, and dead");
             let counts = counted.entry(id).or_default();
             match cx.scopes.view(tenant).whole_standing(settled) {
                 Standing::Dead => {
@@ -474,52 +480,61 @@ impl<V> Shard<V> {
     /// Stores what may be stored; what a broad invalidation killed of the path goes first.
     fn store(
         &mut self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         variant: &VariantKey<'_>,
         value: V,
         freshness: Freshness,
         view: &View,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
-        let mut place = self.records.find(key);
+        let mut found = self.records.find(key);
         let mut grave = None;
-        if let Some(dead) = place.filter(|&p| self.records.get(p).standing(view) == Standing::Dead)
-        {
+        if let Some(dead) = found.filter(|record| record.standing(view) == Standing::Dead) {
+            let dead = dead.id();
             grave = Some(self.bury(dead, key.tenant, view, cx));
-            place = None;
+            found = None;
         }
-        let wanted = self.records.keys().find(variant.as_str(), &cx.hashing);
-        let there = place.and_then(|place| self.records.variants(place).find(wanted));
-        let admission = match self.admit(key, variant.as_str(), place, there, cx) {
+        let variant = variant.as_str();
+        let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };
+        let there = found.and_then(|record| record.find(wanted, &cx.keys));
+        let admission = match Self::admit(key, variant, found, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
-                self.tallies.prune(key.tenant.id());
                 return (self.refuse(value, reason), grave);
             }
         };
+        let id = found.map(RecordRef::id);
         let counts = self.tallies.at(key.tenant, view);
-        let place = place.unwrap_or_else(|| {
-            counts.paths += 1;
-            self.records.push(key, view.as_of)
-        });
         let stale = freshness == Freshness::Stale;
-        let (replaced, evicted) = self.records.edit(place, |record, keys| {
-            record.settle(view, counts);
-            let variants = &mut record.variants;
-            if let Admission::Replacing(at) = admission {
-                return (Some(variants.replace(at, value, stale)), None);
+        let (mut replaced, mut evicted) = (None, None);
+        if let Some(id) = id {
+            self.records.settle(id, view, counts);
+        }
+        match (id, admission) {
+            (None, _) => {
+                counts.paths += 1;
+                let variant = (wanted, value, stale);
+                self.records.push(key, view.as_of, variant, &cx.keys, &cx.hashing);
             }
-            let evicting = admission == Admission::Evicting;
-            let evicted = evicting.then(|| variants.remove_oldest(keys, &cx.hashing)).flatten();
-            variants.push(wanted, value, stale, keys, &cx.hashing);
-            (None, evicted)
-        });
+            (Some(id), Admission::Replacing(at)) => {
+                let youngest = cx.limits.when_full == WhenFull::EvictOldest;
+                let (value, was_stale) = self.records.replace(id, at, value, stale, youngest);
+                counts.subtract(was_stale);
+                replaced = Some(value);
+            }
+            (Some(id), _) => {
+                if admission == Admission::Evicting {
+                    evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
+                    evicted.iter().for_each(|entry| counts.subtract(entry.stale));
+                }
+                let variant = (wanted, value, stale);
+                self.records.push_variant(id, variant, &cx.keys, &cx.hashing);
+            }
+        }
         counts.add(stale);
-        let gone = replaced.as_ref().map(|(_, stale)| *stale);
-        gone.into_iter().chain(evicted.as_ref().map(|e| e.stale)).for_each(|s| counts.subtract(s));
         let stored = Stored {
             freshness,
-            replaced: replaced.map(|(value, _)| value),
+            replaced,
             evicted: evicted.map(|entry| (key_of(entry.key), entry.value)),
         };
         (Insertion::Stored(stored), grave)
@@ -527,11 +542,10 @@ impl<V> Shard<V> {
 
     /// Whether there is room for the variant, and how it is made. Takes the room.
     fn admit(
-        &self,
-        key: &Key<'_>,
+        key: &PathRef<'_>,
         variant: &str,
-        place: Option<Place>,
-        there: Option<At>,
+        record: Option<RecordRef<'_, V>>,
+        there: Option<VariantIndex>,
         cx: &Context,
     ) -> Result<Admission, Refusal> {
         if key.path.len() > cx.limits.path_length {
@@ -543,25 +557,25 @@ impl<V> Shard<V> {
         if let Some(at) = there {
             return Ok(Admission::Replacing(at));
         }
-        if place.is_some_and(|p| self.records.variants(p).len() >= cx.limits.variants) {
+        if record.is_some_and(|record| record.len() >= cx.limits.variants) {
             return match cx.limits.when_full {
                 WhenFull::Refuse => Err(Refusal::TooManyVariants),
                 WhenFull::EvictOldest => Ok(Admission::Evicting),
             };
         }
-        cx.occupancy.take(place.is_none())?;
+        cx.occupancy.take(record.is_none())?;
         Ok(Admission::Adding)
     }
 
     /// What the scopes that cover the path say now.
-    fn view(key: &Key<'_>, cx: &Context) -> View {
+    fn view(key: &PathRef<'_>, cx: &Context) -> View {
         cx.scopes.view_of(key.tenant, key.path, Generation::START)
     }
 
     /// Takes out a record whose last variant has gone.
-    fn drop_if_empty(&mut self, place: Place, tenant: &Tenant, cx: &Context) {
-        if self.records.variants(place).len() == 0 {
-            drop(self.records.remove(place));
+    fn drop_if_empty(&mut self, id: RecordId, tenant: &Tenant, cx: &Context) {
+        if self.records.get(id).len() == 0 {
+            drop(self.records.remove(id, &cx.keys));
             cx.occupancy.give_back(1, 0);
             self.tallies.of(tenant).paths -= 1;
             self.tallies.prune(tenant.id());
@@ -569,12 +583,11 @@ impl<V> Shard<V> {
     }
 
     /// Takes a dead record out, and out of the counts.
-    fn bury(&mut self, place: Place, tenant: &Tenant, view: &View, cx: &Context) -> Grave<V> {
+    fn bury(&mut self, id: RecordId, tenant: &Tenant, view: &View, cx: &Context) -> Grave<V> {
         let counts = self.tallies.at(tenant, view);
-        let settled = self.records.get(place).settled.load_relaxed();
-        let variants = self.records.variants(place);
-        let (len, stale) = (variants.len(), variants.stale());
-        match view.whole_standing(settled) {
+        let record = self.records.get(id);
+        let (len, stale) = (record.len(), record.stale());
+        match view.whole_standing(record.settled()) {
             Standing::Dead => {
                 counts.dead -= len;
                 counts.dead_paths -= 1;
@@ -583,7 +596,10 @@ impl<V> Shard<V> {
             Standing::Stale => counts.remove(len, len),
             Standing::Untouched => counts.remove(len, stale),
         }
-        let (path, taken) = self.records.remove(place);
+        if *counts == Counts::default() {
+            self.tallies.prune(tenant.id());
+        }
+        let (path, taken) = self.records.remove_named(id, &cx.keys);
         cx.occupancy.give_back(1, len);
         Grave::new(tenant, path, taken.into_entries())
     }

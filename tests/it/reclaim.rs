@@ -174,7 +174,8 @@ fn bytes_count_shards_open_rules_and_values_that_wait_to_be_handed_over() {
     };
     // Each has cache lines of its own.
     let (one, many) = (empty(1).stats().bytes, empty(1024).stats().bytes);
-    assert!(one >= 128 && many == 1024 * one, "{one} and {many} bytes");
+    let shards = many - one;
+    assert!(shards >= 1023 * 128 && shards % 1023 == 0, "{one} and {many} bytes");
 
     let index = empty(1);
     let (tenant, key) = (index.tenant("doc"), variant("?w=1"));
@@ -199,7 +200,8 @@ fn bytes_count_shards_open_rules_and_values_that_wait_to_be_handed_over() {
     assert!(expected.contains(&waiting.bytes), "{} is not in {expected:?}", waiting.bytes);
     while !index.reclaim(100).is_done() {}
     let left = index.stats().bytes;
-    assert!(left < one + 1000, "{left} after {one}");
+    // The lines for the first keys stay.
+    assert!(left < one + 3000, "{left} after {one}");
 }
 
 #[test]

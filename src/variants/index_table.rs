@@ -1,4 +1,4 @@
-//! A hash table of numbers: under which numbers things with a hash are filed, the things themselves being elsewhere.
+//! A hash table from hash to index; the indexed items live elsewhere.
 //!
 //! Invariant: a bucket is the hash in the high half and one more than the number in the low half, or zero if it is empty. From the bucket
 //! that the hash names, its home, to the bucket where a number is, none is empty. At least a quarter of the buckets are.
@@ -8,10 +8,9 @@
 //! hashes, so that growing reads and writes the table from its start to its end. Measured figures are in DESIGN.md.
 
 use crate::hash::TableHash;
-use crate::prefetch::fetch;
 
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct IndexTable {
     buckets: Box<[u64]>,
     len: usize,
 }
@@ -37,7 +36,8 @@ fn number_of(bucket: u64) -> Option<u32> {
     (bucket as u32).checked_sub(1)
 }
 
-impl Places {
+impl IndexTable {
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -45,13 +45,6 @@ impl Places {
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.buckets)
-    }
-
-    /// Fetches where a number under that hash would be.
-    pub(crate) fn fetch(&self, hash: TableHash) {
-        if !self.buckets.is_empty() {
-            fetch(&self.buckets[self.home(u64::from(hash.get()))]);
-        }
     }
 
     /// The number under that hash for which `is` holds.
@@ -175,32 +168,32 @@ mod tests {
         TableHash::new(n)
     }
 
-    fn find(places: &Places, hash: TableHash, number: u32) -> bool {
-        places.find(hash, |other| other == number).is_some()
+    fn find(table: &IndexTable, hash: TableHash, number: u32) -> bool {
+        table.find(hash, |other| other == number).is_some()
     }
 
     #[test]
     fn empty_table_has_nothing_and_costs_nothing() {
-        let mut places = Places::default();
-        assert_eq!(places.find(hash(7), |_| true), None);
-        assert_eq!(places.bytes(), 0);
-        places.insert(hash(7), 0);
-        places.remove(hash(7), 0);
-        assert_eq!(places.find(hash(7), |_| true), None);
+        let mut table = IndexTable::default();
+        assert_eq!(table.find(hash(7), |_| true), None);
+        assert_eq!(table.bytes(), 0);
+        table.insert(hash(7), 0);
+        table.remove(hash(7), 0);
+        assert_eq!(table.find(hash(7), |_| true), None);
     }
 
     #[test]
     fn numbers_under_one_hash_are_told_apart() {
-        let mut places = Places::default();
-        (0..5).for_each(|number| places.insert(hash(7), number));
-        assert_eq!(places.find(hash(7), |number| number == 3), Some(3));
-        assert_eq!(places.find(hash(7), |number| number == 5), None);
-        assert_eq!(places.find(hash(8), |_| true), None, "the same home, another hash");
-        places.remove(hash(7), 1);
-        places.rename(hash(7), 3, 9);
-        assert_eq!(places.find(hash(7), |number| number == 9), Some(9));
+        let mut table = IndexTable::default();
+        (0..5).for_each(|number| table.insert(hash(7), number));
+        assert_eq!(table.find(hash(7), |number| number == 3), Some(3));
+        assert_eq!(table.find(hash(7), |number| number == 5), None);
+        assert_eq!(table.find(hash(8), |_| true), None, "the same home, another hash");
+        table.remove(hash(7), 1);
+        table.rename(hash(7), 3, 9);
+        assert_eq!(table.find(hash(7), |number| number == 9), Some(9));
         let mut left = Vec::new();
-        places.find(hash(7), |number| {
+        table.find(hash(7), |number| {
             left.push(number);
             false
         });
@@ -211,9 +204,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "8 is filed under its hash")]
     fn removing_what_is_not_there_is_a_bug() {
-        let mut places = Places::default();
-        places.insert(hash(7), 7);
-        places.remove(hash(7), 8);
+        let mut table = IndexTable::default();
+        table.insert(hash(7), 7);
+        table.remove(hash(7), 8);
     }
 
     /// Against a map, with hashes that crowd at both ends of the table.
@@ -221,48 +214,48 @@ mod tests {
     fn is_a_map_whatever_is_put_in_and_taken_out() {
         for seed in 0..50 {
             let mut random = fastrand::Rng::with_seed(seed);
-            let mut places = Places::default();
+            let mut table = IndexTable::default();
             let mut expected = BTreeMap::new();
             for _ in 0..2000 {
                 let number = random.u32(0..300);
                 if let Some(hash) = expected.remove(&number) {
-                    places.remove(hash, number);
+                    table.remove(hash, number);
                 } else {
                     // At the table's end and at its start.
                     let near = random.u32(0..8).wrapping_sub(4);
                     let hash = hash(if random.bool() { near } else { random.u32(..) });
-                    places.insert(hash, number);
+                    table.insert(hash, number);
                     expected.insert(number, hash);
                 }
-                assert_eq!(places.len(), expected.len());
+                assert_eq!(table.len(), expected.len());
             }
-            places.check();
-            assert!(expected.iter().all(|(number, hash)| find(&places, *hash, *number)));
+            table.check();
+            assert!(expected.iter().all(|(number, hash)| find(&table, *hash, *number)));
         }
     }
 
     #[test]
     fn table_grows_by_a_quarter_when_more_than_three_quarters_are_taken() {
-        let mut places = Places::default();
+        let mut table = IndexTable::default();
         for n in 0..10 {
-            places.insert(TableHash::new(n << 28), n);
+            table.insert(TableHash::new(n << 28), n);
             let buckets = match n {
                 0..6 => SMALLEST,
                 6..9 => 12,
                 _ => 16,
             };
-            assert_eq!(places.bytes(), buckets * size_of::<u64>(), "{n}");
+            assert_eq!(table.bytes(), buckets * size_of::<u64>(), "{n}");
         }
     }
 
     #[test]
     fn memory_follows_the_numbers() {
-        let mut places = Places::default();
+        let mut table = IndexTable::default();
         for n in 0..10_000_u32 {
-            let buckets = places.bytes() / 8;
+            let buckets = table.bytes() / 8;
             assert!(buckets <= SMALLEST.max(n as usize * 5 / 3 + 8), "{buckets} buckets for {n}");
-            places.insert(hash(n.wrapping_mul(0x9e37_79b9)), n);
+            table.insert(hash(n.wrapping_mul(0x9e37_79b9)), n);
         }
-        places.check();
+        table.check();
     }
 }

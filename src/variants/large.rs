@@ -1,80 +1,80 @@
 //! The variants of a path that has many: found by the hash of the key, and taken away whole in O(1).
 //!
-//! Invariant: no key occurs twice; `places` holds the place of each. `stale` and `text` agree with the entries. The keys are held
-//! here and not in the shard's `Keys`: a path with so many is likely enumerated, and its keys are on no other path. A smaller set is one of
-//! these when the shard had no number left for one of its keys.
+//! Invariant: no key occurs twice; `table` holds the index of each entry. `stale` and `text` agree with the entries. The keys are
+//! here and not in the dictionary: a path with so many variants is likely enumerated, and its keys are on no other path. A smaller set
+//! also uses this form if the dictionary had no number left for one of its keys.
 
+use super::index_table::IndexTable;
 use super::{Entry, Wanted};
 use crate::hash::Hashing;
-use crate::places::Places;
 use std::mem;
 
 #[derive(Debug)]
-pub(crate) struct Many<V> {
+pub(crate) struct LargeSet<V> {
     entries: Vec<Entry<V>>,
     /// Of each entry: smaller for what was stored earlier.
     ages: Vec<u32>,
     next_age: u32,
-    /// Places of the entries by the hash of the key.
-    places: Places,
-    /// How many entries are marked stale.
+    /// The index of each entry, by the hash of its key.
+    table: IndexTable,
+    /// How large entries are marked stale.
     stale: usize,
     /// Bytes of the keys, with their counts.
     text: usize,
 }
 
-impl<V> Default for Many<V> {
+impl<V> Default for LargeSet<V> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
             ages: Vec::new(),
             next_age: 0,
-            places: Places::default(),
+            table: IndexTable::default(),
             stale: 0,
             text: 0,
         }
     }
 }
 
-impl<V> Many<V> {
+impl<V> LargeSet<V> {
     /// A set of entries without repeats, from the oldest on.
-    pub(super) fn new(entries: Vec<Entry<V>>, hashing: &Hashing) -> Self {
-        let mut many = Self::default();
+    pub(crate) fn new(entries: Vec<Entry<V>>, hashing: &Hashing) -> Self {
+        let mut large = Self::default();
         for entry in entries {
-            many.push(entry, hashing);
+            large.push(entry, hashing);
         }
-        many
+        large
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn position(&self, wanted: Wanted<'_>) -> Option<usize> {
+    pub(crate) fn position(&self, wanted: Wanted<'_>) -> Option<usize> {
         let is = |at: u32| *self.entries[at as usize].key == *wanted.text;
-        self.places.find(wanted.hash, is).map(|at| at as usize)
+        self.table.find(wanted.hash, is).map(|at| at as usize)
     }
 
-    pub(super) fn get(&self, at: usize) -> (&V, bool) {
+    pub(crate) fn get(&self, at: usize) -> (&V, bool) {
         (&self.entries[at].value, self.entries[at].stale)
     }
 
-    pub(super) fn entries(&self) -> &[Entry<V>] {
+    pub(crate) fn entries(&self) -> &[Entry<V>] {
         &self.entries
     }
 
     /// Adds a key that isn't there.
-    pub(super) fn push(&mut self, entry: Entry<V>, hashing: &Hashing) {
+    pub(crate) fn push(&mut self, entry: Entry<V>, hashing: &Hashing) {
         let age = self.next_age();
         self.stale += usize::from(entry.stale);
         self.text += entry.text_bytes();
-        self.places.insert(hashing.variant(&entry.key), place(self.entries.len()));
+        self.table.insert(hashing.variant(&entry.key), place(self.entries.len()));
         self.entries.push(entry);
         self.ages.push(age);
     }
 
     /// Puts another value into an entry, which is the youngest from then on. Gives what was there.
-    pub(super) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
+    pub(crate) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
         self.ages[at] = self.next_age();
         let entry = &mut self.entries[at];
         let was_stale = mem::replace(&mut entry.stale, stale);
@@ -84,11 +84,11 @@ impl<V> Many<V> {
     }
 
     /// Takes an entry out. The last takes its place.
-    pub(super) fn remove(&mut self, at: usize, hashing: &Hashing) -> Entry<V> {
+    pub(crate) fn remove(&mut self, at: usize, hashing: &Hashing) -> Entry<V> {
         let last = self.entries.len() - 1;
-        self.places.remove(hashing.variant(&self.entries[at].key), place(at));
+        self.table.remove(hashing.variant(&self.entries[at].key), place(at));
         if at < last {
-            self.places.rename(hashing.variant(&self.entries[last].key), place(last), place(at));
+            self.table.rename(hashing.variant(&self.entries[last].key), place(last), place(at));
         }
         self.ages.swap_remove(at);
         let entry = self.entries.swap_remove(at);
@@ -98,17 +98,17 @@ impl<V> Many<V> {
     }
 
     /// Where the entry is that was stored before all others.
-    pub(super) fn oldest(&self) -> Option<usize> {
+    pub(crate) fn oldest(&self) -> Option<usize> {
         let ages = self.ages.iter().enumerate();
         ages.min_by_key(|(_, age)| **age).map(|(at, _)| at)
     }
 
-    pub(super) fn stale(&self) -> usize {
+    pub(crate) fn stale(&self) -> usize {
         self.stale
     }
 
-    /// Marks the picked entries stale; says how many weren't yet, and how many were.
-    pub(super) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
+    /// Marks the picked entries stale; says how large weren't yet, and how large were.
+    pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
         let before = self.stale;
         let picked = self.entries.iter_mut().filter(|entry| pick(&entry.key));
         let count = picked
@@ -118,12 +118,12 @@ impl<V> Many<V> {
     }
 
     /// The entries, in no particular order; O(1).
-    pub(super) fn into_entries(self) -> Vec<Entry<V>> {
+    pub(crate) fn into_entries(self) -> Vec<Entry<V>> {
         self.entries
     }
 
     /// The entries from the oldest on.
-    pub(super) fn into_entries_by_age(self) -> Vec<Entry<V>> {
+    pub(crate) fn into_entries_by_age(self) -> Vec<Entry<V>> {
         let mut entries: Vec<_> = self.ages.into_iter().zip(self.entries).collect();
         entries.sort_unstable_by_key(|(age, _)| *age);
         entries.into_iter().map(|(_, entry)| entry).collect()
@@ -134,7 +134,7 @@ impl<V> Many<V> {
             + self.text
             + self.entries.capacity() * size_of::<Entry<V>>()
             + self.ages.capacity() * size_of::<u32>()
-            + self.places.bytes()
+            + self.table.bytes()
     }
 
     fn next_age(&mut self) -> u32 {
@@ -151,22 +151,22 @@ impl<V> Many<V> {
 
     /// Panics where the invariants at the top of this module don't hold.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn check(&self, hashing: &Hashing) {
-        self.places.check();
+    pub(crate) fn check(&self, hashing: &Hashing) {
+        self.table.check();
         assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum::<usize>(), "text");
         assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
         assert_eq!(self.ages.len(), self.entries.len(), "ages");
-        assert_eq!(self.places.len(), self.entries.len(), "places");
+        assert_eq!(self.table.len(), self.entries.len(), "table");
         assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
         for (at, entry) in self.entries.iter().enumerate() {
-            let wanted = Wanted { text: &entry.key, hash: hashing.variant(&entry.key), id: None };
+            let wanted = Wanted { text: &entry.key, hash: hashing.variant(&entry.key) };
             let found = self.position(wanted);
             assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }
 
     #[cfg(test)]
-    pub(super) fn set_next_age(&mut self, age: u32) {
+    pub(crate) fn set_next_age(&mut self, age: u32) {
         self.next_age = age;
     }
 }
@@ -188,31 +188,31 @@ mod tests {
     #[test]
     fn stale_entries_are_counted_while_they_come_and_go() {
         let hashing = Hashing::new();
-        let mut many = Many::new((0..100).map(|n| entry(n, n % 3 == 0)).collect(), &hashing);
-        assert_eq!((many.len(), many.stale()), (100, 34));
-        many.push(entry(100, true), &hashing);
-        assert_eq!(many.stale(), 35);
-        assert_eq!(many.replace(0, 7, false), (0, true));
-        assert_eq!(many.replace(1, 7, true), (1, false));
-        assert_eq!(many.replace(100, 7, true), (100, true));
-        assert_eq!(many.stale(), 35);
-        assert!(many.remove(100, &hashing).stale && !many.remove(0, &hashing).stale);
-        assert_eq!(many.stale(), 34);
-        many.check(&hashing);
-        while many.len() > 0 {
-            drop(many.remove(many.len() / 2, &hashing));
-            many.check(&hashing);
+        let mut large = LargeSet::new((0..100).map(|n| entry(n, n % 3 == 0)).collect(), &hashing);
+        assert_eq!((large.len(), large.stale()), (100, 34));
+        large.push(entry(100, true), &hashing);
+        assert_eq!(large.stale(), 35);
+        assert_eq!(large.replace(0, 7, false), (0, true));
+        assert_eq!(large.replace(1, 7, true), (1, false));
+        assert_eq!(large.replace(100, 7, true), (100, true));
+        assert_eq!(large.stale(), 35);
+        assert!(large.remove(100, &hashing).stale && !large.remove(0, &hashing).stale);
+        assert_eq!(large.stale(), 34);
+        large.check(&hashing);
+        while large.len() > 0 {
+            drop(large.remove(large.len() / 2, &hashing));
+            large.check(&hashing);
         }
-        assert_eq!(many.stale(), 0);
+        assert_eq!(large.stale(), 0);
     }
 
     #[test]
     fn bytes_are_those_of_all_parts() {
-        let many = Many::new((10..60).map(|n| entry(n, false)).collect(), &Hashing::new());
+        let large = LargeSet::new((10..60).map(|n| entry(n, false)).collect(), &Hashing::new());
         let text = 50 * ("?w=10".len() + 2 * size_of::<usize>());
-        let tables = many.entries.capacity() * size_of::<Entry<u32>>() + many.ages.capacity() * 4;
-        assert!(many.ages.capacity() >= 50);
-        let expected = size_of::<Many<u32>>() + text + tables + many.places.bytes();
-        assert_eq!(many.heap_bytes(), expected);
+        let tables = large.entries.capacity() * size_of::<Entry<u32>>() + large.ages.capacity() * 4;
+        assert!(large.ages.capacity() >= 50);
+        let expected = size_of::<LargeSet<u32>>() + text + tables + large.table.bytes();
+        assert_eq!(large.heap_bytes(), expected);
     }
 }

@@ -1,0 +1,507 @@
+//! Changes to records, and to the table of them. Everything here needs the shard's lock exclusively.
+//!
+//! Invariant: `heap` is kept with each change.
+
+use super::lanes::Tags;
+use super::node::{Lane, Line, Node, NodeMut, Rest};
+use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
+use super::{PER_BUCKET, PathRef, RecordId, Records, bucket_of, sibling};
+use crate::generation::Generation;
+use crate::hash::{Hashing, TableHash};
+use crate::scopes::{Standing, View};
+use crate::tally::Counts;
+use crate::variants::{Dictionary, Entry, LargeSet, Numbered, Slot, Taken, VariantIndex, Wanted};
+use std::mem;
+use std::sync::Arc;
+
+impl<V> Records<V> {
+    /// Changes a node.
+    #[inline]
+    fn edit<R>(
+        &mut self,
+        bucket: usize,
+        depth: u8,
+        change: impl FnOnce(&mut NodeMut<'_, V>) -> R,
+    ) -> R {
+        let mut node = self.node_mut(bucket, depth);
+        let before = node.read().heap();
+        let result = change(&mut node);
+        let after = node.read().heap();
+        self.heap = self.heap - before + after;
+        result
+    }
+
+    /// Changes the node of a record.
+    #[inline]
+    fn edit_at<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
+        self.edit(id.bucket, id.depth, change)
+    }
+
+    #[inline]
+    fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
+        self.lines_of(id).record_mut(id.at)
+    }
+
+    #[inline]
+    fn lines_of(&mut self, id: RecordId) -> &mut Line {
+        if id.depth == 0 {
+            &mut self.lines[id.bucket]
+        } else {
+            self.node_mut(id.bucket, id.depth).line
+        }
+    }
+
+    /// Changes a large set.
+    fn edit_set<R>(&mut self, place: u32, change: impl FnOnce(&mut LargeSet<V>) -> R) -> R {
+        let set = self.outside.sets.get_mut(place);
+        let before = set.heap_bytes();
+        let result = change(set);
+        self.heap = self.heap - before + set.heap_bytes();
+        result
+    }
+
+    /// Adds a record with a variant. The path is not there.
+    pub(crate) fn push(
+        &mut self,
+        path: &PathRef<'_>,
+        settled: Generation,
+        (wanted, value, stale): (Wanted<'_>, V, bool),
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) {
+        if self.len >= self.tags.len() * PER_BUCKET {
+            self.split();
+        }
+        self.len += 1;
+        let hash = path.hash.table();
+        let text = self.store_text(path.path);
+        let shape = Shape::new(1, text.len());
+        let (bucket, depth) = self.free_lane(bucket_of(hash, self.tags.len()));
+        let key = keys.take(wanted);
+        let (at, left) = self.edit(bucket, depth, |node| {
+            let at = node.push(hash, shape.size);
+            let mut record = node.line.record_mut(at);
+            record.write(path.owner(), settled, text, shape.room);
+            let Some(key) = key else { return (at, Some(value)) };
+            record.push(key, wanted.hash, stale);
+            node.push_value(at, 0, value);
+            (at, None)
+        });
+        if let Some(value) = left {
+            let id = RecordId { bucket, depth, at };
+            self.push_variant(id, (wanted, value, stale), keys, hashing);
+        }
+    }
+
+    fn store_text<'t>(&mut self, text: &'t str) -> StoredText<'t> {
+        if text.len() <= MAX_TEXT {
+            return StoredText::Inside(text.as_bytes());
+        }
+        self.heap += text.len();
+        StoredText::Outside(self.outside.texts.insert(text.into()))
+    }
+
+    /// The node of a bucket that takes one more record, and how many come before it.
+    #[inline]
+    fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
+        if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
+    }
+
+    #[cold]
+    fn further_lane(&mut self, bucket: usize) -> u8 {
+        let mut depth = 0;
+        while self.node_mut(bucket, depth).tags.is_full() {
+            let more = &mut self.node_mut(bucket, depth).rest.more;
+            if more.is_none() {
+                *more = Some(Box::default());
+                self.heap += size_of::<Node<V>>();
+            }
+            depth += 1;
+        }
+        depth
+    }
+
+    /// Takes a record out, with its variants.
+    pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
+        let record = self.lines_of(id).record(id.at);
+        let large = record.large();
+        if let StoredText::Outside(place) = record.text() {
+            self.heap -= self.outside.texts.remove(place).len();
+        }
+        self.len -= 1;
+        let slots = self.edit_at(id, |node| {
+            let slots = if large.is_none() { take_slots(node, id.at) } else { Vec::new() };
+            node.remove(id.at);
+            node.give_back_values();
+            slots
+        });
+        if self.rests[id.bucket].more.is_some() {
+            self.refill(id);
+        }
+        match large {
+            Some(place) => Taken::Whole(self.take_set(place)),
+            None => Taken::Numbered(Numbered::new(slots, keys)),
+        }
+    }
+
+    /// Takes a record out. Returns its path and its variants.
+    pub(crate) fn remove_named(
+        &mut self,
+        id: RecordId,
+        keys: &Arc<Dictionary>,
+    ) -> (Box<str>, Taken<V>) {
+        (self.get(id).path().into(), self.remove(id, keys))
+    }
+
+    fn take_set(&mut self, place: u32) -> Box<LargeSet<V>> {
+        let set = self.outside.sets.remove(place);
+        self.heap -= set.heap_bytes();
+        set
+    }
+
+    /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
+    fn refill(&mut self, id: RecordId) {
+        let (depth, last) = self.nodes(id.bucket).next_back().expect("a bucket has a node");
+        if depth > id.depth {
+            let at = last.line.lane(last.tags.len() - 1);
+            let record = last.record(at);
+            let (hash, bytes) = (record.hash(), last.bytes_of(at).to_owned());
+            let from = RecordId { depth, at, ..id };
+            let values = self.edit_at(from, |node| {
+                let values = node.values(at);
+                let values: Vec<_> = node.rest.values.drain(values).collect();
+                node.remove(at);
+                values
+            });
+            self.edit_at(id, |node| node.adopt(hash, &bytes, values.into_iter()));
+        }
+        if self.nodes(id.bucket).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
+            if let Some(empty) = self.node_mut(id.bucket, depth - 1).rest.more.take() {
+                self.heap -= size_of::<Node<V>>() + empty.read().heap();
+            }
+        }
+    }
+
+    /// Writes down what soft invalidations did to a record that no hard one reached.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
+        let settled = self.lines_of(id).record(id.at).settled();
+        if settled >= view.as_of {
+            return;
+        }
+        if view.standing(settled) == Standing::Stale {
+            let fresh = self.soften_all(id);
+            if view.whole_standing(settled) == Standing::Untouched {
+                // Only a prefix rule reached it; what a flush reaches, the tally has moved already.
+                counts.live -= fresh;
+                counts.stale += fresh;
+            }
+        }
+        self.record_mut(id).settle(view.as_of);
+    }
+
+    /// Adds a variant that is not there.
+    pub(crate) fn push_variant(
+        &mut self,
+        id: RecordId,
+        (wanted, value, stale): (Wanted<'_>, V, bool),
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) {
+        let record = self.lines_of(id).record(id.at);
+        let place = if let Some(place) = record.large() {
+            place
+        } else {
+            let key = (record.slots() < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
+            if let Some(key) = key {
+                return self.push_slot(id, Slot { key, stale, value }, wanted.hash);
+            }
+            self.enlarge(id, keys, hashing)
+        };
+        let entry = Entry { key: wanted.text.into(), value, stale };
+        self.edit_set(place, |set| set.push(entry, hashing));
+    }
+
+    fn push_slot(&mut self, id: RecordId, slot: Slot<V>, hash: TableHash) {
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
+            let (slots, room) = (record.slots(), record.room());
+            if slots == room {
+                let shape = Shape::new(slots + 1, record.text().len());
+                node.resize(id.at, shape.size);
+                node.line.record_mut(id.at).set_room(shape.room);
+            }
+            node.line.record_mut(id.at).push(slot.key, hash, slot.stale);
+            node.push_value(id.at, slots, slot.value);
+        });
+    }
+
+    /// Makes a small set a large one. Returns its place.
+    fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
+        let slots = self.edit_at(id, |node| {
+            let slots = take_slots(node, id.at);
+            node.set_slots(id.at, 0);
+            node.line.record_mut(id.at).clear();
+            slots
+        });
+        let entries = Numbered::new(slots, keys).collect();
+        let set = Box::new(LargeSet::new(entries, hashing));
+        self.heap += set.heap_bytes();
+        let place = self.outside.sets.insert(set);
+        self.fit(id);
+        self.record_mut(id).set_large(place);
+        place
+    }
+
+    /// Gives back the room that a record has beside its slots, if that is much.
+    fn fit(&mut self, id: RecordId) {
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
+            let shape = Shape::new(record.slots(), record.text().len());
+            if record.room() > shape.room + 3 || shape.room == 0 {
+                node.line.record_mut(id.at).set_room(shape.room);
+                node.resize(id.at, shape.size);
+            }
+            node.give_back_values();
+        });
+    }
+
+    /// Puts another value into the place of one that is there; it is the youngest from then on, if that matters. Returns the old value,
+    /// and whether that was marked stale.
+    pub(crate) fn replace(
+        &mut self,
+        id: RecordId,
+        VariantIndex(at): VariantIndex,
+        value: V,
+        stale: bool,
+        youngest: bool,
+    ) -> (V, bool) {
+        let record = self.lines_of(id).record(id.at);
+        if let Some(place) = record.large() {
+            return self.edit_set(place, |set| set.replace(at, value, stale));
+        }
+        let was_stale = record.stale() >> at & 1 == 1;
+        let node = self.node_mut(id.bucket, id.depth);
+        let values = node.values(id.at);
+        let values = &mut node.rest.values[values][at..];
+        let old = mem::replace(&mut values[0], value);
+        if youngest {
+            values.rotate_left(1);
+            node.line.record_mut(id.at).renew(at, stale);
+        } else if stale != was_stale {
+            node.line.record_mut(id.at).mark(at, stale);
+        }
+        (old, was_stale)
+    }
+
+    /// Takes a variant out. Its key is still in use.
+    fn remove_slot(&mut self, id: RecordId, at: usize) -> Slot<V> {
+        self.edit_at(id, |node| {
+            let record = node.line.record(id.at);
+            let (slots, key) = (record.slots(), record.key(at));
+            let stale = record.stale() >> at & 1 == 1;
+            node.line.record_mut(id.at).remove(at);
+            let value = node.values(id.at).start + at;
+            let value = node.rest.values.remove(value);
+            node.set_slots(id.at, slots - 1);
+            Slot { key, stale, value }
+        })
+    }
+
+    /// Takes a variant out. Returns its value, and whether that was marked stale.
+    pub(crate) fn remove_variant(
+        &mut self,
+        id: RecordId,
+        VariantIndex(at): VariantIndex,
+        keys: &Dictionary,
+        hashing: &Hashing,
+    ) -> (V, bool) {
+        if let Some(place) = self.get(id).record.large() {
+            let entry = self.edit_set(place, |set| set.remove(at, hashing));
+            return (entry.value, entry.stale);
+        }
+        let slot = self.remove_slot(id, at);
+        keys.release(slot.key);
+        self.fit(id);
+        (slot.value, slot.stale)
+    }
+
+    /// Takes out what was stored before all others.
+    pub(crate) fn remove_oldest(
+        &mut self,
+        id: RecordId,
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) -> Option<Entry<V>> {
+        let record = self.get(id).record;
+        if let Some(place) = record.large() {
+            return self.edit_set(place, |set| set.oldest().map(|at| set.remove(at, hashing)));
+        }
+        if record.slots() == 0 {
+            return None;
+        }
+        let slot = self.remove_slot(id, 0);
+        Numbered::new(vec![slot], keys).next()
+    }
+
+    /// Marks the picked variants stale. Returns how many were not yet, and how many were.
+    pub(crate) fn soften(
+        &mut self,
+        id: RecordId,
+        pick: impl Fn(&str) -> bool,
+        keys: &Dictionary,
+    ) -> (usize, usize) {
+        let record = self.get(id).record;
+        if let Some(place) = record.large() {
+            return self.edit_set(place, |set| set.soften(pick));
+        }
+        let stale = record.stale();
+        let picked = record.keys().enumerate().filter(|(_, key)| pick(&keys.text(*key)));
+        let picked = picked.fold(0, |picked, (at, _)| picked | 1 << at);
+        self.record_mut(id).set_stale(stale | picked);
+        ((picked & !stale).count_ones() as usize, (picked & stale).count_ones() as usize)
+    }
+
+    /// Marks all variants stale. Returns how many were not yet.
+    pub(crate) fn soften_all(&mut self, id: RecordId) -> usize {
+        let record = self.get(id).record;
+        if let Some(place) = record.large() {
+            return self.edit_set(place, |set| set.soften(|_| true).0);
+        }
+        let stale = record.stale();
+        // A bit for each slot, of which there are at most 32.
+        let all = u32::try_from((1_u64 << record.slots()) - 1).expect("32 bits at most");
+        self.record_mut(id).set_stale(all);
+        (all & !stale).count_ones() as usize
+    }
+
+    /// Takes out the picked variants.
+    pub(crate) fn extract(
+        &mut self,
+        id: RecordId,
+        pick: impl Fn(&str) -> bool,
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) -> Taken<V> {
+        let record = self.get(id).record;
+        let Some(place) = record.large() else {
+            let picked: Vec<_> = record.keys().map(|key| pick(&keys.text(key))).collect();
+            // From the last on, so that those before it keep their places.
+            let picked = picked.iter().enumerate().rev().filter(|(_, picked)| **picked);
+            let gone = picked.map(|(at, _)| self.remove_slot(id, at)).collect();
+            self.fit(id);
+            return Taken::Numbered(Numbered::new(gone, keys));
+        };
+        let set = self.take_set(place);
+        self.record_mut(id).clear();
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            set.into_entries_by_age().into_iter().partition(|entry| pick(&entry.key));
+        for Entry { key, value, stale } in kept {
+            let wanted = Wanted { text: &key, hash: hashing.variant(&key) };
+            self.push_variant(id, (wanted, value, stale), keys, hashing);
+        }
+        Taken::Listed(gone)
+    }
+
+    /// Adds a bucket, and moves to it what is its.
+    ///
+    /// When there is no room for one more, the arrays double: rarely enough for an insert of ten thousand not to meet it.
+    fn split(&mut self) {
+        let last = self.tags.len();
+        self.tags.push(Tags::default());
+        self.lines.push(Line::default());
+        self.rests.push(Rest::default());
+        if last > 0 {
+            let old = self.take_bucket(sibling(last + 1));
+            self.distribute(old);
+        }
+    }
+
+    /// Takes the last bucket away, and moves its records to where they belong then.
+    fn merge(&mut self) {
+        let old = self.take_bucket(self.tags.len() - 1);
+        self.tags.pop();
+        self.lines.pop();
+        self.rests.pop();
+        self.distribute(old);
+    }
+
+    fn take_bucket(&mut self, bucket: usize) -> Node<V> {
+        let node = Node {
+            tags: mem::take(&mut self.tags[bucket]),
+            line: mem::take(&mut self.lines[bucket]),
+            rest: mem::take(&mut self.rests[bucket]),
+        };
+        self.heap -= node.read().heap();
+        node
+    }
+
+    /// Moves the records of a node that was taken out of the table into the buckets that their hashes name: one or two.
+    fn distribute(&mut self, mut old: Node<V>) {
+        let buckets = self.tags.len();
+        let mut needs: [(usize, usize, usize); 2] = [(usize::MAX, 0, 0); 2];
+        for at in old.read().lanes() {
+            let record = old.read().record(at);
+            let bucket = bucket_of(record.hash(), buckets);
+            let unknown = needs[0].0 != usize::MAX && needs[0].0 != bucket;
+            let need = &mut needs[usize::from(unknown)];
+            need.0 = bucket;
+            need.1 += old.read().bytes_of(at).len();
+            need.2 += record.slots();
+        }
+        for (bucket, bytes, values) in needs.into_iter().filter(|need| need.1 > 0) {
+            let (bucket, depth) = self.free_lane(bucket);
+            self.edit(bucket, depth, |node| node.reserve(bytes, values));
+        }
+        let mut values = mem::take(&mut old.rest.values).into_iter();
+        for at in old.read().lanes() {
+            let record = old.read().record(at);
+            let (hash, slots) = (record.hash(), record.slots());
+            let (bucket, depth) = self.free_lane(bucket_of(hash, buckets));
+            let bytes = old.read().bytes_of(at);
+            self.edit(bucket, depth, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
+        }
+        if let Some(more) = old.rest.more.take() {
+            self.heap -= size_of::<Node<V>>() + more.read().heap();
+            self.distribute(*more);
+        }
+    }
+
+    /// Gives back the memory of what has been emptied by half or more.
+    ///
+    /// The sweep that comes before it has looked at every record that was there, so this costs no more than that.
+    pub(crate) fn shrink(&mut self) {
+        let needed = self.len.div_ceil(PER_BUCKET);
+        if needed > self.tags.len() / 2 {
+            return;
+        }
+        while self.tags.len() > needed.max(1) {
+            self.merge();
+        }
+        if needed == 0 {
+            *self = Self { base: self.base, ..Self::default() };
+        }
+        self.tags.shrink_to_fit();
+        self.lines.shrink_to_fit();
+        self.rests.shrink_to_fit();
+    }
+}
+
+/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.
+fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
+    let record = node.line.record(at);
+    let (stale, mut keys) = (record.stale(), record.keys().enumerate());
+    let values = node.values(at);
+    let slots = node.rest.values.drain(values).map(|value| {
+        let (at, key) = keys.next().expect("a slot for each value");
+        Slot { key, stale: stale >> at & 1 == 1, value }
+    });
+    slots.collect()
+}
+
+#[cfg(test)]
+impl<V> Records<V> {
+    pub(super) fn merge_for_test(&mut self) {
+        self.merge();
+    }
+}

@@ -1,0 +1,336 @@
+//! Lanes: of each record of a node, a byte of its hash, where it starts, and the number of its slots.
+//!
+//! Invariant: lane and record have the same place. A lane without a record is zero; one with a record has a tag that is not zero. A
+//! record with the wanted tag may be the wanted one, a record with another tag is not.
+//!
+//! A lookup computes from the lanes where a record and its values are before it has any of them, so that the processor fetches all of
+//! them at the same time. The tags lie in an array of their own, in which most lookups of a path that is missing end.
+
+use crate::generation::Generation;
+use crate::hash::TableHash;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond 23 are in a further node.
+pub(super) const LANES: usize = 23;
+
+/// Bytes for the lanes, whole words. The last has no record.
+const BYTES: usize = 24;
+const WORD: usize = 8;
+
+/// The tags of one node, and what readers found out about its records.
+#[derive(Debug, Default)]
+#[repr(align(32))]
+pub(super) struct Tags {
+    tags: [u8; BYTES],
+    confirmed: Confirmed,
+}
+
+/// Which records of a node are untouched as of one generation. A reader that finds a record live leaves word here, so that the next
+/// lookup does not ask the scopes again.
+///
+/// In the low 24 bits: a bit for each lane. Above: the generation, counted from the `base` of the table. Any change of the lanes clears
+/// it, under the exclusive lock.
+// Relaxed throughout: a statement about records that cannot change while the shard is locked, and it publishes nothing.
+#[derive(Debug, Default)]
+pub(super) struct Confirmed(AtomicU64);
+
+/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the sizes before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Starts([u16; BYTES]);
+
+/// One number of a byte for each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lanes([u8; BYTES]);
+
+/// Eight bytes, the first of them lowest.
+#[inline]
+fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
+    let start = word * WORD;
+    u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
+}
+
+/// Of each of eight bytes: the highest bit, if the byte is zero.
+#[inline]
+pub(super) fn zeros(bytes: u64) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    !(((bytes & LOW) + LOW) | bytes | LOW)
+}
+
+/// For each lane: which bytes of the three words come before it.
+static BEFORE: [[u64; 3]; LANES + 1] = {
+    let mut masks = [[0; 3]; LANES + 1];
+    let mut lane = 0;
+    while lane <= LANES {
+        let mut at = 0;
+        while at < lane {
+            masks[lane][at / WORD] |= 0xff << (at % WORD * 8);
+            at += 1;
+        }
+        lane += 1;
+    }
+    masks
+};
+
+impl Tags {
+    /// How many records there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.tags.iter().position(|tag| *tag == 0).unwrap_or(LANES)
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.tags[LANES - 1] != 0
+    }
+
+    /// The first lane with the tag of a hash for which `is` holds.
+    #[inline]
+    pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
+        let wanted = u64::from_le_bytes([hash.tag(); WORD]);
+        for at in 0..BYTES / WORD {
+            let mut candidates = zeros(word(&self.tags, at) ^ wanted);
+            while candidates != 0 {
+                let lane = at * WORD + candidates.trailing_zeros() as usize / 8;
+                if is(lane) {
+                    return Some(lane);
+                }
+                candidates &= candidates - 1;
+            }
+        }
+        None
+    }
+
+    pub(super) fn set(&mut self, lane: usize, hash: TableHash) {
+        self.tags[lane] = hash.tag();
+        self.confirmed = Confirmed::default();
+    }
+
+    pub(super) fn remove(&mut self, lane: usize) {
+        remove(&mut self.tags, lane);
+        self.confirmed = Confirmed::default();
+    }
+
+    #[inline]
+    pub(super) fn confirmed(&self) -> &Confirmed {
+        &self.confirmed
+    }
+
+    pub(super) fn forget_confirmed(&mut self) {
+        self.confirmed = Confirmed::default();
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn get(&self, lane: usize) -> u8 {
+        self.tags[lane]
+    }
+}
+
+impl Confirmed {
+    /// The largest distance from the base that can be written down.
+    pub(super) const FURTHEST: u64 = (1 << (64 - BYTES)) - 1;
+
+    fn distance(base: Generation, as_of: Generation) -> Option<u64> {
+        as_of.get().checked_sub(base.get()).filter(|distance| *distance <= Self::FURTHEST)
+    }
+
+    /// Whether the record of a lane is known to be untouched as of a generation.
+    pub(super) fn has(&self, lane: usize, base: Generation, as_of: Generation) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        word >> lane & 1 == 1 && Self::distance(base, as_of).is_some_and(|d| word >> BYTES >= d)
+    }
+
+    /// Writes down that the record of a lane is untouched as of a generation, unless something newer is known of other records.
+    pub(super) fn add(&self, lane: usize, base: Generation, as_of: Generation) {
+        let Some(distance) = Self::distance(base, as_of) else { return };
+        // Fails where there is nothing to be written.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+            let known = word >> BYTES;
+            let others = if known == distance { word } else { distance << BYTES };
+            (known <= distance).then_some(others | 1 << lane)
+        });
+    }
+}
+
+impl Starts {
+    #[inline]
+    pub(super) fn of(&self, lane: usize) -> u16 {
+        self.0[lane]
+    }
+
+    /// Where the last record ends.
+    #[inline]
+    pub(super) fn end(&self) -> u16 {
+        self.0[LANES]
+    }
+
+    #[inline]
+    pub(super) fn size(&self, lane: usize) -> u16 {
+        self.0[lane + 1] - self.0[lane]
+    }
+
+    /// Makes a record as large as that.
+    #[inline]
+    pub(super) fn set_size(&mut self, lane: usize, size: u16) {
+        let more = size.wrapping_sub(self.size(lane));
+        self.0[lane + 1..].iter_mut().for_each(|start| *start = start.wrapping_add(more));
+    }
+
+    /// Takes a lane out.
+    pub(super) fn remove(&mut self, lane: usize) {
+        let size = self.size(lane);
+        self.0.copy_within(lane + 1.., lane);
+        self.0[lane..].iter_mut().for_each(|start| *start -= size);
+    }
+}
+
+impl Lanes {
+    #[inline]
+    pub(super) fn get(&self, lane: usize) -> usize {
+        self.0[lane].into()
+    }
+
+    /// The sum of the numbers before a lane.
+    #[inline]
+    pub(super) fn before(&self, lane: usize) -> usize {
+        const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+        let before = &BEFORE[lane];
+        let mut sums = 0;
+        for (at, mask) in before.iter().enumerate() {
+            let bytes = word(&self.0, at) & mask;
+            sums += (bytes & EVEN) + (bytes >> 8 & EVEN);
+        }
+        (sums.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
+    }
+
+    pub(super) fn set(&mut self, lane: usize, number: u8) {
+        self.0[lane] = number;
+    }
+
+    pub(super) fn remove(&mut self, lane: usize) {
+        remove(&mut self.0, lane);
+    }
+}
+
+/// Moves up the lanes behind one that goes.
+fn remove(lanes: &mut [u8; BYTES], lane: usize) {
+    lanes.copy_within(lane + 1.., lane);
+    lanes[LANES - 1] = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(tag: u8) -> TableHash {
+        TableHash::new(u32::from(tag) << 24)
+    }
+
+    fn number(at: usize) -> u8 {
+        u8::try_from(at).unwrap()
+    }
+
+    fn tags(tag: impl Fn(usize) -> u8) -> Tags {
+        let mut tags = Tags::default();
+        (0..LANES).for_each(|lane| tags.set(lane, hash(tag(lane))));
+        tags
+    }
+
+    #[test]
+    fn zeros_are_found_and_nothing_else() {
+        assert_eq!(zeros(u64::MAX), 0);
+        assert_eq!(zeros(0xff00_0180_7fff_ff01), 0x80 << 48);
+        assert_eq!(zeros(0x0101_0101_0101_0100), 0x80);
+        for lane in 0..8 {
+            let found = zeros(!(0xff << (lane * 8)));
+            assert_eq!(found, 0x80 << (lane * 8));
+        }
+    }
+
+    #[test]
+    fn every_lane_with_the_tag_is_asked_about_until_one_is_right() {
+        for tagged in 0..LANES {
+            let one = tags(|at| 1 + u8::from(at == tagged));
+            assert_eq!(one.find(hash(2), |_| true), Some(tagged));
+            assert_eq!(one.find(hash(3), |_| panic!("no lane has this tag")), None);
+        }
+        let many = tags(|at| 1 + u8::from(at % 3 == 1));
+        assert_eq!(many.find(hash(2), |at| at > 9), Some(10));
+        assert_eq!(many.len(), LANES);
+        assert!(many.is_full());
+    }
+
+    #[test]
+    fn numbers_are_summed_as_they_are() {
+        let at = |lane: usize| number(lane * 97 % 256);
+        let mut lanes = Lanes::default();
+        (0..LANES).for_each(|lane| lanes.set(lane, at(lane)));
+        for lane in 0..=LANES {
+            let sum: usize = (0..lane).map(|lane| usize::from(at(lane))).sum();
+            assert_eq!(lanes.before(lane), sum, "{lane}");
+        }
+        assert_eq!(Lanes([255; BYTES]).before(LANES), 255 * LANES);
+    }
+
+    #[test]
+    fn lanes_move_up_when_one_goes() {
+        let (mut lanes, mut tags) = (Lanes::default(), tags(|lane| number(lane) + 1));
+        (0..LANES).for_each(|lane| lanes.set(lane, number(lane)));
+        lanes.remove(5);
+        tags.remove(5);
+        for lane in 0..LANES - 1 {
+            let was = lane + usize::from(lane >= 5);
+            assert_eq!((lanes.get(lane), tags.get(lane)), (was, number(was) + 1));
+        }
+        assert_eq!((lanes.get(LANES - 1), tags.len()), (0, LANES - 1));
+    }
+
+    #[test]
+    fn starts_are_the_sums_of_the_sizes() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut starts, mut sizes) = (Starts::default(), Vec::new());
+        for _ in 0..2000 {
+            if sizes.len() < LANES && random.bool() {
+                starts.set_size(sizes.len(), 7);
+                sizes.push(7);
+            }
+            if !sizes.is_empty() {
+                let lane = random.usize(0..sizes.len());
+                if random.u32(0..4) == 0 {
+                    starts.remove(lane);
+                    sizes.remove(lane);
+                } else {
+                    sizes[lane] = random.u16(1..=255);
+                    starts.set_size(lane, sizes[lane]);
+                }
+            }
+            for lane in 0..=LANES {
+                assert_eq!(starts.of(lane), sizes.iter().take(lane).sum::<u16>());
+            }
+            assert_eq!(starts.end(), sizes.iter().sum::<u16>());
+        }
+    }
+
+    #[test]
+    fn what_is_confirmed_is_confirmed_up_to_the_generation_and_of_that_lane() {
+        let at = Generation::new;
+        let base = at(100);
+        let confirmed = Confirmed::default();
+        assert!(!confirmed.has(0, base, at(100)));
+        confirmed.add(3, base, at(107));
+        confirmed.add(22, base, at(107));
+        for lane in 0..LANES {
+            assert_eq!(confirmed.has(lane, base, at(107)), [3, 22].contains(&lane));
+            assert_eq!(confirmed.has(lane, base, at(104)), [3, 22].contains(&lane));
+            assert!(!confirmed.has(lane, base, at(108)));
+        }
+        confirmed.add(4, base, at(106));
+        assert!(!confirmed.has(4, base, at(106)), "older than what is known");
+        confirmed.add(4, base, at(108));
+        assert!(confirmed.has(4, base, at(108)) && !confirmed.has(3, base, at(107)));
+        let far = at(100 + Confirmed::FURTHEST);
+        confirmed.add(0, base, at(far.get() + 1));
+        assert!(!confirmed.has(0, base, at(far.get() + 1)), "too far from the base");
+        confirmed.add(0, base, far);
+        assert!(confirmed.has(0, base, far));
+    }
+}

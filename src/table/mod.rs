@@ -1,0 +1,450 @@
+//! The table of one shard: all its paths, each with its variants.
+//!
+//! # Contract
+//!
+//! Another layout takes the place of this folder if it keeps this; `tests` checks it against a plain map.
+//!
+//! - **find** returns the record of a path, or that there is none. No path has two records. A lookup that **guess**es first waits for
+//!   memory once, and [`RecordRef::is`] decides.
+//! - **push** adds a record with a first variant, **remove** takes one out with its variants. All other changes are of one record, and keep
+//!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
+//! - Variants are in the order in which they were stored; `replace` makes one the youngest if asked to. A set that has more than 32 variants, or no
+//!   number for a key, is a [`LargeSet`]; it is taken out in O(1).
+//! - Every variant of a small set is one use of its key in the dictionary, which ends when the variant is taken out and resolved.
+//! - A **sweep** goes through the buckets from the first on, and through `ids_of` a bucket from the last record on, and may remove each.
+//!   Records that move meanwhile move towards the last bucket. So a sweep in steps meets every record that was there when it began.
+//! - Growing is one bucket at a time: an insert moves the records of one bucket, some sixteen. **shrink** gives memory back after a
+//!   sweep, and costs no more than that.
+//! - A record is *settled* up to a generation, which only a writer moves; readers *confirm* that it is untouched since.
+//! - No value of the caller's is dropped here: it is returned.
+//!
+//! # Layout
+//!
+//! ```text
+//!   hash of a path -> bucket (linear hashing) -> node -> tag -> record
+//! ```
+//!
+//! Invariant: a record is in the bucket that its hash names, see [`bucket_of`]. Only the last node of a bucket is not full.
+
+mod edit;
+mod lanes;
+mod node;
+mod outside;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use crate::generation::Generation;
+#[cfg(any(test, fuzzing))]
+use crate::hash::Hashing;
+use crate::hash::{PathHash, TableHash};
+use crate::prefetch::{Stage, fetch};
+use crate::scopes::{Standing, View};
+use crate::tenant::Tenant;
+use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
+use lanes::{Confirmed, Tags};
+use node::{Lane, Line, Node, NodeMut, NodeRef, Rest};
+use outside::Outside;
+use record::{Owner, Record, StoredText};
+use std::sync::Arc;
+
+/// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
+const PER_BUCKET: usize = 8;
+
+/// A path as the shard looks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathRef<'a> {
+    pub(crate) hash: PathHash,
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) path: &'a str,
+}
+
+/// The records of one shard.
+#[derive(Debug)]
+pub(crate) struct Records<V> {
+    tags: Vec<Tags>,
+    lines: Vec<Line>,
+    rests: Vec<Rest<V>>,
+    outside: Outside<V>,
+    len: usize,
+    /// Heap bytes of blocks, values, further nodes, and of what is outside.
+    heap: usize,
+    /// What confirmed generations are counted from.
+    base: Generation,
+}
+
+/// Where a record is, until one is added or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordId {
+    bucket: usize,
+    /// How many nodes come before the record's.
+    depth: u8,
+    at: Lane,
+}
+
+/// A record to read.
+#[derive(Debug)]
+pub(crate) struct RecordRef<'a, V> {
+    id: RecordId,
+    node: NodeRef<'a, V>,
+    record: Record<'a>,
+    table: &'a Records<V>,
+}
+
+impl<V> Clone for RecordRef<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for RecordRef<'_, V> {}
+
+impl PathRef<'_> {
+    #[inline]
+    fn owner(&self) -> Owner {
+        Owner::new(self.tenant.id(), self.hash.table())
+    }
+}
+
+/// The bucket of a hash, of so many: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+#[inline]
+fn bucket_of(hash: TableHash, buckets: usize) -> usize {
+    let all = buckets.next_power_of_two();
+    let bucket = hash.get() as usize & (all - 1);
+    if bucket < buckets { bucket } else { bucket - all / 2 }
+}
+
+/// The bucket whose split creates the last of so many.
+fn sibling(buckets: usize) -> usize {
+    let last = buckets - 1;
+    last - (last + 1).next_power_of_two() / 2
+}
+
+impl<V> Default for Records<V> {
+    fn default() -> Self {
+        Self {
+            tags: Vec::new(),
+            lines: Vec::new(),
+            rests: Vec::new(),
+            outside: Outside::default(),
+            len: 0,
+            heap: 0,
+            base: Generation::START,
+        }
+    }
+}
+
+#[allow(
+    clippy::inline_always,
+    reason = "a record of ten words is copied where a lookup does not inline these"
+)]
+impl<'a, V> RecordRef<'a, V> {
+    #[inline]
+    pub(crate) fn id(self) -> RecordId {
+        self.id
+    }
+
+    /// Whether this is the record of a path.
+    #[inline(always)]
+    pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
+        self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
+    }
+
+    #[inline(always)]
+    fn text(self) -> &'a [u8] {
+        match self.record.text() {
+            StoredText::Inside(text) => text,
+            StoredText::Outside(place) => self.table.outside.texts.get(place).as_bytes(),
+        }
+    }
+
+    pub(crate) fn path(self) -> &'a str {
+        std::str::from_utf8(self.text()).expect("a path is text")
+    }
+
+    pub(crate) fn tenant(self) -> u32 {
+        self.record.tenant()
+    }
+
+    #[inline(always)]
+    pub(crate) fn settled(self) -> Generation {
+        self.record.settled()
+    }
+
+    pub(crate) fn standing(self, view: &View) -> Standing {
+        view.standing(self.settled())
+    }
+
+    /// Whether a reader found the record untouched as of a generation.
+    #[inline]
+    pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
+        self.node.tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+    }
+
+    /// Leaves word that the record, settled as it is, is untouched as of a generation.
+    pub(crate) fn confirm(self, as_of: Generation) {
+        self.node.tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+    }
+
+    #[inline(always)]
+    fn large(self) -> Option<&'a LargeSet<V>> {
+        self.record.large().map(|place| &**self.table.outside.sets.get(place))
+    }
+
+    /// How many variants there are.
+    pub(crate) fn len(self) -> usize {
+        self.large().map_or_else(|| self.record.slots(), LargeSet::len)
+    }
+
+    /// How many variants are marked stale.
+    pub(crate) fn stale(self) -> usize {
+        self.large().map_or_else(|| self.record.stale().count_ones() as usize, LargeSet::stale)
+    }
+
+    /// Finds a variant.
+    #[inline(always)]
+    pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
+        let found = match self.large() {
+            None => self.record.find(wanted.hash, |key| keys.matches(key, wanted.text)),
+            Some(set) => set.position(wanted),
+        };
+        found.map(VariantIndex)
+    }
+
+    /// The value of a variant, and whether it is marked stale.
+    #[inline(always)]
+    pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, bool) {
+        match self.large() {
+            None => {
+                let stale = self.record.stale() >> at & 1 == 1;
+                (self.node.value(self.id.at.lane(), at), stale)
+            }
+            Some(set) => set.get(at),
+        }
+    }
+
+    /// The keys, each with whether it is marked stale, in no particular order.
+    pub(crate) fn list(self, keys: &Dictionary) -> Vec<(Arc<str>, bool)> {
+        if let Some(set) = self.large() {
+            let entries = set.entries().iter();
+            return entries.map(|entry| (Arc::clone(&entry.key), entry.stale)).collect();
+        }
+        let stale = self.record.stale();
+        let listed = self.record.keys().enumerate();
+        listed.map(|(at, key)| (keys.text(key), stale >> at & 1 == 1)).collect()
+    }
+}
+
+impl<V> Records<V> {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn bucket(&self, hash: TableHash) -> Option<usize> {
+        (!self.tags.is_empty()).then(|| bucket_of(hash, self.tags.len()))
+    }
+
+    #[inline(always)]
+    fn node(&self, bucket: usize) -> NodeRef<'_, V> {
+        NodeRef { tags: &self.tags[bucket], line: &self.lines[bucket], rest: &self.rests[bucket] }
+    }
+
+    /// The nodes of a bucket, mostly one.
+    fn nodes(&self, bucket: usize) -> impl DoubleEndedIterator<Item = (u8, NodeRef<'_, V>)> {
+        let mut nodes = smallvec::SmallVec::<[_; 2]>::new();
+        let mut next = Some(self.node(bucket));
+        while let Some(node) = next {
+            nodes.push(node);
+            next = node.rest.more.as_deref().map(Node::read);
+        }
+        (0..).zip(nodes).collect::<smallvec::SmallVec<[_; 2]>>().into_iter()
+    }
+
+    #[inline]
+    fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
+        let (tags, line) = (&mut self.tags[bucket], &mut self.lines[bucket]);
+        let mut node = NodeMut { tags, line, rest: &mut self.rests[bucket] };
+        for _ in 0..depth {
+            node = node.rest.more.as_deref_mut().expect("the record's node is there").write();
+        }
+        node
+    }
+
+    #[inline(always)]
+    fn at<'a>(
+        &'a self,
+        bucket: usize,
+        depth: u8,
+        node: NodeRef<'a, V>,
+        lane: usize,
+    ) -> RecordRef<'a, V> {
+        let at = node.line.lane(lane);
+        RecordRef { id: RecordId { bucket, depth, at }, node, record: node.record(at), table: self }
+    }
+
+    /// The record of a path, probably, if there is one.
+    #[allow(clippy::inline_always, reason = "as for the methods of a record")]
+    #[inline(always)]
+    pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+        let bucket = self.bucket(path.hash.table())?;
+        let tags = &self.tags[bucket];
+        match tags.find(path.hash.table(), |_| true) {
+            Some(lane) => Some(self.at(bucket, 0, self.node(bucket), lane)),
+            None if tags.is_full() => self.search(path),
+            None => None,
+        }
+    }
+
+    /// The record of a path.
+    #[inline]
+    pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+        let guess = self.guess(path)?;
+        if guess.is(path) { Some(guess) } else { self.search(path) }
+    }
+
+    /// The record of a path that shares its tag with others, or has a bucket of several nodes.
+    #[inline(never)]
+    fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+        let bucket = self.bucket(path.hash.table())?;
+        let (mut depth, mut node) = (0, self.node(bucket));
+        loop {
+            let is = |lane| self.at(bucket, depth, node, lane).is(path);
+            if let Some(lane) = node.tags.find(path.hash.table(), is) {
+                return Some(self.at(bucket, depth, node, lane));
+            }
+            node = node.rest.more.as_deref()?.read();
+            depth += 1;
+        }
+    }
+
+    /// Fetches what a lookup of a path and a variant is about to read.
+    pub(crate) fn fetch(
+        &self,
+        stage: Stage,
+        path: TableHash,
+        variant: TableHash,
+        keys: &Dictionary,
+    ) {
+        let Some(bucket) = self.bucket(path) else { return };
+        let node = self.node(bucket);
+        if stage == Stage::Bucket {
+            fetch(node.tags);
+            fetch(node.line);
+            return if size_of::<V>() > 0 {
+                fetch(node.rest)
+            };
+        }
+        let Some(lane) = node.tags.find(path, |_| true) else { return };
+        let at = node.line.lane(lane);
+        if stage == Stage::Record {
+            node.line.fetch(at);
+            node.rest.values.get(node.first_value(lane)).into_iter().for_each(fetch);
+        } else {
+            node.record(at).find(variant, |key| {
+                keys.fetch(key);
+                true
+            });
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
+        let node = if id.depth == 0 { self.node(id.bucket) } else { self.further_node(id) };
+        RecordRef { id, node, record: node.record(id.at), table: self }
+    }
+
+    #[cold]
+    fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
+        self.nodes(id.bucket).nth(id.depth.into()).expect("the record's node is there").1
+    }
+
+    pub(crate) fn buckets(&self) -> usize {
+        self.tags.len()
+    }
+
+    /// The records of a bucket.
+    fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
+        self.nodes(bucket).flat_map(move |(depth, node)| {
+            node.lanes().map(move |at| self.at(bucket, depth, node, at.lane()))
+        })
+    }
+
+    /// The records of a bucket, from the first on. Removing the last keeps the others.
+    pub(crate) fn ids_of(&self, bucket: usize) -> smallvec::SmallVec<[RecordId; 24]> {
+        self.records_of(bucket).map(RecordRef::id).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = RecordRef<'_, V>> {
+        (0..self.tags.len()).flat_map(|bucket| self.records_of(bucket))
+    }
+
+    /// Counts confirmed generations from a newer base, if they come near the furthest that can be written down.
+    pub(crate) fn rebase(&mut self, broad: Generation) {
+        if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
+            self.base = broad;
+            for bucket in 0..self.tags.len() {
+                let mut next = Some((&mut self.tags[bucket], &mut self.rests[bucket]));
+                while let Some((tags, rest)) = next {
+                    tags.forget_confirmed();
+                    next = rest.more.as_deref_mut().map(|more| (&mut more.tags, &mut more.rest));
+                }
+            }
+        }
+    }
+
+    /// Heap bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.heap
+            + self.outside.bytes()
+            + self.tags.capacity() * size_of::<Tags>()
+            + self.lines.capacity() * size_of::<Line>()
+            + self.rests.capacity() * size_of::<Rest<V>>()
+    }
+
+    /// Panics where the contract at the top of this module does not hold. Returns all uses of keys.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check(
+        &self,
+        keys: &Dictionary,
+        hashing: &Hashing,
+    ) -> Vec<crate::variants::KeyId> {
+        assert_eq!(self.len, self.iter().count(), "records");
+        let (mut heap, mut uses) = (0, Vec::new());
+        for bucket in 0..self.buckets() {
+            for (depth, node) in self.nodes(bucket) {
+                node.check();
+                assert!(
+                    node.rest.more.is_none() || node.tags.is_full(),
+                    "a gap before a further node"
+                );
+                heap += node.heap() + usize::from(depth > 0) * size_of::<Node<V>>();
+            }
+        }
+        heap += self.outside.texts.iter().map(|text| text.len()).sum::<usize>();
+        heap += self.outside.sets.iter().map(|set| set.heap_bytes()).sum::<usize>();
+        assert_eq!(self.heap, heap, "heap");
+        for found in self.iter() {
+            let path = found.path();
+            let hash = hashing.path(found.tenant(), path).table();
+            assert_eq!(found.record.hash(), hash, "{path}");
+            assert_eq!(bucket_of(hash, self.tags.len()), found.id.bucket, "{path}");
+            if let Some(set) = found.large() {
+                set.check(hashing);
+            }
+            for (slot, key) in found.record.keys().enumerate() {
+                let text = keys.text(key);
+                let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
+                assert_eq!(found.record.tag(slot), wanted.hash.tag(), "{text}");
+                assert_eq!(
+                    found.find(wanted, keys),
+                    Some(VariantIndex(slot)),
+                    "{text} occurs once"
+                );
+                uses.push(key);
+            }
+        }
+        uses
+    }
+}

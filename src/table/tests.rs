@@ -1,0 +1,274 @@
+//! The contract of the table, against a plain map.
+
+use super::*;
+use crate::hash::Hashing;
+use crate::tenant::Tenants;
+use std::collections::BTreeMap;
+
+/// A table, and what must be in it: of each path, keys with value and mark, from the oldest on.
+struct World {
+    records: Records<usize>,
+    keys: Arc<Dictionary>,
+    hashing: Hashing,
+    tenant: Tenant,
+    expected: BTreeMap<String, Vec<(String, usize, bool)>>,
+}
+
+fn path(n: usize) -> String {
+    // Some are so long that their text is outside of the record.
+    format!("p{}{n}", if n % 7 == 3 { "long".repeat(600) } else { "x".repeat(n % 50) })
+}
+
+fn key(n: usize) -> String {
+    format!("?w={n}")
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            records: Records::default(),
+            keys: Arc::default(),
+            hashing: Hashing::new(),
+            tenant: Tenants::new(0).get_or_add("doc"),
+            expected: BTreeMap::new(),
+        }
+    }
+
+    fn with_paths(paths: usize) -> Self {
+        let mut world = Self::new();
+        (0..paths).for_each(|n| world.push(n, n % 100, n, false));
+        world
+    }
+
+    fn path<'a>(&'a self, path: &'a str) -> PathRef<'a> {
+        PathRef { hash: self.hashing.path(self.tenant.id(), path), tenant: &self.tenant, path }
+    }
+
+    fn id(&self, n: usize) -> Option<RecordId> {
+        self.records.find(&self.path(&path(n))).map(RecordRef::id)
+    }
+
+    /// Stores a variant under the path, which is added if it is not there.
+    fn push(&mut self, n: usize, variant: usize, value: usize, stale: bool) {
+        let path = path(n);
+        let tenant = self.tenant.clone();
+        let hash = self.hashing.path(tenant.id(), &path);
+        let named = PathRef { hash, tenant: &tenant, path: &path };
+        let text = key(variant);
+        let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+        let id = self.id(n);
+        let Self { records, keys, hashing, expected, .. } = self;
+        let variants = expected.entry(path.clone()).or_default();
+        let there = id.and_then(|id| Some((id, records.get(id).find(wanted, keys)?)));
+        if let Some((id, at)) = there {
+            let was = variants.iter().position(|(key, ..)| *key == text).unwrap();
+            let (_, old, mark) = variants.remove(was);
+            assert_eq!(records.replace(id, at, value, stale, true), (old, mark));
+        } else if let Some(id) = id {
+            records.push_variant(id, (wanted, value, stale), keys, hashing);
+        } else {
+            records.push(&named, Generation::START, (wanted, value, stale), keys, hashing);
+        }
+        variants.push((text, value, stale));
+    }
+
+    fn remove_variant(&mut self, n: usize, variant: usize) {
+        let Some(id) = self.id(n) else { return };
+        let text = key(variant);
+        let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+        let variants = self.expected.get_mut(&path(n)).unwrap();
+        let was = variants.iter().position(|(key, ..)| *key == text);
+        let at = self.records.get(id).find(wanted, &self.keys);
+        assert_eq!(at.is_some(), was.is_some());
+        if let (Some(at), Some(was)) = (at, was) {
+            let (_, value, stale) = variants.remove(was);
+            let gone = self.records.remove_variant(id, at, &self.keys, &self.hashing);
+            assert_eq!(gone, (value, stale));
+        }
+    }
+
+    fn remove_oldest(&mut self, n: usize) {
+        let Some(id) = self.id(n) else { return };
+        let variants = self.expected.get_mut(&path(n)).unwrap();
+        let gone = self.records.remove_oldest(id, &self.keys, &self.hashing);
+        let expected = (!variants.is_empty()).then(|| variants.remove(0));
+        assert_eq!(gone.map(|e| (e.key.to_string(), e.value, e.stale)), expected);
+    }
+
+    fn soften(&mut self, n: usize, pick: impl Fn(&str) -> bool) {
+        let Some(id) = self.id(n) else { return };
+        let (mut fresh, mut before) = (0, 0);
+        for (_, _, stale) in
+            self.expected.get_mut(&path(n)).unwrap().iter_mut().filter(|(key, ..)| pick(key))
+        {
+            *if *stale { &mut before } else { &mut fresh } += 1;
+            *stale = true;
+        }
+        assert_eq!(self.records.soften(id, pick, &self.keys), (fresh, before));
+    }
+
+    fn extract(&mut self, n: usize, pick: impl Fn(&str) -> bool) {
+        let Some(id) = self.id(n) else { return };
+        let all = std::mem::take(self.expected.get_mut(&path(n)).unwrap());
+        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|(key, ..)| pick(key));
+        self.expected.insert(path(n), kept);
+        let taken = self.records.extract(id, pick, &self.keys, &self.hashing);
+        assert_taken(taken, gone);
+    }
+
+    fn remove(&mut self, n: usize) {
+        let Some(id) = self.id(n) else { return };
+        let (name, taken) = self.records.remove_named(id, &self.keys);
+        assert_eq!(*name, *path(n));
+        assert_taken(taken, self.expected.remove(&*name).unwrap());
+    }
+
+    fn check(&self) {
+        let uses = self.records.check(&self.keys, &self.hashing);
+        self.keys.check(uses.into_iter());
+        assert_eq!(self.records.len(), self.expected.len());
+        for (path, variants) in &self.expected {
+            let record = self.records.find(&self.path(path)).expect("it was stored");
+            assert_eq!(record.path(), path);
+            assert_eq!(record.len(), variants.len());
+            assert_eq!(record.stale(), variants.iter().filter(|(_, _, stale)| *stale).count());
+            for (text, value, stale) in variants {
+                let wanted = Wanted { text, hash: self.hashing.variant(text) };
+                let at = record.find(wanted, &self.keys).expect("it was stored");
+                assert_eq!(record.get(at), (value, *stale), "{path} {text}");
+            }
+            let mut listed = record.list(&self.keys);
+            let mut expected: Vec<_> =
+                variants.iter().map(|(key, _, stale)| (Arc::from(&**key), *stale)).collect();
+            listed.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(listed, expected);
+        }
+    }
+}
+
+fn assert_taken(taken: Taken<usize>, mut expected: Vec<(String, usize, bool)>) {
+    assert_eq!(taken.len(), expected.len());
+    let taken = taken.into_iter().map(|entry| (entry.key.to_string(), entry.value, entry.stale));
+    let mut taken: Vec<_> = taken.collect();
+    taken.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(taken, expected);
+}
+
+use crate::variants::Taken;
+
+#[test]
+fn table_is_a_map_of_ordered_sets_whatever_is_done() {
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let paths = [3, 60, 400][seed as usize % 3];
+        let mut world = World::new();
+        for step in 0..3000 {
+            let (n, variant) = (random.usize(0..paths), random.usize(0..60));
+            let odd = |text: &str| text.ends_with(['1', '3', '5', '7', '9']);
+            let seven = |text: &str| text.ends_with('7');
+            match random.u32(0..100) {
+                0..70 => world.push(n, variant, step, random.u32(0..5) == 0),
+                70..80 => world.remove_variant(n, variant),
+                80..83 => world.remove_oldest(n),
+                83..87 => world.soften(n, odd),
+                87..91 => world.extract(n, seven),
+                91..99 => world.remove(n),
+                _ => world.records.shrink(),
+            }
+            if step % 300 == 0 {
+                world.check();
+            }
+        }
+        world.check();
+        (0..paths).for_each(|n| world.remove(n));
+        world.records.shrink();
+        world.check();
+        assert_eq!(world.records.bytes(), 0, "nothing is left");
+    }
+}
+
+#[test]
+fn sizes_are_those_of_cache_lines_or_less() {
+    assert_eq!((size_of::<Tags>(), size_of::<Line>(), size_of::<Rest<u64>>()), (32, 64, 56));
+}
+
+#[test]
+fn each_bucket_is_split_off_from_its_sibling() {
+    for buckets in 2..200 {
+        for hash in (0..5000).map(|n: u32| TableHash::new(n.wrapping_mul(0x9e37_79b9))) {
+            let (before, after) = (bucket_of(hash, buckets - 1), bucket_of(hash, buckets));
+            assert!(before == after || (before, after) == (sibling(buckets), buckets - 1));
+        }
+    }
+}
+
+#[test]
+fn bucket_is_that_of_the_low_bits_or_of_one_bit_less() {
+    let buckets = |count| (0..8).map(|n| bucket_of(TableHash::new(n | 8), count)).collect();
+    let eight: Vec<_> = buckets(8);
+    assert_eq!(eight, [0, 1, 2, 3, 4, 5, 6, 7]);
+    let six: Vec<_> = buckets(6);
+    assert_eq!(six, [0, 1, 2, 3, 4, 5, 2, 3]);
+}
+
+#[test]
+fn table_grows_and_shrinks_with_its_records() {
+    let mut world = World::with_paths(2000);
+    world.check();
+    assert_eq!(world.records.buckets(), 2000 / PER_BUCKET);
+    let full = world.records.bytes();
+    (0..2000).filter(|n| n % 4 > 0).for_each(|n| world.remove(n));
+    world.check();
+    world.records.shrink();
+    world.check();
+    assert_eq!(world.records.buckets(), world.records.len().div_ceil(PER_BUCKET));
+    assert!(world.records.bytes() * 3 < full, "{} of {full}", world.records.bytes());
+}
+
+/// A bucket with more records than a node has lanes: no hash function would make it, so the buckets are taken away.
+#[test]
+fn bucket_of_many_records_has_further_nodes_without_gaps() {
+    let mut world = World::with_paths(80);
+    while world.records.buckets() > 1 {
+        world.records.merge_for_test();
+    }
+    world.check();
+    assert_eq!(world.records.nodes(0).count(), 4);
+    for n in (0..80).step_by(3) {
+        world.remove(n);
+        world.check();
+    }
+    assert_eq!(world.records.nodes(0).count(), 3);
+    // What was removed comes back, and the table grows to its size.
+    (0..80).step_by(3).for_each(|n| world.push(n, 1, n, false));
+    world.check();
+    // As a sweep removes them.
+    for id in world.records.ids_of(0).into_iter().rev() {
+        let (name, taken) = world.records.remove_named(id, &world.keys);
+        assert_taken(taken, world.expected.remove(&*name).unwrap());
+        world.check();
+    }
+}
+
+#[test]
+fn confirmed_generations_survive_no_change_and_a_newer_base() {
+    let mut world = World::with_paths(1);
+    let at = Generation::new;
+    let record = world.records.get(world.id(0).unwrap());
+    record.confirm(at(7));
+    assert!(record.is_confirmed(at(7)) && !record.is_confirmed(at(8)));
+    world.push(1, 1, 1, false);
+    assert!(!world.records.get(world.id(0).unwrap()).is_confirmed(at(7)), "a record was added");
+
+    let far = at(Confirmed::FURTHEST + 7);
+    let record = world.records.get(world.id(0).unwrap());
+    record.confirm(far);
+    assert!(!record.is_confirmed(far), "too far from the base");
+    world.records.rebase(far);
+    let record = world.records.get(world.id(0).unwrap());
+    record.confirm(far);
+    assert!(record.is_confirmed(far));
+    world.check();
+}

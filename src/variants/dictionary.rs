@@ -1,0 +1,548 @@
+//! Every variant key of an index, once.
+//!
+//! A shop uses the same dozen sizes on all of its pictures. A record therefore holds numbers of three bytes, and the texts are here,
+//! once for all shards.
+//!
+//! Invariants:
+//! - A key has one number from its first use to its last. Each number in a record, and each number that a purge has taken out and not
+//!   yet resolved, is one use.
+//! - The text behind a number changes only while the number has no use. A use in a record ends only under that record's exclusive
+//!   shard lock, so a lookup that reads a number under the shard lock can compare texts without any lock here.
+//! - Inserting a key takes a lock only if the key is new.
+//! - There are at most [`MAX_LINES`] lines of text in each part; a variant set that cannot get a number stores the text itself.
+//!
+//! ```text
+//!   part (16, by hash)   by_text   hash -> number       read without a lock, written under the lock of the part
+//!                        lines     number -> text       64 bytes each: length, number of the next line, 56 bytes of text
+//!                        uses      number -> count      apart from the lines, so that inserts do not disturb lookups
+//!                        texts     number -> Arc<str>   what purges and lists hand out
+//! ```
+//!
+//! The memory of lines is reused but not returned while the index lives: about 140 bytes for each key at the peak number of keys.
+
+use super::Wanted;
+use super::shared_table::SharedTable;
+use crate::hash::TableHash;
+use crate::prefetch::fetch;
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
+use std::sync::{Arc, OnceLock};
+
+/// The number of a key: the line of its text, and the part that the line is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyId(u32);
+
+/// Parts of a dictionary. Two writers of new keys meet in one part only once in sixteen times.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 4;
+
+/// Lines of one part, so that number and part fit into three bytes.
+const MAX_LINES: u32 = 1 << (24 - PART_BITS);
+
+/// Lines of the first chunk; each later chunk is twice as large as the chunk before. Model checkers follow every atomic.
+const FIRST: usize = if cfg!(any(cache_index_loom, cache_index_shuttle)) { 8 } else { 16 };
+
+/// Chunks that hold `MAX_LINES` lines.
+const CHUNKS: usize = 18;
+
+/// Bytes of text in a line.
+const LINE_TEXT: usize = 56;
+
+/// The two counts in front of shared text.
+const SHARED: usize = 2 * size_of::<usize>();
+
+/// The keys of one index.
+#[derive(Debug)]
+pub(crate) struct Dictionary {
+    parts: Box<[CachePadded<Part>]>,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    chunks: [OnceLock<Chunk>; CHUNKS],
+    by_text: SharedTable,
+    inner: Mutex<Inner>,
+}
+
+/// What only writers of new keys need.
+#[derive(Debug, Default)]
+struct Inner {
+    /// Lines that were ever used.
+    lines: u32,
+    free: Vec<u32>,
+    keys: usize,
+    /// Heap bytes of shared texts.
+    text: usize,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    lines: Box<[Line]>,
+    uses: Box<[AtomicU64]>,
+    texts: Box<[RwLock<Option<Known>>]>,
+}
+
+#[derive(Debug)]
+struct Known {
+    text: Arc<str>,
+    hash: TableHash,
+}
+
+/// The length of the text in the low half of the first word, one more than the number of the line with its continuation in the high
+/// half, and text in the others, padded with zeros.
+// Relaxed throughout: the text of a number that is in use does not change, and the lock or the count through which a thread learned
+// that the number is in use orders the text before its reads.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line([AtomicU64; 1 + LINE_TEXT / 8]);
+
+impl KeyId {
+    fn new(part: usize, line: u32) -> Self {
+        Self(line << PART_BITS | u32::try_from(part).expect("there are 16 parts"))
+    }
+
+    fn part(self) -> usize {
+        self.0 as usize & (PARTS - 1)
+    }
+
+    fn line(self) -> u32 {
+        self.0 >> PART_BITS
+    }
+
+    #[inline]
+    pub(crate) fn to_bytes(self) -> [u8; 3] {
+        let [a, b, c, _] = self.0.to_le_bytes();
+        [a, b, c]
+    }
+
+    #[inline]
+    pub(crate) fn from_bytes([a, b, c]: [u8; 3]) -> Self {
+        Self(u32::from_le_bytes([a, b, c, 0]))
+    }
+}
+
+/// The chunk that holds a line, and the place of the line in it.
+#[inline]
+fn place(line: u32) -> (usize, usize) {
+    let line = line as usize + FIRST;
+    let chunk = (line / FIRST).ilog2() as usize;
+    (chunk, line - (FIRST << chunk))
+}
+
+/// Eight bytes of text, or the less than eight at its end.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+impl Line {
+    #[inline]
+    fn head(&self) -> u64 {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    /// Whether the text of this line is `bytes`, which fit into it.
+    #[inline]
+    fn holds(&self, bytes: &[u8]) -> bool {
+        let (words, rest) = bytes.split_at(bytes.len() / 8 * 8);
+        let mut stored = self.0[1..].iter();
+        for (word, stored) in words.chunks_exact(8).zip(&mut stored) {
+            let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+            if stored.load(Ordering::Relaxed) != word {
+                return false;
+            }
+        }
+        rest.is_empty() || {
+            let word = match bytes.last_chunk() {
+                // The last eight bytes, without those that were in a word. In two steps, as each may be of 0 to 32 bits.
+                Some(last) => {
+                    u64::from_le_bytes(*last) >> (4 * (8 - rest.len())) >> (4 * (8 - rest.len()))
+                }
+                None => word(rest),
+            };
+            stored.next().is_some_and(|stored| stored.load(Ordering::Relaxed) == word)
+        }
+    }
+
+    fn write(&self, head: u64, bytes: &[u8]) {
+        self.0[0].store(head, Ordering::Relaxed);
+        for (to, bytes) in self.0[1..].iter().zip(bytes.chunks(8)) {
+            to.store(word(bytes), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Chunk {
+    fn new(lines: usize) -> Self {
+        Self {
+            lines: (0..lines).map(|_| Line::default()).collect(),
+            uses: (0..lines).map(|_| AtomicU64::new(0)).collect(),
+            texts: (0..lines).map(|_| RwLock::new(None)).collect(),
+        }
+    }
+
+    /// The count of uses of a line. The first keys are the popular ones, so neighbors' counts lie apart.
+    #[inline]
+    fn uses(&self, at: usize) -> &AtomicU64 {
+        const ROWS: usize = 8;
+        &self.uses[at % ROWS * (self.uses.len() / ROWS) + at / ROWS]
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.lines) + size_of_val(&*self.uses) + size_of_val(&*self.texts)
+    }
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        Self { parts: (0..PARTS).map(|_| CachePadded::default()).collect() }
+    }
+}
+
+impl Dictionary {
+    fn part_of(hash: TableHash) -> usize {
+        hash.get() as usize & (PARTS - 1)
+    }
+
+    /// Whether the number, which is in use, is that of a text.
+    // Not inlined: it needs more registers than a lookup has left.
+    #[inline(never)]
+    pub(crate) fn matches(&self, id: KeyId, text: &str) -> bool {
+        self.parts[id.part()].matches(id.line(), text)
+    }
+
+    /// The text of a number that is in use.
+    pub(crate) fn text(&self, id: KeyId) -> Arc<str> {
+        self.parts[id.part()].text(id.line())
+    }
+
+    /// Uses a key once more. Returns `None` if that would need a new number and none is left.
+    ///
+    /// **Locks:** the part, if the key is new.
+    pub(crate) fn take(&self, wanted: Wanted<'_>) -> Option<KeyId> {
+        let part = Self::part_of(wanted.hash);
+        self.parts[part].take(wanted).map(|line| KeyId::new(part, line))
+    }
+
+    /// Uses a key once less.
+    ///
+    /// **Locks:** the part, if this was the last use.
+    pub(crate) fn release(&self, id: KeyId) {
+        self.parts[id.part()].release(id.line());
+    }
+
+    /// Fetches what [`Self::matches`] is about to read.
+    pub(crate) fn fetch(&self, id: KeyId) {
+        if let Some((chunk, at)) = self.parts[id.part()].chunk(id.line()) {
+            fetch(&chunk.lines[at]);
+        }
+    }
+
+    /// Heap bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
+    }
+
+    /// Panics where the invariants at the top of this module do not hold, `ids` being all uses.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check(&self, ids: impl Iterator<Item = KeyId>) {
+        let mut uses = std::collections::BTreeMap::<KeyId, u64>::new();
+        ids.for_each(|id| *uses.entry(id).or_default() += 1);
+        let counted = self.parts.iter().enumerate().flat_map(|(part, keys)| {
+            keys.uses().into_iter().map(move |(line, uses)| (KeyId::new(part, line), uses))
+        });
+        assert_eq!(counted.collect::<std::collections::BTreeMap<_, _>>(), uses, "uses");
+    }
+}
+
+impl Part {
+    #[inline]
+    fn chunk(&self, line: u32) -> Option<(&Chunk, usize)> {
+        let (chunk, at) = place(line);
+        Some((self.chunks[chunk].get()?, at))
+    }
+
+    /// The chunk of a line that was used before.
+    #[inline]
+    fn known_chunk(&self, line: u32) -> (&Chunk, usize) {
+        self.chunk(line).expect("a line that was used has a chunk")
+    }
+
+    #[inline]
+    fn matches(&self, line: u32, text: &str) -> bool {
+        let Some((chunk, at)) = self.chunk(line) else { return false };
+        let (line, bytes) = (&chunk.lines[at], text.as_bytes());
+        let head = line.head();
+        if head & u64::from(u32::MAX) != bytes.len() as u64 {
+            return false;
+        }
+        if bytes.len() <= LINE_TEXT { line.holds(bytes) } else { self.matches_long(line, bytes) }
+    }
+
+    fn matches_long(&self, first: &Line, text: &[u8]) -> bool {
+        let mut next = Some(first);
+        text.chunks(LINE_TEXT).all(|piece| {
+            let Some(line) = next.take() else { return false };
+            next = next_line(line.head())
+                .and_then(|next| self.chunk(next))
+                .map(|(c, at)| &c.lines[at]);
+            line.holds(piece)
+        })
+    }
+
+    fn text(&self, line: u32) -> Arc<str> {
+        let (chunk, at) = self.known_chunk(line);
+        let known = chunk.texts[at].read();
+        Arc::clone(&known.as_ref().expect("a number that is in use has a text").text)
+    }
+
+    fn take(&self, wanted: Wanted<'_>) -> Option<u32> {
+        let known = self.by_text.find(wanted.hash, |line| self.use_known(line, wanted.text));
+        known.or_else(|| self.take_new(wanted))
+    }
+
+    /// Uses a line once more if it has a use and this text. What was found without a lock may have been given to another key.
+    fn use_known(&self, line: u32, text: &str) -> bool {
+        let Some((chunk, at)) = self.chunk(line) else { return false };
+        let one_more = |uses| (uses > 0).then_some(uses + 1);
+        // Acquire: pairs with the release in `take_new`, so that the text is there.
+        if chunk.uses(at).fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).is_err() {
+            return false;
+        }
+        let right = self.matches(line, text);
+        if !right {
+            self.release(line);
+        }
+        right
+    }
+
+    #[cold]
+    fn take_new(&self, wanted: Wanted<'_>) -> Option<u32> {
+        let mut inner = self.inner.lock();
+        // Another thread may have been faster, and a key whose last use has ended is there until it is freed under this lock.
+        if let Some(line) = self.by_text.find(wanted.hash, |line| self.matches(line, wanted.text)) {
+            let (chunk, at) = self.known_chunk(line);
+            // Acquire: as in `use_known`.
+            chunk.uses(at).fetch_add(1, Ordering::Acquire);
+            return Some(line);
+        }
+        let line = self.write(wanted.text, &mut inner)?;
+        let (chunk, at) = self.known_chunk(line);
+        *chunk.texts[at].write() = Some(Known { text: wanted.text.into(), hash: wanted.hash });
+        // Release: pairs with the acquire in `use_known`.
+        chunk.uses(at).store(1, Ordering::Release);
+        self.by_text.insert(wanted.hash, line, inner.keys);
+        inner.keys += 1;
+        inner.text += SHARED + wanted.text.len();
+        Some(line)
+    }
+
+    /// Writes a text into free lines. Returns the first.
+    fn write(&self, text: &str, inner: &mut Inner) -> Option<u32> {
+        let needed = text.len().div_ceil(LINE_TEXT).max(1);
+        if inner.free.len() + ((MAX_LINES - inner.lines) as usize) < needed {
+            return None;
+        }
+        let mut next = 0;
+        let first_of = |piece: usize| text.len().min(piece * LINE_TEXT);
+        for piece in (0..needed).rev() {
+            let line = inner.free.pop().unwrap_or_else(|| {
+                inner.lines += 1;
+                inner.lines - 1
+            });
+            let (chunk, at) = place(line);
+            let chunk = self.chunks[chunk].get_or_init(|| Chunk::new(FIRST << chunk));
+            let bytes = &text.as_bytes()[first_of(piece)..first_of(piece + 1)];
+            chunk.lines[at].write(next << 32 | text.len() as u64, bytes);
+            next = u64::from(line) + 1;
+        }
+        u32::try_from(next - 1).ok()
+    }
+
+    fn release(&self, line: u32) {
+        let (chunk, at) = self.known_chunk(line);
+        // Release: what this use read of the text comes before the text changes. Acquire: and so does what other uses read.
+        if chunk.uses(at).fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.free(line);
+        }
+    }
+
+    /// Gives the lines of a key back, unless it was used again since.
+    #[cold]
+    fn free(&self, line: u32) {
+        let mut inner = self.inner.lock();
+        let (chunk, at) = self.known_chunk(line);
+        // Acquire: as in `release`. It stays zero: only the holder of the lock may use what has no use.
+        if chunk.uses(at).load(Ordering::Acquire) > 0 {
+            return;
+        }
+        let Some(known) = chunk.texts[at].write().take() else { return };
+        self.by_text.remove(known.hash, line);
+        inner.keys -= 1;
+        inner.text -= SHARED + known.text.len();
+        let mut next = Some(line);
+        while let Some(line) = next {
+            let (chunk, at) = self.known_chunk(line);
+            next = next_line(chunk.lines[at].head());
+            inner.free.push(line);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let chunks = self.chunks.iter().filter_map(OnceLock::get).map(Chunk::bytes);
+        let inner = self.inner.lock();
+        chunks.sum::<usize>()
+            + inner.text
+            + inner.free.capacity() * size_of::<u32>()
+            + self.by_text.bytes()
+    }
+
+    /// The lines of keys, with their uses.
+    #[cfg(any(test, fuzzing))]
+    fn uses(&self) -> Vec<(u32, u64)> {
+        let inner = self.inner.lock();
+        let mut found = Vec::new();
+        for line in 0..inner.lines {
+            let (chunk, at) = self.known_chunk(line);
+            if let Some(known) = &*chunk.texts[at].read() {
+                let by_text = self.by_text.find(known.hash, |other| other == line);
+                assert_eq!(by_text, Some(line), "{} is found", known.text);
+                assert!(self.matches(line, &known.text), "{} has its text", known.text);
+                found.push((line, chunk.uses(at).load(Ordering::Relaxed)));
+            }
+        }
+        let lines: usize = found.iter().map(|(line, _)| self.text(*line).len()).map(lines_of).sum();
+        assert_eq!(found.len(), inner.keys, "keys");
+        assert_eq!(lines + inner.free.len(), inner.lines as usize, "lines");
+        found
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+fn lines_of(text: usize) -> usize {
+    text.div_ceil(LINE_TEXT).max(1)
+}
+
+fn next_line(head: u64) -> Option<u32> {
+    u32::try_from(head >> 32).ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Hashing;
+
+    struct World {
+        keys: Dictionary,
+        hashing: Hashing,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { keys: Dictionary::default(), hashing: Hashing::new() }
+        }
+
+        fn take(&self, text: &str) -> KeyId {
+            let hash = self.hashing.variant(text);
+            self.keys.take(Wanted { text, hash }).expect("numbers are left")
+        }
+    }
+
+    #[test]
+    fn key_has_one_number_until_its_last_use_ends() {
+        let world = World::new();
+        let id = world.take("?w=1");
+        assert_eq!(world.take("?w=1"), id);
+        assert_eq!(&*world.keys.text(id), "?w=1");
+        world.keys.release(id);
+        world.keys.check([id].into_iter());
+        world.keys.release(id);
+        world.keys.check(std::iter::empty());
+    }
+
+    #[test]
+    fn texts_of_every_length_are_told_from_their_neighbors() {
+        let world = World::new();
+        let text = |len: usize| "?abcdefghijklmnopqrstuvwxyz".chars().cycle().take(len).collect();
+        let texts: Vec<String> = (0..400).map(text).collect();
+        let ids: Vec<_> = texts.iter().map(|text| world.take(text)).collect();
+        for (text, id) in texts.iter().zip(&ids) {
+            assert!(world.keys.matches(*id, text), "{text}");
+            assert_eq!(&*world.keys.text(*id), &**text);
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "!");
+                assert!(!world.keys.matches(*id, &other), "{other}");
+            }
+            assert!(!world.keys.matches(*id, &format!("{text}a")));
+        }
+        world.keys.check(ids.iter().copied());
+        ids.iter().for_each(|id| world.keys.release(*id));
+        world.keys.check(std::iter::empty());
+    }
+
+    #[test]
+    fn lines_are_used_again() {
+        let world = World::new();
+        let ids: Vec<_> = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
+        let peak = world.keys.bytes();
+        for _ in 0..3 {
+            ids.iter().for_each(|id| world.keys.release(*id));
+            let again: Vec<_> = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
+            world.keys.check(again.iter().copied());
+        }
+        // The list of free lines is new.
+        assert!(world.keys.bytes() < peak + 16_384, "{} of {peak}", world.keys.bytes());
+    }
+
+    #[test]
+    fn numbers_end_and_begin_again() {
+        let part = Part::default();
+        let hash = TableHash::new(7);
+        // The first and the last third of all lines: one text of many lines each.
+        let long = "?".repeat((MAX_LINES as usize - 1) * LINE_TEXT);
+        let most = part.take(Wanted { text: &long, hash }).expect("all lines but one");
+        let last = part.take(Wanted { text: "?w=1", hash }).expect("one line");
+        assert_eq!(part.take(Wanted { text: "?w=2", hash }), None);
+        assert_eq!(part.take(Wanted { text: "?w=1", hash }), Some(last), "has a number");
+        part.release(most);
+        assert!(part.take(Wanted { text: "?w=2", hash }).is_some());
+    }
+
+    #[test]
+    fn number_fits_into_three_bytes() {
+        let last = KeyId::new(PARTS - 1, MAX_LINES - 1);
+        assert_eq!(KeyId::from_bytes(last.to_bytes()), last);
+        assert_eq!((last.part(), last.line()), (PARTS - 1, MAX_LINES - 1));
+        assert!(place(MAX_LINES - 1).0 < CHUNKS);
+    }
+
+    #[test]
+    fn threads_agree_on_the_number_of_a_key() {
+        let world = World::new();
+        let rounds = 2000;
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let world = &world;
+                scope.spawn(move || {
+                    let mut random = fastrand::Rng::with_seed(thread);
+                    let mut held: Vec<(usize, KeyId)> = Vec::new();
+                    for _ in 0..rounds {
+                        let n = random.usize(0..20);
+                        held.push((n, world.take(&format!("?w={n}"))));
+                        for (n, id) in &held {
+                            assert!(world.keys.matches(*id, &format!("?w={n}")));
+                        }
+                        while held.len() > random.usize(0..4) {
+                            let (_, id) = held.swap_remove(random.usize(0..held.len()));
+                            world.keys.release(id);
+                        }
+                    }
+                    held.iter().for_each(|(_, id)| world.keys.release(*id));
+                });
+            }
+        });
+        world.keys.check(std::iter::empty());
+    }
+}
