@@ -25,7 +25,6 @@ fn lenient() -> Rules {
 }
 
 /// Whether `text` is a canonical origin.
-#[inline]
 pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
@@ -61,7 +60,6 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is a canonical variant key.
-#[inline]
 pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
@@ -205,7 +203,7 @@ mod tests {
             "@http",
             "?",
         ];
-        every_sequence(&parts, 4, &mut String::from("?"), &fast_is_slow);
+        every_sequence(&parts, 3, &mut String::from("?"), &fast_is_slow);
     }
 
     #[test]
