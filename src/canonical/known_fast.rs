@@ -2,6 +2,10 @@
 //!
 //! Invariant: what is accepted here, the pipeline writes as it stands. `false` means nothing: the pipeline decides.
 //! Not here: errors, escapes, marks, long keys, origins with a query, a colon or a comma.
+#![expect(
+    clippy::needless_bitwise_bool,
+    reason = "branches would keep bytes out of vector registers"
+)]
 
 use super::bytes::{HOST, is_plain, is_within};
 use super::cut::key_of;
