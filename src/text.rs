@@ -152,6 +152,7 @@ macro_rules! name_type {
             ///
             /// Names the byte at which the text differs from what canonicalization writes, or what is wrong with the text.
             #[cfg(feature = "cloudimage")]
+            #[inline]
             pub fn from_canonical(text: &'a str) -> Result<Self, crate::canonical::PathError> {
                 crate::canonical::$check(text).map(|()| Self(text.into()))
             }

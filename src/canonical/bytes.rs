@@ -93,7 +93,7 @@ pub(super) fn is_operation(byte: u8) -> bool {
 /// Whether a byte is in `first..=last`: vector registers have but signed comparisons, so the bounds are moved to where one can tell them.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "see above")]
-fn is_within(byte: u8, first: u8, last: u8) -> bool {
+pub(super) fn is_within(byte: u8, first: u8, last: u8) -> bool {
     ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
 }
 

@@ -25,7 +25,6 @@ fn lenient() -> Rules {
 }
 
 /// Whether `text` is a canonical origin.
-#[inline]
 pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
@@ -61,7 +60,6 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is a canonical variant key.
-#[inline]
 pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
@@ -205,12 +203,12 @@ mod tests {
             "@http",
             "?",
         ];
-        every_sequence(&parts, 4, &mut String::from("?"), &fast_is_slow);
+        every_sequence(&parts, 3, &mut String::from("?"), &fast_is_slow);
     }
 
     #[test]
     fn usual_names_take_the_fast_path() {
-        for text in ["a", "sample.li/birds.jpg", "https://img.x-y.com/A/b_1,2.JPG", "_a_/b//c:1"] {
+        for text in ["a", "sample.li/birds.jpg", "https://img.x-y.com/A/b_1-2.JPG", "_a_/b//c-1"] {
             assert!(is_plain_origin(text.as_bytes()), "{text}");
         }
         for text in ["?", "?w=1", "?h=1&w=2", "?w&zz=1&aa=,:/", "?wat_font=a"] {

@@ -1,48 +1,79 @@
 //! The fast path of `known`: recognizes usual canonical text at once.
 //!
 //! Invariant: what is accepted here, the pipeline writes as it stands. `false` means nothing: the pipeline decides.
-//! Not here: errors, escapes, marks, long keys, origins with a query, a port or a colon.
+//! Not here: errors, escapes, marks, long keys, origins with a query, a colon or a comma.
+#![expect(
+    clippy::needless_bitwise_bool,
+    reason = "branches would keep bytes out of vector registers"
+)]
 
-use super::bytes::is_plain;
+use super::bytes::{HOST, is_plain, is_within};
 use super::cut::key_of;
 use super::known::MAX_CANONICAL;
 use super::parameters::{UNKNOWN, settled_rank};
-use super::scan::{any_pair, places_of_word, word};
+use super::scan::{any_pair, places_of_word};
 
 /// How many bytes of a key are looked at in one go.
 const BLOCK: usize = 16;
-/// The longest key that is recognized: one bit of a word for each byte.
-const MAX_KEY: usize = u64::BITS as usize;
+/// The longest key that is recognized: one bit of a word for each byte, and one for the end.
+const MAX_KEY: usize = u64::BITS as usize - 1;
+/// Words may begin at any byte of a key.
+type Padded = [u8; MAX_KEY + 1 + size_of::<u64>()];
 
-/// Whether `text` is a canonical origin that consists of plain bytes.
+/// Whether `text` is a canonical origin that consists of usual bytes.
 #[inline]
 pub(super) fn is_plain_origin(text: &[u8]) -> bool {
-    let (is_url, rest) = match text {
-        [b'h', b't', b't', b'p', b's', b':', b'/', b'/', rest @ ..]
-        | [b'h', b't', b't', b'p', b':', b'/', b'/', rest @ ..] => (true, rest),
-        _ => (false, text),
-    };
+    let behind_scheme = text.strip_prefix(b"https://").or_else(|| text.strip_prefix(b"http://"));
+    let rest = behind_scheme.unwrap_or(text);
     let (Some(&first), Some(&last)) = (rest.first(), rest.last()) else { return false };
-    // A leading dot may start a dot segment, as one behind a slash does. A colon may end a scheme or a host.
-    let is_usual = |byte: u8, next: u8| is_plain(byte, next) & (byte != b':');
+    // A leading dot may start a dot segment, as one behind a slash does.
     text.len() <= MAX_CANONICAL
         && !matches!(first, b'/' | b'.')
-        && is_usual(last, 0)
-        && !any_pair(rest, |byte, next| !is_usual(byte, next))
-        && (!is_url || starts_with_host(rest))
+        && (last == b'/' || HOST.contains(last))
+        && all_are_usual(rest)
+        && (behind_scheme.is_none() || starts_with_host(rest))
 }
 
-/// Whether `text`, which consists of plain bytes, begins with a host in its canonical spelling, and a slash.
+/// Whether a byte stays as it is anywhere in a path, and can't end a scheme or a host: `-` to `9`, letters and `_`. A slash with a dot
+/// behind it may start a dot segment.
+#[inline]
+fn is_usual(byte: u8, next: u8) -> bool {
+    let is_member = is_within(byte, b'-', b'9') | is_within(byte | 0x20, b'a', b'z');
+    (is_member | (byte == b'_')) & !((byte == b'/') & (next == b'.'))
+}
+
+/// Whether every byte but the last is usual before its neighbor.
+#[inline]
+fn all_are_usual(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<{ BLOCK + 1 }>() else {
+        return !any_pair(text, |byte, next| !is_usual(byte, next));
+    };
+    let mut odd = [0; BLOCK];
+    let mut look = |block: &[u8], next: &[u8]| {
+        for i in 0..BLOCK {
+            odd[i] |= u8::from(!is_usual(block[i], next[i]));
+        }
+    };
+    let (blocks, nexts) = (text.chunks_exact(BLOCK), text[1..].chunks_exact(BLOCK));
+    let is_whole = nexts.remainder().is_empty();
+    blocks.zip(nexts).for_each(|(block, next)| look(block, next));
+    if !is_whole {
+        look(&last[..BLOCK], &last[1..]);
+    }
+    odd == [0; BLOCK]
+}
+
+/// Whether `text`, which consists of usual bytes, begins with a host in its canonical spelling, and a slash.
 #[inline]
 fn starts_with_host(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    for at in (0..text.len()).step_by(size_of::<u64>()) {
-        let word = word(text, at);
-        let (slashes, commas) = (places_of_word(word, b'/'), places_of_word(word, b','));
-        // Of plain bytes, capitals and the underscore have this bit without the other.
+    for word in text.chunks_exact(size_of::<u64>()) {
+        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let slashes = places_of_word(word, b'/');
+        // Of usual bytes, capitals and the underscore have the first of these bits without the second.
         let capitals = ((word & (ONES << 6)) << 1) & !(word << 2);
         let before = slashes.wrapping_sub(1) & !slashes;
-        if (commas | capitals) & before != 0 {
+        if capitals & before != 0 {
             return false;
         }
         if slashes != 0 {
@@ -60,8 +91,7 @@ pub(super) fn is_plain_key(text: &[u8]) -> bool {
     if len > MAX_KEY {
         return false;
     }
-    // Words may begin at any byte.
-    let mut padded = [b'a'; MAX_KEY + size_of::<u64>()];
+    let mut padded: Padded = [b'a'; size_of::<Padded>()];
     padded[1..len].copy_from_slice(&text[1..]);
     let Some(separators) = separators(&padded, len) else { return false };
     len == 1 || has_settled_order(&padded, text, separators)
@@ -69,7 +99,7 @@ pub(super) fn is_plain_key(text: &[u8]) -> bool {
 
 /// Where ampersands and equals signs stand, if all other bytes are plain: one bit for each byte.
 #[inline]
-fn separators(padded: &[u8], len: usize) -> Option<u64> {
+fn separators(padded: &Padded, len: usize) -> Option<u64> {
     let mut odd = [0; BLOCK];
     let mut separators = 0;
     for (n, block) in padded.chunks_exact(BLOCK).take(len.div_ceil(BLOCK)).enumerate() {
@@ -91,31 +121,33 @@ fn separators(padded: &[u8], len: usize) -> Option<u64> {
 
 /// Whether every parameter stays as it is, and known ones are in order, each once, before all others.
 #[inline]
-fn has_settled_order(padded: &[u8], text: &[u8], mut separators: u64) -> bool {
+fn has_settled_order(padded: &Padded, text: &[u8], mut separators: u64) -> bool {
     let len = text.len();
+    // The end of the text ends a parameter, too.
+    separators |= 1 << len;
     let mut next = || {
-        let at = (separators.trailing_zeros() as usize).min(len);
+        let at = separators.trailing_zeros() as usize;
         separators &= separators.wrapping_sub(1);
         at
     };
+    // No position is greater; said to the compiler, so that it leaves out the checks.
+    let at = |position: usize| position & MAX_KEY;
     let (mut start, mut previous) = (1, 0);
     loop {
         let name_end = next();
-        let Some(word) = padded[start..].first_chunk() else { return false };
-        let key = key_of(u64::from_le_bytes(*word), name_end - start);
-        let rank = settled_rank(key, &text[start..name_end]);
+        let word = padded[at(start)..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let rank = settled_rank(key_of(word, name_end - start), &text[start..name_end]);
         if name_end == start || (rank <= previous && rank != UNKNOWN) {
             return false;
         }
         previous = rank;
-        let mut end = name_end;
-        if text.get(name_end) == Some(&b'=') {
-            end = next();
+        let end = if padded[at(name_end)] == b'=' { next() } else { name_end };
+        if end == len {
+            return true;
         }
-        match text.get(end) {
-            None => return true,
-            Some(b'&') => start = end + 1,
-            Some(_) => return false,
+        if padded[at(end)] != b'&' {
+            return false;
         }
+        start = end + 1;
     }
 }
