@@ -79,7 +79,7 @@ fn by_parameters(c: &mut Criterion) {
         "ar", "blur", "bright", "dpr", "f", "flip", "func", "gray", "h", "margin", "q", "r",
         "sharp", "trim", "w", "wat",
     ];
-    for count in [0, 1, 4, 16, 64] {
+    for count in [0_usize, 1, 4, 16, 64] {
         let query = |order: &mut dyn Iterator<Item = usize>| {
             let repeats = count.div_ceil(names.len());
             let pairs: Vec<_> = order.map(|n| format!("{}=1", names[n / repeats])).collect();
