@@ -1,6 +1,8 @@
-//! The cases of `tests/data/reports.tsv` that ask the library: what was reported of other caches, and what is right.
+//! The cases of `tests/data/reports.tsv` that ask the library: what was reported of other caches,
+//! and what is right.
 //!
-//! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs fails.
+//! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs
+//! fails.
 
 #[path = "canonical/notation.rs"]
 mod notation;
@@ -8,13 +10,15 @@ mod notation;
 use cache_index::canonical::{Grouping, PathError, Rules};
 use cache_index::invalidation::InvalidationRequest;
 use cache_index::{
-    CacheIndex, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Selection, VariantKey,
+    CacheIndex, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Selection, Tenant,
+    VariantKey,
 };
 use notation::{Kind, Settings, unescape};
 
 const REPORTS: &str = include_str!("data/reports.tsv");
 
-/// Which test program runs the rows of which kind, and how many there are, so that none is passed over or gets lost.
+/// Which test program runs the rows of which kind, and how many there are, so that none is passed
+/// over or gets lost.
 const OWNERS: [(&str, &str, usize); 12] = [
     ("delivery", "reports", 11),
     ("invalidate", "reports", 8),
@@ -51,7 +55,8 @@ fn reports() -> Vec<Report> {
     reports.collect()
 }
 
-/// What an input names: its origin path, its variant key if it has one, and whether it is a request.
+/// What an input names: its origin path, its variant key if it has one, and whether it is a
+/// request.
 type Named = (String, String, bool);
 
 impl Report {
@@ -133,75 +138,93 @@ fn grouping() -> Rules {
     rules.grouping(Grouping::Grouped).build().unwrap()
 }
 
-fn answer<V>(lookup: &Lookup<V>) -> &'static str {
-    if matches!(lookup, Lookup::Miss) { "miss" } else { "HIT" }
-}
-
 /// Takes the steps that `words` tell, and says what came of them.
 fn on_an_index(words: &str) -> Result<String, String> {
-    let index = CacheIndex::<usize>::default();
-    let tenant = index.tenant("doc");
-    let insert = |origin: &OriginPath<'_>, key: &VariantKey<'_>| {
-        assert!(index.insert(&tenant, origin, key, 1).is_stored());
-    };
-    let purge_prefix = |text: &str| {
-        let _ = index.purge_prefix(&tenant, &PathPrefix::from_canonical(text).unwrap(), Hard);
-    };
+    let index = CacheIndex::default();
+    let cache = Cache { tenant: index.tenant("doc"), index };
     Ok(match words {
-        "lease, purge, commit" => {
-            let lease = index.lease(&tenant, &path("a.jpg"));
-            let _ = index.purge(&tenant, &path("a.jpg"), Hard);
-            match lease.commit(&variant("?"), 1) {
-                Insertion::Refused(refused) if refused.reason == Refusal::Purged => "refused",
-                _ => "stored",
-            }
-            .to_owned()
-        }
+        "lease, purge, commit" => cache.commit_behind_a_purge(),
         "insert images/test.jpg; purge-prefix images/test." => {
-            insert(&path("images/test.jpg"), &variant("?"));
-            purge_prefix("images/test.");
-            answer(&index.lookup(&tenant, &path("images/test.jpg"), &variant("?"))).to_owned()
+            cache.insert("images/test.jpg", "?");
+            cache.purge_prefix("images/test.");
+            cache.lookup("images/test.jpg", "?").to_owned()
         }
         "insert events/termine?page=2 and variant ?page=2; purge-prefix events/" => {
-            let stored = [("events/termine?page=2", "?"), ("events/termine", "?page=2")]
-                .map(|(origin, key)| (path(origin), variant(key)));
-            stored.iter().for_each(|(origin, key)| insert(origin, key));
-            purge_prefix("events/");
-            let [one, other] = stored.map(|(path, key)| index.lookup(&tenant, &path, &key));
-            match (answer(&one), answer(&other)) {
-                ("miss", "miss") => "both miss".to_owned(),
-                answers => format!("{answers:?}"),
+            let stored = [("events/termine?page=2", "?"), ("events/termine", "?page=2")];
+            for (origin, key) in stored {
+                cache.insert(origin, key);
             }
+            cache.purge_prefix("events/");
+            let is_miss = |(origin, key): (&str, &str)| cache.lookup(origin, key) == "miss";
+            if stored.into_iter().all(is_miss) { "both miss" } else { "a hit" }.to_owned()
         }
         "?w=300, #webp, #WebP; purge-variant ?w=300" => {
             for key in ["?w=300", "?w=300#webp", "?w=300#WebP"] {
-                insert(&path("a.jpg"), &variant(key));
+                cache.insert("a.jpg", key);
             }
             let keys = [variant("?w=300")];
-            let gone = index.purge_selected(&tenant, &path("a.jpg"), Selection::Keys(&keys), Hard);
-            gone.len().to_string()
+            let keys = Selection::Keys(&keys);
+            cache.index.purge_selected(&cache.tenant, &path("a.jpg"), keys, Hard).len().to_string()
         }
-        "edge: 3 spellings, scope urls" => {
-            let rules = grouping();
-            for spelling in ["sample.li", "https://Sample.LI:443", "http://sample.li."] {
-                let request = format!("/{spelling}/birds.jpg?width=300");
-                let request = rules.request_target(&request).unwrap();
-                insert(&request.origin, &request.variant);
-            }
-            let request =
-                InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?w=300"]).unwrap();
-            format!("{} removed", index.apply(&tenant, &request).variants())
-        }
-        "edge with tenants" => {
-            let rules = grouping();
-            let one = rules.delivery("https://doc.cloudimg.io/sample.li/birds.jpg?w=300").unwrap();
-            insert(&one.origin, &one.variant);
-            let other =
-                rules.delivery("https://images.shop.example/sample.li/birds.jpg?w=300").unwrap();
-            answer(&index.lookup(&tenant, &other.origin, &other.variant)).to_owned()
-        }
+        "edge: 3 spellings, scope urls" => cache.purge_of_three_spellings(),
+        "edge with tenants" => cache.hosts_share_entries().to_owned(),
         _ => return Err(format!("nobody takes the steps {words:?}")),
     })
+}
+
+struct Cache {
+    index: CacheIndex<usize>,
+    tenant: Tenant,
+}
+
+impl Cache {
+    fn insert(&self, origin: &str, key: &str) {
+        let insertion = self.index.insert(&self.tenant, &path(origin), &variant(key), 1);
+        assert!(insertion.is_stored());
+    }
+
+    fn lookup(&self, origin: &str, key: &str) -> &'static str {
+        match self.index.lookup(&self.tenant, &path(origin), &variant(key)) {
+            Lookup::Miss => "miss",
+            _ => "HIT",
+        }
+    }
+
+    fn purge_prefix(&self, text: &str) {
+        let prefix = PathPrefix::from_canonical(text).unwrap();
+        let _ = self.index.purge_prefix(&self.tenant, &prefix, Hard);
+    }
+
+    fn commit_behind_a_purge(&self) -> String {
+        let lease = self.index.lease(&self.tenant, &path("a.jpg"));
+        let _ = self.index.purge(&self.tenant, &path("a.jpg"), Hard);
+        let insertion = lease.commit(&variant("?"), 1);
+        let is_refused =
+            matches!(insertion, Insertion::Refused(refused) if refused.reason == Refusal::Purged);
+        if is_refused { "refused" } else { "stored" }.to_owned()
+    }
+
+    fn purge_of_three_spellings(&self) -> String {
+        let rules = grouping();
+        for spelling in ["sample.li", "https://Sample.LI:443", "http://sample.li."] {
+            let target = format!("/{spelling}/birds.jpg?width=300");
+            let request = rules.request_target(&target).unwrap();
+            self.insert(request.origin.as_str(), request.variant.as_str());
+        }
+        let request = InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?w=300"]);
+        format!("{} removed", self.index.apply(&self.tenant, &request.unwrap()).variants())
+    }
+
+    fn hosts_share_entries(&self) -> &'static str {
+        let rules = grouping();
+        let named = |host: &str| {
+            let url = format!("https://{host}/sample.li/birds.jpg?w=300");
+            rules.delivery(&url).unwrap().into_owned()
+        };
+        let (one, other) = (named("doc.cloudimg.io"), named("images.shop.example"));
+        self.insert(one.origin.as_str(), one.variant.as_str());
+        self.lookup(other.origin.as_str(), other.variant.as_str())
+    }
 }
 
 #[test]

@@ -14,9 +14,10 @@ use std::ops::Range;
 
 /// One parameter: where it stands in the query, and what it is sorted by.
 ///
-/// From the highest bit to the lowest: the first eight bytes of its canonical name, or `UNKNOWN`; where it starts, where its name and where it
-/// ends; whether its value is odd; the row of the table that its other name belongs to, plus one. As numbers, pieces are in the order of these eight bytes
-/// and, where they are the same, in that of the text.
+/// From the highest bit to the lowest: the first eight bytes of its canonical name, or `UNKNOWN`;
+/// where it starts, where its name and where it ends; whether its value is odd; the row of the
+/// table that its other name belongs to, plus one. As numbers, pieces are in the order of these
+/// eight bytes and, where they are the same, in that of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece(u128);
 

@@ -15,7 +15,8 @@ pub enum PathErrorKind {
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, a raw space at an end of the text, a byte order mark, or a byte that a mark may not hold.
+    /// A raw backslash in a path, a raw space at an end of the text, a byte order mark, or a byte
+    /// that a mark may not hold.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
@@ -43,7 +44,8 @@ pub enum PathErrorKind {
     DeliveryUrl,
     /// An origin that repeats the configured prefix.
     PrefixIncluded,
-    /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere else, or a leading `^`.
+    /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere
+    /// else, or a leading `^`.
     WildcardNotAllowed,
     /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
     NotCanonical,
@@ -114,13 +116,15 @@ impl PathError {
         self.at
     }
 
-    /// The entries that may have been meant, the likeliest first, for invalidation entries with a mistake that the API's documentation
-    /// warns of: [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed), [`MissingV7`](PathErrorKind::MissingV7),
-    /// [`UnexpectedV7`](PathErrorKind::UnexpectedV7), [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
+    /// The entries that may have been meant, the likeliest first, for invalidation entries with a
+    /// mistake that the API's documentation warns of:
+    /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed),
+    /// [`MissingV7`](PathErrorKind::MissingV7), [`UnexpectedV7`](PathErrorKind::UnexpectedV7),
+    /// [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
     /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). Each is read without error by the same rules.
     ///
-    /// There are two for a source with a query of its own: the source without it, as which it is filed when it is requested as it stands;
-    /// and the whole, encoded.
+    /// There are two for a source with a query of its own: the source without it, as which it is
+    /// filed when it is requested as it stands; and the whole, encoded.
     ///
     /// # Examples
     ///

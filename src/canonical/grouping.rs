@@ -4,10 +4,11 @@
 //! of them nearly always means all of them. Grouping maps the exact origin to a coarser one; what it dropped is written into a mark
 //! behind the operations, `?w=600@https`, from which the exact origin can be told again.
 //!
-//! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together give the exact origin back. And
-//! it keeps prefixes: if an origin starts with a pattern's text, the grouped origin starts with the grouped text.
-//! Not here: what a host is, which `host` says; and anything that would split a path or let it climb. Encoded slashes, question marks,
-//! percent signs stay as they are.
+//! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together
+//! give the exact origin back. And it keeps prefixes: if an origin starts with a pattern's text,
+//! the grouped origin starts with the grouped text. Not here: what a host is, which `host` says;
+//! and anything that would split a path or let it climb. Encoded slashes, question marks, percent
+//! signs stay as they are.
 //!
 //! | dropped | mark |
 //! |---|---|
@@ -31,14 +32,16 @@ pub enum Grouping {
     /// Under the exact origin: what the rules tell apart is purged apart.
     #[default]
     Exact,
-    /// Under a coarser origin: without scheme, default port and dot behind the host, with one spelling for a host in any script, and with one
-    /// for reserved bytes. A purge of one spelling takes all; the variant key says which one a variant was stored for.
+    /// Under a coarser origin: without scheme, default port and dot behind the host, with one
+    /// spelling for a host in any script, and with one for reserved bytes. A purge of one spelling
+    /// takes all; the variant key says which one a variant was stored for.
     Grouped,
 }
 
 const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
-/// A colon as some page serializers write it, and what follows that of a scheme. As in a URL, one slash does for two.
+/// A colon as some page serializers write it, and what follows that of a scheme. As in a URL, one
+/// slash does for two.
 const ENCODED_COLON: &str = "%3A/";
 
 /// What grouping dropped from an origin, as it is written behind the operations. Nearly always short.

@@ -1,8 +1,8 @@
 //! Hosts: whether a request is one for this tenant, and whether a text is a host at all.
 //!
-//! Invariant: neither the scheme nor the host of a delivery URL is part of any key. And [`read`] answers for every form of an origin,
-//! with one usual spelling for all spellings of a host.
-//! Not here: delivery hosts in the place of an origin; that is a matter of the origin's form.
+//! Invariant: neither the scheme nor the host of a delivery URL is part of any key. And [`read`]
+//! answers for every form of an origin, with one usual spelling for all spellings of a host. Not
+//! here: delivery hosts in the place of an origin; that is a matter of the origin's form.
 
 use super::bytes::{HOST, escape_at, escaped};
 use super::error::{Fault, PathError};
@@ -74,12 +74,14 @@ pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The usual spelling of the host and port `authority`, without a default port; nothing if it is something else.
+/// The usual spelling of the host and port `authority`, without a default port; nothing if it is
+/// something else.
 ///
-/// `has_scheme` if a scheme says that a host is meant. Without one, it must have two labels or more, the last of which could be a top-level
-/// domain, or be an address or `localhost`.
+/// `has_scheme` if a scheme says that a host is meant. Without one, it must have two labels or
+/// more, the last of which could be a top-level domain, or be an address or `localhost`.
 ///
-/// The usual spelling is in lower case, without a dot at its end, and in the letters of the language instead of `xn--`, encoded.
+/// The usual spelling is in lower case, without a dot at its end, and in the letters of the
+/// language instead of `xn--`, encoded.
 pub(super) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     if let Some(rest) = authority.strip_prefix(OPENING) {
         let (address, port) = rest.split_once(CLOSING)?;
@@ -137,8 +139,8 @@ fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     let ascii = plain_name(&ascii, &written, has_scheme)?;
     let (unicode, valid) = idna::domain_to_unicode(ascii);
     valid.ok()?;
-    // The start of a host must be the start of its usual spelling, so that patterns meet. That leaves out accents that follow a plain
-    // letter.
+    // The start of a host must be the start of its usual spelling, so that patterns meet. That
+    // leaves out accents that follow a plain letter.
     let keeps_start = has_scheme || unicode.starts_with(&plain_start(&written));
     keeps_start.then(|| with_escapes(&unicode).into())
 }
@@ -150,7 +152,8 @@ fn plain_name<'t>(ascii: &'t str, written: &str, has_scheme: bool) -> Option<&'t
     (is_name && (has_scheme || is_told_by_shape(host, written))).then_some(host)
 }
 
-/// Whether a host is told without a scheme: `ascii` is a spelling in ASCII, `written` is what it was.
+/// Whether a host is told without a scheme: `ascii` is a spelling in ASCII, `written` is what it
+/// was.
 fn is_told_by_shape(ascii: &str, written: &str) -> bool {
     // No name of the DNS has an underscore. Files have, such as `IMG_1.JPG`, and keep their case.
     if written.contains('_') {
@@ -189,7 +192,8 @@ fn punycode_start(host: &str) -> usize {
     host.len()
 }
 
-/// How much of a first segment that goes on is the start of the usual spelling, too, whatever host it becomes.
+/// How much of a first segment that goes on is the start of the usual spelling, too, whatever host
+/// it becomes.
 pub(super) fn usual_start(segment: &str) -> &str {
     if segment.starts_with(OPENING) {
         return "";
@@ -209,7 +213,8 @@ pub(super) fn usual_start(segment: &str) -> &str {
         return start;
     }
     let has_colon = host.len() < start.len();
-    // A port may go on to be one that is dropped, or lose its zeros; a dot at the end is dropped as well.
+    // A port may go on to be one that is dropped, or lose its zeros; a dot at the end is dropped as
+    // well.
     let may_go = port.is_empty() || port.starts_with('0');
     let may_go = may_go || DEFAULT_PORTS.iter().any(|known| known.starts_with(port));
     match host.strip_suffix('.') {

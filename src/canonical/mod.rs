@@ -85,10 +85,12 @@ const MAX_NESTING: usize = 4;
 const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
 
 impl Rules {
-    /// Reads a delivery URL as it stands in a page or in an address bar: a whole one (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`),
-    /// one without its scheme (`//doc.cloudimg.io/sample.li/a.jpg?w=600`) or its path alone (`/sample.li/a.jpg?w=600`).
+    /// Reads a delivery URL as it stands in a page or in an address bar: a whole one
+    /// (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`), one without its scheme
+    /// (`//doc.cloudimg.io/sample.li/a.jpg?w=600`) or its path alone (`/sample.li/a.jpg?w=600`).
     ///
-    /// What stands in the first line of a request is read by [`request_target`](Self::request_target): there, two slashes name no host.
+    /// What stands in the first line of a request is read by
+    /// [`request_target`](Self::request_target): there, two slashes name no host.
     ///
     /// Signatures are dropped; verify them before asking an index what is stored.
     ///
@@ -114,11 +116,13 @@ impl Rules {
         self.delivery_of(input.bytes(), input.text(), Reference::Url)
     }
 
-    /// Reads the target of a request, as it stands in the first line of an HTTP request and in logs: `/sample.li/a.jpg?w=600`.
+    /// Reads the target of a request, as it stands in the first line of an HTTP request and in
+    /// logs: `/sample.li/a.jpg?w=600`.
     ///
-    /// It names no host, however many slashes it starts with: they come from a base that ends in a slash, and are dropped. Proxies send and log
-    /// whole URLs (`http://doc.cloudimg.io/sample.li/a.jpg?w=600`), which are read as [`delivery`](Self::delivery) reads them; RFC 9112, section 3.2.2,
-    /// has servers accept those.
+    /// It names no host, however many slashes it starts with: they come from a base that ends in a
+    /// slash, and are dropped. Proxies send and log whole URLs
+    /// (`http://doc.cloudimg.io/sample.li/a.jpg?w=600`), which are read as
+    /// [`delivery`](Self::delivery) reads them; RFC 9112, section 3.2.2, has servers accept those.
     ///
     /// # Errors
     ///
@@ -148,9 +152,10 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where. A query is an error, so that nobody believes that a single variant was invalidated; the
-    /// exception is exactly `?ci_url_encoded=1` behind an encoded path. Where wildcards are allowed, a raw star anywhere but at the end is an
-    /// error, as is a `^` at the start: such patterns would match nothing.
+    /// Says what is wrong and where. A query is an error, so that nobody believes that a single
+    /// variant was invalidated; the exception is exactly `?ci_url_encoded=1` behind an encoded
+    /// path. Where wildcards are allowed, a raw star anywhere but at the end is an error, as is a
+    /// `^` at the start: such patterns would match nothing.
     ///
     /// # Examples
     ///
@@ -432,8 +437,9 @@ impl Picture<'_> {
     }
 }
 
-/// Lets the path of an entry pass in which a star, if there is one, is the last byte. Anything else is a pattern of some other kind, which
-/// would match nothing. Only what is raw counts: encoded, these are letters of a name.
+/// Lets the path of an entry pass in which a star, if there is one, is the last byte. Anything else
+/// is a pattern of some other kind, which would match nothing. Only what is raw counts: encoded,
+/// these are letters of a name.
 fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
     if path.first() == Some(&b'^') {
         return Err(Fault::RegularExpression.at(0));

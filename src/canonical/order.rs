@@ -1,11 +1,12 @@
 //! Sorts the pieces of a query by name, stably, in linear time.
 //!
-//! Invariant: pieces of one name stay in the order of the text, and so do those of unknown names, which come last.
-//! Not here: allocations. Orders are kept on the stack.
+//! Invariant: pieces of one name stay in the order of the text, and so do those of unknown names,
+//! which come last. Not here: allocations. Orders are kept on the stack.
 //!
-//! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers are sorted. Of thousands of
-//! parameters, as only an attacker writes them, the numbers are distributed by each byte in which any of them differ, the last one
-//! first; and names that are the same in eight bytes by the next eight, which are the last.
+//! Nearly all requests have few parameters, whose names differ in their first eight bytes: numbers
+//! are sorted. Of thousands of parameters, as only an attacker writes them, the numbers are
+//! distributed by each byte in which any of them differ, the last one first; and names that are the
+//! same in eight bytes by the next eight, which are the last.
 
 use super::cut::{self, Piece};
 use super::raw::MAX_INPUT;

@@ -62,7 +62,8 @@ const fn respelled(name: &'static str, also: &'static str, source: &'static str)
     row(name, Some(also), Effect::Image, source)
 }
 
-/// All parameters that are known. Others are kept in the key, behind these, under the names and in the order that they have.
+/// All parameters that are known. Others are kept in the key, behind these, under the names and in
+/// the order that they have.
 pub(super) const PARAMETERS: &[Parameter] = &[
     // Size and crop.
     respelled("w", "width", RUBY),
@@ -190,8 +191,9 @@ const fn same(one: &str, other: &str) -> bool {
     i == one.len() && i == other.len()
 }
 
-/// What unknown names are sorted by: behind all names of the table, whose bytes are ASCII, and in the order of the text. Like the eight
-/// bytes of a short name, it ends in a zero, so that nothing is looked for behind them.
+/// What unknown names are sorted by: behind all names of the table, whose bytes are ASCII, and in
+/// the order of the text. Like the eight bytes of a short name, it ends in a zero, so that nothing
+/// is looked for behind them.
 pub(super) const UNKNOWN: u64 = 0xFF << 56;
 
 /// A name with its first eight bytes as a number, and its role.
@@ -205,7 +207,8 @@ struct Entry {
     settled: u64,
 }
 
-/// What a name means for the key, as numbers: which names a query has is hard to foretell, so no branch depends on it.
+/// What a name means for the key, as numbers: which names a query has is hard to foretell, so no
+/// branch depends on it.
 #[derive(Clone, Copy)]
 pub(super) struct Meaning {
     /// The first eight bytes of the name that it is sorted by.
@@ -309,8 +312,9 @@ fn entry(key: u64, name: &[u8]) -> (&'static Entry, bool) {
     (entry, is_it)
 }
 
-/// What a parameter is sorted by that stays as it is, whatever its value: [`UNKNOWN`] if it isn't in the table; zero if it may have
-/// to be renamed or acted on. `key` are the first eight bytes of `name`.
+/// What a parameter is sorted by that stays as it is, whatever its value: [`UNKNOWN`] if it isn't
+/// in the table; zero if it may have to be renamed or acted on. `key` are the first eight bytes of
+/// `name`.
 #[inline]
 pub(super) fn settled_rank(key: u64, name: &[u8]) -> u64 {
     let (entry, is_it) = entry(key, name);

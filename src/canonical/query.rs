@@ -1,9 +1,10 @@
 //! Fourth step: from the query of a request to its variant key.
 //!
-//! Invariant: two queries get one key only if they differ in the order of different known parameters, in the spelling of bytes or
-//! of parameter names, in empty pieces, or in parameters that change nothing.
-//! Not here: what parameters do. Repeats are kept in their order, since it isn't known which of them is effective. So are
-//! parameters that aren't known: they may be meant for the source, and only that knows whether their order matters.
+//! Invariant: two queries get one key only if they differ in the order of different known
+//! parameters, in the spelling of bytes or of parameter names, in empty pieces, or in parameters
+//! that change nothing. Not here: what parameters do. Repeats are kept in their order, since it
+//! isn't known which of them is effective. So are parameters that aren't known: they may be meant
+//! for the source, and only that knows whether their order matters.
 //!
 //! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed. Otherwise the pieces are sorted and
 //! written once. There are two ways to the same key: [`write_key`] for short texts that were looked at before, in which only values need

@@ -277,8 +277,9 @@ fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
 }
 
-/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may say no of one with repeats of
-/// known parameters, with known names of more than eight bytes that begin alike, with an empty name, or with unusual bytes.
+/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may
+/// say no of one with repeats of known parameters, with known names of more than eight bytes that
+/// begin alike, with an empty name, or with unusual bytes.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `look`")]
 fn is_canonical_query(

@@ -103,14 +103,16 @@ impl Rules {
         })
     }
 
-    /// Whether a first segment is a delivery host although it isn't shaped like a host, such as `localhost:8080`.
+    /// Whether a first segment is a delivery host although it isn't shaped like a host, such as
+    /// `localhost:8080`.
     pub(super) fn delivers_from_segment(&self, segment: &[u8]) -> bool {
         let (host, port) = split_port(segment);
         self.root == Root::Host && self.delivers_from(host, port)
     }
 
-    /// These rules without grouping: the names are exact, and what these refuse is refused. A server that fetches pictures by their exact
-    /// origins and files them under grouped ones reads requests by these, see [`Delivery::grouped`](super::Delivery::grouped).
+    /// These rules without grouping: the names are exact, and what these refuse is refused. A
+    /// server that fetches pictures by their exact origins and files them under grouped ones reads
+    /// requests by these, see [`Delivery::grouped`](super::Delivery::grouped).
     ///
     /// # Examples
     ///
@@ -139,7 +141,8 @@ impl Rules {
         }
     }
 
-    /// `origin`, which is exact, without the prefix, if it starts with it; nothing if nothing is left.
+    /// `origin`, which is exact, without the prefix, if it starts with it; nothing if nothing is
+    /// left.
     pub(super) fn below_prefix(&self, origin: &str) -> Option<String> {
         if !self.has_prefix(origin.as_bytes()) {
             return Some(origin.to_owned());
@@ -159,7 +162,8 @@ impl Rules {
         (!below.is_empty()).then(|| below.to_owned())
     }
 
-    /// Whether `origin` is the prefix, or something below it; where spellings are grouped, in any of them.
+    /// Whether `origin` is the prefix, or something below it; where spellings are grouped, in any
+    /// of them.
     #[inline]
     pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
         self.prefix.as_deref().is_some_and(|prefix| {
@@ -177,7 +181,8 @@ fn is_below(origin: &[u8], prefix: &str) -> bool {
     matches!(origin.strip_prefix(prefix.as_bytes()), Some([] | [b'/', ..]))
 }
 
-/// The same when it is grouped. It may be one that isn't in its one spelling yet; then, the answer may be no.
+/// The same when it is grouped. It may be one that isn't in its one spelling yet; then, the answer
+/// may be no.
 #[inline(never)]
 fn is_spelled_below(origin: &[u8], grouped_prefix: &str) -> bool {
     let origin = std::str::from_utf8(origin).unwrap_or_default();
@@ -230,8 +235,9 @@ impl RulesBuilder {
         self
     }
 
-    /// A further host that the server answers to, with a port if it isn't 80 or 443, such as `localhost:8080`. May be given several times.
-    /// Whole delivery URLs of it are read, and recognized where they don't belong, as a user copies them from the address bar.
+    /// A further host that the server answers to, with a port if it isn't 80 or 443, such as
+    /// `localhost:8080`. May be given several times. Whole delivery URLs of it are read, and
+    /// recognized where they don't belong, as a user copies them from the address bar.
     ///
     /// # Examples
     ///
@@ -266,8 +272,8 @@ impl RulesBuilder {
         self
     }
 
-    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such an entry is an error. A star anywhere
-    /// else is an error then: in a name, it is written `%2A`.
+    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such
+    /// an entry is an error. A star anywhere else is an error then: in a name, it is written `%2A`.
     pub fn allow_wildcards(mut self) -> Self {
         self.wildcards = true;
         self

@@ -1,8 +1,7 @@
 //! The entries that were meant, for the mistakes that the API's documentation warns of.
 //!
-//! Invariant: a suggestion is read without error by the rules that refused the original, and names what a delivery of the original's text
-//! names.
-//! Not here: guesses at typing errors.
+//! Invariant: a suggestion is read without error by the rules that refused the original, and names
+//! what a delivery of the original's text names. Not here: guesses at typing errors.
 
 use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
@@ -53,7 +52,8 @@ impl Rules {
         self.names(&candidate, key.is_some(), &text).then_some(candidate)
     }
 
-    /// The entry for a source that has a query of its own, which somebody pasted as it is. Parameters that are known are operations.
+    /// The entry for a source that has a query of its own, which somebody pasted as it is.
+    /// Parameters that are known are operations.
     fn meant_with_own_query(&self, entry: &[u8]) -> Option<String> {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
@@ -69,7 +69,8 @@ impl Rules {
         self.read_invalidation(candidate.as_bytes(), &mut ()).is_ok().then_some(candidate)
     }
 
-    /// What `target` is called under these rules: below their prefix, if they have one. Nothing if it can't be called so.
+    /// What `target` is called under these rules: below their prefix, if they have one. Nothing if
+    /// it can't be called so.
     fn text_of(&self, target: &Target<'_>) -> Option<String> {
         let text = self.below_prefix(target.as_str())?;
         let is_shorter = text.len() < target.as_str().len();
@@ -91,7 +92,8 @@ impl Rules {
         }
     }
 
-    /// Whether `candidate` is an entry for `text`. One that begins with a `v7` of its own in addition to that of the rules isn't.
+    /// Whether `candidate` is an entry for `text`. One that begins with a `v7` of its own in
+    /// addition to that of the rules isn't.
     fn names(&self, candidate: &str, is_variant: bool, text: &str) -> bool {
         let first = text.split('/').next().unwrap_or_default();
         if self.v7 == V7::Required && first.eq_ignore_ascii_case("v7") {

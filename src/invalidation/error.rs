@@ -1,7 +1,8 @@
 //! Why a request is none.
 //!
-//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the input is in it; suggestions
-//! that a [`PathError`] may carry are made of it, and are kept apart for that reason.
+//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the
+//! input is in it; suggestions that a [`PathError`] may carry are made of it, and are kept apart
+//! for that reason.
 
 use crate::canonical::PathError;
 use std::fmt;

@@ -75,7 +75,7 @@
 //!
 //! let (status, text) = invalidate(&index, &tenant, &rules, br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#);
 //! assert_eq!(status, 422);
-//! assert_eq!(text, "urls[0] names no picture: query at byte 6: expected none, as the whole picture is invalidated");
+//! assert_eq!(text, "urls[0] names no picture: unexpected query at byte 6: this entry invalidates the whole picture");
 //! # }
 //! ```
 

@@ -28,10 +28,11 @@ pub enum EntryOutcome {
     OriginCopyOnly,
     /// Nothing that the entry names is cached or being fetched. Often a typing error.
     MatchedNothing,
-    /// Everything of the tenant: it is dead or stale from now on. Nothing was visited, so nothing was counted; a dry run counts.
+    /// Everything of the tenant: it is dead or stale from now on. Nothing was visited, so nothing
+    /// was counted; a dry run counts.
     Invalidated,
-    /// Everything that a wildcard names, which may be nothing: it is dead or stale from now on. Nothing was visited, so matches were not
-    /// counted; a dry run counts them.
+    /// Everything that a wildcard names, which may be nothing: it is dead or stale from now on.
+    /// Nothing was visited, so matches were not counted; a dry run counts them.
     NotCounted,
 }
 

@@ -164,11 +164,6 @@ impl<V> LargeSet<V> {
             assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn set_next_age(&mut self, age: u32) {
-        self.next_age = age;
-    }
 }
 
 /// # Panics

@@ -189,7 +189,8 @@ pub(crate) fn ungrouped(grouped: &Delivery<'_>) -> Delivery<'static> {
     let drops = scheme.is_some() || !port.is_empty() || !spelling.is_empty();
     let (first, tail) = text.split_at(head_len(text, drops));
     let (host, kept_port) = first.split_at(first.rfind(':').unwrap_or(first.len()));
-    // A spelling stands for all of the head, and for the slash behind it, which may have been missing.
+    // A spelling stands for all of the head, and for the slash behind it, which may have been
+    // missing.
     let tail = if spelling.is_empty() { tail } else { &tail[1..] };
     let mut origin = match scheme {
         _ if !spelling.is_empty() => spelling.to_owned(),

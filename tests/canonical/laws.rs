@@ -135,7 +135,8 @@ proptest! {
         prop_assert_eq!(one == other, unknown == [4, 5, 6, 7]);
     }
 
-    /// Grouping may be coarser than the exact rules, and never finer: it sees nothing but the exact names.
+    /// Grouping may be coarser than the exact rules, and never finer: it sees nothing but the exact
+    /// names.
     #[test]
     fn grouping_is_never_finer_than_the_exact_rules(
         one in host_request(),

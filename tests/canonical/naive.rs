@@ -334,7 +334,8 @@ const PAIRS: [(&str, &str); 7] = [
     ("wat_colour", "wat_color"),
 ];
 
-/// The parameters that have a place in the order, by their canonical names; `ci_sign` and `ci_seal` are dropped.
+/// The parameters that have a place in the order, by their canonical names; `ci_sign` and `ci_seal`
+/// are dropped.
 const KNOWN: &str = "w h org_if_sml func gravity tl_px br_px aspect_ratio ar face_margin dpr flip r trim \
     radius sharp margin fit_enlarge bg_color bg_colorize bg_img_fit bg_blur bg_opacity bg_gravity f \
     bright contrast blur blur_faces gray pixelate wat wat_url wat_text wat_font wat_fontsize wat_color \
