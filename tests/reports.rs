@@ -30,8 +30,8 @@ const OWNERS: [(&str, &str, usize); 12] = [
     ("edge", "edge", 1),
     ("edgeinv", "edge", 4),
     ("body", "edge", 4),
-    ("log", "replay", 41),
-    ("tool", "replay", 11),
+    ("log", "replay_reports", 43),
+    ("tool", "replay_reports", 11),
 ];
 
 struct Report {
