@@ -72,6 +72,7 @@ Commands:
   flush-soft TENANT                   flushed
   flush-all                           flushed
   flush-all-soft                      flushed
+  forget TENANT                       forgotten
   variants TENANT PATH                KEY [TAB KEY]... | none
   reclaim N                           reclaimed N
   stats                               NAME=VALUE [NAME=VALUE]...";
@@ -90,7 +91,7 @@ struct Shell {
 }
 
 fn main() -> ExitCode {
-    let names = if Args::parse().opaque { Names::Opaque } else { Names::Canonical };
+    let names = if streams::arguments::<Args>().opaque { Names::Opaque } else { Names::Canonical };
     let ended = run(names, io::stdin().lock(), io::stdout().lock());
     match streams::unless_closed(ended) {
         Ok(()) => ExitCode::SUCCESS,

@@ -176,7 +176,14 @@ pub use stats::Stats;
 pub use tenant::Tenant;
 pub use variant::VariantKey;
 
-/// The examples of the README are compiled and run as tests.
-#[cfg(all(doctest, feature = "cloudimage"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// The examples of the README and of the pages in `docs` are compiled and run as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/integration.md")]
+    struct Integration;
+    #[cfg(feature = "cloudimage")]
+    #[doc = include_str!("../docs/cloudimage.md")]
+    struct Cloudimage;
+}

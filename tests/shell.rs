@@ -102,7 +102,7 @@ fn soft_prefix_and_selective_invalidations_say_what_they_did() {
         ("purge-where\tdoc\ta/b.jpg\twidth=200", "purged 2"),
         (
             "purge-where\tdoc\ta/b.jpg\t?",
-            "error OPERATIONS: nothing left at byte 1: expected at least one operation",
+            "error OPERATIONS: transformation is empty at byte 1: expected at least one operation",
         ),
         ("purge-soft\tdoc\ta/b.jpg", "softened 1"),
         ("purge-soft\tdoc\ta/b.jpg", "softened 0"),
@@ -196,7 +196,7 @@ fn help_lists_every_command() {
     let docs = include_str!("../examples/shell.rs");
     let commands = docs.lines().skip_while(|line| *line != "//! ```text").skip(1);
     let commands: Vec<_> = commands.take_while(|line| *line != "//! ```").collect();
-    assert_eq!(commands.len(), 19);
+    assert_eq!(commands.len(), 20);
     for line in commands {
         let usage = line.trim_start_matches("//! ").split("  ").next().unwrap();
         assert!(help.contains(&format!("  {usage}  ")), "{usage}");

@@ -63,7 +63,7 @@ fn closed_standard_error_leaves_the_exit_code() {
     for (program, arguments, code) in [
         ("canonicalize", &[][..], 1),
         ("canonicalize", &["--nonsense"], 1),
-        ("shell", &["--nonsense"], 1),
+        ("shell", &["--nonsense"], 2),
         ("soak", &["--nonsense"], 2),
         ("soak", &["--minutes=-1"], 1),
         ("load", &["--minutes=nan"], 1),
@@ -106,7 +106,7 @@ fn control_characters_are_shown_escaped() {
         ("canonicalize", &["--invalidate", escape], 0),
         ("canonicalize", &["--rules", escape, "/a.jpg"], 1),
         ("canonicalize", &[&unknown], 1),
-        ("shell", &[&unknown], 1),
+        ("shell", &[&unknown], 2),
         ("replay", &[escape], 1),
         ("replay", &[escape, "/nowhere"], 1),
     ] {

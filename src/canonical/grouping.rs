@@ -5,10 +5,12 @@
 //! behind the operations, `?w=600@https`, from which the exact origin can be told again.
 //!
 //! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together
-//! give the exact origin back. And it keeps prefixes: if an origin starts with a pattern's text,
-//! the grouped origin starts with the grouped text. Not here: what a host is, which `host` says;
-//! and anything that would split a path or let it climb. Encoded slashes, question marks, percent
-//! signs stay as they are.
+//! give the exact origin back. It keeps prefixes, too: if an origin starts with a pattern's text, the
+//! grouped origin starts with the grouped text. The exception is a pattern without a dot, a colon or
+//! a slash: it names files and folders, not hosts.
+//!
+//! Not here: what a host is, which `host` says; and anything that would split a path or let it climb.
+//! Encoded slashes, question marks and percent signs stay as they are.
 //!
 //! | dropped | mark |
 //! |---|---|
@@ -74,9 +76,12 @@ pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     if text.contains('/') {
         return PathPrefix::new_unchecked(fold(text, &mut mark));
     }
-    // What follows says whether this is a host, and so does the port.
+    // The rest of the segment decides whether it is a host. Without a dot or a colon, the start of a
+    // folder or a file is meant: `DSC*` must not invalidate everything because of a host `DSC1.LI.`.
+    let may_be_host = text.contains(['.', ':']);
+    let start = if may_be_host { host::usual_start(&text) } else { &text };
     let mut out = Vec::new();
-    fold_bytes(host::usual_start(&text).as_bytes(), Zone::FirstSegment, &mut out, &mut mark);
+    fold_bytes(start.as_bytes(), Zone::FirstSegment, &mut out, &mut mark);
     PathPrefix::new_unchecked(super::ascii(Cow::Owned(out)))
 }
 
@@ -88,7 +93,7 @@ fn is_open_url(text: &str) -> bool {
     SCHEMES.into_iter().any(|scheme| {
         [BEHIND_SCHEME, ENCODED_COLON].into_iter().any(|colon| {
             let start = [scheme, colon].concat();
-            is_start(text, &start)
+            (is_start(text, &start) && text.len() >= scheme.len())
                 || (is_start(&start, text)
                     && !text[start.len()..].trim_start_matches('/').contains('/'))
         })

@@ -118,7 +118,7 @@ async fn all_leading_slashes_of_a_target_are_one() {
         ("//https://sample.li/birds.jpg?w=300", 404, ""),
         ("//v7/sample.li/birds.jpg?w=300", 400, ""),
         ("//doc.cloudimg.io/sample.li/birds.jpg?w=300", 400, ""),
-        ("//", 400, ""),
+        ("//", 404, ""),
         ("//?w=300", 400, ""),
     ] {
         site.expect(target, status, cache).await;
