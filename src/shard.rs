@@ -502,10 +502,12 @@ impl<V> Shard<V> {
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let mut found = self.records.find(key);
         let mut grave = None;
-        if let Some(dead) = found.filter(|record| record.standing(view) == Standing::Dead) {
-            let dead = dead.id();
-            grave = Some(self.bury(dead, key.tenant, view, cx));
-            found = None;
+        if let Some(record) = found {
+            if record.standing(view) == Standing::Dead {
+                let dead = record.id();
+                grave = Some(self.bury(dead, key.tenant, view, cx));
+                found = None;
+            }
         }
         let variant = variant.as_str();
         let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };

@@ -2,8 +2,7 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::lanes::Tags;
-use super::node::{Lane, Line, Node, NodeMut, Rest};
+use super::node::{Lane, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
 use super::{PER_BUCKET, PathRef, RecordId, Records, bucket_of, sibling};
 use crate::generation::Generation;
@@ -34,7 +33,7 @@ impl<V> Records<V> {
     /// Changes the node of a record.
     #[inline]
     fn edit_at<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
-        self.edit(id.bucket, id.depth, change)
+        self.edit(id.bucket(), id.depth, change)
     }
 
     #[inline]
@@ -45,9 +44,9 @@ impl<V> Records<V> {
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
         if id.depth == 0 {
-            &mut self.lines[id.bucket]
+            &mut self.lines[id.bucket()]
         } else {
-            self.node_mut(id.bucket, id.depth).line
+            self.node_mut(id.bucket(), id.depth).line
         }
     }
 
@@ -88,7 +87,7 @@ impl<V> Records<V> {
             (at, None)
         });
         if let Some(value) = left {
-            let id = RecordId { bucket, depth, at };
+            let id = RecordId::new(bucket, depth, at);
             self.push_variant(id, (wanted, value, stale), keys, hashing);
         }
     }
@@ -135,7 +134,7 @@ impl<V> Records<V> {
             node.give_back_values();
             slots
         });
-        if self.rests[id.bucket].more.is_some() {
+        if self.rests[id.bucket()].more.is_some() {
             self.refill(id);
         }
         match large {
@@ -161,7 +160,7 @@ impl<V> Records<V> {
 
     /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
-        let (depth, last) = self.nodes(id.bucket).next_back().expect("a bucket has a node");
+        let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
         if depth > id.depth {
             let at = last.line.lane(last.tags.len() - 1);
             let record = last.record(at);
@@ -175,8 +174,8 @@ impl<V> Records<V> {
             });
             self.edit_at(id, |node| node.adopt(hash, &bytes, values.into_iter()));
         }
-        if self.nodes(id.bucket).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
-            if let Some(empty) = self.node_mut(id.bucket, depth - 1).rest.more.take() {
+        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
+            if let Some(empty) = self.node_mut(id.bucket(), depth - 1).rest.more.take() {
                 self.heap -= size_of::<Node<V>>() + empty.read().heap();
             }
         }
@@ -281,7 +280,7 @@ impl<V> Records<V> {
             return self.edit_set(place, |set| set.replace(at, value, stale));
         }
         let was_stale = record.stale() >> at & 1 == 1;
-        let node = self.node_mut(id.bucket, id.depth);
+        let node = self.node_mut(id.bucket(), id.depth);
         let values = node.values(id.at);
         let values = &mut node.rest.values[values][at..];
         let old = mem::replace(&mut values[0], value);
@@ -405,12 +404,12 @@ impl<V> Records<V> {
 
     /// Adds a bucket, and moves to it what is its.
     ///
-    /// When there is no room for one more, the arrays double: rarely enough for an insert of ten thousand not to meet it.
+    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand copies them, some tens of kilobytes.
     fn split(&mut self) {
         let last = self.tags.len();
-        self.tags.push(Tags::default());
-        self.lines.push(Line::default());
-        self.rests.push(Rest::default());
+        push(&mut self.tags);
+        push(&mut self.lines);
+        push(&mut self.rests);
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -485,6 +484,13 @@ impl<V> Records<V> {
         self.lines.shrink_to_fit();
         self.rests.shrink_to_fit();
     }
+}
+
+fn push<T: Default>(things: &mut Vec<T>) {
+    if things.len() == things.capacity() {
+        things.reserve_exact(1 + things.len() / 4);
+    }
+    things.push(T::default());
 }
 
 /// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.

@@ -49,7 +49,7 @@ use record::{Owner, Record, StoredText};
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-const PER_BUCKET: usize = 8;
+const PER_BUCKET: usize = 9;
 
 /// A path as the shard looks for it.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ pub(crate) struct Records<V> {
 /// Where a record is, until one is added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordId {
-    bucket: usize,
+    bucket: u32,
     /// How many nodes come before the record's.
     depth: u8,
     at: Lane,
@@ -85,10 +85,9 @@ pub(crate) struct RecordId {
 /// A record to read.
 #[derive(Debug)]
 pub(crate) struct RecordRef<'a, V> {
-    id: RecordId,
-    node: NodeRef<'a, V>,
-    record: Record<'a>,
     table: &'a Records<V>,
+    id: RecordId,
+    record: Record<'a>,
 }
 
 impl<V> Clone for RecordRef<'_, V> {
@@ -98,6 +97,19 @@ impl<V> Clone for RecordRef<'_, V> {
 }
 
 impl<V> Copy for RecordRef<'_, V> {}
+
+impl RecordId {
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
+    fn new(bucket: usize, depth: u8, at: Lane) -> Self {
+        Self { bucket: bucket as u32, depth, at }
+    }
+
+    #[inline]
+    fn bucket(self) -> usize {
+        self.bucket as usize
+    }
+}
 
 impl PathRef<'_> {
     #[inline]
@@ -136,7 +148,7 @@ impl<V> Default for Records<V> {
 
 #[allow(
     clippy::inline_always,
-    reason = "a record of ten words is copied where a lookup does not inline these"
+    reason = "a record of five words is copied where a lookup does not inline these"
 )]
 impl<'a, V> RecordRef<'a, V> {
     #[inline]
@@ -148,6 +160,11 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
         self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
+    }
+
+    #[inline]
+    fn node(self) -> NodeRef<'a, V> {
+        self.table.node_of(self.id)
     }
 
     #[inline(always)]
@@ -178,12 +195,12 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node.tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node.tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -217,7 +234,7 @@ impl<'a, V> RecordRef<'a, V> {
         match self.large() {
             None => {
                 let stale = self.record.stale() >> at & 1 == 1;
-                (self.node.value(self.id.at.lane(), at), stale)
+                (self.node().value(self.id.at.lane(), at), stale)
             }
             Some(set) => set.get(at),
         }
@@ -272,16 +289,12 @@ impl<V> Records<V> {
         node
     }
 
+    /// A record of a node that comes after so many.
+    #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
-    fn at<'a>(
-        &'a self,
-        bucket: usize,
-        depth: u8,
-        node: NodeRef<'a, V>,
-        lane: usize,
-    ) -> RecordRef<'a, V> {
-        let at = node.line.lane(lane);
-        RecordRef { id: RecordId { bucket, depth, at }, node, record: node.record(at), table: self }
+    fn at<'a>(&'a self, bucket: usize, depth: u8, line: &'a Line, lane: usize) -> RecordRef<'a, V> {
+        let at = line.lane(lane);
+        RecordRef { table: self, id: RecordId::new(bucket, depth, at), record: line.record(at) }
     }
 
     /// The record of a path, probably, if there is one.
@@ -291,7 +304,7 @@ impl<V> Records<V> {
         let bucket = self.bucket(path.hash.table())?;
         let tags = &self.tags[bucket];
         match tags.find(path.hash.table(), |_| true) {
-            Some(lane) => Some(self.at(bucket, 0, self.node(bucket), lane)),
+            Some(lane) => Some(self.at(bucket, 0, &self.lines[bucket], lane)),
             None if tags.is_full() => self.search(path),
             None => None,
         }
@@ -310,9 +323,9 @@ impl<V> Records<V> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
-            let is = |lane| self.at(bucket, depth, node, lane).is(path);
+            let is = |lane| self.at(bucket, depth, node.line, lane).is(path);
             if let Some(lane) = node.tags.find(path.hash.table(), is) {
-                return Some(self.at(bucket, depth, node, lane));
+                return Some(self.at(bucket, depth, node.line, lane));
             }
             node = node.rest.more.as_deref()?.read();
             depth += 1;
@@ -351,13 +364,17 @@ impl<V> Records<V> {
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
-        let node = if id.depth == 0 { self.node(id.bucket) } else { self.further_node(id) };
-        RecordRef { id, node, record: node.record(id.at), table: self }
+        RecordRef { table: self, id, record: self.node_of(id).line.record(id.at) }
+    }
+
+    #[inline]
+    fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
+        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {
@@ -367,7 +384,7 @@ impl<V> Records<V> {
     /// The records of a bucket.
     fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
         self.nodes(bucket).flat_map(move |(depth, node)| {
-            node.lanes().map(move |at| self.at(bucket, depth, node, at.lane()))
+            node.lanes().map(move |at| self.at(bucket, depth, node.line, at.lane()))
         })
     }
 
@@ -429,7 +446,7 @@ impl<V> Records<V> {
             let path = found.path();
             let hash = hashing.path(found.tenant(), path).table();
             assert_eq!(found.record.hash(), hash, "{path}");
-            assert_eq!(bucket_of(hash, self.tags.len()), found.id.bucket, "{path}");
+            assert_eq!(bucket_of(hash, self.tags.len()), found.id.bucket(), "{path}");
             if let Some(set) = found.large() {
                 set.check(hashing);
             }

@@ -100,11 +100,11 @@ impl<V> Node<V> {
     }
 }
 
-/// The room that a block of so many bytes gets beside what it needs: an eighth, as it lives long and does not grow beyond its double.
+/// The room that a block of so many bytes gets: a sixteenth beside what it needs, as it lives long and does not grow beyond its double.
 /// Together they fill a chunk of malloc's, which has 16 bytes and a word that is malloc's own.
 fn with_spare(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
-    (bytes + bytes / 8 + WORD).next_multiple_of(2 * WORD) - WORD
+    (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD
 }
 
 fn make_room_for_value<V>(values: &mut Vec<V>) {
