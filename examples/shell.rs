@@ -15,6 +15,7 @@
 //! purge-prefix-soft TENANT PREFIX     purged
 //! flush TENANT                        flushed
 //! flush-soft TENANT                   flushed
+//! forget TENANT                       forgotten      a later TENANT of that name is another one
 //! flush-all                           flushed
 //! flush-all-soft                      flushed
 //! variants TENANT PATH                KEY [TAB KEY]... | none
@@ -98,6 +99,7 @@ impl Shell {
             "purge-prefix-soft" => self.purge_prefix(exactly(fields, ["TENANT", "PREFIX"])?, Soft),
             "flush" => Ok(self.flush(exactly(fields, ["TENANT"])?, Hard)),
             "flush-soft" => Ok(self.flush(exactly(fields, ["TENANT"])?, Soft)),
+            "forget" => Ok(self.forget(exactly(fields, ["TENANT"])?)),
             "flush-all" => Ok(self.flush_all(exactly(fields, [])?, Hard)),
             "flush-all-soft" => Ok(self.flush_all(exactly(fields, [])?, Soft)),
             _ => Err(format!("unknown command {command:?}")),
@@ -150,6 +152,11 @@ impl Shell {
     fn flush<M: Mode>(&self, [tenant]: [&str; 1], mode: M) -> String {
         self.index.flush_tenant(&self.tenant(tenant), mode);
         "flushed".into()
+    }
+
+    fn forget(&self, [tenant]: [&str; 1]) -> String {
+        self.index.forget_tenant(&self.tenant(tenant));
+        "forgotten".into()
     }
 
     fn flush_all<M: Mode>(&self, []: [&str; 0], mode: M) -> String {
@@ -227,15 +234,17 @@ impl Shell {
 
     fn stats(&self) -> String {
         let stats = self.index.stats();
-        let pairs: [(&str, &dyn Display); 18] = [
+        let pairs: [(&str, &dyn Display); 20] = [
             ("live", &stats.live),
             ("stale", &stats.stale),
             ("dead", &stats.dead),
             ("paths", &stats.paths),
             ("tenants", &stats.tenants),
+            ("forgotten_tenants", &stats.forgotten_tenants),
             ("open_leases", &stats.open_leases),
             ("refused_purged", &stats.refused_purged),
             ("refused_flushed", &stats.refused_flushed),
+            ("refused_forgotten", &stats.refused_forgotten),
             ("refused_variants", &stats.refused_variants),
             ("refused_paths", &stats.refused_paths),
             ("refused_entries", &stats.refused_entries),

@@ -19,7 +19,7 @@ use clap::Parser;
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,7 @@ pub(crate) struct Report {
     pub(crate) fills_that_met_an_invalidation: u64,
     pub(crate) refused_purged: u64,
     pub(crate) refused_flushed: u64,
+    pub(crate) refused_forgotten: u64,
     pub(crate) stored: u64,
     pub(crate) returned: u64,
     pub(crate) violations: Vec<String>,
@@ -94,6 +95,7 @@ impl Report {
         self.fills_that_met_an_invalidation += other.fills_that_met_an_invalidation;
         self.refused_purged += other.refused_purged;
         self.refused_flushed += other.refused_flushed;
+        self.refused_forgotten += other.refused_forgotten;
         self.stored += other.stored;
         self.returned += other.returned;
         self.violations.extend(other.violations);
@@ -106,7 +108,10 @@ impl Report {
         println!("invalidations: {}", self.invalidations);
         println!("overlapped with an invalidation of their picture: {}", self.overlapped);
         println!("fills that met an invalidation: {}", self.fills_that_met_an_invalidation);
-        println!("refused: {} purged, {} flushed", self.refused_purged, self.refused_flushed);
+        println!(
+            "refused: {} purged, {} flushed, {} forgotten",
+            self.refused_purged, self.refused_flushed, self.refused_forgotten
+        );
         println!("values stored: {}, handed back once: {}", self.stored, self.returned);
         self.violations.iter().take(20).for_each(|violation| println!("VIOLATION: {violation}"));
         println!("violations: {}", self.violations.len());
@@ -136,7 +141,8 @@ struct Picture {
 
 struct World {
     index: CacheIndex<Value>,
-    tenants: Vec<Tenant>,
+    /// Forgetting a tenant puts the next one of its name here; fills that have begun go on with the old handle.
+    tenants: Vec<RwLock<Tenant>>,
     paths: Vec<OriginPath<'static>>,
     prefixes: Vec<PathPrefix<'static>>,
     keys: Vec<VariantKey<'static>>,
@@ -174,6 +180,8 @@ enum Scope {
     Picture(usize),
     Folder(usize),
     Tenant(usize),
+    /// Forgets the tenant. Hard, always.
+    Forgotten(usize),
     All,
 }
 
@@ -182,7 +190,7 @@ impl Scope {
         match self {
             Self::Picture(p) => p == picture,
             Self::Folder(f) => picture % (TENANTS * FOLDERS) == f,
-            Self::Tenant(t) => picture % TENANTS == t,
+            Self::Tenant(t) | Self::Forgotten(t) => picture % TENANTS == t,
             Self::All => true,
         }
     }
@@ -218,7 +226,9 @@ impl World {
         let path = |p: usize| format!("{}{p}.jpg", folder(p % (TENANTS * FOLDERS)));
         let canonical = "canonical";
         Self {
-            tenants: (0..TENANTS).map(|t| index.tenant(&format!("tenant {t}"))).collect(),
+            tenants: (0..TENANTS)
+                .map(|t| RwLock::new(index.tenant(&format!("tenant {t}"))))
+                .collect(),
             index,
             paths: (0..PICTURES)
                 .map(|p| OriginPath::from_canonical(&path(p)).expect(canonical).into_owned())
@@ -235,8 +245,12 @@ impl World {
         }
     }
 
-    fn place(&self, picture: usize) -> (&Tenant, &OriginPath<'static>) {
-        (&self.tenants[picture % TENANTS], &self.paths[picture])
+    fn tenant(&self, number: usize) -> Tenant {
+        self.tenants[number].read().unwrap().clone()
+    }
+
+    fn place(&self, picture: usize) -> (Tenant, &OriginPath<'static>) {
+        (self.tenant(picture % TENANTS), &self.paths[picture])
     }
 
     /// Flushes and reclaims what is left: then every value that was stored must have left exactly once.
@@ -257,7 +271,11 @@ impl World {
             let what = if balance > 0 { "never handed back" } else { "handed back twice" };
             report.violations.push(format!("value {serial} was {what}"));
         }
+        drop(self.tenants);
         let stats = self.index.stats();
+        if stats.forgotten_tenants > 0 {
+            report.violations.push(format!("forgotten and still there: {stats:?}"));
+        }
         if (stats.live, stats.stale, stats.dead, stats.open_leases) != (0, 0, 0, 0) {
             report.violations.push(format!("not empty in the end: {stats:?}"));
         }
@@ -319,7 +337,8 @@ impl<'w> Worker<'w> {
             980..986 => self.invalidate(Scope::Folder(picture % (TENANTS * FOLDERS)), hard),
             986..988 => self.invalidate(Scope::Tenant(picture % TENANTS), hard),
             988 => self.invalidate(Scope::All, hard),
-            989..994 => {
+            989 => self.invalidate(Scope::Forgotten(picture % TENANTS), true),
+            990..994 => {
                 let dead = self.world.index.reclaim(20);
                 self.hand_back(dead.into_iter().map(|dead| dead.value));
             }
@@ -327,7 +346,7 @@ impl<'w> Worker<'w> {
                 if let Some(found) = self.lookup(picture, key) {
                     let (tenant, path) = self.world.place(picture);
                     let key = &self.world.keys[key];
-                    let removed = self.world.index.remove(tenant, path, key, &found);
+                    let removed = self.world.index.remove(&tenant, path, key, &found);
                     self.hand_back(removed);
                 }
             }
@@ -340,7 +359,7 @@ impl<'w> Worker<'w> {
         let soft_floor = truth.soft_floor.load(SeqCst);
         let hard_floor = truth.hard_floor.load(SeqCst);
         let (tenant, path) = self.world.place(picture);
-        let found = self.world.index.lookup(tenant, path, &self.world.keys[key]);
+        let found = self.world.index.lookup(&tenant, path, &self.world.keys[key]);
         self.report.overlapped += u64::from(truth.begun.load(SeqCst) > ended);
         self.report.lookups += 1;
         let floor = match found {
@@ -358,10 +377,10 @@ impl<'w> Worker<'w> {
 
     fn fill(&mut self, picture: usize, key: usize) {
         let truth = &self.world.pictures[picture];
-        let (tenant, path) = self.world.place(picture);
         let (begun, ended) = (truth.begun.load(SeqCst), truth.ended.load(SeqCst));
         let hard_ended = truth.hard_ended.load(SeqCst);
-        let lease = self.world.index.lease(tenant, path);
+        let (tenant, path) = self.world.place(picture);
+        let lease = self.world.index.lease(&tenant, path);
         let version = truth.version.load(SeqCst);
         for _ in 0..self.below(3) {
             let other = self.below(PICTURES);
@@ -382,6 +401,7 @@ impl<'w> Worker<'w> {
             Insertion::Refused(refused) => {
                 match refused.reason {
                     Refusal::Purged => self.report.refused_purged += 1,
+                    Refusal::Forgotten => self.report.refused_forgotten += 1,
                     _ => self.report.refused_flushed += 1,
                 }
                 // Nothing else may refuse it than a hard invalidation that covers the picture and had not ended when the fill began.
@@ -421,14 +441,21 @@ impl<'w> Worker<'w> {
         match scope {
             Scope::Picture(picture) => {
                 let (tenant, path) = world.place(picture);
-                let gone = world.index.purge(tenant, path, Hard);
+                let gone = world.index.purge(&tenant, path, Hard);
                 self.hand_back(gone.into_iter().map(|(_, value)| value));
             }
             Scope::Folder(f) => {
-                let tenant = &world.tenants[f % TENANTS];
-                world.index.purge_prefix(tenant, &world.prefixes[f], Hard);
+                let tenant = world.tenant(f % TENANTS);
+                world.index.purge_prefix(&tenant, &world.prefixes[f], Hard);
             }
-            Scope::Tenant(t) => _ = world.index.flush_tenant(&world.tenants[t], Hard),
+            Scope::Tenant(t) => _ = world.index.flush_tenant(&world.tenant(t), Hard),
+            Scope::Forgotten(t) => {
+                // Locked for as long as it takes: whoever forgets the same tenant next forgets the one that is made here.
+                let mut tenant = world.tenants[t].write().unwrap();
+                world.index.forget_tenant(&tenant);
+                let next = world.index.tenant(tenant.name());
+                *tenant = next;
+            }
             Scope::All => _ = world.index.flush_all(Hard),
         }
     }
@@ -438,13 +465,14 @@ impl<'w> Worker<'w> {
         match scope {
             Scope::Picture(picture) => {
                 let (tenant, path) = world.place(picture);
-                let _ = world.index.purge(tenant, path, Soft);
+                let _ = world.index.purge(&tenant, path, Soft);
             }
             Scope::Folder(f) => {
-                let tenant = &world.tenants[f % TENANTS];
-                world.index.purge_prefix(tenant, &world.prefixes[f], Soft);
+                let tenant = world.tenant(f % TENANTS);
+                world.index.purge_prefix(&tenant, &world.prefixes[f], Soft);
             }
-            Scope::Tenant(t) => _ = world.index.flush_tenant(&world.tenants[t], Soft),
+            Scope::Tenant(t) => _ = world.index.flush_tenant(&world.tenant(t), Soft),
+            Scope::Forgotten(_) => unreachable!("there is no soft way"),
             Scope::All => _ = world.index.flush_all(Soft),
         }
     }

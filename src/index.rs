@@ -11,6 +11,7 @@ use crate::hash::PathHash;
 use crate::lease::FillLease;
 use crate::limits::Occupancy;
 use crate::mode::{Mode, Severity};
+use crate::open_fills::OpenFills;
 use crate::origin::{OriginPath, PathPrefix};
 use crate::outcome::{
     Flushed, Grave, Insertion, Lookup, PrefixPurged, Purged, Reclaimed, Softened,
@@ -78,7 +79,7 @@ pub struct CacheIndex<V> {
 pub(crate) struct Core<V> {
     /// Tells this index from every other in the process.
     id: u64,
-    shards: Box<[CachePadded<ShardLock<Shard<V>>>]>,
+    shards: Box<[Cell<V>]>,
     cx: Context,
     tenants: Tenants,
     dead_values: DeadValues,
@@ -90,6 +91,18 @@ pub(crate) struct Core<V> {
     prefix_purges: AtomicU64,
     tenant_flushes: AtomicU64,
     flushes: AtomicU64,
+}
+
+/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each fill writes to the other.
+struct Cell<V> {
+    shard: CachePadded<ShardLock<Shard<V>>>,
+    fills: CachePadded<OpenFills>,
+}
+
+impl<V> Default for Cell<V> {
+    fn default() -> Self {
+        Self { shard: CachePadded::default(), fills: CachePadded::default() }
+    }
 }
 
 /// How far the sweep has come.
@@ -116,7 +129,7 @@ impl<V> CacheIndex<V> {
         Self {
             core: Arc::new(Core {
                 id,
-                shards: (0..config.shards()).map(|_| CachePadded::default()).collect(),
+                shards: (0..config.shards()).map(|_| Cell::default()).collect(),
                 cx: Context {
                     hashing: Hashing::new(),
                     keys: Arc::default(),
@@ -138,8 +151,8 @@ impl<V> CacheIndex<V> {
 
     /// The handle of the tenant called `name`, which comes into being when it is first asked for.
     ///
-    /// The index keeps what it knows of a tenant for as long as it lives, so ask for tenants that exist, not for any text that a
-    /// request brings.
+    /// The index keeps what it knows of a tenant until the tenant is [forgotten](Self::forget_tenant), so ask for tenants that
+    /// exist, not for any text that a request brings.
     ///
     /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants, shared; exclusively for a new one. No shard.
@@ -235,15 +248,16 @@ impl<V> CacheIndex<V> {
 
     /// Begins a fill: take the lease before the source is read, commit it with what came out.
     ///
-    /// **Cost:** O(1); after a flush, a bounded step of cleaning up besides.
-    /// **Locks:** one shard, exclusively, while the open fill is noted.
+    /// **Cost:** O(1); after a flush, a bounded step of cleaning up besides. No allocation for paths of up to 96 bytes.
+    /// **Locks:** the table of open fills of one shard. No shard.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
     pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
         let key = self.core.key(tenant, path);
-        let (path, began) = self.core.write(&key, |shard, cx| (shard.open(&key, cx), None));
-        FillLease::new(&self.core, &key, path, began)
+        let began = self.core.fills(&key).open(&key, &self.core.cx.scopes);
+        self.core.maintain();
+        FillLease::new(&self.core, &key, began)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.
@@ -366,8 +380,10 @@ impl<V> CacheIndex<V> {
     ) -> M::Outcome<V> {
         let _ = mode;
         let key = self.core.key(tenant, path);
+        let fills = self.core.fills(&key);
         self.core.write(&key, |shard, cx| {
-            let (purged, softened, grave) = shard.purge(&key, selection, Severity::of::<M>(), cx);
+            let severity = Severity::of::<M>();
+            let (purged, softened, grave) = shard.purge(&key, selection, severity, fills, cx);
             (M::outcome(purged, softened), grave)
         })
     }
@@ -492,6 +508,54 @@ impl<V> CacheIndex<V> {
         Flushed { generation }
     }
 
+    /// Flushes `tenant`, hard, and forgets it: for a customer who has left. Leases of the tenant can no longer commit, and nothing
+    /// is stored for it any more.
+    ///
+    /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed, and the caller has dropped its
+    /// handles. [`Stats::forgotten_tenants`] counts the tenants of which something is left. If the tenant was forgotten before, this
+    /// returns the receipt of that time and changes nothing.
+    ///
+    /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss, [`insert`](Self::insert) and
+    /// [`commit`](FillLease::commit) are refused as [`Forgotten`](crate::Refusal::Forgotten), purges and flushes match nothing.
+    /// [`tenant`](Self::tenant) makes a new tenant for the same name, which shares nothing with the old one.
+    ///
+    /// **Cost:** O(length of the name): no entry is visited.
+    /// **Locks:** the table of tenants, exclusively. No shard; flushes take turns.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Insertion, Lookup, OriginPath, Refusal, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
+    ///
+    /// index.forget_tenant(&tenant);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// let Insertion::Refused(refused) = index.insert(&tenant, &birds, &small, 8) else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!(refused.reason, Refusal::Forgotten);
+    ///
+    /// // A customer of the same name is another tenant.
+    /// let new = index.tenant("doc");
+    /// assert_ne!(new, tenant);
+    /// assert!(index.insert(&new, &birds, &small, 9).is_stored());
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forget_tenant(&self, tenant: &Tenant) -> Flushed {
+        let Core { tenants, cx, .. } = &*self.core;
+        self.core.check(tenant);
+        Flushed { generation: tenants.forget(tenant, || cx.scopes.forget(tenant)) }
+    }
+
     /// Invalidates everything. Leases that were taken before can't commit (hard) or are stored stale (soft).
     ///
     /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as the index is used.
@@ -548,7 +612,7 @@ impl<V> CacheIndex<V> {
         self.core.check(tenant);
         let shards = self.core.shards.iter();
         shards
-            .flat_map(|shard| shard.0.read().paths(tenant, prefix.as_str(), &self.core.cx))
+            .flat_map(|cell| cell.shard.read().paths(tenant, prefix.as_str(), &self.core.cx))
             .collect()
     }
 
@@ -631,7 +695,15 @@ impl<V> Core<V> {
     }
 
     fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
-        &self.shards[key.hash.shard(self.shards.len())].0
+        &self.cell(key).shard.0
+    }
+
+    fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+        &self.cell(key).fills.0
+    }
+
+    fn cell(&self, key: &PathRef<'_>) -> &Cell<V> {
+        &self.shards[key.hash.shard(self.shards.len())]
     }
 
     pub(crate) fn commit(
@@ -641,11 +713,12 @@ impl<V> Core<V> {
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
-        self.write(key, |shard, cx| shard.commit(key, began, variant, value, cx))
+        let fills = self.fills(key);
+        self.write(key, |shard, cx| shard.commit(key, began, variant, value, fills, cx))
     }
 
     pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
-        self.shard(key).write().close(key, began);
+        self.fills(key).close(key, began.clock);
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
@@ -685,9 +758,11 @@ impl<V> Core<V> {
         let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
         let mut dropped = Vec::new();
         for group in keys.chunk_by(|(_, (a, _)), (_, (b, _))| shard_of(a) == shard_of(b)) {
+            let fills = self.fills(&group[0].1.0);
             let mut shard = self.shard(&group[0].1.0).write();
             for (at, (key, selection)) in group {
-                let (purged, softened, grave) = shard.purge(key, *selection, severity, &self.cx);
+                let (purged, softened, grave) =
+                    shard.purge(key, *selection, severity, fills, &self.cx);
                 outcomes[*at] = Some((purged, softened));
                 dropped.extend(grave.and_then(|grave| self.queue(grave)));
             }
@@ -705,15 +780,15 @@ impl<V> Core<V> {
         selection: Selection<'_>,
     ) -> Matches {
         let key = self.key(tenant, path);
-        self.shard(&key).read().matches(&key, selection, &self.cx)
+        self.shard(&key).read().matches(&key, selection, self.fills(&key), &self.cx)
     }
 
     /// How much a purge of the prefix would meet, shard by shard.
     pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str) -> Extent {
         self.check(tenant);
         let mut total = Extent::default();
-        for shard in &self.shards {
-            let extent = shard.0.read().extent(tenant, prefix, &self.cx);
+        for Cell { shard, fills } in &self.shards {
+            let extent = shard.read().extent(tenant, prefix, fills, &self.cx);
             total.live += extent.live;
             total.stale += extent.stale;
             total.fills += extent.fills;
@@ -762,8 +837,8 @@ impl<V> Core<V> {
             pass.target = self.cx.scopes.broad();
         }
         let mut graves = Vec::new();
-        let (looked_at, done) =
-            self.shards[pass.shard].0.write().sweep(places, &self.cx, &mut graves);
+        let Cell { shard, fills } = &self.shards[pass.shard];
+        let (looked_at, done) = shard.write().sweep(places, fills, &self.cx, &mut graves);
         // Before the end of the pass is published: who reads that finds in the queue what was found.
         take(graves);
         if done {
@@ -796,10 +871,10 @@ impl<V> Core<V> {
     #[cfg(fuzzing)]
     fn check_invariants(&self) {
         let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
-        for (number, shard) in self.shards.iter().enumerate() {
+        for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
             let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.0.read().check(&self.cx, belongs, &mut uses);
+                shard.read().check(fills, &self.cx, belongs, &mut uses);
             paths += of_shard;
             entries += entries_of_shard;
             any_dead |= dead_in_shard;
@@ -816,17 +891,20 @@ impl<V> Core<V> {
     fn stats(&self) -> Stats {
         let mut total = Stats {
             tenants: self.tenants.len(),
+            forgotten_tenants: self.tenants.forgotten(),
             prefix_rules: self.cx.scopes.open_rules(),
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
-            bytes: self.shards.len() * size_of::<CachePadded<ShardLock<Shard<V>>>>()
+            bytes: self.shards.len() * size_of::<Cell<V>>()
                 + self.cx.scopes.rule_bytes()
                 + self.cx.keys.bytes(),
             ..Stats::default()
         };
-        for shard in &self.shards {
-            shard.0.read().add_stats(&self.cx, &mut total);
+        for Cell { shard, fills } in &self.shards {
+            shard.read().add_stats(&self.cx, &mut total);
+            total.open_leases += fills.leases();
+            total.bytes += fills.bytes();
         }
         let graves = self.graves.lock();
         total.dead += graves.entries();

@@ -17,6 +17,7 @@
 //! Not here: making a second request wait for the first one's fill. That belongs to the server.
 
 use crate::index::Core;
+use crate::open_fills::PathText;
 use crate::outcome::Insertion;
 use crate::shard::FillStart;
 use crate::table::PathRef;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 /// Permission to store one variant of a path, taken *before* the source is read.
 ///
-/// Dropping it says that the fill failed; nothing stays behind. It keeps the index alive, can be sent to another thread and kept
+/// Dropping it says that the fill failed; nothing stays behind. That locks the table of open fills of one shard, and no shard. It keeps the index alive, can be sent to another thread and kept
 /// across an `await`.
 ///
 /// # Examples
@@ -52,7 +53,7 @@ use std::sync::Arc;
 pub struct FillLease<V> {
     core: Arc<Core<V>>,
     tenant: Tenant,
-    path: Arc<str>,
+    path: PathText,
     hash: crate::hash::PathHash,
     began: FillStart,
     /// False once the commit has closed the fill.
@@ -60,13 +61,9 @@ pub struct FillLease<V> {
 }
 
 impl<V> FillLease<V> {
-    pub(crate) fn new(
-        core: &Arc<Core<V>>,
-        key: &PathRef<'_>,
-        path: Arc<str>,
-        began: FillStart,
-    ) -> Self {
+    pub(crate) fn new(core: &Arc<Core<V>>, key: &PathRef<'_>, began: FillStart) -> Self {
         let (core, tenant) = (Arc::clone(core), key.tenant.clone());
+        let path = PathText::new(key.path);
         Self { core, tenant, path, hash: key.hash, began, open: true }
     }
 
@@ -77,7 +74,7 @@ impl<V> FillLease<V> {
 
     /// The canonical text of the path that is being fetched.
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.as_str()
     }
 
     /// Stores what the fill brought, unless an invalidation overtook it.
@@ -85,14 +82,14 @@ impl<V> FillLease<V> {
     /// A value that is replaced or refused is handed back.
     ///
     /// **Cost:** O(1) amortized; after a flush, a bounded step of cleaning up besides.
-    /// **Locks:** one shard, exclusively, while the entry is written.
+    /// **Locks:** one shard, exclusively, while the entry is written; and its table of open fills.
     pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.open = false;
         self.core.commit(&self.key(), self.began, variant, value)
     }
 
     fn key(&self) -> PathRef<'_> {
-        PathRef { hash: self.hash, tenant: &self.tenant, path: &self.path }
+        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
     }
 }
 

@@ -49,6 +49,7 @@
 //! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
 //! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
 //! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
+//! | [`tenant`](CacheIndex::tenant), [`forget_tenant`](CacheIndex::forget_tenant) | O(length of the name) | the table of tenants; no shard |
 //! | [`apply`](CacheIndex::apply) an [invalidation] request | that of the purges and flushes in it | one shard after another, each once, exclusively |
 //! | [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
@@ -83,7 +84,8 @@
 //! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
 //! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
 //! too much and is never too little, and [says so](PrefixPurged::widened). Open fills take memory by the number of open leases; a dropped
-//! lease leaves nothing behind. Tenants are not bounded: ask for those that exist.
+//! lease leaves nothing behind. The number of tenants is not bounded: ask for those that exist, and
+//! [forget](CacheIndex::forget_tenant) those that have left.
 //!
 //! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. Who enumerates variants
 //! meets the limits of P7.

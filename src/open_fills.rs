@@ -4,21 +4,64 @@
 //! leases, a purge reaches the fills of a path that has no entry, and a dropped lease leaves nothing behind.
 //!
 //! This lives beside the table of records and not in it: the purge of a path unlinks the record, and what open fills must know
-//! of the purge has to outlive that.
+//! of the purge has to outlive that. It has a lock of its own, so that beginning a fill, or giving one up, keeps nobody from the
+//! records.
+//!
+//! Lock order: the shard, then its open fills. Each of these holds for the two locks:
+//! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number while it holds the fills. A lease
+//!   reads the clock while it holds the fills. So the number of a purge is larger than the clock of a lease if and only if the
+//!   fill began before the purge marked it.
+//! - A lease that begins after the mark, while the purge still unlinks the record, comes after the purge: neither a lookup nor a commit
+//!   sees the record in between, as both need the shard.
+//! - A commit closes its fill while it holds the shard exclusively. No purge comes between the answer and the storing.
+//! - The sweep notes what prefix rules say under both locks. A lease that begins afterwards has seen the flush or purge up to which
+//!   the sweep retires rules.
+//!
+//! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is zero, marks nothing. A fill that begins
+//! at the same time may read the source as it was before the purging thread changed it, and is stored. The lock orders the two.
 
 use crate::generation::Generation;
 use crate::hash::PathHash;
+use crate::mode::Severity;
 use crate::prefix::Match;
 use crate::scopes::Scopes;
+use crate::shard::FillStart;
+use crate::sync::Mutex;
+use crate::table::PathRef;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use std::sync::Arc;
+use smallvec::SmallVec;
+use std::fmt;
+
+/// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs no allocation.
+pub(crate) struct PathText(SmallVec<[u8; 96]>);
+
+impl PathText {
+    pub(crate) fn new(path: &str) -> Self {
+        Self(SmallVec::from_slice(path.as_bytes()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("it was made of text")
+    }
+
+    /// Heap bytes.
+    fn bytes(&self) -> usize {
+        if self.0.spilled() { self.0.capacity() } else { 0 }
+    }
+}
+
+impl fmt::Debug for PathText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
 
 #[derive(Debug)]
 struct OpenFill {
     hash: PathHash,
     tenant: u32,
-    path: Arc<str>,
+    path: PathText,
     leases: usize,
     /// How many of `leases` a hard purge of the path has voided.
     voided: usize,
@@ -31,10 +74,24 @@ struct OpenFill {
     retired: Match,
 }
 
+impl OpenFill {
+    fn is_of(&self, key: &PathRef<'_>) -> bool {
+        self.tenant == key.tenant.id() && *self.path.0 == *key.path.as_bytes()
+    }
+
+    /// The leases that can still commit, as far as purges of the path go.
+    fn valid(&self) -> usize {
+        self.leases - self.voided
+    }
+}
+
 /// The open fills of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct OpenFills {
-    fills: HashTable<OpenFill>,
+pub(crate) struct OpenFills(Mutex<Fills>);
+
+#[derive(Debug, Default)]
+struct Fills {
+    table: HashTable<OpenFill>,
     leases: usize,
 }
 
@@ -49,52 +106,104 @@ pub(crate) enum Overtaken {
 impl OpenFills {
     /// How many leases are open.
     pub(crate) fn leases(&self) -> usize {
-        self.leases
+        self.0.lock().leases
     }
 
-    /// Heap bytes, the paths' text excluded.
-    pub(crate) fn structure_bytes(&self) -> usize {
-        self.fills.allocation_size()
+    /// Heap bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let fills = self.0.lock();
+        let texts: usize = fills.table.iter().map(|fill| fill.path.bytes()).sum();
+        fills.table.allocation_size() + texts
     }
 
-    /// Notes one more lease for the path, and gives the shared text of the path.
-    pub(crate) fn open(&mut self, hash: PathHash, tenant: u32, path: &str) -> Arc<str> {
+    /// Opens one more fill of the path.
+    pub(crate) fn open(&self, key: &PathRef<'_>, scopes: &Scopes) -> FillStart {
+        let mut fills = self.0.lock();
+        fills.open(key);
+        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
+    }
+
+    /// Ends a fill that began at `began`. Returns whether a purge of its path overtook it, and what retired rules said of the path.
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
+        self.0.lock().close(key, began)
+    }
+
+    /// Takes the number of a purge of the path and marks the open fills with it. Returns how many leases it overtook: by a hard purge
+    /// those that it voids and no purge had voided before, by a soft one all that can still commit.
+    pub(crate) fn purge(
+        &self,
+        key: &PathRef<'_>,
+        severity: Severity,
+        scopes: &Scopes,
+    ) -> (Generation, usize) {
+        let mut fills = self.0.lock();
+        let generation = scopes.clock.next();
+        (generation, fills.purge(key, severity, generation))
+    }
+
+    /// How many leases of the path a purge could still overtake.
+    pub(crate) fn valid(&self, key: &PathRef<'_>) -> usize {
+        let fills = self.0.lock();
+        let fill = fills.table.find(key.hash.table().spread(), |fill| fill.is_of(key));
+        fill.map_or(0, OpenFill::valid)
+    }
+
+    /// The same of all paths of the tenant that begin with `prefix`.
+    pub(crate) fn valid_under(&self, tenant: u32, prefix: &str) -> usize {
+        let fills = self.0.lock();
+        let under =
+            |fill: &&OpenFill| fill.tenant == tenant && fill.path.0.starts_with(prefix.as_bytes());
+        fills.table.iter().filter(under).map(OpenFill::valid).sum()
+    }
+
+    /// Writes down what the open rules say of each path, so that they can retire.
+    pub(crate) fn note_rules(&self, scopes: &Scopes) {
+        for fill in &mut self.0.lock().table {
+            fill.retired = fill.retired.or(scopes.rules_for(fill.tenant, fill.path.as_str()));
+        }
+    }
+
+    /// Panics where the invariants at the top of this module don't hold.
+    #[cfg(fuzzing)]
+    pub(crate) fn check(&self, belongs: impl Fn(PathHash, u32, &str) -> bool) {
+        let fills = self.0.lock();
+        let counted = fills.table.iter().map(|fill| fill.leases).sum::<usize>();
+        assert_eq!(fills.leases, counted, "leases");
+        for fill in &fills.table {
+            let path = fill.path.as_str();
+            assert!(belongs(fill.hash, fill.tenant, path), "{fill:?} is filed elsewhere");
+            assert!(fill.leases > 0 && fill.voided <= fill.leases, "{fill:?}");
+            let of_path = |f: &&OpenFill| f.tenant == fill.tenant && f.path.as_str() == path;
+            assert_eq!(fills.table.iter().filter(of_path).count(), 1, "{fill:?} is here twice");
+        }
+    }
+}
+
+impl Fills {
+    fn open(&mut self, key: &PathRef<'_>) {
         self.leases += 1;
-        let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
-        match self.fills.entry(hash.table().spread(), found, |fill| fill.hash.table().spread()) {
-            Entry::Occupied(mut fill) => {
-                fill.get_mut().leases += 1;
-                Arc::clone(&fill.get().path)
-            }
+        let hash = key.hash.table().spread();
+        match self.table.entry(hash, |fill| fill.is_of(key), |fill| fill.hash.table().spread()) {
+            Entry::Occupied(mut fill) => fill.get_mut().leases += 1,
             Entry::Vacant(vacant) => {
-                let path: Arc<str> = path.into();
                 vacant.insert(OpenFill {
-                    hash,
-                    tenant,
-                    path: Arc::clone(&path),
+                    hash: key.hash,
+                    tenant: key.tenant.id(),
+                    path: PathText::new(key.path),
                     leases: 1,
                     voided: 0,
                     purged: Generation::START,
                     softened: Generation::START,
                     retired: Match::default(),
                 });
-                path
             }
         }
     }
 
-    /// Ends a lease that began at `began`. Says whether a purge of its path overtook it, and what retired rules said of the path.
-    pub(crate) fn close(
-        &mut self,
-        hash: PathHash,
-        tenant: u32,
-        path: &str,
-        began: Generation,
-    ) -> (Overtaken, Match) {
-        let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
+    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
         let mut entry = self
-            .fills
-            .find_entry(hash.table().spread(), found)
+            .table
+            .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
             .expect("a path is here while a lease for it is open");
         self.leases -= 1;
         let fill = entry.get_mut();
@@ -115,68 +224,18 @@ impl OpenFills {
         (overtaken, retired)
     }
 
-    /// Notes a hard purge of the path; says how many leases it voided that weren't void yet.
-    pub(crate) fn purge(
-        &mut self,
-        hash: PathHash,
-        tenant: u32,
-        path: &str,
-        generation: Generation,
-    ) -> usize {
-        let Some(fill) = self.find_mut(hash, tenant, path) else { return 0 };
-        fill.purged = generation;
-        let voided = fill.leases - fill.voided;
-        fill.voided = fill.leases;
-        voided
-    }
-
-    /// Notes a soft purge of the path; says how many leases it overtook that can still commit.
-    pub(crate) fn soften(
-        &mut self,
-        hash: PathHash,
-        tenant: u32,
-        path: &str,
-        generation: Generation,
-    ) -> usize {
-        let Some(fill) = self.find_mut(hash, tenant, path) else { return 0 };
-        fill.softened = generation;
-        fill.leases - fill.voided
-    }
-
-    /// How many leases of the path a purge could still overtake.
-    pub(crate) fn valid(&self, hash: PathHash, tenant: u32, path: &str) -> usize {
-        let found = |fill: &OpenFill| fill.tenant == tenant && &*fill.path == path;
-        self.fills.find(hash.table().spread(), found).map_or(0, |fill| fill.leases - fill.voided)
-    }
-
-    /// The same of all paths of the tenant that begin with `prefix`.
-    pub(crate) fn valid_under(&self, tenant: u32, prefix: &str) -> usize {
-        let under = self.fills.iter().filter(|f| f.tenant == tenant && f.path.starts_with(prefix));
-        under.map(|fill| fill.leases - fill.voided).sum()
-    }
-
-    /// Writes down what the open rules say of each path, so that they can retire.
-    pub(crate) fn note_rules(&mut self, scopes: &Scopes) {
-        for fill in &mut self.fills {
-            fill.retired = fill.retired.or(scopes.rules_for(fill.tenant, &fill.path));
+    fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
+        let found = self.table.find_mut(key.hash.table().spread(), |fill| fill.is_of(key));
+        let Some(fill) = found else { return 0 };
+        let overtaken = fill.valid();
+        match severity {
+            Severity::Hard => {
+                fill.purged = generation;
+                fill.voided = fill.leases;
+            }
+            Severity::Soft => fill.softened = generation,
         }
-    }
-
-    /// Panics where the invariants at the top of this module don't hold.
-    #[cfg(fuzzing)]
-    pub(crate) fn check(&self, belongs: impl Fn(PathHash, u32, &str) -> bool) {
-        assert_eq!(self.leases, self.fills.iter().map(|fill| fill.leases).sum::<usize>(), "leases");
-        for fill in &self.fills {
-            assert!(belongs(fill.hash, fill.tenant, &fill.path), "{fill:?} is filed elsewhere");
-            assert!(fill.leases > 0 && fill.voided <= fill.leases, "{fill:?}");
-            let of_path = |f: &&OpenFill| f.tenant == fill.tenant && f.path == fill.path;
-            assert_eq!(self.fills.iter().filter(of_path).count(), 1, "{fill:?} is here twice");
-        }
-    }
-
-    fn find_mut(&mut self, hash: PathHash, tenant: u32, path: &str) -> Option<&mut OpenFill> {
-        self.fills
-            .find_mut(hash.table().spread(), |fill| fill.tenant == tenant && &*fill.path == path)
+        overtaken
     }
 
     /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
@@ -184,9 +243,9 @@ impl OpenFills {
     fn shrink(&mut self) {
         // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet shard. By places and not by
         // `capacity`, which leaves out those that closed fills have used up.
-        let places = self.fills.num_buckets();
-        if places > 4 && self.fills.len() <= places / 8 {
-            self.fills.shrink_to(self.fills.len() * 2, |fill| fill.hash.table().spread());
+        let places = self.table.num_buckets();
+        if places > 4 && self.table.len() <= places / 8 {
+            self.table.shrink_to(self.table.len() * 2, |fill| fill.hash.table().spread());
         }
     }
 }
@@ -195,92 +254,153 @@ impl OpenFills {
 mod tests {
     use super::*;
     use crate::hash::Hashing;
+    use crate::tenant::{Tenant, Tenants};
 
-    fn at(n: u64) -> Generation {
-        Generation::new(n)
+    /// Open fills of paths whose hashes are the caller's choice.
+    struct World {
+        fills: OpenFills,
+        scopes: Scopes,
+        hash: PathHash,
+        tenants: Tenants,
+        a: Tenant,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let tenants = Tenants::new(0);
+            let a = tenants.get_or_add("a");
+            let hash = Hashing::new().path(0, "p");
+            Self { fills: OpenFills::default(), scopes: Scopes::new(8), hash, tenants, a }
+        }
+
+        fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {
+            PathRef { hash: self.hash, tenant: &self.a, path }
+        }
+
+        fn open(&self, path: &str) -> Generation {
+            self.fills.open(&self.key(path), &self.scopes).clock
+        }
+
+        fn close(&self, path: &str, began: Generation) -> Overtaken {
+            self.fills.close(&self.key(path), began).0
+        }
+
+        fn purge(&self, path: &str, severity: Severity) -> usize {
+            self.fills.purge(&self.key(path), severity, &self.scopes).1
+        }
     }
 
     #[test]
     fn purge_overtakes_what_began_before_it_and_nothing_later() {
-        let hash = Hashing::new().path(0, "p");
-        let mut fills = OpenFills::default();
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.purge(hash, 0, "p", at(1)), 1);
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.purge(hash, 0, "q", at(2)), 0);
-        assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard);
-        assert_eq!(fills.close(hash, 0, "p", at(1)).0, Overtaken::No);
+        let world = World::new();
+        let first = world.open("p");
+        assert_eq!(world.purge("p", Severity::Hard), 1);
+        let second = world.open("p");
+        assert_eq!(world.purge("q", Severity::Hard), 0);
+        assert_eq!(world.close("p", first), Overtaken::Hard);
+        assert_eq!(world.close("p", second), Overtaken::No);
+    }
+
+    #[test]
+    fn purge_takes_a_number_also_if_no_fill_is_open() {
+        let world = World::new();
+        let purge = || world.fills.purge(&world.key("p"), Severity::Hard, &world.scopes);
+        let (first, overtaken) = purge();
+        assert_eq!(overtaken, 0);
+        let began = world.open("p");
+        assert_eq!(began, first);
+        let (second, overtaken) = purge();
+        assert_eq!((second > first, overtaken), (true, 1));
+        assert_eq!(world.close("p", began), Overtaken::Hard);
     }
 
     #[test]
     fn second_purge_counts_only_leases_that_were_not_void() {
-        let hash = Hashing::new().path(0, "p");
-        let mut fills = OpenFills::default();
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.purge(hash, 0, "p", at(1)), 1);
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.soften(hash, 0, "p", at(2)), 1);
-        assert_eq!(fills.purge(hash, 0, "p", at(3)), 1);
-        assert_eq!(fills.purge(hash, 0, "p", at(4)), 0);
+        let world = World::new();
+        world.open("p");
+        assert_eq!(world.purge("p", Severity::Hard), 1);
+        world.open("p");
+        assert_eq!(world.purge("p", Severity::Soft), 1);
+        assert_eq!(world.purge("p", Severity::Hard), 1);
+        assert_eq!(world.purge("p", Severity::Hard), 0);
     }
 
     #[test]
     fn leases_that_were_void_and_closed_are_not_counted() {
-        let hash = Hashing::new().path(0, "p");
-        let mut fills = OpenFills::default();
-        (0..4).for_each(|_| drop(fills.open(hash, 0, "p")));
-        assert_eq!(fills.purge(hash, 0, "p", at(1)), 4);
-        (0..3).for_each(|_| assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard));
-        assert_eq!(fills.valid(hash, 0, "p"), 0);
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.valid(hash, 0, "p"), 1);
-        assert_eq!(fills.purge(hash, 0, "p", at(2)), 1);
+        let world = World::new();
+        let began = world.open("p");
+        (0..3).for_each(|_| assert_eq!(world.open("p"), began));
+        assert_eq!(world.purge("p", Severity::Hard), 4);
+        (0..3).for_each(|_| assert_eq!(world.close("p", began), Overtaken::Hard));
+        assert_eq!(world.fills.valid(&world.key("p")), 0);
+        world.open("p");
+        assert_eq!(world.fills.valid(&world.key("p")), 1);
+        assert_eq!(world.purge("p", Severity::Hard), 1);
     }
 
     #[test]
     fn closing_the_last_lease_forgets_the_path_and_its_purges() {
-        let hash = Hashing::new().path(0, "p");
-        let mut fills = OpenFills::default();
-        fills.open(hash, 0, "p");
-        assert_eq!(fills.purge(hash, 0, "p", at(9)), 1);
-        assert_eq!(fills.close(hash, 0, "p", at(0)).0, Overtaken::Hard);
-        assert!(fills.fills.is_empty());
-        assert_eq!(fills.leases(), 0);
+        let world = World::new();
+        let began = world.open("p");
+        assert_eq!(world.fills.leases(), 1);
+        assert_eq!(world.purge("p", Severity::Hard), 1);
+        assert_eq!(world.close("p", began), Overtaken::Hard);
+        assert!(world.fills.0.lock().table.is_empty());
+        assert_eq!(world.fills.leases(), 0);
+    }
+
+    #[test]
+    fn paths_longer_than_the_place_for_them_are_as_good() {
+        let world = World::new();
+        for length in [95, 96, 97, 5000] {
+            let [path, other] = ["x", "y"].map(|last| "p".repeat(length - 1) + last);
+            let began = world.open(&path);
+            assert_eq!(world.fills.bytes() >= length, length > 96 || world.fills.bytes() > length);
+            assert_eq!(world.purge(&other, Severity::Hard), 0);
+            assert_eq!(world.fills.valid_under(world.a.id(), &path), 1);
+            assert_eq!(world.purge(&path, Severity::Soft), 1);
+            assert_eq!(world.close(&path, began), Overtaken::Softly);
+        }
     }
 
     #[test]
     fn memory_of_a_burst_comes_back_though_some_of_its_leases_stay_open() {
         for left in [0, 10] {
-            let hashing = Hashing::new();
-            let mut fills = OpenFills::default();
+            let (hashing, world) = (Hashing::new(), World::new());
+            let paths: Vec<_> = (0..10_000).map(|n| n.to_string()).collect();
+            let key = |n: usize| {
+                let path: &str = &paths[n];
+                PathRef { hash: hashing.path(world.a.id(), path), ..world.key(path) }
+            };
             for n in 0..10_000 {
-                fills.open(hashing.path(n, "p"), n, "p");
+                world.fills.open(&key(n), &world.scopes);
             }
-            let peak = fills.structure_bytes();
+            let peak = world.fills.bytes();
             for n in left..10_000 {
-                fills.close(hashing.path(n, "p"), n, "p", at(0));
+                world.fills.close(&key(n), Generation::START);
             }
-            assert!(fills.structure_bytes() * 50 < peak, "{} of {peak}", fills.structure_bytes());
-            assert!((0..left).all(|n| fills.valid(hashing.path(n, "p"), n, "p") == 1));
+            assert!(world.fills.bytes() * 50 < peak, "{} of {peak}", world.fills.bytes());
+            assert!((0..left).all(|n| world.fills.valid(&key(n)) == 1));
         }
     }
 
     #[test]
     fn fills_whose_hashes_are_the_same_are_told_apart() {
-        let hash = Hashing::new().path(0, "p");
-        let mut fills = OpenFills::default();
-        let of = [(0, "p"), (0, "q"), (1, "p")];
-        for (tenant, path) in of {
-            assert_eq!(&*fills.open(hash, tenant, path), path);
+        let world = World::new();
+        let b = world.tenants.get_or_add("b");
+        let of = [world.key("p"), world.key("q"), PathRef { tenant: &b, ..world.key("p") }];
+        for key in &of {
+            world.fills.open(key, &world.scopes);
         }
-        assert_eq!(fills.purge(hash, 0, "p", at(1)), 1);
-        assert_eq!(fills.soften(hash, 1, "p", at(2)), 1);
-        assert_eq!(of.map(|(tenant, path)| fills.valid(hash, tenant, path)), [0, 1, 1]);
-        assert_eq!(fills.valid_under(0, ""), 1);
+        let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).1;
+        assert_eq!(purge(&of[0], Severity::Hard), 1);
+        assert_eq!(purge(&of[2], Severity::Soft), 1);
+        assert_eq!(of.each_ref().map(|key| world.fills.valid(key)), [0, 1, 1]);
+        assert_eq!(world.fills.valid_under(world.a.id(), ""), 1);
         // From the last on: what was opened first comes first to hand, and is another's.
         let mut closed = of;
         closed.reverse();
-        let closed = closed.map(|(tenant, path)| fills.close(hash, tenant, path, at(0)).0);
+        let closed = closed.map(|key| world.fills.close(&key, Generation::START).0);
         assert_eq!(closed, [Overtaken::Softly, Overtaken::No, Overtaken::Hard]);
     }
 }

@@ -113,6 +113,8 @@ pub enum Refusal {
     Purged,
     /// The tenant, or everything, was flushed after the fill began.
     Flushed,
+    /// The tenant was [forgotten](crate::CacheIndex::forget_tenant), before the fill began or after.
+    Forgotten,
     /// The path has as many variants as it may have.
     TooManyVariants,
     /// The index has as many paths as it may have, dead ones that were not swept yet included.
@@ -130,6 +132,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Purged => "purged",
             Self::Flushed => "flushed",
+            Self::Forgotten => "tenant forgotten",
             Self::TooManyVariants => "too many variants of the path",
             Self::TooManyPaths => "too many paths",
             Self::TooManyEntries => "too many entries",

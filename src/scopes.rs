@@ -45,6 +45,8 @@ pub(crate) struct View {
     whole: Match,
     /// Of the prefixes of the path.
     prefix: Match,
+    /// Whether the tenant is forgotten.
+    forgotten: bool,
 }
 
 /// What broad invalidations made of an entry.
@@ -87,6 +89,11 @@ impl View {
     /// The same, as far as everything and the tenant go.
     pub(crate) fn whole_standing(&self, since: Generation) -> Standing {
         self.whole.standing(since)
+    }
+
+    /// Whether the tenant is forgotten: nothing is stored for it any more.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten
     }
 
     /// The same view with what prefix rules said that have retired since.
@@ -138,11 +145,14 @@ impl Scopes {
     fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> Match) -> View {
         loop {
             let as_of = self.broad.load();
-            let whole = self.all.read().or(tenant.horizon().read());
+            // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a rule is gone because it was
+            // widened, then this view has the horizon that goes with it.
             let prefix = prefix();
+            let own = tenant.horizon().read();
+            let whole = self.all.read().or(own);
             let newest = whole.newest().max(prefix.newest());
             if newest <= as_of {
-                return View { as_of, whole, prefix };
+                return View { as_of, whole, prefix, forgotten: tenant.is_forgotten_by(own) };
             }
             // An invalidation has written its horizon and not yet published it: do it for it, then all of it is visible.
             self.broad.publish(newest);
@@ -157,6 +167,21 @@ impl Scopes {
     /// Invalidates all that belongs to `tenant`.
     pub(crate) fn invalidate_tenant(&self, tenant: &Tenant, severity: Severity) -> Generation {
         self.invalidate(tenant.horizon(), severity)
+    }
+
+    /// Invalidates all that belongs to `tenant`; from then on nothing is stored for it. Returns the generation in which the tenant
+    /// was forgotten first.
+    pub(crate) fn forget(&self, tenant: &Tenant) -> Generation {
+        let _turn = self.turn.lock();
+        if tenant.forgotten() > Generation::START {
+            return tenant.forgotten();
+        }
+        let generation = self.clock.next();
+        // Before the horizon: a view that has the horizon knows of both.
+        tenant.forget(generation);
+        tenant.horizon().raise(Severity::Hard, generation);
+        self.broad.publish(generation);
+        generation
     }
 
     fn invalidate(&self, horizon: &Horizon, severity: Severity) -> Generation {
@@ -179,6 +204,10 @@ impl Scopes {
     ) -> RuleAdded {
         let _turn = self.turn.lock();
         let generation = self.clock.next();
+        if tenant.forgotten() > Generation::START {
+            // Everything of it is dead already; a rule would keep it longer, and could widen another tenant's rule.
+            return RuleAdded { generation, widened: None };
+        }
         let mut rules = self.rules.write();
         let mut widened = None;
         if rules.len() >= self.most_rules && !rules.has(tenant, prefix) {
@@ -190,7 +219,8 @@ impl Scopes {
                 if rule.soft > Generation::START {
                     owner.horizon().raise(Severity::Soft, generation);
                 }
-                widened = Some(owner);
+                // Of a forgotten tenant, everything was dead before.
+                widened = Some(owner).filter(|owner| owner.forgotten() == Generation::START);
             }
         }
         rules.add(tenant, prefix, severity, generation);

@@ -73,7 +73,7 @@ pub(crate) struct Extent {
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FillStart {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which happen under the same lock.
+    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
@@ -82,7 +82,6 @@ pub(crate) struct FillStart {
 #[derive(Debug)]
 pub(crate) struct Shard<V> {
     records: Records<V>,
-    fills: OpenFills,
     tallies: Tallies,
     /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
     /// move towards the last.
@@ -94,7 +93,6 @@ impl<V> Default for Shard<V> {
     fn default() -> Self {
         Self {
             records: Records::default(),
-            fills: OpenFills::default(),
             tallies: Tallies::default(),
             swept: 0,
             counters: ShardStats::default(),
@@ -171,9 +169,10 @@ impl<V> Shard<V> {
         &self,
         key: &PathRef<'_>,
         selection: Selection<'_>,
+        fills: &OpenFills,
         cx: &Context,
     ) -> Matches {
-        let fills = self.fills.valid(key.hash, key.tenant.id(), key.path);
+        let fills = fills.valid(key);
         let mut variants = Vec::new();
         if let Some(record) = self.records.find(key) {
             let settled = record.settled();
@@ -190,8 +189,14 @@ impl<V> Shard<V> {
     }
 
     /// How much a purge of the prefix would meet now.
-    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str, cx: &Context) -> Extent {
-        let fills = self.fills.valid_under(tenant.id(), prefix);
+    pub(crate) fn extent(
+        &self,
+        tenant: &Tenant,
+        prefix: &str,
+        fills: &OpenFills,
+        cx: &Context,
+    ) -> Extent {
+        let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
         for (record, standing) in self.records_under(tenant, prefix, cx) {
             let stale = match standing {
@@ -232,18 +237,6 @@ impl<V> Shard<V> {
         records.map(|(record, _)| OriginPath::new_unchecked(record.path().to_owned())).collect()
     }
 
-    /// Opens a fill of the path.
-    pub(crate) fn open(&mut self, key: &PathRef<'_>, cx: &Context) -> (Arc<str>, FillStart) {
-        let path = self.fills.open(key.hash, key.tenant.id(), key.path);
-        let began = FillStart { clock: cx.scopes.clock.load_relaxed(), broad: cx.scopes.broad() };
-        (path, began)
-    }
-
-    /// Closes a fill that came to nothing.
-    pub(crate) fn close(&mut self, key: &PathRef<'_>, began: FillStart) {
-        self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
-    }
-
     /// Closes a fill with what it brought.
     pub(crate) fn commit(
         &mut self,
@@ -251,13 +244,14 @@ impl<V> Shard<V> {
         began: FillStart,
         variant: &VariantKey<'_>,
         value: V,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
-        let (overtaken, retired) =
-            self.fills.close(key.hash, key.tenant.id(), key.path, began.clock);
+        let (overtaken, retired) = fills.close(key, began.clock);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
+            _ if view.is_forgotten() => Some(Refusal::Forgotten),
             (Overtaken::Hard, _) => Some(Refusal::Purged),
             (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
                 Some(Refusal::Flushed)
@@ -266,8 +260,7 @@ impl<V> Shard<V> {
             _ => None,
         };
         if let Some(reason) = reason {
-            self.counters.refused(reason);
-            return (Insertion::Refused(Refused { value, reason }), None);
+            return (self.refuse(value, reason), None);
         }
         let stale = overtaken == Overtaken::Softly || standing == Standing::Stale;
         let freshness = if stale { Freshness::Stale } else { Freshness::Live };
@@ -283,7 +276,15 @@ impl<V> Shard<V> {
         cx: &Context,
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let view = Self::view(key, cx);
+        if view.is_forgotten() {
+            return (self.refuse(value, Refusal::Forgotten), None);
+        }
         self.store(key, variant, value, Freshness::Live, &view, cx)
+    }
+
+    fn refuse(&mut self, value: V, reason: Refusal) -> Insertion<V> {
+        self.counters.refused(reason);
+        Insertion::Refused(Refused { value, reason })
     }
 
     /// Takes out a variant if it may still be served and holds the expected value.
@@ -321,19 +322,18 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
+        fills: &OpenFills,
         cx: &Context,
     ) -> (Purged<V>, Softened, Option<Grave<V>>) {
-        let generation = cx.scopes.clock.next();
-        let mut purged = Purged { generation, variants: Taken::none(), voided: 0 };
-        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken: 0 };
-        let (hash, tenant) = (key.hash, key.tenant.id());
+        let (generation, fills) = fills.purge(key, severity, &cx.scopes);
+        let (voided, overtaken) = match severity {
+            Severity::Hard => (fills, 0),
+            Severity::Soft => (0, fills),
+        };
+        let mut purged = Purged { generation, variants: Taken::none(), voided };
+        let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken };
+        let tenant = key.tenant.id();
         self.counters.purges += 1;
-        match severity {
-            Severity::Hard => purged.voided = self.fills.purge(hash, tenant, key.path, generation),
-            Severity::Soft => {
-                softened.overtaken = self.fills.soften(hash, tenant, key.path, generation);
-            }
-        }
         let view = Self::view(key, cx);
         let Some(record) = self.records.find(key) else { return (purged, softened, None) };
         let id = record.id();
@@ -376,6 +376,7 @@ impl<V> Shard<V> {
     pub(crate) fn sweep(
         &mut self,
         places: usize,
+        fills: &OpenFills,
         cx: &Context,
         graves: &mut Vec<Grave<V>>,
     ) -> (usize, bool) {
@@ -394,7 +395,7 @@ impl<V> Shard<V> {
             self.records.shrink();
             self.records.rebase(cx.scopes.broad());
             if cx.scopes.open_rules() > 0 {
-                self.fills.note_rules(&cx.scopes);
+                fills.note_rules(&cx.scopes);
             }
         }
         (looked_at, done)
@@ -425,10 +426,8 @@ impl<V> Shard<V> {
             total.stale += counts.stale;
             total.dead += counts.dead;
         }
-        total.open_leases += self.fills.leases();
         self.counters.add_to(total);
-        total.bytes +=
-            self.records.bytes() + self.fills.structure_bytes() + self.tallies.structure_bytes();
+        total.bytes += self.records.bytes() + self.tallies.structure_bytes();
     }
 
     /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
@@ -436,6 +435,7 @@ impl<V> Shard<V> {
     #[cfg(fuzzing)]
     pub(crate) fn check(
         &self,
+        fills: &OpenFills,
         cx: &Context,
         belongs: impl Fn(PathHash) -> bool,
         uses: &mut Vec<KeyId>,
@@ -486,7 +486,7 @@ impl<V> Shard<V> {
             .iter()
             .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
-        self.fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
+        fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
         (self.records.len() as u64, entries, any_dead)
     }
 
@@ -515,8 +515,7 @@ impl<V> Shard<V> {
         let admission = match Self::admit(key, variant, found, there, cx) {
             Ok(admission) => admission,
             Err(reason) => {
-                self.counters.refused(reason);
-                return (Insertion::Refused(Refused { value, reason }), grave);
+                return (self.refuse(value, reason), grave);
             }
         };
         let id = found.map(RecordRef::id);

@@ -36,14 +36,18 @@ pub struct Stats {
     pub dead: usize,
     /// Paths with at least one live or stale entry.
     pub paths: usize,
-    /// Tenants that were ever asked for.
+    /// Tenants that were asked for and not forgotten.
     pub tenants: usize,
+    /// Forgotten tenants of which something is left: dead entries, prefix rules, open leases, or handles that the caller keeps.
+    pub forgotten_tenants: usize,
     /// Leases that were neither committed nor dropped yet.
     pub open_leases: usize,
     /// Commits refused because the path, or a prefix of it, had been purged.
     pub refused_purged: u64,
     /// Commits refused because the tenant, or everything, had been flushed.
     pub refused_flushed: u64,
+    /// Values refused because their tenant had been forgotten.
+    pub refused_forgotten: u64,
     /// Values refused because their path has as many variants as it may have.
     pub refused_variants: u64,
     /// Values refused because the index has as many paths as it may have.
@@ -58,7 +62,7 @@ pub struct Stats {
     pub purges: u64,
     /// Purges of a prefix, hard and soft.
     pub prefix_purges: u64,
-    /// Flushes of a tenant, hard and soft.
+    /// Flushes of a tenant, hard and soft. Forgetting a tenant is not counted.
     pub tenant_flushes: u64,
     /// Flushes of everything, hard and soft.
     pub flushes: u64,
@@ -72,6 +76,7 @@ pub(crate) struct ShardStats {
     pub(crate) purges: u64,
     purged: u64,
     flushed: u64,
+    forgotten: u64,
     variants: u64,
     paths: u64,
     entries: u64,
@@ -83,6 +88,7 @@ impl ShardStats {
         *match reason {
             Refusal::Purged => &mut self.purged,
             Refusal::Flushed => &mut self.flushed,
+            Refusal::Forgotten => &mut self.forgotten,
             Refusal::TooManyVariants => &mut self.variants,
             Refusal::TooManyPaths => &mut self.paths,
             Refusal::TooManyEntries => &mut self.entries,
@@ -94,6 +100,7 @@ impl ShardStats {
         total.purges += self.purges;
         total.refused_purged += self.purged;
         total.refused_flushed += self.flushed;
+        total.refused_forgotten += self.forgotten;
         total.refused_variants += self.variants;
         total.refused_paths += self.paths;
         total.refused_entries += self.entries;

@@ -104,6 +104,11 @@ impl Tallies {
     pub(crate) fn prune(&mut self, id: u32) {
         if self.0.get(&id).is_some_and(|tally| tally.counts == Counts::default()) {
             self.0.remove(&id);
+            // Amortized O(1): a table that is halved was filled by as many tallies as it has places. The smallest table stays.
+            let places = self.0.allocation_size() / size_of::<(u32, Tally)>();
+            if places > 4 && self.0.len() <= places / 8 {
+                self.0.shrink_to(self.0.len() * 2);
+            }
         }
     }
 
@@ -121,6 +126,29 @@ mod tests {
     use super::*;
     use crate::scopes::Scopes;
     use crate::tenant::Tenants;
+
+    #[test]
+    fn memory_of_many_tenants_comes_back_though_some_of_them_stay() {
+        for left in [0, 10] {
+            let (scopes, tenants) = (Scopes::new(8), Tenants::new(0));
+            let mut tallies = Tallies::default();
+            let many: Vec<_> = (0..10_000).map(|n| tenants.get_or_add(&n.to_string())).collect();
+            for tenant in &many {
+                tallies.at(tenant, &scopes.view(tenant)).add(true);
+            }
+            let peak = tallies.structure_bytes();
+            for tenant in &many[left..] {
+                tallies.of(tenant).subtract(true);
+                tallies.prune(tenant.id());
+            }
+            assert!(
+                tallies.structure_bytes() * 50 < peak,
+                "{} of {peak}",
+                tallies.structure_bytes()
+            );
+            assert!(many[..left].iter().all(|tenant| tallies.of(tenant).stale == 1));
+        }
+    }
 
     #[test]
     fn tally_is_kept_while_it_counts_something_and_forgotten_then() {

@@ -55,6 +55,21 @@ fn lease_older_than_an_invalidation_is_refused() {
 }
 
 #[test]
+fn forgotten_tenant_is_another_one_when_it_is_named_again() {
+    expect([
+        ("insert\tdoc\ta/b.jpg\t?w=1\t7", "stored"),
+        ("lease\tdoc\ta/b.jpg\told", "leased"),
+        ("forget\tdoc", "forgotten"),
+        ("lookup\tdoc\ta/b.jpg\t?w=1", "miss"),
+        ("insert\tdoc\ta/b.jpg\t?w=1\t8", "stored"),
+        ("commit\told\t?w=1\t9", "refused tenant forgotten"),
+        ("lookup\tdoc\ta/b.jpg\t?w=1", "live 8"),
+        ("reclaim\t10", "reclaimed 1"),
+        ("forget\tdoc\tother", "error expected 1 fields (TENANT), got 2"),
+    ]);
+}
+
+#[test]
 fn flushed_entries_are_reclaimed_up_to_the_limit() {
     expect([
         ("insert\tdoc\ta\t?w=1\t1", "stored"),

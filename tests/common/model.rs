@@ -88,7 +88,9 @@ pub struct Model {
     names: usize,
     pub refused_purged: u64,
     pub refused_flushed: u64,
+    pub refused_forgotten: u64,
     pub purges: u64,
+    forgotten: BTreeSet<Tenant>,
 }
 
 impl Scope {
@@ -169,6 +171,10 @@ impl Model {
 
     pub fn commit(&mut self, name: usize, variant: Variant, value: Value) -> Stored {
         let lease = self.close(name);
+        if self.forgotten.contains(&lease.tenant) {
+            self.refused_forgotten += 1;
+            return Stored::Refused(Refusal::Forgotten);
+        }
         let since: Vec<_> = self.since(lease.began, lease.tenant, lease.path).copied().collect();
         let hard = |of: fn(Scope) -> bool| since.iter().any(|&(_, s, m)| m == Mode::Hard && of(s));
         // Several reasons: a purge of the very path is named first, then a flush.
@@ -188,8 +194,18 @@ impl Model {
     }
 
     pub fn insert(&mut self, key: (Tenant, Path, Variant), value: Value) -> Stored {
+        if self.forgotten.contains(&key.0) {
+            self.refused_forgotten += 1;
+            return Stored::Refused(Refusal::Forgotten);
+        }
         let began = self.tick();
         self.store(key, value, began)
+    }
+
+    /// Forgets the tenant; its number is not used for another one.
+    pub fn forget(&mut self, tenant: Tenant) {
+        self.invalidate(Scope::Tenant(tenant), Mode::Hard);
+        self.forgotten.insert(tenant);
     }
 
     fn store(&mut self, key: (Tenant, Path, Variant), value: Value, began: usize) -> Stored {

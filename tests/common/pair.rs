@@ -11,6 +11,8 @@ use cache_index::{
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const TENANTS: usize = 2;
+/// What an operation names: a tenant, or the one that had its name before and was forgotten last.
+pub const HANDLES: usize = 2 * TENANTS;
 /// More than a small set holds.
 pub const VARIANTS: usize = 40;
 
@@ -42,18 +44,45 @@ pub enum Op {
     RequestAll(usize, Mode),
     FlushTenant(usize, Mode),
     FlushAll(Mode),
+    /// Asks for the name again afterwards.
+    Forget(usize),
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
 }
 
 impl Op {
+    /// What of a tenant the operation names, if any.
+    fn handle(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
+            Self::Lookup(t, ..)
+            | Self::LookupMany(t, _)
+            | Self::Lease(t, _)
+            | Self::Insert(t, ..)
+            | Self::InsertSome(t, ..)
+            | Self::Remove(t, ..)
+            | Self::Purge(t, ..)
+            | Self::PurgeKeys(t, ..)
+            | Self::PurgeWidth(t, ..)
+            | Self::PurgeMany(t, ..)
+            | Self::PurgePrefix(t, ..)
+            | Self::Request(t, ..)
+            | Self::RequestUrls(t, ..)
+            | Self::RequestAll(t, _)
+            | Self::FlushTenant(t, _)
+            | Self::Forget(t)
+            | Self::Variants(t, _)
+            | Self::Paths(t, _) => Some(t),
+        }
+    }
+
     /// The operation that the next bytes stand for, so that a fuzzer can write a sequence.
     pub fn read(bytes: &mut impl Iterator<Item = u8>) -> Option<Self> {
         let kind = bytes.next()?;
         let mut next = || bytes.next().map(usize::from);
         // As bits of one byte: what the fuzzer changes is then one thing at a time.
-        let place = |byte: usize| (byte & 1, (byte >> 1) % PATHS.len());
+        let place = |byte: usize| (byte & 1 | byte >> 6 & 2, (byte >> 1 & 0x3F) % PATHS.len());
         let few = |byte: usize| if byte < 192 { byte % 4 } else { byte % VARIANTS };
         let mode = |byte: u8| if byte & 0x80 == 0 { Mode::Hard } else { Mode::Soft };
         let (t, p) = place(next()?);
@@ -89,7 +118,8 @@ impl Op {
                     Self::RequestUrls(t, vec![(p, 0), (other, some % 4), (p, 2)], mode(kind))
                 }
             },
-            26 => Self::FlushAll(mode(kind)),
+            26 if kind & 0x40 == 0 => Self::FlushAll(mode(kind)),
+            26 => Self::Forget(t),
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
@@ -103,7 +133,11 @@ pub struct Pair {
     index: CacheIndex<Value>,
     dead_values: DeadValues,
     model: Model,
+    /// By the number that the model has for a tenant. A forgotten tenant keeps its number, the next of its name gets another.
     tenants: Vec<Tenant>,
+    /// The numbers of the tenants that have a name now, and those of the tenants that had it before.
+    named: [usize; TENANTS],
+    before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
     keys: Vec<VariantKey<'static>>,
     leases: BTreeMap<usize, FillLease<Value>>,
@@ -132,6 +166,8 @@ impl Pair {
         let index = CacheIndex::new(config);
         Self {
             tenants: (0..TENANTS).map(|n| index.tenant(&format!("tenant {n}"))).collect(),
+            named: std::array::from_fn(|n| n),
+            before: std::array::from_fn(|n| n),
             paths: PATHS.map(super::path).to_vec(),
             keys: (0..VARIANTS).map(key).collect(),
             index,
@@ -153,9 +189,44 @@ impl Pair {
         (!open.is_empty()).then(|| open[n % open.len()].0)
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
+    /// The number of the tenant that an operation names.
+    fn tenant(&self, handle: usize) -> usize {
+        if handle < TENANTS { self.named[handle] } else { self.before[handle - TENANTS] }
+    }
+
+    fn forget(&mut self, handle: usize) {
+        let t = self.tenant(handle);
+        let receipt = self.index.forget_tenant(&self.tenants[t]);
+        assert_eq!(self.index.forget_tenant(&self.tenants[t].clone()), receipt, "twice");
+        self.model.forget(t);
+        let slot = handle % TENANTS;
+        let next = self.index.tenant(self.tenants[t].name());
+        // An old handle forgets nothing of the tenant that has its name now.
+        assert_eq!(
+            next == self.tenants[self.named[slot]],
+            handle >= TENANTS && t != self.named[slot]
+        );
+        if !self.tenants.contains(&next) {
+            (self.before[slot], self.named[slot]) = (t, self.tenants.len());
+            self.tenants.push(next);
+        }
+    }
+
     pub fn run(&mut self, op: &Op) {
+        if let Op::Forget(handle) = *op {
+            return self.forget(handle);
+        }
+        let mut op = op.clone();
+        if let Some(handle) = op.handle() {
+            *handle = self.tenant(*handle);
+        }
+        self.run_numbered(&op);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
+    fn run_numbered(&mut self, op: &Op) {
         match *op {
+            Op::Forget(_) => unreachable!("what it names is a name"),
             Op::Lookup(t, p, v) => {
                 let found = self.index.lookup(&self.tenants[t], &self.paths[p], &self.keys[v]);
                 assert_eq!(as_found(found), self.model.lookup(t, p, v));
@@ -190,7 +261,7 @@ impl Pair {
                 assert_eq!(as_stored(stored, value), self.model.insert((t, p, v), value));
             }
             Op::InsertSome(t, p, count) => {
-                (0..count).for_each(|v| self.run(&Op::Insert(t, p, v)));
+                (0..count).for_each(|v| self.run_numbered(&Op::Insert(t, p, v)));
             }
             Op::Remove(t, p, v, right) => {
                 let expected = match (self.model.lookup(t, p, v), right) {
@@ -339,6 +410,10 @@ impl Pair {
         assert_eq!(stats.open_leases, self.model.open.len());
         assert_eq!(stats.refused_purged, self.model.refused_purged);
         assert_eq!(stats.refused_flushed, self.model.refused_flushed);
+        assert_eq!(stats.refused_forgotten, self.model.refused_forgotten);
+        // All handles are in here.
+        let forgotten = self.tenants.len() - TENANTS;
+        assert_eq!((stats.tenants, stats.forgotten_tenants), (TENANTS, forgotten));
         assert_eq!(stats.purges, self.model.purges);
     }
 
@@ -352,15 +427,18 @@ impl Pair {
         self.check_totals();
         assert_eq!(self.index.stats().dead, 0);
         assert_eq!(self.index.stats().prefix_rules, 0, "rules that nothing needs any more");
-        for t in 0..TENANTS {
+        for t in 0..self.tenants.len() {
             for p in 0..PATHS.len() {
                 for v in 0..VARIANTS {
-                    self.run(&Op::Lookup(t, p, v));
+                    self.run_numbered(&Op::Lookup(t, p, v));
                 }
             }
         }
         #[cfg(fuzzing)]
         self.index.check_invariants();
+        self.leases.clear();
+        self.tenants.clear();
+        assert_eq!(self.index.stats().forgotten_tenants, 0, "something is left of one");
     }
 }
 

@@ -5,6 +5,7 @@ mod common;
 
 mod autotraits;
 mod flush;
+mod forget;
 mod lease;
 mod limits;
 mod outcomes;

@@ -46,7 +46,12 @@ struct World {
 
 impl World {
     fn new() -> Arc<Self> {
-        let config = Config::builder().shards(1).dead_values(DeadValues::Queue).build().unwrap();
+        Self::with_rules(4096)
+    }
+
+    fn with_rules(rules: usize) -> Arc<Self> {
+        let config = Config::builder().shards(1).dead_values(DeadValues::Queue);
+        let config = config.max_prefix_rules(rules).build().unwrap();
         let index = CacheIndex::new(config);
         Arc::new(Self {
             tenant: index.tenant("t"),
@@ -87,11 +92,12 @@ impl World {
 
 type Invalidate = fn(&World);
 
-const HARD: [Invalidate; 4] = [
+const HARD: [Invalidate; 5] = [
     |world| drop(world.purge()),
     |world| _ = world.index.flush_tenant(&world.tenant, Hard),
     |world| _ = world.index.flush_all(Hard),
     |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard)),
+    |world| _ = world.index.forget_tenant(&world.tenant),
 ];
 
 const SOFT: [Invalidate; 4] = [
@@ -143,6 +149,92 @@ fn commit_against_purge_of_a_prefix() {
 }
 
 #[test]
+fn commit_against_the_forgetting_of_the_tenant() {
+    commit_against(HARD[4], true);
+    commit_against(HARD[4], false);
+}
+
+/// An insert is refused as soon as anybody can know that the tenant is forgotten, and what it stored before is dead.
+#[test]
+fn insert_through_another_handle_against_the_forgetting_of_the_tenant() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let tenant = world.tenant.clone();
+        let inserter = thread::spawn(move || {
+            let inserted = other.index.insert(&tenant, &other.path, &other.key, 2);
+            (inserted.is_stored(), other.lookup())
+        });
+        world.index.forget_tenant(&world.tenant);
+        let (stored, found) = inserter.join().unwrap();
+        assert!(stored || found == Lookup::Miss, "refused, then found {found:?}");
+        assert_eq!(world.lookup(), Lookup::Miss);
+        assert!(!world.insert(3));
+        // The inserter replaced the entry, or it died with the tenant.
+        assert_eq!(world.reclaim().len(), 1);
+    });
+}
+
+/// Whoever asks for the name while its tenant is forgotten gets the old one, then forgotten, or a new one, which keeps its entries.
+#[test]
+fn request_for_the_name_against_the_forgetting_of_the_tenant() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let asker = thread::spawn(move || {
+            let tenant = other.index.tenant("t");
+            let stored = other.index.insert(&tenant, &other.path, &other.key, 2).is_stored();
+            (tenant, stored)
+        });
+        world.index.forget_tenant(&world.tenant);
+        let (tenant, stored) = asker.join().unwrap();
+        let found = world.index.lookup(&tenant, &world.path, &world.key);
+        if tenant == world.tenant {
+            assert_eq!(found, Lookup::Miss);
+        } else {
+            assert!(stored);
+            assert_eq!(found, Lookup::Live(2));
+        }
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+/// The sweep drops what is left of a forgotten tenant while a new one is made: the new one gets an id that nothing has.
+#[test]
+fn reclaim_of_a_forgotten_tenant_against_a_new_one() {
+    model(|| {
+        let world = World::new();
+        let old = world.index.tenant("old");
+        assert!(world.index.insert(&old, &world.path, &world.key, 1).is_stored());
+        world.index.forget_tenant(&old);
+        drop(old);
+        let other = Arc::clone(&world);
+        let sweeper = thread::spawn(move || other.reclaim());
+        let new = world.index.tenant("old");
+        assert!(world.index.insert(&new, &world.path, &world.key, 2).is_stored());
+        let mut reclaimed = sweeper.join().unwrap();
+        assert_eq!(world.index.lookup(&new, &world.path, &world.key), Lookup::Live(2));
+        reclaimed.extend(world.reclaim());
+        assert_eq!(reclaimed, [1]);
+        assert_eq!(world.index.stats().forgotten_tenants, 0);
+    });
+}
+
+#[test]
+fn forgetting_against_a_flush_of_everything() {
+    model(|| {
+        let world = World::with_entry(1);
+        let other = Arc::clone(&world);
+        let flusher = thread::spawn(move || _ = other.index.flush_all(Hard));
+        world.index.forget_tenant(&world.tenant);
+        let found = world.lookup();
+        flusher.join().unwrap();
+        assert_eq!(found, Lookup::Miss);
+        assert_eq!(world.reclaim(), [1]);
+    });
+}
+
+#[test]
 fn commit_against_soft_invalidations_is_stale() {
     for invalidate in SOFT {
         model(move || {
@@ -177,6 +269,60 @@ fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
             assert_ne!(world.lookup(), Lookup::Live(1));
         });
     }
+}
+
+/// The purge counts a fill that it overtakes, no other is refused, and what was stored is served or came out.
+#[test]
+fn whole_fill_against_a_purge_is_counted_refused_or_stored() {
+    for present in [false, true] {
+        model(move || {
+            let world = if present { World::with_entry(1) } else { World::new() };
+            let other = Arc::clone(&world);
+            let filler = thread::spawn(move || other.lease().commit(&other.key, 2));
+            let purged = world.index.purge(&world.tenant, &world.path, Hard);
+            let overtaken = purged.overtaken_fills();
+            let gone: Vec<_> = purged.into_iter().map(|(_, value)| value).collect();
+            match filler.join().unwrap() {
+                Insertion::Refused(_) => {
+                    assert_eq!((overtaken, world.lookup()), (1, Lookup::Miss));
+                }
+                Insertion::Stored(_) if gone.contains(&2) => {
+                    assert_eq!((overtaken, world.lookup()), (0, Lookup::Miss));
+                }
+                Insertion::Stored(_) => {
+                    assert_eq!((overtaken, world.lookup()), (0, Lookup::Live(2)));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn whole_fill_against_purges_of_another_path_is_stored() {
+    model(|| {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let filler = thread::spawn(move || other.lease().commit(&other.key, 2).is_stored());
+        let tenant = world.index.tenant("another tenant");
+        let purged = world.index.purge(&tenant, &world.path, Hard);
+        assert_eq!(purged.overtaken_fills(), 0);
+        assert!(filler.join().unwrap());
+        assert_eq!(world.lookup(), Lookup::Live(2));
+    });
+}
+
+/// One lease ends while the purge looks at the number of leases, and another one was taken before the purge.
+#[test]
+fn lease_that_was_taken_before_a_purge_is_overtaken_whatever_ends_meanwhile() {
+    model(|| {
+        let world = World::new();
+        let lease = world.lease();
+        let short = world.lease();
+        let dropper = thread::spawn(move || drop(short));
+        drop(world.purge());
+        dropper.join().unwrap();
+        assert!(!lease.commit(&world.key, 2).is_stored());
+    });
 }
 
 #[test]
@@ -326,6 +472,24 @@ fn reclaim_against_insert_loses_nothing() {
         reclaimed.extend(world.reclaim());
         assert_eq!(reclaimed, [1]);
         assert_eq!(world.lookup(), Lookup::Live(2));
+    });
+}
+
+/// Making room for a rule replaces the oldest by a flush of its tenant: a lookup sees one of the two.
+#[test]
+fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
+    model(|| {
+        let world = World::with_rules(1);
+        assert!(world.insert(1));
+        drop(world.index.purge_prefix(&world.tenant, &world.prefix, Hard));
+        let other = Arc::clone(&world);
+        let another_tenant = world.index.tenant("another tenant");
+        let purger = thread::spawn(move || {
+            drop(other.index.purge_prefix(&another_tenant, &other.prefix, Hard));
+        });
+        assert_eq!(world.lookup(), Lookup::Miss);
+        purger.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
     });
 }
 

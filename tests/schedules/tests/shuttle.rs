@@ -56,6 +56,9 @@ enum Step {
     Remove(Place, Variant),
     Hard(Scope),
     Soft(Scope),
+    Forget(usize),
+    /// Asks for the name of a tenant.
+    Tenant(usize),
     Reclaim,
 }
 
@@ -67,12 +70,16 @@ enum Done {
     /// The name of the lease, and what was stored stale or not, or refused.
     Commit(u32, Variant, u32, Option<bool>, Option<u32>),
     Drop(u32),
-    Insert(Place, Variant, u32, Option<u32>),
+    /// Whether it was stored, and what it replaced.
+    Insert(Place, Variant, u32, bool, Option<u32>),
     Remove(Place, Variant, u32, bool),
     /// What went, where that is said.
     Hard(Scope, Option<BTreeSet<(Variant, u32)>>),
     /// How many became stale, where that is said.
     Soft(Scope, Option<usize>),
+    Forget(usize),
+    /// Whether the name still is the first tenant's.
+    Tenant(usize, bool),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +94,7 @@ enum Fill {
 struct State {
     entries: BTreeMap<(Place, Variant), (u32, bool)>,
     leases: BTreeMap<u32, (Place, Fill)>,
+    forgotten: BTreeSet<usize>,
 }
 
 struct Spec;
@@ -103,6 +111,10 @@ impl Scope {
 }
 
 impl State {
+    fn has_forgotten(&self, place: Place) -> bool {
+        self.forgotten.contains(&PLACES[place].0)
+    }
+
     fn hard(&mut self, scope: Scope) -> BTreeSet<(Variant, u32)> {
         self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
         let gone = self.entries.extract_if(.., |(place, _), _| scope.covers(*place));
@@ -132,6 +144,7 @@ impl Specification for Spec {
             Done::Lease(p, name) => next.leases.insert(*name, (*p, Fill::Valid)).is_none(),
             Done::Commit(name, v, value, stored, replaced) => match next.leases.remove(name) {
                 Some((_, Fill::Void)) => stored.is_none(),
+                Some((p, _)) if state.has_forgotten(p) => stored.is_none(),
                 Some((p, fill)) => {
                     let stale = fill == Fill::Overtaken;
                     let old = next.entries.insert((p, *v), (*value, stale));
@@ -140,7 +153,9 @@ impl Specification for Spec {
                 None => false,
             },
             Done::Drop(name) => next.leases.remove(name).is_some(),
-            Done::Insert(p, v, value, replaced) => {
+            Done::Insert(p, _, _, stored, _) if state.has_forgotten(*p) => !stored,
+            Done::Insert(_, _, _, false, _) => false,
+            Done::Insert(p, v, value, true, replaced) => {
                 let old = next.entries.insert((*p, *v), (*value, false));
                 old.map(|(value, _)| value) == *replaced
             }
@@ -159,6 +174,12 @@ impl Specification for Spec {
                 let softened = next.soft(*scope);
                 said.is_none_or(|said| said == softened)
             }
+            Done::Forget(t) => {
+                next.hard(Scope::Tenant(*t));
+                next.forgotten.insert(*t);
+                true
+            }
+            Done::Tenant(t, is_first) => *is_first != state.forgotten.contains(t),
         };
         (holds, next)
     }
@@ -266,11 +287,12 @@ impl World {
                     });
                 }
                 Step::Insert(p, v) => {
-                    self.logged(thread, Done::Insert(p, v, serial, None), || {
+                    self.logged(thread, Done::Insert(p, v, serial, false, None), || {
                         let (tenant, path) = self.place(p);
                         let insertion = self.index.insert(tenant, path, &self.keys[v], serial);
                         let stored = self.settle(insertion, serial);
-                        Done::Insert(p, v, serial, stored.and_then(|(_, replaced)| replaced))
+                        let replaced = stored.and_then(|(_, replaced)| replaced);
+                        Done::Insert(p, v, serial, stored.is_some(), replaced)
                     });
                 }
                 Step::Remove(p, v) => {
@@ -287,6 +309,18 @@ impl World {
                 }
                 Step::Soft(scope) => {
                     self.logged(thread, Done::Soft(scope, None), || self.soft(scope));
+                }
+                Step::Forget(t) => {
+                    self.logged(thread, Done::Forget(t), || {
+                        self.index.forget_tenant(&self.tenants[t]);
+                        Done::Forget(t)
+                    });
+                }
+                Step::Tenant(t) => {
+                    self.logged(thread, Done::Tenant(t, false), || {
+                        let tenant = self.index.tenant(self.tenants[t].name());
+                        Done::Tenant(t, tenant == self.tenants[t])
+                    });
                 }
                 // Answers nothing that an order could contradict.
                 Step::Reclaim => {
@@ -386,7 +420,7 @@ fn step(rng: &mut impl Rng) -> Step {
     // Most at the first place, so that they meet.
     let place = if rng.gen_range(0..3) == 0 { rng.gen_range(0..PLACES.len()) } else { 0 };
     let variant = if rng.gen_range(0..3) == 0 { 1 } else { 0 };
-    match rng.gen_range(0..20) {
+    match rng.gen_range(0..22) {
         0..5 => Step::Lookup(place, variant),
         5..9 => Step::Lease(place),
         9..13 => Step::Commit(variant),
@@ -395,6 +429,8 @@ fn step(rng: &mut impl Rng) -> Step {
         15 => Step::Remove(place, variant),
         16..18 => Step::Hard(scope(rng)),
         18 => Step::Soft(scope(rng)),
+        19 => Step::Forget(usize::from(rng.gen_range(0..4) == 0)),
+        20 => Step::Tenant(usize::from(rng.gen_range(0..4) == 0)),
         _ => Step::Reclaim,
     }
 }
