@@ -370,21 +370,25 @@ impl<V> Shard<V> {
         (purged, softened, None)
     }
 
-    /// Settles the records of the next buckets, until it has looked at `places`, and takes out those that are dead. Says how many it
+    /// Settles the records of the next buckets, until it has looked at `places` or has taken out one that is dead. Returns how many it
     /// looked at and whether none is left to look at.
+    ///
+    /// One at a time, because taking it out is most of the work, and readers of the shard wait for as long. The next call begins with
+    /// the same bucket: what stays in it is settled by then.
     pub(crate) fn sweep(
         &mut self,
         places: usize,
         fills: &OpenFills,
         cx: &Context,
-        graves: &mut Vec<Grave<V>>,
-    ) -> (usize, bool) {
+    ) -> (usize, Option<Grave<V>>, bool) {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // From the last on, as the last takes the place of one that is taken out.
             for place in self.records.places_of(self.swept).rev() {
-                self.sweep_place(place, cx, graves);
                 looked_at += 1;
+                if let Some(grave) = self.sweep_place(place, cx) {
+                    return (looked_at, Some(grave), false);
+                }
             }
             self.swept += 1;
         }
@@ -396,24 +400,25 @@ impl<V> Shard<V> {
                 fills.note_rules(&cx.scopes);
             }
         }
-        (looked_at, done)
+        (looked_at, None, done)
     }
 
-    fn sweep_place(&mut self, place: Place, cx: &Context, graves: &mut Vec<Grave<V>>) {
+    fn sweep_place(&mut self, place: Place, cx: &Context) -> Option<Grave<V>> {
         let record = self.records.get(place);
         let (id, settled) = (record.tenant, record.settled.load_relaxed());
         if settled >= cx.scopes.broad() {
-            return;
+            return None;
         }
         let tenant = self.tallies.tenant(id).clone();
         let view = cx.scopes.view_of(&tenant, self.records.path(place), settled);
         if view.standing(settled) == Standing::Dead {
-            graves.push(self.bury(place, &tenant, &view, cx));
+            let grave = self.bury(place, &tenant, &view, cx);
             self.tallies.prune(id);
-        } else {
-            let counts = self.tallies.at(&tenant, &view);
-            self.records.edit(place, |record, _| record.settle(&view, counts));
+            return Some(grave);
         }
+        let counts = self.tallies.at(&tenant, &view);
+        self.records.edit(place, |record, _| record.settle(&view, counts));
+        None
     }
 
     /// Adds this shard's part to the totals.
