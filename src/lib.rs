@@ -54,7 +54,7 @@
 //! | [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
-//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, tens of microseconds each |
+//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, for each path that is taken out |
 //! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
 //!
 //! # Promises
