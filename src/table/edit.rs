@@ -2,9 +2,9 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::node::{Lane, Line, Node, NodeMut};
+use super::node::{Bucket, Lane, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
-use super::{PER_BUCKET, PathRef, RecordId, Records, bucket_of, sibling};
+use super::{PER_BUCKET, PathRef, RecordId, Records, sibling};
 use crate::generation::Generation;
 use crate::hash::{Hashing, TableHash};
 use crate::scopes::{Standing, View};
@@ -44,7 +44,7 @@ impl<V> Records<V> {
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
         if id.depth == 0 {
-            &mut self.lines[id.bucket()]
+            &mut self.buckets[id.bucket()].line
         } else {
             self.node_mut(id.bucket(), id.depth).line
         }
@@ -75,7 +75,7 @@ impl<V> Records<V> {
         let hash = path.hash.table();
         let text = self.store_text(path.path);
         let shape = Shape::new(1, text.len());
-        let (bucket, depth) = self.free_lane(bucket_of(hash, self.tags.len()));
+        let (bucket, depth) = self.free_lane(self.bucket_of(hash));
         let key = keys.take(wanted);
         let (at, left) = self.edit(bucket, depth, |node| {
             let at = node.push(hash, shape.size);
@@ -134,7 +134,7 @@ impl<V> Records<V> {
             node.give_back_values();
             slots
         });
-        if self.rests[id.bucket()].more.is_some() {
+        if self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
         }
         match large {
@@ -408,8 +408,8 @@ impl<V> Records<V> {
     fn split(&mut self) {
         let last = self.tags.len();
         push(&mut self.tags);
-        push(&mut self.lines);
-        push(&mut self.rests);
+        push(&mut self.buckets);
+        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -420,28 +420,24 @@ impl<V> Records<V> {
     fn merge(&mut self) {
         let old = self.take_bucket(self.tags.len() - 1);
         self.tags.pop();
-        self.lines.pop();
-        self.rests.pop();
+        self.buckets.pop();
+        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 
     fn take_bucket(&mut self, bucket: usize) -> Node<V> {
-        let node = Node {
-            tags: mem::take(&mut self.tags[bucket]),
-            line: mem::take(&mut self.lines[bucket]),
-            rest: mem::take(&mut self.rests[bucket]),
-        };
+        let Bucket { line, rest } = mem::take(&mut self.buckets[bucket]);
+        let node = Node { tags: mem::take(&mut self.tags[bucket]), line, rest };
         self.heap -= node.read().heap();
         node
     }
 
     /// Moves the records of a node that was taken out of the table into the buckets that their hashes name: one or two.
     fn distribute(&mut self, mut old: Node<V>) {
-        let buckets = self.tags.len();
         let mut needs: [(usize, usize, usize); 2] = [(usize::MAX, 0, 0); 2];
         for at in old.read().lanes() {
             let record = old.read().record(at);
-            let bucket = bucket_of(record.hash(), buckets);
+            let bucket = self.bucket_of(record.hash());
             let unknown = needs[0].0 != usize::MAX && needs[0].0 != bucket;
             let need = &mut needs[usize::from(unknown)];
             need.0 = bucket;
@@ -456,7 +452,7 @@ impl<V> Records<V> {
         for at in old.read().lanes() {
             let record = old.read().record(at);
             let (hash, slots) = (record.hash(), record.slots());
-            let (bucket, depth) = self.free_lane(bucket_of(hash, buckets));
+            let (bucket, depth) = self.free_lane(self.bucket_of(hash));
             let bytes = old.read().bytes_of(at);
             self.edit(bucket, depth, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
         }
@@ -481,8 +477,7 @@ impl<V> Records<V> {
             *self = Self { base: self.base, ..Self::default() };
         }
         self.tags.shrink_to_fit();
-        self.lines.shrink_to_fit();
-        self.rests.shrink_to_fit();
+        self.buckets.shrink_to_fit();
     }
 }
 
@@ -507,6 +502,10 @@ fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
 
 #[cfg(test)]
 impl<V> Records<V> {
+    pub(super) fn split_for_test(&mut self) {
+        self.split();
+    }
+
     pub(super) fn merge_for_test(&mut self) {
         self.merge();
     }

@@ -24,7 +24,7 @@
 //!   hash of a path -> bucket (linear hashing) -> node -> tag -> record
 //! ```
 //!
-//! Invariant: a record is in the bucket that its hash names, see [`bucket_of`]. Only the last node of a bucket is not full.
+//! Invariant: a record is in the bucket that its hash names, see `Records::bucket_of`. Only the last node of a bucket is not full.
 
 mod edit;
 mod lanes;
@@ -43,7 +43,7 @@ use crate::scopes::{Standing, View};
 use crate::tenant::Tenant;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
 use lanes::{Confirmed, Tags};
-use node::{Lane, Line, Node, NodeMut, NodeRef, Rest};
+use node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use outside::Outside;
 use record::{Owner, Record, StoredText};
 use std::sync::Arc;
@@ -63,8 +63,10 @@ pub(crate) struct PathRef<'a> {
 #[derive(Debug)]
 pub(crate) struct Records<V> {
     tags: Vec<Tags>,
-    lines: Vec<Line>,
-    rests: Vec<Rest<V>>,
+    /// As many as tags.
+    buckets: Vec<Bucket<V>>,
+    /// The low bits of a hash that name a bucket.
+    mask: usize,
     outside: Outside<V>,
     len: usize,
     /// Heap bytes of blocks, values, further nodes, and of what is outside.
@@ -118,14 +120,6 @@ impl PathRef<'_> {
     }
 }
 
-/// The bucket of a hash, of so many: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
-#[inline]
-fn bucket_of(hash: TableHash, buckets: usize) -> usize {
-    let all = buckets.next_power_of_two();
-    let bucket = hash.get() as usize & (all - 1);
-    if bucket < buckets { bucket } else { bucket - all / 2 }
-}
-
 /// The bucket whose split creates the last of so many.
 fn sibling(buckets: usize) -> usize {
     let last = buckets - 1;
@@ -136,8 +130,8 @@ impl<V> Default for Records<V> {
     fn default() -> Self {
         Self {
             tags: Vec::new(),
-            lines: Vec::new(),
-            rests: Vec::new(),
+            buckets: Vec::new(),
+            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -258,14 +252,22 @@ impl<V> Records<V> {
         self.len
     }
 
+    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+    #[inline]
+    fn bucket_of(&self, hash: TableHash) -> usize {
+        let bucket = hash.get() as usize & self.mask;
+        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+    }
+
     #[inline]
     fn bucket(&self, hash: TableHash) -> Option<usize> {
-        (!self.tags.is_empty()).then(|| bucket_of(hash, self.tags.len()))
+        (!self.tags.is_empty()).then(|| self.bucket_of(hash))
     }
 
     #[inline(always)]
     fn node(&self, bucket: usize) -> NodeRef<'_, V> {
-        NodeRef { tags: &self.tags[bucket], line: &self.lines[bucket], rest: &self.rests[bucket] }
+        let Bucket { line, rest } = &self.buckets[bucket];
+        NodeRef { tags: &self.tags[bucket], line, rest }
     }
 
     /// The nodes of a bucket, mostly one.
@@ -281,8 +283,8 @@ impl<V> Records<V> {
 
     #[inline]
     fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
-        let (tags, line) = (&mut self.tags[bucket], &mut self.lines[bucket]);
-        let mut node = NodeMut { tags, line, rest: &mut self.rests[bucket] };
+        let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
+        let mut node = NodeMut { tags, line, rest };
         for _ in 0..depth {
             node = node.rest.more.as_deref_mut().expect("the record's node is there").write();
         }
@@ -304,7 +306,7 @@ impl<V> Records<V> {
         let bucket = self.bucket(path.hash.table())?;
         let tags = &self.tags[bucket];
         match tags.find(path.hash.table(), |_| true) {
-            Some(lane) => Some(self.at(bucket, 0, &self.lines[bucket], lane)),
+            Some(lane) => Some(self.at(bucket, 0, &self.buckets[bucket].line, lane)),
             None if tags.is_full() => self.search(path),
             None => None,
         }
@@ -402,7 +404,7 @@ impl<V> Records<V> {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;
             for bucket in 0..self.tags.len() {
-                let mut next = Some((&mut self.tags[bucket], &mut self.rests[bucket]));
+                let mut next = Some((&mut self.tags[bucket], &mut self.buckets[bucket].rest));
                 while let Some((tags, rest)) = next {
                     tags.forget_confirmed();
                     next = rest.more.as_deref_mut().map(|more| (&mut more.tags, &mut more.rest));
@@ -416,8 +418,7 @@ impl<V> Records<V> {
         self.heap
             + self.outside.bytes()
             + self.tags.capacity() * size_of::<Tags>()
-            + self.lines.capacity() * size_of::<Line>()
-            + self.rests.capacity() * size_of::<Rest<V>>()
+            + self.buckets.capacity() * size_of::<Bucket<V>>()
     }
 
     /// Panics where the contract at the top of this module does not hold. Returns all uses of keys.
@@ -446,7 +447,7 @@ impl<V> Records<V> {
             let path = found.path();
             let hash = hashing.path(found.tenant(), path).table();
             assert_eq!(found.record.hash(), hash, "{path}");
-            assert_eq!(bucket_of(hash, self.tags.len()), found.id.bucket(), "{path}");
+            assert_eq!(self.bucket_of(hash), found.id.bucket(), "{path}");
             if let Some(set) = found.large() {
                 set.check(hashing);
             }

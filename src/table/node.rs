@@ -12,8 +12,8 @@
 //!
 //! Invariant: records lie in the order of their lanes, without gaps, and so do values. The lanes agree with the records.
 //!
-//! Tags, lines and rests of all buckets lie in three arrays. A lookup that finds no tag reads nothing else, and a lookup that finds one
-//! has computed the addresses of all three.
+//! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads little. Line and rest lie together, as
+//! processors fetch lines in pairs. A lookup that finds a tag has computed the addresses of all three.
 
 #[cfg(any(test, fuzzing))]
 use super::lanes::LANES;
@@ -36,6 +36,14 @@ pub(super) struct Rest<V> {
     pub(super) values: Vec<V>,
     pub(super) slots: Lanes,
     pub(super) more: Option<Box<Node<V>>>,
+}
+
+/// Line and rest of the first node of a bucket.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Bucket<V> {
+    pub(super) line: Line,
+    pub(super) rest: Rest<V>,
 }
 
 /// A node in one piece.
@@ -73,6 +81,12 @@ pub(super) struct Lane {
 impl<V> Default for Rest<V> {
     fn default() -> Self {
         Self { values: Vec::new(), slots: Lanes::default(), more: None }
+    }
+}
+
+impl<V> Default for Bucket<V> {
+    fn default() -> Self {
+        Self { line: Line::default(), rest: Rest::default() }
     }
 }
 
