@@ -32,8 +32,9 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
-/// This many places are looked at for dead entries under one lock, about a bucket of them: tens of microseconds if all are dead. After a flush,
-/// each storing operation takes one such step. At 16 to a new path, a table is swept long before it could grow by half.
+/// This many places are looked at for dead entries by each storing operation after a flush, about a bucket of them. At 16 to a new path, a
+/// table is swept long before it could grow by half. What is dead is taken out one path at a time, each under a lock of its own, so that
+/// readers of the shard wait for about a microsecond.
 const STEP: usize = 16;
 
 /// A shard that needs no sweeping still costs its lock, about as much as this many places.
@@ -628,7 +629,7 @@ impl<V> CacheIndex<V> {
     /// [`Reclaimed::is_done`] returns `true`.
     ///
     /// **Cost:** O(limit).
-    /// **Locks:** one shard after another, exclusively, tens of microseconds each. Only one thread sweeps at a time.
+    /// **Locks:** one shard after another, exclusively, for each path that is taken out. Only one thread sweeps at a time.
     ///
     /// # Examples
     ///
@@ -827,8 +828,8 @@ impl<V> Core<V> {
         let mut dropped = Vec::new();
         let mut budget = STEP;
         while budget > 0 && self.swept.load_relaxed() < self.cx.scopes.broad() {
-            let looked_at = self.step(&mut pass, budget, |graves| {
-                dropped.extend(graves.into_iter().filter_map(|grave| self.queue(grave)));
+            let looked_at = self.step(&mut pass, budget, |grave| {
+                dropped.extend(self.queue(grave));
             });
             budget = budget.saturating_sub(looked_at);
         }
@@ -836,17 +837,16 @@ impl<V> Core<V> {
         drop(dropped);
     }
 
-    /// Sweeps on in the shard whose turn it is, passes on what died there, and says what that cost.
-    fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(Vec<Grave<V>>)) -> usize {
+    /// Sweeps on in the shard whose turn it is, passes on a path that died there, and returns how many places that is worth.
+    fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(Grave<V>)) -> usize {
         if pass.shard == 0 && pass.target == Generation::START {
             // Read before the first shard is touched: a newer target would claim what was not looked at.
             pass.target = self.cx.scopes.broad();
         }
-        let mut graves = Vec::new();
         let Cell { shard, fills } = &self.shards[pass.shard];
-        let (looked_at, done) = shard.write().sweep(places, fills, &self.cx, &mut graves);
+        let (looked_at, grave, done) = shard.write().sweep(places, fills, &self.cx);
         // Before the end of the pass is published: who reads that finds in the queue what was found.
-        take(graves);
+        grave.map(take);
         if done {
             pass.shard += 1;
         }
@@ -855,7 +855,7 @@ impl<V> Core<V> {
             self.cx.scopes.retire_rules(pass.target);
             *pass = Pass::default();
         }
-        looked_at.max(SHARD_VISIT)
+        if done { looked_at.max(SHARD_VISIT) } else { looked_at }
     }
 
     fn reclaim(&self, limit: usize) -> Reclaimed<V> {
@@ -866,7 +866,7 @@ impl<V> Core<V> {
         while entries.len() < limit && budget > 0 && self.swept.load_relaxed() < target {
             let places = STEP.min(budget);
             let looked_at =
-                self.step(&mut self.pass.lock(), places, |graves| self.graves.lock().push(graves));
+                self.step(&mut self.pass.lock(), places, |grave| self.graves.lock().push([grave]));
             budget = budget.saturating_sub(looked_at);
             self.graves.lock().take(limit, &mut entries);
         }

@@ -64,7 +64,7 @@
 )]
 //! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
 //! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
-//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, tens of microseconds each |
+//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, for each path that is taken out |
 //! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
 //!
 //! # Promises

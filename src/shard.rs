@@ -358,21 +358,25 @@ impl<V> Shard<V> {
         (purged, softened, None)
     }
 
-    /// Settles the records of the next buckets, until it has looked at `places`, and takes out those that are dead. Says how many it
+    /// Settles the records of the next buckets, until it has looked at `places` or has taken out one that is dead. Returns how many it
     /// looked at and whether none is left to look at.
+    ///
+    /// One at a time, because taking it out is most of the work, and readers of the shard wait for as long. The next call begins with
+    /// the same bucket: what stays in it is settled by then.
     pub(crate) fn sweep(
         &mut self,
         places: usize,
         fills: &OpenFills,
         cx: &Context,
-        graves: &mut Vec<Grave<V>>,
-    ) -> (usize, bool) {
+    ) -> (usize, Option<Grave<V>>, bool) {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // From the last on, as the last takes the place of one that is taken out.
             for id in self.records.ids_of(self.swept).into_iter().rev() {
-                self.sweep_record(id, cx, graves);
                 looked_at += 1;
+                if let Some(grave) = self.sweep_record(id, cx) {
+                    return (looked_at, Some(grave), false);
+                }
             }
             self.swept += 1;
         }
@@ -385,23 +389,23 @@ impl<V> Shard<V> {
                 fills.note_rules(&cx.scopes);
             }
         }
-        (looked_at, done)
+        (looked_at, None, done)
     }
 
-    fn sweep_record(&mut self, id: RecordId, cx: &Context, graves: &mut Vec<Grave<V>>) {
+    fn sweep_record(&mut self, id: RecordId, cx: &Context) -> Option<Grave<V>> {
         let record = self.records.get(id);
         let settled = record.settled();
         if settled >= cx.scopes.broad() {
-            return;
+            return None;
         }
         let tenant = self.tallies.tenant(record.tenant()).clone();
         let view = cx.scopes.view_of(&tenant, record.path(), settled);
         if view.standing(settled) == Standing::Dead {
-            graves.push(self.bury(id, &tenant, &view, cx));
-        } else {
-            let counts = self.tallies.at(&tenant, &view);
-            self.records.settle(id, &view, counts);
+            return Some(self.bury(id, &tenant, &view, cx));
         }
+        let counts = self.tallies.at(&tenant, &view);
+        self.records.settle(id, &view, counts);
+        None
     }
 
     /// Adds this shard's part to the totals.
@@ -489,10 +493,12 @@ impl<V> Shard<V> {
     ) -> (Insertion<V>, Option<Grave<V>>) {
         let mut found = self.records.find(key);
         let mut grave = None;
-        if let Some(dead) = found.filter(|record| record.standing(view) == Standing::Dead) {
-            let dead = dead.id();
-            grave = Some(self.bury(dead, key.tenant, view, cx));
-            found = None;
+        if let Some(record) = found {
+            if record.standing(view) == Standing::Dead {
+                let dead = record.id();
+                grave = Some(self.bury(dead, key.tenant, view, cx));
+                found = None;
+            }
         }
         let variant = variant.as_str();
         let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };

@@ -2,10 +2,9 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::lanes::Tags;
-use super::node::{Lane, Line, Node, NodeMut, Rest};
+use super::node::{Bucket, Lane, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
-use super::{PER_BUCKET, PathRef, RecordId, Records, bucket_of, sibling};
+use super::{PER_BUCKET, PathRef, RecordId, Records, sibling};
 use crate::generation::Generation;
 use crate::hash::{Hashing, TableHash};
 use crate::scopes::{Standing, View};
@@ -34,7 +33,7 @@ impl<V> Records<V> {
     /// Changes the node of a record.
     #[inline]
     fn edit_at<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
-        self.edit(id.bucket, id.depth, change)
+        self.edit(id.bucket(), id.depth, change)
     }
 
     #[inline]
@@ -45,9 +44,9 @@ impl<V> Records<V> {
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
         if id.depth == 0 {
-            &mut self.lines[id.bucket]
+            &mut self.buckets[id.bucket()].line
         } else {
-            self.node_mut(id.bucket, id.depth).line
+            self.node_mut(id.bucket(), id.depth).line
         }
     }
 
@@ -76,7 +75,7 @@ impl<V> Records<V> {
         let hash = path.hash.table();
         let text = self.store_text(path.path);
         let shape = Shape::new(1, text.len());
-        let (bucket, depth) = self.free_lane(bucket_of(hash, self.tags.len()));
+        let (bucket, depth) = self.free_lane(self.bucket_of(hash));
         let key = keys.take(wanted);
         let (at, left) = self.edit(bucket, depth, |node| {
             let at = node.push(hash, shape.size);
@@ -88,7 +87,7 @@ impl<V> Records<V> {
             (at, None)
         });
         if let Some(value) = left {
-            let id = RecordId { bucket, depth, at };
+            let id = RecordId::new(bucket, depth, at);
             self.push_variant(id, (wanted, value, stale), keys, hashing);
         }
     }
@@ -135,7 +134,7 @@ impl<V> Records<V> {
             node.give_back_values();
             slots
         });
-        if self.rests[id.bucket].more.is_some() {
+        if self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
         }
         match large {
@@ -161,7 +160,7 @@ impl<V> Records<V> {
 
     /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
-        let (depth, last) = self.nodes(id.bucket).next_back().expect("a bucket has a node");
+        let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
         if depth > id.depth {
             let at = last.line.lane(last.tags.len() - 1);
             let record = last.record(at);
@@ -175,8 +174,8 @@ impl<V> Records<V> {
             });
             self.edit_at(id, |node| node.adopt(hash, &bytes, values.into_iter()));
         }
-        if self.nodes(id.bucket).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
-            if let Some(empty) = self.node_mut(id.bucket, depth - 1).rest.more.take() {
+        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
+            if let Some(empty) = self.node_mut(id.bucket(), depth - 1).rest.more.take() {
                 self.heap -= size_of::<Node<V>>() + empty.read().heap();
             }
         }
@@ -281,7 +280,7 @@ impl<V> Records<V> {
             return self.edit_set(place, |set| set.replace(at, value, stale));
         }
         let was_stale = record.stale() >> at & 1 == 1;
-        let node = self.node_mut(id.bucket, id.depth);
+        let node = self.node_mut(id.bucket(), id.depth);
         let values = node.values(id.at);
         let values = &mut node.rest.values[values][at..];
         let old = mem::replace(&mut values[0], value);
@@ -405,12 +404,12 @@ impl<V> Records<V> {
 
     /// Adds a bucket, and moves to it what is its.
     ///
-    /// When there is no room for one more, the arrays double: rarely enough for an insert of ten thousand not to meet it.
+    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand copies them, some tens of kilobytes.
     fn split(&mut self) {
         let last = self.tags.len();
-        self.tags.push(Tags::default());
-        self.lines.push(Line::default());
-        self.rests.push(Rest::default());
+        push(&mut self.tags);
+        push(&mut self.buckets);
+        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -421,28 +420,24 @@ impl<V> Records<V> {
     fn merge(&mut self) {
         let old = self.take_bucket(self.tags.len() - 1);
         self.tags.pop();
-        self.lines.pop();
-        self.rests.pop();
+        self.buckets.pop();
+        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 
     fn take_bucket(&mut self, bucket: usize) -> Node<V> {
-        let node = Node {
-            tags: mem::take(&mut self.tags[bucket]),
-            line: mem::take(&mut self.lines[bucket]),
-            rest: mem::take(&mut self.rests[bucket]),
-        };
+        let Bucket { line, rest } = mem::take(&mut self.buckets[bucket]);
+        let node = Node { tags: mem::take(&mut self.tags[bucket]), line, rest };
         self.heap -= node.read().heap();
         node
     }
 
     /// Moves the records of a node that was taken out of the table into the buckets that their hashes name: one or two.
     fn distribute(&mut self, mut old: Node<V>) {
-        let buckets = self.tags.len();
         let mut needs: [(usize, usize, usize); 2] = [(usize::MAX, 0, 0); 2];
         for at in old.read().lanes() {
             let record = old.read().record(at);
-            let bucket = bucket_of(record.hash(), buckets);
+            let bucket = self.bucket_of(record.hash());
             let unknown = needs[0].0 != usize::MAX && needs[0].0 != bucket;
             let need = &mut needs[usize::from(unknown)];
             need.0 = bucket;
@@ -457,7 +452,7 @@ impl<V> Records<V> {
         for at in old.read().lanes() {
             let record = old.read().record(at);
             let (hash, slots) = (record.hash(), record.slots());
-            let (bucket, depth) = self.free_lane(bucket_of(hash, buckets));
+            let (bucket, depth) = self.free_lane(self.bucket_of(hash));
             let bytes = old.read().bytes_of(at);
             self.edit(bucket, depth, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
         }
@@ -482,9 +477,15 @@ impl<V> Records<V> {
             *self = Self { base: self.base, ..Self::default() };
         }
         self.tags.shrink_to_fit();
-        self.lines.shrink_to_fit();
-        self.rests.shrink_to_fit();
+        self.buckets.shrink_to_fit();
     }
+}
+
+fn push<T: Default>(things: &mut Vec<T>) {
+    if things.len() == things.capacity() {
+        things.reserve_exact(1 + things.len() / 4);
+    }
+    things.push(T::default());
 }
 
 /// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.
@@ -501,6 +502,10 @@ fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
 
 #[cfg(test)]
 impl<V> Records<V> {
+    pub(super) fn split_for_test(&mut self) {
+        self.split();
+    }
+
     pub(super) fn merge_for_test(&mut self) {
         self.merge();
     }

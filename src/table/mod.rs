@@ -24,7 +24,7 @@
 //!   hash of a path -> bucket (linear hashing) -> node -> tag -> record
 //! ```
 //!
-//! Invariant: a record is in the bucket that its hash names, see [`bucket_of`]. Only the last node of a bucket is not full.
+//! Invariant: a record is in the bucket that its hash names, see `Records::bucket_of`. Only the last node of a bucket is not full.
 
 mod edit;
 mod lanes;
@@ -43,13 +43,13 @@ use crate::scopes::{Standing, View};
 use crate::tenant::Tenant;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
 use lanes::{Confirmed, Tags};
-use node::{Lane, Line, Node, NodeMut, NodeRef, Rest};
+use node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use outside::Outside;
 use record::{Owner, Record, StoredText};
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-const PER_BUCKET: usize = 8;
+const PER_BUCKET: usize = 9;
 
 /// A path as the shard looks for it.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +63,10 @@ pub(crate) struct PathRef<'a> {
 #[derive(Debug)]
 pub(crate) struct Records<V> {
     tags: Vec<Tags>,
-    lines: Vec<Line>,
-    rests: Vec<Rest<V>>,
+    /// As many as tags.
+    buckets: Vec<Bucket<V>>,
+    /// The low bits of a hash that name a bucket.
+    mask: usize,
     outside: Outside<V>,
     len: usize,
     /// Heap bytes of blocks, values, further nodes, and of what is outside.
@@ -76,7 +78,7 @@ pub(crate) struct Records<V> {
 /// Where a record is, until one is added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordId {
-    bucket: usize,
+    bucket: u32,
     /// How many nodes come before the record's.
     depth: u8,
     at: Lane,
@@ -85,10 +87,9 @@ pub(crate) struct RecordId {
 /// A record to read.
 #[derive(Debug)]
 pub(crate) struct RecordRef<'a, V> {
-    id: RecordId,
-    node: NodeRef<'a, V>,
-    record: Record<'a>,
     table: &'a Records<V>,
+    id: RecordId,
+    record: Record<'a>,
 }
 
 impl<V> Clone for RecordRef<'_, V> {
@@ -99,19 +100,24 @@ impl<V> Clone for RecordRef<'_, V> {
 
 impl<V> Copy for RecordRef<'_, V> {}
 
+impl RecordId {
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
+    fn new(bucket: usize, depth: u8, at: Lane) -> Self {
+        Self { bucket: bucket as u32, depth, at }
+    }
+
+    #[inline]
+    fn bucket(self) -> usize {
+        self.bucket as usize
+    }
+}
+
 impl PathRef<'_> {
     #[inline]
     fn owner(&self) -> Owner {
         Owner::new(self.tenant.id(), self.hash.table())
     }
-}
-
-/// The bucket of a hash, of so many: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
-#[inline]
-fn bucket_of(hash: TableHash, buckets: usize) -> usize {
-    let all = buckets.next_power_of_two();
-    let bucket = hash.get() as usize & (all - 1);
-    if bucket < buckets { bucket } else { bucket - all / 2 }
 }
 
 /// The bucket whose split creates the last of so many.
@@ -124,8 +130,8 @@ impl<V> Default for Records<V> {
     fn default() -> Self {
         Self {
             tags: Vec::new(),
-            lines: Vec::new(),
-            rests: Vec::new(),
+            buckets: Vec::new(),
+            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -136,7 +142,7 @@ impl<V> Default for Records<V> {
 
 #[allow(
     clippy::inline_always,
-    reason = "a record of ten words is copied where a lookup does not inline these"
+    reason = "a record of five words is copied where a lookup does not inline these"
 )]
 impl<'a, V> RecordRef<'a, V> {
     #[inline]
@@ -148,6 +154,11 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
         self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
+    }
+
+    #[inline]
+    fn node(self) -> NodeRef<'a, V> {
+        self.table.node_of(self.id)
     }
 
     #[inline(always)]
@@ -178,12 +189,12 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node.tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node.tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -217,7 +228,7 @@ impl<'a, V> RecordRef<'a, V> {
         match self.large() {
             None => {
                 let stale = self.record.stale() >> at & 1 == 1;
-                (self.node.value(self.id.at.lane(), at), stale)
+                (self.node().value(self.id.at.lane(), at), stale)
             }
             Some(set) => set.get(at),
         }
@@ -241,14 +252,22 @@ impl<V> Records<V> {
         self.len
     }
 
+    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+    #[inline]
+    fn bucket_of(&self, hash: TableHash) -> usize {
+        let bucket = hash.get() as usize & self.mask;
+        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+    }
+
     #[inline]
     fn bucket(&self, hash: TableHash) -> Option<usize> {
-        (!self.tags.is_empty()).then(|| bucket_of(hash, self.tags.len()))
+        (!self.tags.is_empty()).then(|| self.bucket_of(hash))
     }
 
     #[inline(always)]
     fn node(&self, bucket: usize) -> NodeRef<'_, V> {
-        NodeRef { tags: &self.tags[bucket], line: &self.lines[bucket], rest: &self.rests[bucket] }
+        let Bucket { line, rest } = &self.buckets[bucket];
+        NodeRef { tags: &self.tags[bucket], line, rest }
     }
 
     /// The nodes of a bucket, mostly one.
@@ -264,24 +283,20 @@ impl<V> Records<V> {
 
     #[inline]
     fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
-        let (tags, line) = (&mut self.tags[bucket], &mut self.lines[bucket]);
-        let mut node = NodeMut { tags, line, rest: &mut self.rests[bucket] };
+        let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
+        let mut node = NodeMut { tags, line, rest };
         for _ in 0..depth {
             node = node.rest.more.as_deref_mut().expect("the record's node is there").write();
         }
         node
     }
 
+    /// A record of a node that comes after so many.
+    #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
-    fn at<'a>(
-        &'a self,
-        bucket: usize,
-        depth: u8,
-        node: NodeRef<'a, V>,
-        lane: usize,
-    ) -> RecordRef<'a, V> {
-        let at = node.line.lane(lane);
-        RecordRef { id: RecordId { bucket, depth, at }, node, record: node.record(at), table: self }
+    fn at<'a>(&'a self, bucket: usize, depth: u8, line: &'a Line, lane: usize) -> RecordRef<'a, V> {
+        let at = line.lane(lane);
+        RecordRef { table: self, id: RecordId::new(bucket, depth, at), record: line.record(at) }
     }
 
     /// The record of a path, probably, if there is one.
@@ -291,7 +306,7 @@ impl<V> Records<V> {
         let bucket = self.bucket(path.hash.table())?;
         let tags = &self.tags[bucket];
         match tags.find(path.hash.table(), |_| true) {
-            Some(lane) => Some(self.at(bucket, 0, self.node(bucket), lane)),
+            Some(lane) => Some(self.at(bucket, 0, &self.buckets[bucket].line, lane)),
             None if tags.is_full() => self.search(path),
             None => None,
         }
@@ -310,9 +325,9 @@ impl<V> Records<V> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
-            let is = |lane| self.at(bucket, depth, node, lane).is(path);
+            let is = |lane| self.at(bucket, depth, node.line, lane).is(path);
             if let Some(lane) = node.tags.find(path.hash.table(), is) {
-                return Some(self.at(bucket, depth, node, lane));
+                return Some(self.at(bucket, depth, node.line, lane));
             }
             node = node.rest.more.as_deref()?.read();
             depth += 1;
@@ -351,13 +366,17 @@ impl<V> Records<V> {
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
-        let node = if id.depth == 0 { self.node(id.bucket) } else { self.further_node(id) };
-        RecordRef { id, node, record: node.record(id.at), table: self }
+        RecordRef { table: self, id, record: self.node_of(id).line.record(id.at) }
+    }
+
+    #[inline]
+    fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
+        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {
@@ -367,7 +386,7 @@ impl<V> Records<V> {
     /// The records of a bucket.
     fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
         self.nodes(bucket).flat_map(move |(depth, node)| {
-            node.lanes().map(move |at| self.at(bucket, depth, node, at.lane()))
+            node.lanes().map(move |at| self.at(bucket, depth, node.line, at.lane()))
         })
     }
 
@@ -385,7 +404,7 @@ impl<V> Records<V> {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;
             for bucket in 0..self.tags.len() {
-                let mut next = Some((&mut self.tags[bucket], &mut self.rests[bucket]));
+                let mut next = Some((&mut self.tags[bucket], &mut self.buckets[bucket].rest));
                 while let Some((tags, rest)) = next {
                     tags.forget_confirmed();
                     next = rest.more.as_deref_mut().map(|more| (&mut more.tags, &mut more.rest));
@@ -399,8 +418,7 @@ impl<V> Records<V> {
         self.heap
             + self.outside.bytes()
             + self.tags.capacity() * size_of::<Tags>()
-            + self.lines.capacity() * size_of::<Line>()
-            + self.rests.capacity() * size_of::<Rest<V>>()
+            + self.buckets.capacity() * size_of::<Bucket<V>>()
     }
 
     /// Panics where the contract at the top of this module does not hold. Returns all uses of keys.
@@ -429,7 +447,7 @@ impl<V> Records<V> {
             let path = found.path();
             let hash = hashing.path(found.tenant(), path).table();
             assert_eq!(found.record.hash(), hash, "{path}");
-            assert_eq!(bucket_of(hash, self.tags.len()), found.id.bucket, "{path}");
+            assert_eq!(self.bucket_of(hash), found.id.bucket(), "{path}");
             if let Some(set) = found.large() {
                 set.check(hashing);
             }

@@ -12,8 +12,8 @@
 //!
 //! Invariant: records lie in the order of their lanes, without gaps, and so do values. The lanes agree with the records.
 //!
-//! Tags, lines and rests of all buckets lie in three arrays. A lookup that finds no tag reads nothing else, and a lookup that finds one
-//! has computed the addresses of all three.
+//! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads little. Line and rest lie together, as
+//! processors fetch lines in pairs. A lookup that finds a tag has computed the addresses of all three.
 
 #[cfg(any(test, fuzzing))]
 use super::lanes::LANES;
@@ -36,6 +36,14 @@ pub(super) struct Rest<V> {
     pub(super) values: Vec<V>,
     pub(super) slots: Lanes,
     pub(super) more: Option<Box<Node<V>>>,
+}
+
+/// Line and rest of the first node of a bucket.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Bucket<V> {
+    pub(super) line: Line,
+    pub(super) rest: Rest<V>,
 }
 
 /// A node in one piece.
@@ -76,6 +84,12 @@ impl<V> Default for Rest<V> {
     }
 }
 
+impl<V> Default for Bucket<V> {
+    fn default() -> Self {
+        Self { line: Line::default(), rest: Rest::default() }
+    }
+}
+
 impl<V> Default for Node<V> {
     fn default() -> Self {
         Self { tags: Tags::default(), line: Line::default(), rest: Rest::default() }
@@ -100,11 +114,11 @@ impl<V> Node<V> {
     }
 }
 
-/// The room that a block of so many bytes gets beside what it needs: an eighth, as it lives long and does not grow beyond its double.
+/// The room that a block of so many bytes gets: a sixteenth beside what it needs, as it lives long and does not grow beyond its double.
 /// Together they fill a chunk of malloc's, which has 16 bytes and a word that is malloc's own.
 fn with_spare(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
-    (bytes + bytes / 8 + WORD).next_multiple_of(2 * WORD) - WORD
+    (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD
 }
 
 fn make_room_for_value<V>(values: &mut Vec<V>) {

@@ -175,7 +175,8 @@ impl<'a> Record<'a> {
     }
 
     /// The slot with the tag of a hash for whose key `is` holds.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
+    #[inline(always)]
     pub(super) fn find(self, hash: TableHash, mut is: impl FnMut(KeyId) -> bool) -> Option<usize> {
         let (slots, wanted) = (self.slots(), u64::from_le_bytes([hash.tag(); 8]));
         let mut start = 0;

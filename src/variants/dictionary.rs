@@ -189,6 +189,12 @@ impl Chunk {
         &self.uses[at % ROWS * (self.uses.len() / ROWS) + at / ROWS]
     }
 
+    #[inline]
+    fn text(&self, at: usize) -> Arc<str> {
+        let known = self.texts[at].read();
+        Arc::clone(&known.as_ref().expect("a number that is in use has a text").text)
+    }
+
     fn bytes(&self) -> usize {
         size_of_val(&*self.lines) + size_of_val(&*self.uses) + size_of_val(&*self.texts)
     }
@@ -209,12 +215,23 @@ impl Dictionary {
     // Not inlined: it needs more registers than a lookup has left.
     #[inline(never)]
     pub(crate) fn matches(&self, id: KeyId, text: &str) -> bool {
-        self.parts[id.part()].matches(id.line(), text)
+        self.parts[id.part()].compare(id.line(), text)
     }
 
     /// The text of a number that is in use.
     pub(crate) fn text(&self, id: KeyId) -> Arc<str> {
         self.parts[id.part()].text(id.line())
+    }
+
+    /// The text of a number, which is used once less.
+    ///
+    /// **Locks:** the part, if this was the last use.
+    pub(crate) fn resolve(&self, id: KeyId) -> Arc<str> {
+        let part = &self.parts[id.part()];
+        let (chunk, at) = part.known_chunk(id.line());
+        let text = chunk.text(at);
+        part.end_use(chunk.uses(at), id.line());
+        text
     }
 
     /// Uses a key once more. Returns `None` if that would need a new number and none is left.
@@ -269,8 +286,13 @@ impl Part {
         self.chunk(line).expect("a line that was used has a chunk")
     }
 
-    #[inline]
     fn matches(&self, line: u32, text: &str) -> bool {
+        self.compare(line, text)
+    }
+
+    #[allow(clippy::inline_always, reason = "most of what a lookup does here")]
+    #[inline(always)]
+    fn compare(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
         let (line, bytes) = (&chunk.lines[at], text.as_bytes());
         let head = line.head();
@@ -293,8 +315,7 @@ impl Part {
 
     fn text(&self, line: u32) -> Arc<str> {
         let (chunk, at) = self.known_chunk(line);
-        let known = chunk.texts[at].read();
-        Arc::clone(&known.as_ref().expect("a number that is in use has a text").text)
+        chunk.text(at)
     }
 
     fn take(&self, wanted: Wanted<'_>) -> Option<u32> {
@@ -362,8 +383,13 @@ impl Part {
 
     fn release(&self, line: u32) {
         let (chunk, at) = self.known_chunk(line);
+        self.end_use(chunk.uses(at), line);
+    }
+
+    #[inline]
+    fn end_use(&self, uses: &AtomicU64, line: u32) {
         // Release: what this use read of the text comes before the text changes. Acquire: and so does what other uses read.
-        if chunk.uses(at).fetch_sub(1, Ordering::AcqRel) == 1 {
+        if uses.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.free(line);
         }
     }

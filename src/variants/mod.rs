@@ -87,8 +87,7 @@ impl<V> Iterator for Numbered<V> {
     #[inline]
     fn next(&mut self) -> Option<Entry<V>> {
         let Slot { key: id, stale, value } = self.slots.next()?;
-        let key = self.keys.text(id);
-        self.keys.release(id);
+        let key = self.keys.resolve(id);
         Some(Entry { key, value, stale })
     }
 

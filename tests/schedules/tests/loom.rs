@@ -23,6 +23,8 @@ struct Names {
     path: OriginPath<'static>,
     prefix: PathPrefix<'static>,
     key: VariantKey<'static>,
+    paths: [OriginPath<'static>; 2],
+    keys: [VariantKey<'static>; 2],
 }
 
 static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
@@ -30,6 +32,8 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
     path: common::Names::Opaque('?').path("a/x"),
     prefix: common::Names::Opaque('?').prefix("a/"),
     key: common::variant("?w=1"),
+    paths: ["a/x", "b/y"].map(common::path),
+    keys: ["?w=1", "?w=2"].map(common::variant),
 });
 
 fn model(race: impl Fn() + Send + Sync + 'static) {
@@ -107,6 +111,86 @@ const SOFT: [Invalidate; 4] = [
     |world| _ = world.index.flush_all(Soft),
     |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Soft)),
 ];
+
+/// Two paths, in shards of their own: what they have in common is the number of a key.
+struct TwoPaths {
+    index: CacheIndex<u32>,
+    tenant: Tenant,
+    keys: [VariantKey<'static>; 2],
+}
+
+impl TwoPaths {
+    fn new() -> Arc<Self> {
+        let index = CacheIndex::new(Config::builder().shards(16).build().unwrap());
+        Arc::new(Self { tenant: index.tenant("t"), index, keys: NAMES.keys.clone() })
+    }
+
+    fn insert(&self, path: usize, key: usize, value: u32) {
+        let (path, key) = (&NAMES.paths[path], &self.keys[key]);
+        assert!(self.index.insert(&self.tenant, path, key, value).is_stored());
+    }
+
+    fn lookup(&self, path: usize, key: usize) -> Lookup<u32> {
+        self.index.lookup(&self.tenant, &NAMES.paths[path], &self.keys[key])
+    }
+
+    /// Takes everything out, and says under which keys it was stored.
+    fn purge(&self, path: usize) -> Vec<(String, u32)> {
+        let gone = self.index.purge(&self.tenant, &NAMES.paths[path], Hard);
+        gone.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+    }
+}
+
+/// A key that is new in two shards at once has one number, and both find it.
+#[test]
+fn new_key_is_stored_by_two_threads() {
+    model(|| {
+        let world = TwoPaths::new();
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || {
+            other.insert(0, 0, 1);
+            assert_eq!(other.lookup(0, 0), Lookup::Live(1));
+        });
+        world.insert(1, 0, 2);
+        assert_eq!(world.lookup(1, 0), Lookup::Live(2));
+        thread.join().unwrap();
+        assert_eq!((world.lookup(0, 0), world.lookup(1, 0)), (Lookup::Live(1), Lookup::Live(2)));
+    });
+}
+
+/// The last use of a key ends in one shard while it is used again in another: its number stays, or another takes its place.
+#[test]
+fn key_is_used_again_while_its_last_use_ends() {
+    model(|| {
+        let world = TwoPaths::new();
+        world.insert(0, 0, 1);
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || other.purge(0));
+        world.insert(1, 0, 2);
+        assert_eq!(world.lookup(1, 0), Lookup::Live(2));
+        assert_eq!(thread.join().unwrap(), [("?w=1".to_owned(), 1)]);
+        assert_eq!((world.lookup(0, 0), world.lookup(1, 0)), (Lookup::Miss, Lookup::Live(2)));
+        assert_eq!(world.purge(1), [("?w=1".to_owned(), 2)]);
+    });
+}
+
+/// The line of a key is given to another while a third thread looks the old one up: it never finds it under the other's name.
+#[test]
+fn line_of_a_key_is_used_again_under_a_reader() {
+    model(|| {
+        let world = TwoPaths::new();
+        world.insert(0, 0, 1);
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || {
+            assert_eq!(other.purge(0), [("?w=1".to_owned(), 1)]);
+            other.insert(0, 1, 7);
+        });
+        assert!(matches!(world.lookup(0, 0), Lookup::Live(1) | Lookup::Miss));
+        assert!(matches!(world.lookup(0, 1), Lookup::Live(7) | Lookup::Miss));
+        thread.join().unwrap();
+        assert_eq!((world.lookup(0, 0), world.lookup(0, 1)), (Lookup::Miss, Lookup::Live(7)));
+    });
+}
 
 /// A lease that was taken before is committed while the invalidation runs: in the end the value is not served.
 fn commit_against(invalidate: Invalidate, present: bool) {
