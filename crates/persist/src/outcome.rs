@@ -26,7 +26,6 @@ pub enum Recovery {
         torn: bool,
     },
     /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts as dead.
-    #[non_exhaustive]
     Cold {
         /// Why.
         reason: ColdReason,

@@ -134,13 +134,25 @@ impl Writer {
     }
 
     /// Starts a new segment: of a healthy log when all before it is durable, of a failed one at once.
+    ///
+    /// A healthy log goes on as it is if there is no room for another segment.
     pub(crate) fn rotate(&mut self) -> Result<Rotated, Arc<LogError>> {
-        let rotated = if self.fault.is_some() { self.restart() } else { self.roll() };
-        rotated.map_err(|error| self.fail(error))?;
-        self.fault = None;
+        let was_healthy = self.fault.is_none();
+        if was_healthy && self.durable < self.sequence {
+            self.try_sync().map_err(|error| self.fail(error))?;
+        }
+        let segment = self.create().map_err(Arc::new)?;
+        let id = segment.id;
+        if was_healthy {
+            self.name(segment).map_err(|error| self.fail(error))?;
+        } else {
+            // The next snapshot's manifest will name it.
+            self.store.restart_segments(id);
+            (self.segment, self.durable, self.fault) = (Some(segment), self.sequence, None);
+        }
         self.bytes = 0;
-        let segment = self.segment.as_ref().map_or(FileId { incarnation: 0, number: 0 }, |s| s.id);
-        Ok(Rotated { watermark: self.sequence, segment, failures: self.store.failures() })
+        let (watermark, failures) = (self.sequence, self.store.failures());
+        Ok(Rotated { watermark, segment: id, failures })
     }
 
     fn write(&mut self, payloads: &[Vec<u8>]) -> Result<(), LogError> {
@@ -189,19 +201,14 @@ impl Writer {
             self.try_sync()?;
         }
         let segment = self.create()?;
+        self.name(segment)
+    }
+
+    fn name(&mut self, segment: OpenSegment) -> Result<(), LogError> {
         self.store
             .name_segment(segment.id)
             .map_err(|error| LogError::new("new segment could not be named", Some(error)))?;
         self.segment = Some(segment);
-        Ok(())
-    }
-
-    /// Goes on in a new segment after a failure. The next snapshot's manifest will name it.
-    fn restart(&mut self) -> Result<(), LogError> {
-        let segment = self.create()?;
-        self.store.restart_segments(segment.id);
-        self.segment = Some(segment);
-        self.durable = self.sequence;
         Ok(())
     }
 

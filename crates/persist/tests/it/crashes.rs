@@ -23,7 +23,8 @@ fn run(seed: u64, lie: Option<Lie>) -> Result<Counts, String> {
             }
             oracle.restart(&cache)?;
             was_opened = true;
-            for _ in 0..random.u8(0..60) {
+            let steps = if random.u8(0..8) == 0 { 400 } else { 60 };
+            for _ in 0..random.u16(0..steps) {
                 if sim.is_off() {
                     break;
                 }

@@ -3,7 +3,11 @@
 //! `PERSIST_SCALE=N` repeats the random tests N times as often.
 
 mod crashes;
+mod damage;
+mod faults;
 mod history;
+mod operations;
+mod order;
 mod sim;
 
 /// How often the random tests are repeated.

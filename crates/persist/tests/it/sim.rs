@@ -5,7 +5,7 @@
 //! here, by lying to it.
 
 use cache_index_persist::{FileLayer, LayerFile, LayerLock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -41,6 +41,7 @@ struct Inode {
     /// Contents that each sector had since the last sync.
     dirty: BTreeMap<usize, Vec<Vec<u8>>>,
     late: Option<Vec<u8>>,
+    has_failed: bool,
 }
 
 /// Names and what they refer to; `None` for a name that was removed.
@@ -58,8 +59,8 @@ struct State {
     fault: Option<(u64, Fault)>,
     is_off: bool,
     lie: Option<Lie>,
-    /// Names of the files synced, in order; for tests that ask what was synced when.
-    synced: Vec<String>,
+    /// Whether a file was synced again after a sync of it had failed.
+    was_retried: bool,
 }
 
 /// The layer. Clones share the same files.
@@ -95,8 +96,9 @@ impl Sim {
         self.state().is_off
     }
 
-    pub(crate) fn synced(&self) -> Vec<String> {
-        self.state().synced.clone()
+    /// Whether a file was synced again after a sync of it had failed.
+    pub(crate) fn was_retried(&self) -> bool {
+        self.state().was_retried
     }
 
     fn image(
@@ -337,14 +339,18 @@ impl LayerFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.sim.state();
+        if state.inodes[self.inode].has_failed {
+            state.was_retried = true;
+        }
         if let Err(error) = state.call() {
             // The kernel gives up on what it could not write, and a later sync will not try again.
             if error.kind() != ErrorKind::Interrupted && !state.is_off {
-                state.inodes[self.inode].dirty.clear();
+                let inode = &mut state.inodes[self.inode];
+                inode.dirty.clear();
+                inode.has_failed = true;
             }
             return Err(error);
         }
-        state.synced.push(self.name.clone());
         let lie = state.lie;
         let inode = &mut state.inodes[self.inode];
         match lie {
@@ -370,9 +376,4 @@ impl Drop for SimLock {
     fn drop(&mut self) {
         self.0.state().is_locked = false;
     }
-}
-
-/// Distinct names, for assertions.
-pub(crate) fn kinds(names: &[String]) -> BTreeSet<&str> {
-    names.iter().map(|name| name.split('-').next().unwrap_or(name)).collect()
 }
