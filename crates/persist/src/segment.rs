@@ -194,3 +194,136 @@ fn durable_behind(id: FileId, rest: &[u8]) -> u64 {
     });
     frames.max().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Scope;
+    use cache_index::Severity;
+
+    const ID: FileId = FileId { incarnation: 1, number: 9 };
+    const LEN: usize = 16 << 10;
+
+    fn payload(at: u64) -> Vec<u8> {
+        let scope = Scope::Path { tenant: "doc".to_owned(), path: format!("a/{at}.jpg") };
+        let by = (at % 2 == 0).then(|| "alice".to_owned());
+        Record { unix_millis: at, by, severity: Severity::Hard, scope }.encode(usize::MAX)
+    }
+
+    /// A segment with records from `first` on, all of them synced and sealed one by one.
+    fn segment(first: u64, records: u64) -> Vec<u8> {
+        let mut bytes = header(ID, LEN as u64, first);
+        for sequence in first..first + records {
+            let frame = Frame { sequence, durable: sequence - 1, payload: &payload(sequence) };
+            put_frame(&mut bytes, ID.number, &frame);
+        }
+        let seal = seal(ID, first + records - 1);
+        bytes[BLOCK..BLOCK + seal.len()].copy_from_slice(&seal);
+        bytes.resize(LEN, 0);
+        bytes
+    }
+
+    /// Returns whether damage was noticed; panics if it was not and changed anything.
+    fn is_noticed(bytes: &[u8], whole: &Segment, context: &str) -> bool {
+        match read(ID, true, bytes) {
+            Err(_) => true,
+            Ok(read) => {
+                assert_eq!(read.records, whole.records, "{context}");
+                assert_eq!(read.first_sequence, whole.first_sequence, "{context}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn every_bit_is_noticed_or_harmless() {
+        let mut bytes = segment(5, 12);
+        let whole = read(ID, true, &bytes).unwrap();
+        assert_eq!((whole.records.len(), whole.last_sequence, whole.is_torn), (12, 16, false));
+        let bits = LEN * 8;
+        // Behind the records all bits are alike; the long form takes each of them.
+        let is_long = std::env::var_os("PERSIST_SCALE").is_some();
+        let mut noticed = 0;
+        for bit in (0..bits).filter(|bit| is_long || *bit < (whole.end + 64) * 8 || bit % 61 == 0) {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let context = format!("bit {bit}");
+            let is_noticed = is_noticed(&bytes, &whole, &context);
+            assert!(is_noticed || bit / 8 >= whole.end, "{context} is not noticed");
+            noticed += usize::from(is_noticed);
+            // A segment that another one follows must be exactly as it was.
+            assert!(read(ID, false, &bytes).is_err(), "{context}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(noticed >= whole.end * 8);
+    }
+
+    #[test]
+    fn every_truncation_and_every_lost_sector_is_noticed() {
+        let bytes = segment(5, 12);
+        let whole = read(ID, true, &bytes).unwrap();
+        for len in 0..LEN {
+            assert!(read(ID, true, &bytes[..len]).is_err(), "length {len}");
+        }
+        for sector in [512, 4096] {
+            for start in (0..whole.end).step_by(sector) {
+                let mut zeroed = bytes.clone();
+                zeroed[start..start + sector].fill(0);
+                let was_empty = bytes[start..start + sector].iter().all(|&byte| byte == 0);
+                let noticed = is_noticed(&zeroed, &whole, &format!("sector at {start}"));
+                // Without its seal a segment still says the same, as long as all of its records are there.
+                let is_seal = (BLOCK..DATA).contains(&start);
+                assert!(noticed || was_empty || is_seal, "sector at {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_write_that_nobody_was_promised_is_cut_off() {
+        // Records 5 to 8 are durable; 9 to 12 were written together, and the first of them was lost.
+        let mut bytes = header(ID, LEN as u64, 5);
+        for sequence in 5..9 {
+            let frame = Frame { sequence, durable: sequence - 1, payload: &payload(sequence) };
+            put_frame(&mut bytes, ID.number, &frame);
+        }
+        let lost = bytes.len();
+        for sequence in 9..13 {
+            let frame = Frame { sequence, durable: 8, payload: &payload(sequence) };
+            put_frame(&mut bytes, ID.number, &frame);
+        }
+        let seal = seal(ID, 8);
+        bytes[BLOCK..BLOCK + seal.len()].copy_from_slice(&seal);
+        bytes.resize(LEN, 0);
+        bytes[lost..lost + 16].fill(0);
+        let segment = read(ID, true, &bytes).unwrap();
+        assert_eq!((segment.last_sequence, segment.end, segment.is_torn), (8, lost, true));
+        assert!(read(ID, false, &bytes).is_err());
+    }
+
+    #[test]
+    fn unknown_versions_and_records_are_named() {
+        let mut bytes = segment(1, 1);
+        bytes[8] = 2;
+        let reason = read(ID, true, &bytes).unwrap_err();
+        assert_eq!(*reason.kind(), ColdKind::UnknownVersion(2));
+        let mut bytes = header(ID, LEN as u64, 1);
+        let mut unknown = payload(1);
+        let kind = unknown.len() - (1 + 4 + 3 + 4 + 7);
+        unknown[kind] = 64;
+        put_frame(&mut bytes, ID.number, &Frame { sequence: 1, durable: 0, payload: &unknown });
+        bytes.resize(LEN, 0);
+        assert_eq!(*read(ID, true, &bytes).unwrap_err().kind(), ColdKind::UnknownRecord(64));
+    }
+
+    #[test]
+    fn random_bytes_behind_a_good_header_do_not_panic() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..200 {
+            let mut bytes = segment(1, 8);
+            for _ in 0..random.usize(1..200) {
+                let at = random.usize(DATA..DATA + 1024);
+                bytes[at] = random.u8(..);
+            }
+            let _ = read(ID, true, &bytes);
+        }
+    }
+}

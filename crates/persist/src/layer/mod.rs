@@ -6,6 +6,8 @@
 //! Not here: what the bytes mean.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod memory;
 
 pub use disk::DiskLayer;
 

@@ -14,6 +14,8 @@
 
 mod block;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use read::read;

@@ -236,6 +236,16 @@ impl State {
         self.pending.push(change);
     }
 
+    /// Frees what no name leads to any more.
+    fn forget_unnamed(&mut self) {
+        let named: Vec<usize> = self.names.values().copied().collect();
+        for (at, inode) in self.inodes.iter_mut().enumerate() {
+            if !named.contains(&at) && !inode.data.is_empty() {
+                *inode = Inode { has_failed: inode.has_failed, ..Inode::default() };
+            }
+        }
+    }
+
     fn find(&self, name: &str) -> io::Result<usize> {
         self.names.get(name).copied().ok_or_else(|| ErrorKind::NotFound.into())
     }
@@ -296,6 +306,7 @@ impl FileLayer for Sim {
         if state.lie != Some(Lie::NoDirSync) {
             state.durable_names = state.names.clone();
             state.pending.clear();
+            state.forget_unnamed();
         }
         Ok(())
     }
