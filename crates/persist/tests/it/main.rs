@@ -5,6 +5,7 @@
 mod crashes;
 mod damage;
 mod faults;
+mod golden;
 mod history;
 mod operations;
 mod order;

@@ -3,7 +3,9 @@
 use crate::history::{KEYS, config, open};
 use crate::scale;
 use crate::sim::Sim;
-use cache_index::{Hard, Lookup, OriginPath, VariantKey};
+use cache_index::canonical::Rules;
+use cache_index::invalidation::InvalidationRequest;
+use cache_index::{Hard, Lookup, OriginPath, PathPrefix, VariantKey};
 use cache_index_persist::{Codec, Persistent};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,6 +36,35 @@ impl Codec for Hooked {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         u64::decode(bytes).map(Self)
+    }
+}
+
+#[test]
+fn what_is_logged_has_been_applied() {
+    let sim = Sim::new(4096);
+    let cache = Arc::new(open(&sim).unwrap());
+    let (tenant, key) = (cache.tenant("doc"), VariantKey::from_canonical(KEYS[1]).unwrap());
+    let prefix = PathPrefix::from_canonical("a/").unwrap();
+    let rules = Rules::default();
+    let request = InvalidationRequest::builder(&rules).original(["/a/0.jpg"]).unwrap();
+    let purges: [&dyn Fn() -> bool; 6] = [
+        &|| cache.purge(&tenant, &path(0), Hard).is_durable(),
+        &|| cache.purge_many(&tenant, &[path(0)], Hard).is_durable(),
+        &|| cache.purge_prefix(&tenant, &prefix, Hard).is_durable(),
+        &|| cache.flush_tenant(&tenant, Hard).is_durable(),
+        &|| cache.flush_all(Hard).is_durable(),
+        &|| cache.apply(&tenant, &request).is_durable(),
+    ];
+    for (number, purge) in purges.into_iter().enumerate() {
+        assert!(cache.insert(&tenant, &path(0), &key, 7).is_stored());
+        let seen = Arc::new(Mutex::new(None));
+        sim.before_sync({
+            let (cache, tenant, key) = (Arc::clone(&cache), tenant.clone(), key.clone());
+            let seen = Arc::clone(&seen);
+            move || *seen.lock().unwrap() = Some(cache.lookup(&tenant, &path(0), &key))
+        });
+        assert!(purge());
+        assert_eq!(*seen.lock().unwrap(), Some(Lookup::Miss), "operation {number}");
     }
 }
 

@@ -59,8 +59,19 @@ struct State {
     fault: Option<(u64, Fault)>,
     is_off: bool,
     lie: Option<Lie>,
+    before_sync: Hook,
     /// Whether a file was synced again after a sync of it had failed.
     was_retried: bool,
+}
+
+/// What runs before the next sync of a file, outside of the layer's lock.
+#[derive(Default)]
+struct Hook(Option<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hook").field(&self.0.is_some()).finish()
+    }
 }
 
 /// The layer. Clones share the same files.
@@ -85,6 +96,11 @@ impl Sim {
 
     pub(crate) fn lie(&self, lie: Option<Lie>) {
         self.state().lie = lie;
+    }
+
+    /// Runs something before the next sync of a file, on the thread that syncs.
+    pub(crate) fn before_sync(&self, hook: impl FnOnce() + Send + 'static) {
+        self.state().before_sync.0 = Some(Box::new(hook));
     }
 
     /// How many calls there were.
@@ -349,6 +365,10 @@ impl LayerFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let hook = self.sim.state().before_sync.0.take();
+        if let Some(hook) = hook {
+            hook();
+        }
         let mut state = self.sim.state();
         if state.inodes[self.inode].has_failed {
             state.was_retried = true;
