@@ -92,11 +92,9 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     ) -> Acknowledged<T> {
         let unix_millis = crate::persistent::unix_millis();
         let by = self.by.map(str::to_owned);
-        let records = scopes
-            .into_iter()
-            .map(|scope| Record { unix_millis, by: by.clone(), severity, scope })
-            .collect();
-        Acknowledged::new(outcome, self.cache.append(records))
+        let of = |scope| Record { unix_millis, by: by.clone(), severity, scope };
+        let records: Vec<Record> = scopes.into_iter().map(of).collect();
+        Acknowledged::new(outcome, self.cache.append(&records))
     }
 
     /// Does what [`Persistent::purge`] does.

@@ -176,14 +176,13 @@ impl Keeper {
         let before = self.current.clone();
         change(&mut self.current);
         let written = self.write();
-        match written {
-            Ok(()) => (self.is_distrusted, self.is_covered) = (false, true),
-            Err(_) => {
-                self.current = before;
-                if self.is_distrusted {
-                    // The new file may be there all the same, and would not be kept up to date.
-                    self.remove();
-                }
+        if written.is_ok() {
+            (self.is_distrusted, self.is_covered) = (false, true);
+        } else {
+            self.current = before;
+            if self.is_distrusted {
+                // The new file may be there all the same, and would not be kept up to date.
+                self.remove();
             }
         }
         written

@@ -120,7 +120,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Writes records to the log.
-    pub(crate) fn append(&self, records: Vec<Record>) -> Durability {
+    pub(crate) fn append(&self, records: &[Record]) -> Durability {
         if records.is_empty() {
             return Durability::Durable;
         }

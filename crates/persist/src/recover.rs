@@ -51,24 +51,25 @@ pub(crate) fn open<V: Codec + Clone>(
     let ids: Vec<FileId> =
         names.iter().filter_map(|name| FileName::parse(name)).map(FileName::id).collect();
     let manifest = Manifest::read(&*layer);
-    let named = manifest.as_ref().map_or(0, |manifest| manifest.incarnation);
-    let incarnation = ids.iter().map(|id| id.incarnation).fold(named, u64::max) + 1;
-    let is_new = ids.is_empty()
-        && matches!(&manifest, Err(reason) if *reason.kind() == ColdKind::NoManifest);
+    // The names alone are enough: a damaged manifest must not make an incarnation come twice.
+    let last = manifest.as_ref().map_or(0, |manifest| manifest.incarnation);
+    let incarnation = ids.iter().map(|id| id.incarnation).fold(last, u64::max) + 1;
+    let next_number = ids.iter().map(|id| id.number).fold(0, u64::max) + 1;
+    let is_empty = ids.is_empty();
 
     let empty = || Core::new(CacheIndex::new(config.index().clone()));
-    let loaded = manifest
-        .and_then(|manifest| load(&*layer, &manifest, empty()).map(|loaded| (manifest, loaded)));
-    let (old, loaded) =
-        loaded.map(|(manifest, loaded)| (Some(manifest), loaded)).unwrap_or_else(|reason| {
-            let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
-            (None, Loaded { core: empty(), sequence: 0, recovery, last: None })
-        });
+    let loaded = manifest.and_then(|manifest| {
+        load(&*layer, &manifest, empty()).map(|loaded| (Some(manifest), loaded))
+    });
+    let (old, loaded) = loaded.unwrap_or_else(|reason| {
+        let is_new = is_empty && *reason.kind() == ColdKind::NoManifest;
+        let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
+        (None, Loaded { core: empty(), sequence: 0, recovery, last: None })
+    });
     if let Some((id, end)) = loaded.last {
         settle(&*layer, id, end)
             .map_err(|error| PersistError::caused("end of the log could not be synced", error))?;
     }
-    let next_number = ids.iter().map(|id| id.number).fold(0, u64::max) + 1;
     start(layer, lock, config, (incarnation, next_number), old, loaded).map_err(|error| {
         PersistError::caused("new segment or manifest could not be written", error)
     })

@@ -123,8 +123,8 @@ impl Store {
                 Some(FileName::Segment(id)) => {
                     let is_new =
                         manifest.segments.last().is_none_or(|last| id.number > last.number);
-                    !manifest.segments.contains(&id)
-                        && !(is_new && id.incarnation == self.incarnation)
+                    let is_running = is_new && id.incarnation == self.incarnation;
+                    !(is_running || manifest.segments.contains(&id))
                 }
                 Some(FileName::Snapshot(id)) => {
                     manifest.snapshot.is_none_or(|snapshot| snapshot.id != id)

@@ -32,7 +32,9 @@ fn paths(count: usize) -> Vec<PathEntries<u64>> {
 fn write(paths: &[PathEntries<u64>]) -> (Vec<u8>, SnapshotRef) {
     let file = MemoryFile::default();
     let mut writer = SnapshotWriter::new(Box::new(file.clone()), ID, 77, 88).unwrap();
-    paths.iter().for_each(|path| writer.push(path).unwrap());
+    for path in paths {
+        writer.push(path).unwrap();
+    }
     let (snapshot, _) = writer.finish().unwrap();
     let bytes = file.0.lock().clone();
     assert_eq!(bytes.len() as u64, snapshot.bytes);

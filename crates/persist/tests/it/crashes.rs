@@ -74,7 +74,9 @@ fn no_acknowledged_invalidation_is_forgotten_in_any_crash() {
 /// The harness proves itself: each of these lies must be noticed.
 #[test]
 fn lies_of_the_file_layer_are_noticed() {
-    for lie in [Lie::NoSync, Lie::LateSync, Lie::NoDirSync, Lie::RenameBeforeSync] {
+    for lie in
+        [Lie::FilesNotSynced, Lie::FilesSyncedLate, Lie::DirectoryNotSynced, Lie::RenamedFirst]
+    {
         let noticed =
             (0..2000).find_map(|seed| run(seed, Some(lie)).err().map(|error| (seed, error)));
         let (seed, error) = noticed.unwrap_or_else(|| panic!("{lie:?} was not noticed"));

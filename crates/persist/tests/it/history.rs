@@ -198,7 +198,7 @@ impl Oracle {
             Recovery::Cold { .. } | Recovery::New if may_be_cold => false,
             recovery => return Err(format!("needless cold start: {recovery:?}")),
         };
-        let found = self.found(cache)?;
+        let found = Self::found(cache)?;
         for (&name, &(value, is_live)) in &found {
             self.check_entry(name, value, is_live, crash)?;
         }
@@ -212,14 +212,14 @@ impl Oracle {
     pub(crate) fn restart(&mut self, cache: &Cache) -> Result<(), String> {
         self.last_incarnation = cache.incarnation();
         self.current =
-            self.found(cache)?.into_iter().map(|(name, (value, _))| (name, value)).collect();
+            Self::found(cache)?.into_iter().map(|(name, (value, _))| (name, value)).collect();
         // Only what is there can be expected from now on, in whatever snapshot.
         let current = &self.current;
         self.saved.retain(|name, value| current.get(name) == Some(value));
         Ok(())
     }
 
-    fn found(&self, cache: &Cache) -> Result<BTreeMap<Name, (u64, bool)>, String> {
+    fn found(cache: &Cache) -> Result<BTreeMap<Name, (u64, bool)>, String> {
         let mut found = BTreeMap::new();
         for (t, tenant_name) in TENANTS.iter().enumerate() {
             let tenant: Tenant = cache.tenant(tenant_name);

@@ -2,6 +2,8 @@
 //!
 //! `PERSIST_SCALE=N` repeats the random tests N times as often.
 
+#![allow(clippy::print_stdout, reason = "tests print how much they have looked at")]
+
 mod crashes;
 mod damage;
 mod faults;

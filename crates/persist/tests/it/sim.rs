@@ -25,13 +25,13 @@ pub(crate) enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// No sync of a file does anything.
-    NoSync,
+    FilesNotSynced,
     /// A sync of a file takes effect only when the next one is asked for.
-    LateSync,
+    FilesSyncedLate,
     /// A sync of the directory does nothing.
-    NoDirSync,
+    DirectoryNotSynced,
     /// A manifest is renamed before it is synced.
-    RenameBeforeSync,
+    RenamedFirst,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -319,7 +319,7 @@ impl FileLayer for Sim {
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state();
         state.call()?;
-        if state.lie != Some(Lie::NoDirSync) {
+        if state.lie != Some(Lie::DirectoryNotSynced) {
             state.durable_names = state.names.clone();
             state.pending.clear();
             state.forget_unnamed();
@@ -385,9 +385,9 @@ impl LayerFile for SimFile {
         let lie = state.lie;
         let inode = &mut state.inodes[self.inode];
         match lie {
-            Some(Lie::NoSync) => {}
-            Some(Lie::RenameBeforeSync) if self.name.starts_with("MANIFEST") => {}
-            Some(Lie::LateSync) => {
+            Some(Lie::FilesNotSynced) => {}
+            Some(Lie::RenamedFirst) if self.name.starts_with("MANIFEST") => {}
+            Some(Lie::FilesSyncedLate) => {
                 if let Some(durable) = inode.late.replace(inode.data.clone()) {
                     inode.durable = durable;
                 }
