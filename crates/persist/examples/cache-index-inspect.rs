@@ -1,4 +1,5 @@
-//! Prints what is in a directory of a persistent index: manifest, snapshot, log, and whether it would open warm.
+//! Prints what is in a directory of a persistent index: manifest, snapshot, log, and whether it
+//! would open warm.
 //!
 //! ```sh
 //! cargo run -p cache-index-persist --example cache-index-inspect -- DIR [--json]
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Prints what is in a directory of a persistent index. Exits with 0 if it would open warm, 3 if cold, 1 if it cannot be read.
+/// Prints what is in a directory of a persistent index. Exits with 0 if it would open warm, 3 if
+/// cold, 1 if it cannot be read.
 #[derive(Parser)]
 struct Arguments {
     /// The directory.
@@ -155,11 +157,14 @@ fn as_json(found: &Directory) -> Value {
 fn segment_json(segment: &SegmentContents) -> Value {
     match &segment.records {
         Err(reason) => json!({ "file": segment.file, "cold_reason": reason.to_string() }),
-        Ok(records) => json!({
-            "file": segment.file,
-            "torn": segment.is_torn,
-            "records": records.iter().map(|(number, record)| record_json(*number, record)).collect::<Vec<_>>(),
-        }),
+        Ok(records) => {
+            let records = records.iter().map(|(number, record)| record_json(*number, record));
+            json!({
+                "file": segment.file,
+                "torn": segment.is_torn,
+                "records": records.collect::<Vec<_>>(),
+            })
+        }
     }
 }
 

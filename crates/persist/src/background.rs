@@ -1,6 +1,6 @@
 //! `Background`: the thread that writes snapshots when they are due.
 //!
-//! Invariant: it never wakes up without need; a call that makes a snapshot due says so.
+//! Invariant: it never wakes up without need; a call that makes a snapshot due wakes it up.
 
 use crate::codec::Codec;
 use crate::config::PersistConfig;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a snapshot that failed, or that heals the log, waits; twice as long after each further failure.
+/// How long a snapshot that failed, or that heals the log, waits; twice as long after each further
+/// failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
@@ -71,7 +72,8 @@ impl Background {
         self.shared.signal.lock().is_ending = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.lock().take() {
-            // It has no result. A panic of the caller's `Clone` or `encode` was printed by the thread.
+            // It has no result. A panic of the caller's `Clone` or `encode` was printed by the
+            // thread.
             let _ = thread.join();
         }
     }
@@ -90,7 +92,8 @@ impl Shared {
             } else {
                 let wait = retry;
                 retry = LAST_RETRY.min(retry * 2);
-                // Until then nothing wakes the thread but the end: a full disk is not asked again with every purge.
+                // Until then nothing wakes the thread but the end: a full disk is not asked again
+                // with every purge.
                 if !self.pause(wait) {
                     return;
                 }

@@ -55,7 +55,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(len)?).ok()
     }
 
-    /// Takes a number of seven bits a byte, the lowest first. Only the shortest spelling is accepted.
+    /// Takes a number of seven bits a byte, the lowest first. Only the shortest spelling is
+    /// accepted.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {

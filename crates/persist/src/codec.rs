@@ -38,8 +38,8 @@
 /// assert_eq!(Extent::decode(&out), Some(extent));
 /// ```
 pub trait Codec: Sized {
-    /// Names the encoding, in at most 32 bytes. Change it with the encoding: a snapshot with another name is not read, and the index
-    /// starts cold.
+    /// Names the encoding, in at most 32 bytes. Change it with the encoding: a snapshot with
+    /// another name is not read, and the index starts cold.
     const NAME: &'static str;
 
     /// The length of every encoded value in bytes, or `None` if it differs from value to value.
@@ -48,9 +48,11 @@ pub trait Codec: Sized {
     /// Appends the encoded value to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads a value from exactly the bytes that [`encode`](Self::encode) wrote; `None` if they are not a value.
+    /// Reads a value from exactly the bytes that [`encode`](Self::encode) wrote; `None` if they are
+    /// not a value.
     ///
-    /// The bytes have passed a checksum, but may still come from anybody who can write files: do not trust lengths in them.
+    /// The bytes have passed a checksum, but may still come from anybody who can write files: do
+    /// not trust lengths in them.
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 

@@ -18,7 +18,8 @@ pub enum SyncPolicy {
     Always,
     /// At the latest this long after a record was written.
     Every(Duration),
-    /// When a segment is full, when a snapshot begins, and when the index is closed; otherwise whenever the operating system writes.
+    /// When a segment is full, when a snapshot begins, and when the index is closed; otherwise
+    /// whenever the operating system writes.
     Never,
 }
 
@@ -68,8 +69,8 @@ impl PersistConfig {
     /// The largest segment of the log, in bytes.
     pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-    /// Starts with the defaults: a default index, a sync before each acknowledgement, a snapshot every 300 seconds and after 64 MiB of log,
-    /// segments of 4 MiB.
+    /// Starts with the defaults: a default index, a sync before each acknowledgement, a snapshot
+    /// every 300 seconds and after 64 MiB of log, segments of 4 MiB.
     pub fn builder() -> PersistConfigBuilder {
         PersistConfigBuilder::default()
     }
@@ -125,22 +126,25 @@ impl PersistConfigBuilder {
         self
     }
 
-    /// How often a snapshot is written in the background; `None` for never. Without snapshots a restarted index knows nothing of fills, and
-    /// the log grows. A log that has failed is still healed by a snapshot.
+    /// How often a snapshot is written in the background; `None` for never. Without snapshots a
+    /// restarted index knows nothing of fills, and the log grows. A log that has failed is still
+    /// healed by a snapshot.
     pub fn snapshot_every(mut self, period: Option<Duration>) -> Self {
         self.0.snapshot_every = period;
         self
     }
 
-    /// After how many bytes of log a snapshot is written in the background, at least 4096. It does not apply if `snapshot_every` is `None`.
+    /// After how many bytes of log a snapshot is written in the background, at least 4096. It does
+    /// not apply if `snapshot_every` is `None`.
     pub fn snapshot_after_bytes(mut self, bytes: u64) -> Self {
         self.0.snapshot_after_bytes = bytes;
         self
     }
 
-    /// The size of a segment of the log: a multiple of 4096, from [`PersistConfig::MIN_SEGMENT_BYTES`] to
-    /// [`PersistConfig::MAX_SEGMENT_BYTES`]. A record may take a quarter of it, and at most 64 KiB; longer ones are replaced by the purge of
-    /// a whole path, of a whole tenant, or of everything.
+    /// The size of a segment of the log: a multiple of 4096, from
+    /// [`PersistConfig::MIN_SEGMENT_BYTES`] to [`PersistConfig::MAX_SEGMENT_BYTES`]. A record may
+    /// take a quarter of it, and at most 64 KiB; longer ones are replaced by the purge of a whole
+    /// path, of a whole tenant, or of everything.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.0.segment_bytes = bytes;
         self

@@ -1,7 +1,8 @@
 //! What this crate needs of the index: exporting and restoring entries, and replaying records.
 //!
-//! Everything else in the crate goes through these functions. They use the public operations of the index, which is slower than it could
-//! be: a tenant is exported path by path with one lookup for each variant, and restored with one insertion for each.
+//! Everything else in the crate goes through these functions. They use the public operations of the
+//! index, which is slower than it could be: a tenant is exported path by path with one lookup for
+//! each variant, and restored with one insertion for each.
 
 use crate::record::{Record, Scope};
 use crate::snapshot::PathEntries;
@@ -48,7 +49,7 @@ impl<V: Clone> Core<V> {
 
     /// Exports about `paths` further paths. Returns `None` when all were exported.
     ///
-    /// An entry that may be served before the first step and after the last, and is not replaced meanwhile, is exported.
+    /// Exports every entry that may be served from the first step to the last and is not replaced.
     pub(crate) fn export(&self, cursor: &mut Cursor, paths: usize) -> Option<Vec<PathEntries<V>>> {
         let tenants =
             cursor.tenants.get_or_insert_with(|| self.tenants.lock().values().cloned().collect());
@@ -80,7 +81,8 @@ impl<V: Clone> Core<V> {
         }
     }
 
-    /// Stores entries of one path in an index that is not in use yet. Returns how many were stored, or `None` if a name is not canonical.
+    /// Stores entries of one path in an index that is not in use yet. Returns how many were stored,
+    /// or `None` if a name is not canonical.
     pub(crate) fn restore(
         &self,
         tenant: &str,
@@ -91,7 +93,8 @@ impl<V: Clone> Core<V> {
         let path = OriginPath::from_canonical(path).ok()?;
         let of = |wanted| variants.iter().filter(move |(_, _, freshness)| *freshness == wanted);
         let mut stored = 0;
-        // A fill that a soft purge overtakes is stored stale. Stale entries come first, as the purge makes stale what is there.
+        // A fill that a soft purge overtakes is stored stale. Stale entries come first, as the
+        // purge makes stale what is there.
         for (variant, value, _) in of(Freshness::Stale) {
             let variant = VariantKey::from_canonical(variant).ok()?;
             let lease = self.index.lease(&tenant, &path);
@@ -106,7 +109,7 @@ impl<V: Clone> Core<V> {
         Some(stored)
     }
 
-    /// Invalidates what a record says, or more.
+    /// Invalidates the scope of a record, or a broader one.
     pub(crate) fn replay(&self, record: &Record) {
         match record.severity {
             Severity::Hard => self.replay_as(&record.scope, Hard),

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// Why an index starts cold: what is in its directory cannot be trusted, so everything in it counts as dead.
+/// Why an index starts cold: what is in its directory cannot be trusted, so everything in it counts
+/// as dead.
 ///
 /// # Examples
 ///
@@ -31,7 +32,7 @@ pub struct ColdReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColdKind {
-    /// There are files of an index, but no manifest says which of them belong together. It is removed when the log fails, so that
+    /// There are files of an index, but no manifest. It is removed when the log fails, so that
     /// a crash before the next snapshot cannot undo a purge.
     NoManifest,
     /// A file is missing that the manifest names.
@@ -49,7 +50,7 @@ pub enum ColdKind {
     AcknowledgedRecordMissing {
         /// The last whole record.
         last: u64,
-        /// The record up to which callers had been told that all is durable.
+        /// The last record that had been acknowledged as durable.
         durable: u64,
     },
     /// The file was written by a version of this crate that this one does not know.

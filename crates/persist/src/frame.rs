@@ -19,7 +19,7 @@ pub(crate) const ALIGN: usize = 16;
 pub(crate) struct Frame<'a> {
     /// The number of the record.
     pub(crate) sequence: u64,
-    /// The last number of which callers may have been told that it is durable when the frame was written.
+    /// The last number that a sync had covered when the frame was written.
     pub(crate) durable: u64,
     /// Empty in a seal.
     pub(crate) payload: &'a [u8],
@@ -40,7 +40,7 @@ pub(crate) fn frame_len(payload: usize) -> usize {
 }
 
 fn checksum(segment: u64, len: [u8; 4], rest: &[u8]) -> u32 {
-    // The number of the segment goes in, too: a block that the disk returns from another segment is not taken for this one's.
+    // Includes the number of the segment, so that a block of another segment is not accepted.
     let crc = crc32c::crc32c(&segment.to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c_append(crc, &len), rest)
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 pub struct Directory {
     /// All files, sorted by name.
     pub files: Vec<String>,
-    /// What the manifest says, or why it cannot be used.
+    /// The contents of the manifest, or why it cannot be used.
     pub manifest: Result<ManifestContents, ColdReason>,
     /// The snapshot that the manifest names.
     pub snapshot: Option<Result<SnapshotContents, ColdReason>>,
@@ -28,7 +28,7 @@ pub struct Directory {
     pub segments: Vec<SegmentContents>,
 }
 
-/// What a manifest says.
+/// The contents of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestContents {
@@ -81,7 +81,8 @@ pub struct SegmentContents {
 }
 
 impl Directory {
-    /// Returns why an index would start cold here, or `None` if it would start warm. Only the values themselves are not checked.
+    /// Returns why an index would start cold here, or `None` if it would start warm. Only the
+    /// values themselves are not checked.
     pub fn cold_reason(&self) -> Option<&ColdReason> {
         let snapshot = self.snapshot.as_ref().and_then(|snapshot| snapshot.as_ref().err());
         let mut segments =
@@ -90,9 +91,10 @@ impl Directory {
     }
 }
 
-/// Reads everything in a directory that its manifest names. `progress` is called with the bytes read so far and in all.
+/// Reads everything in a directory that its manifest names. `progress` is called with the bytes
+/// read so far and in all.
 ///
-/// The directory is not locked and not changed. If an index is open in it, files may come and go meanwhile.
+/// The directory is not locked and not changed. Files may come and go if an index is open in it.
 ///
 /// **Cost:** O(bytes of snapshot and log).
 ///

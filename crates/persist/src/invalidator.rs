@@ -1,7 +1,7 @@
 //! `Invalidator`: the operations that must reach the log.
 //!
-//! Invariant: each is applied in memory first and logged second. The other way round, a snapshot that begins between the two would hold
-//! what was purged, and count the record as contained.
+//! Invariant: each is applied in memory first and logged second. The other way round, a snapshot
+//! that begins between the two would hold what was purged, and count the record as contained.
 
 use crate::codec::Codec;
 use crate::outcome::Acknowledged;
@@ -13,7 +13,8 @@ use cache_index::{
     Flushed, Mode, OriginPath, PathPrefix, PrefixPurged, Selection, Severity, Tenant,
 };
 
-/// Invalidates on behalf of somebody, whose name the log keeps. Made by [`Persistent::on_behalf_of`].
+/// Invalidates on behalf of somebody, whose name the log keeps. Made by
+/// [`Persistent::on_behalf_of`].
 ///
 /// # Examples
 ///
@@ -65,8 +66,9 @@ fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Scope> 
         Target::Path(path) => {
             let picks_all = request.scope() != InvalidationScope::Original
                 || request.transformations().is_empty();
-            // A request for named variants takes their origin copy too, under a key that only the index knows. The record names the whole
-            // path: replaying it may invalidate other variants, which costs a fetch.
+            // A request for named variants takes their origin copy too, under a key that only the
+            // index knows. The record names the whole path: replaying it may invalidate other
+            // variants, which costs a fetch.
             let selection = if picks_all {
                 Selection::All
             } else {

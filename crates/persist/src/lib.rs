@@ -1,9 +1,11 @@
-//! Keeps a [`CacheIndex`](cache_index::CacheIndex) on disk: an acknowledged purge survives a crash, and a restarted server is warm in
-//! seconds.
+//! Keeps a [`CacheIndex`](cache_index::CacheIndex) on disk: an acknowledged purge survives a crash,
+//! and a restarted server is warm in seconds.
 //!
-//! [`Persistent`] is the index with a log and snapshots. Purges and flushes are applied, then logged, and acknowledged after a sync that
-//! concurrent callers share. Fills are saved by snapshots in the background; those since the last snapshot are lost in a crash, and are
-//! misses. What on disk cannot be trusted is never used: the index then starts cold, and says why.
+//! [`Persistent`] is the index with a log and snapshots. Purges and flushes are applied, then
+//! logged, and acknowledged after a sync that concurrent callers share. Fills are saved by
+//! snapshots in the background; those since the last snapshot are lost in a crash, and are misses.
+//! Data on disk that cannot be trusted is never used: the index starts cold, and returns the
+//! reason.
 //!
 //! ```
 //! use cache_index::Hard;
@@ -37,12 +39,14 @@
 //!
 //! # Ids of objects
 //!
-//! An index that comes from disk is older than the objects beside it. Ids of objects must contain [`Persistent::incarnation`], so that no id
-//! is used twice; and the server must check what an object says of itself when it first reads it.
+//! An index that comes from disk is older than the objects beside it. Ids of objects must contain
+//! [`Persistent::incarnation`], so that no id is used twice; and the server must verify an object
+//! when it first reads it.
 //!
 //! # What it needs
 //!
-//! A Unix file system on which a synced directory makes a rename durable. Other storages can be put behind [`FileLayer`].
+//! A Unix file system on which a synced directory makes a rename durable. Other storages can be put
+//! behind [`FileLayer`].
 #![forbid(unsafe_code)]
 
 #[cfg(not(unix))]

@@ -1,10 +1,12 @@
 //! The log: group commit by one thread.
 //!
-//! Invariants: a caller is told `Durable` only after a sync that covers its records has returned. After any failure nothing more is
-//! acknowledged, and the file in question is never synced again, until [`Log::rotate`] has started a new segment.
+//! Invariants: a caller receives `Durable` only after a sync that covers its records has returned.
+//! After any failure nothing more is acknowledged, and the file in question is never synced again,
+//! until [`Log::rotate`] has started a new segment.
 //!
-//! Callers put their records into the open batch and wait. The thread takes the whole batch, writes it, syncs once, and wakes up
-//! everybody who has a record in it: whoever comes while a sync runs goes with the next one.
+//! Callers put their records into the open batch and wait. The thread takes the whole batch, writes
+//! it, syncs once, and wakes up every caller with a record in it. Records that arrive during a sync
+//! go with the next one.
 
 use crate::config::SyncPolicy;
 use crate::outcome::{Durability, LogError};
@@ -180,7 +182,8 @@ impl Log {
             self.shared.has_work.notify_one();
         }
         if let Some(thread) = self.thread.lock().take() {
-            // The thread runs no code of the caller's except the file layer. If that panics, every caller has its answer already.
+            // The thread runs no code of the caller's except the file layer. If that panics, every
+            // caller has its answer already.
             let _ = thread.join();
         }
     }

@@ -1,7 +1,7 @@
 //! The manifest: which files belong together.
 //!
-//! Invariant: the file on disk is replaced as a whole, and names only files that were durable before. A directory without one is
-//! empty, or cold.
+//! Invariant: the file on disk is replaced as a whole, and names only files that were durable
+//! before. A directory without one is empty, or cold.
 
 use crate::bytes::Reader;
 use crate::damage::{ColdKind, ColdReason};
@@ -20,7 +20,7 @@ const MIN_LEN: usize = 72;
 /// Far more segments than one snapshot leaves behind.
 const MAX_LEN: u64 = 1 << 24;
 
-/// What the manifest says of a snapshot.
+/// How the manifest names a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SnapshotRef {
     pub(crate) id: FileId,
@@ -28,7 +28,7 @@ pub(crate) struct SnapshotRef {
     pub(crate) digest: u32,
 }
 
-/// What the manifest says.
+/// The contents of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) incarnation: u64,
@@ -130,8 +130,9 @@ impl Manifest {
 
 /// The manifest of an open index: what is on disk, and what the next replacement will say.
 ///
-/// Replacing the file can fail half way, and then the old one or the new one is there. As long as the log is healthy, both name every
-/// segment that has records. After a failure of the log the file is removed, and not written before a new snapshot is complete.
+/// Replacing the file can fail half way, and then the old one or the new one is there. As long as
+/// the log is healthy, both name every segment that has records. After a failure of the log the
+/// file is removed, and not written before a new snapshot is complete.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     layer: Arc<dyn FileLayer>,
@@ -171,7 +172,8 @@ impl Keeper {
         if self.is_distrusted { Ok(()) } else { self.write() }
     }
 
-    /// Changes the manifest and replaces the file, which from now on can be trusted. If that fails, the change is undone.
+    /// Changes the manifest and replaces the file, which from now on can be trusted. If that fails,
+    /// the change is undone.
     pub(crate) fn replace(&mut self, change: impl FnOnce(&mut Manifest)) -> io::Result<()> {
         let before = self.current.clone();
         change(&mut self.current);
@@ -193,7 +195,8 @@ impl Keeper {
         self.current.segments = vec![segment];
     }
 
-    /// Removes the file, so that a crash before the next [`Self::replace`] is followed by a cold start.
+    /// Removes the file, so that a crash before the next [`Self::replace`] is followed by a cold
+    /// start.
     pub(crate) fn distrust(&mut self) {
         self.failures += 1;
         self.is_distrusted = true;
@@ -208,7 +211,7 @@ impl Keeper {
         self.is_covered = removed.is_ok();
     }
 
-    /// Replaces the file by what the current manifest says.
+    /// Replaces the file by the current manifest.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         let file = retry(|| self.layer.create(NEW_MANIFEST))?;
         write_all(&*file, &self.current.encode(), 0)?;

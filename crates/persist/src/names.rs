@@ -1,7 +1,8 @@
 //! Names of files.
 //!
-//! Invariant: no name is used twice, as each holds the incarnation that wrote the file and a number that only grows. The names alone
-//! are enough to choose the next incarnation, whatever happened to the contents.
+//! Invariant: no name is used twice, as each holds the incarnation that wrote the file and a number
+//! that only grows. The names alone are enough to choose the next incarnation, whatever happened to
+//! the contents.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const NEW_MANIFEST: &str = "MANIFEST.new";
 
-/// The identity of a file: who wrote it, and the how manieth file it is.
+/// The identity of a file: the incarnation that created it, and the number of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     pub(crate) incarnation: u64,

@@ -16,7 +16,8 @@ pub enum Recovery {
     Warm {
         /// Entries that were loaded from the snapshot, before the log was replayed.
         entries: u64,
-        /// Entries that were not taken, because the index is configured with lower limits than before.
+        /// Entries that were not taken, because the index is configured with lower limits than
+        /// before.
         refused: u64,
         /// Records of the log that were replayed.
         replayed: u64,
@@ -25,7 +26,8 @@ pub enum Recovery {
         /// Whether the log ended in the middle of a write that nobody had been promised.
         torn: bool,
     },
-    /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts as dead.
+    /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts
+    /// as dead.
     Cold {
         /// Why.
         reason: ColdReason,
@@ -39,12 +41,14 @@ pub enum Recovery {
 pub enum Durability {
     /// Survives a killed process and a power loss.
     Durable,
-    /// Given to the operating system: survives a killed process, and a power loss as its [`SyncPolicy`](crate::SyncPolicy) says.
+    /// Given to the operating system. Survives a killed process; for a power loss, see
+    /// [`SyncPolicy`](crate::SyncPolicy).
     Written,
     /// Neither is promised, for this reason.
     ///
-    /// The manifest is removed when the log fails, so that a crash is followed by a cold start rather than by the return of what was
-    /// invalidated. Only if the removal fails too can a crash undo the invalidation. The next snapshot makes it durable.
+    /// The manifest is removed when the log fails, so that a crash is followed by a cold start
+    /// rather than by the return of what was invalidated. Only if the removal fails too can a crash
+    /// undo the invalidation. The next snapshot makes it durable.
     NotDurable(Arc<LogError>),
 }
 
@@ -56,7 +60,7 @@ impl Durability {
 }
 
 /// What an invalidation did, and what is known of its durability.
-#[must_use = "an invalidation that is not durable says so here"]
+#[must_use = "an invalidation that is not durable is reported here"]
 #[derive(Clone, Debug)]
 pub struct Acknowledged<T> {
     outcome: T,

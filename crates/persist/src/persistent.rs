@@ -1,6 +1,7 @@
 //! `Persistent`: an index whose invalidations are logged and whose entries are saved.
 //!
-//! Invariant: no operation that invalidates bypasses the log; so the index itself is not reachable from outside.
+//! Invariant: no operation that invalidates bypasses the log; so the index itself is not reachable
+//! from outside.
 
 use crate::background::Background;
 use crate::codec::Codec;
@@ -28,12 +29,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// How many paths are exported in one step.
 pub(crate) const EXPORT_STEP: usize = 64;
 
-/// A [`CacheIndex`] that is kept in a directory: what was acknowledged as durable holds after a crash, and a restart is warm.
+/// A [`CacheIndex`] that is kept in a directory: what was acknowledged as durable holds after a
+/// crash, and a restart is warm.
 ///
-/// Lookups, leases and insertions are those of the index. Purges and flushes are applied, then logged, and return what they did together
-/// with their [`Durability`]. Snapshots are written in the background.
+/// Lookups, leases and insertions are those of the index. Purges and flushes are applied, then
+/// logged, and return what they did together with their [`Durability`]. Snapshots are written in
+/// the background.
 ///
-/// Dropping it ends the threads and writes what waits in the log, but no snapshot: see [`close`](Self::close).
+/// Dropping it ends the threads and writes what waits in the log, but no snapshot: see
+/// [`close`](Self::close).
 ///
 /// # Examples
 ///
@@ -42,7 +46,8 @@ pub(crate) const EXPORT_STEP: usize = 64;
 /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
 ///
 /// let dir = tempfile::tempdir()?;
-/// let (birds, boat) = (OriginPath::from_canonical("a/birds.jpg")?, OriginPath::from_canonical("a/boat.jpg")?);
+/// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+/// let boat = OriginPath::from_canonical("a/boat.jpg")?;
 /// let small = VariantKey::from_canonical("?w=200")?;
 ///
 /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
@@ -83,14 +88,17 @@ pub(crate) fn unix_millis() -> u64 {
 }
 
 impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
-    /// Opens the index in a directory, which is created if it is missing. No other process may have it open.
+    /// Opens the index in a directory, which is created if it is missing. No other process may have
+    /// it open.
     ///
-    /// What cannot be trusted is never used: then the index starts empty, and [`recovery`](Self::recovery) returns the reason.
+    /// What cannot be trusted is never used: then the index starts empty, and
+    /// [`recovery`](Self::recovery) returns the reason.
     ///
     /// **Cost:** O(entries of the snapshot and records of the log), and a few syncs.
     ///
     /// # Errors
-    /// If the directory cannot be read or is in use, or if a new segment or manifest cannot be written.
+    /// If the directory cannot be read or is in use, or if a new segment or manifest cannot be
+    /// written.
     pub fn open(dir: impl AsRef<Path>, config: PersistConfig) -> Result<Self, PersistError> {
         let layer = DiskLayer::open(dir.as_ref())
             .map_err(|error| PersistError::caused("directory could not be created", error))?;
@@ -137,8 +145,9 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Returns the number of this opening: larger than that of every earlier one, and durable.
     ///
-    /// **Ids of objects must contain it.** Fills since the last snapshot are lost in a crash, and so is what was known of the ids that they
-    /// used. An id without the incarnation would be given out again, while the object of the lost fill is still there under it.
+    /// **Ids of objects must contain it.** Fills since the last snapshot are lost in a crash, and
+    /// so is what was known of the ids that they used. An id without the incarnation would be given
+    /// out again, while the object of the lost fill is still there under it.
     pub fn incarnation(&self) -> u64 {
         self.parts.snapshotter.incarnation()
     }
@@ -153,8 +162,9 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Looks up a variant, as [`CacheIndex::lookup`] does.
     ///
-    /// A value that came from disk may name an object that is no longer there, or that was not written completely before a power loss: check
-    /// length, checksum and names in the object's header when it is first read.
+    /// A value that came from disk may name an object that is no longer there, or that was not
+    /// written completely before a power loss: check length, checksum and names in the object's
+    /// header when it is first read.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -203,8 +213,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Removes a variant that holds `expected`, as [`CacheIndex::remove`] does.
     ///
-    /// A removal is not logged: after a crash the entry may be there again. It names an object that is gone, which the server notices when
-    /// it reads it.
+    /// A removal is not logged: after a crash the entry may be there again. It names an object that
+    /// is gone, which the server notices when it reads it.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -224,7 +234,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Purges a path, as [`CacheIndex::purge`] does, and logs it.
     ///
-    /// **Cost:** that of the index, and the wait for the log: a sync under [`SyncPolicy::Always`](crate::SyncPolicy::Always).
+    /// **Cost:** that of the index, and the wait for the log: a sync under
+    /// [`SyncPolicy::Always`](crate::SyncPolicy::Always).
     /// **Locks:** those of the index; none while it waits.
     ///
     /// # Panics
@@ -269,7 +280,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         Invalidator::new(self, None).purge_many(tenant, paths, mode)
     }
 
-    /// Purges all paths that start with `prefix`, as [`CacheIndex::purge_prefix`] does, and logs it.
+    /// Purges all paths that start with `prefix`, as [`CacheIndex::purge_prefix`] does, and logs
+    /// it.
     ///
     /// **Cost, locks:** as [`purge`](Self::purge).
     ///
@@ -301,7 +313,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         Invalidator::new(self, None).flush_all(mode)
     }
 
-    /// Invalidates what a request names, as [`CacheIndex::apply`] does, and logs all of it together.
+    /// Invalidates what a request names, as [`CacheIndex::apply`] does, and logs all of it
+    /// together.
     ///
     /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
     ///
@@ -363,8 +376,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Iterates over all values that may be served, for finding objects that no entry names.
     ///
-    /// A fill that is committed while the iterator runs may be missing. So delete only objects whose id has an older
-    /// [`incarnation`](Self::incarnation) than the current one.
+    /// A fill that is committed while the iterator runs may be missing. So delete only objects
+    /// whose id has an older [`incarnation`](Self::incarnation) than the current one.
     ///
     /// **Cost:** O(entries), in steps of some dozens of paths.
     /// **Locks:** one shard after another, shared.
@@ -376,27 +389,30 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
             .map(|(_, value, _)| value)
     }
 
-    /// Writes a snapshot now. Lookups, fills and invalidations go on meanwhile.
+    /// Writes a snapshot now. Lookups, fills and invalidations go on while it runs.
     ///
-    /// If the log has failed, this starts a new one; when it succeeds, everything that was not durable is.
+    /// If the log has failed, this starts a new one; when it succeeds, everything that was not
+    /// durable is.
     ///
     /// **Cost:** O(entries), and a few syncs.
     /// **Locks:** one shard after another, shared; only one snapshot is written at a time.
     ///
     /// # Errors
-    /// If a file cannot be written, or if the log fails meanwhile. The last snapshot and the log remain in use.
+    /// If a file cannot be written, or if the log fails while the snapshot is written. The last
+    /// snapshot and the log remain in use.
     pub fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
         self.parts.snapshot()
     }
 
-    /// Writes a last snapshot, ends the threads, and gives up the directory. Purges and flushes from then on hold in memory, and are
-    /// [`NotDurable`](Durability::NotDurable). Closing twice does nothing.
+    /// Writes a last snapshot, ends the threads, and unlocks the directory. Purges and flushes from
+    /// then on hold in memory, and are [`NotDurable`](Durability::NotDurable). Closing twice does
+    /// nothing.
     ///
     /// **Cost:** that of [`snapshot`](Self::snapshot).
     ///
     /// # Errors
-    /// If the snapshot or the manifest cannot be written. The index is closed all the same; the next start is without the fills since the
-    /// last snapshot, or cold.
+    /// If the snapshot or the manifest cannot be written. The index is closed all the same; the
+    /// next start is without the fills since the last snapshot, or cold.
     pub fn close(&self) -> Result<(), PersistError> {
         if !self.parts.log.refuse() {
             return Ok(());

@@ -1,7 +1,8 @@
 //! `Record`: one invalidation as the log keeps it.
 //!
-//! Invariant: replaying a record invalidates at least what the original call did, never less. Replaying is idempotent, and the order
-//! of records does not matter, as each only raises what is invalidated.
+//! Invariant: replaying a record invalidates at least what the original call did, never less.
+//! Replaying is idempotent, and the order of records does not matter, as each only raises what is
+//! invalidated.
 
 use crate::bytes::{Reader, put_text32};
 use cache_index::Severity;
@@ -10,7 +11,8 @@ use std::fmt;
 /// One invalidation as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// When it happened, in milliseconds since 1970, by the wall clock. For people only: nothing is decided by it.
+    /// When it happened, in milliseconds since 1970, by the wall clock. For people only: nothing is
+    /// decided by it.
     pub unix_millis: u64,
     /// Who asked for it, if the caller named somebody.
     pub by: Option<String>,
@@ -77,7 +79,8 @@ const PREFIX: u8 = 4;
 const TENANT: u8 = 5;
 const ALL: u8 = 6;
 const FORGET_TENANT: u8 = 7;
-// 64 is kept free for a journal of fills, whose records need the generations in which the fill began.
+// 64 is kept free for a journal of fills, whose records need the generations in which the fill
+// began.
 
 const SOFT: u8 = 1;
 const HAS_AUTHOR: u8 = 2;
@@ -90,7 +93,8 @@ pub(crate) enum BadRecord {
 }
 
 impl Record {
-    /// Writes the record in at most `limit` bytes. What does not fit is replaced by the next broader scope.
+    /// Writes the record in at most `limit` bytes. What does not fit is replaced by the next
+    /// broader scope.
     pub(crate) fn encode(&self, limit: usize) -> Vec<u8> {
         let mut out = self.header(true);
         self.scope.put(&mut out);

@@ -1,7 +1,7 @@
 //! From a directory to a store and an index.
 //!
-//! Invariant: nothing on disk is changed before it is known whether the start is warm or cold, and nothing that a warm start needs is
-//! removed before the new manifest is durable.
+//! Invariant: nothing on disk is changed before it is known whether the start is warm or cold, and
+//! nothing that a warm start needs is removed before the new manifest is durable.
 
 use crate::codec::Codec;
 use crate::config::PersistConfig;
@@ -168,7 +168,8 @@ fn load_snapshot<V: Codec + Clone>(
     Ok((summary.watermark, stored, summary.entries - stored))
 }
 
-/// Makes what was replayed durable, and cuts off what was torn, so that the segment can be followed by another.
+/// Makes what was replayed durable, and cuts off what was torn, so that the segment can be followed
+/// by another.
 fn settle(layer: &dyn FileLayer, id: FileId, end: usize) -> io::Result<()> {
     let file = retry(|| layer.open(&FileName::Segment(id).to_string()))?;
     let segment_bytes = retry(|| file.byte_len())?;

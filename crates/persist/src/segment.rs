@@ -1,15 +1,17 @@
 //! Segments: files of fixed size, written with zeros before use, that hold the frames of the log.
 //!
-//! Invariant: what [`read`] returns contains every record that had been acknowledged. Where that cannot be known, it is an error.
+//! Invariant: what [`read`] returns contains every record that had been acknowledged. Where that
+//! cannot be known, it is an error.
 //!
 //! ```text
-//!   block 0   header: magic, version, crc32c, size, number, incarnation, first sequence; then zeros
+//!   block 0   magic, version, crc32c, size, number, incarnation, first sequence; then zeros
 //!   block 1   the seal: a frame without payload; then zeros
 //!   block 2.. frames, one behind the other, then zeros
 //! ```
 //!
-//! The seal says up to which record the last sync reached. It is written after each sync and is itself not synced. It lies in a block of
-//! its own, so that no single bad block holds both the last record and the proof that there was one.
+//! The seal holds the number of the last record that a sync has covered. It is written after each
+//! sync and is itself not synced. It lies in a block of its own, so that no single bad block holds
+//! both the last record and the proof that there was one.
 
 use crate::bytes::Reader;
 use crate::damage::{ColdKind, ColdReason};
@@ -63,7 +65,7 @@ pub(crate) struct Segment {
     pub(crate) first_sequence: u64,
     /// The number of the last whole record, or the one before the first.
     pub(crate) last_sequence: u64,
-    /// The highest number that the segment says had been acknowledged.
+    /// The highest number in the segment that had been acknowledged.
     pub(crate) durable: u64,
     /// Each record with its number.
     pub(crate) records: Vec<(u64, Record)>,
@@ -73,7 +75,7 @@ pub(crate) struct Segment {
     pub(crate) is_torn: bool,
 }
 
-/// Reads a whole segment. `is_last` says that no other follows: only the last can be torn by a crash.
+/// Reads a whole segment. Only the last segment of a log can be torn by a crash: `is_last`.
 pub(crate) fn read(id: FileId, is_last: bool, bytes: &[u8]) -> Result<Segment, ColdReason> {
     let file = FileName::Segment(id).to_string();
     let damaged = |offset: usize, expected| ColdReason::damaged(&file, offset as u64, expected);
@@ -167,7 +169,7 @@ fn read_header(file: &str, id: FileId, len: u64, head: &[u8]) -> Result<u64, Col
     Ok(first)
 }
 
-/// Returns what the seal says is durable; 0 if there is none yet.
+/// Returns the number in the seal, or 0 if there is no seal yet.
 fn read_seal(id: FileId, block: &[u8]) -> Result<u64, ()> {
     let (slot, zeros) = block.split_at(frame_len(0));
     if zeros.iter().any(|&byte| byte != 0) {
@@ -175,13 +177,14 @@ fn read_seal(id: FileId, block: &[u8]) -> Result<u64, ()> {
     }
     match read_slot(id.number, slot) {
         Slot::Frame(seal, _) if seal.payload.is_empty() => Ok(seal.durable),
-        // A slot is empty only if all of it is, and its last bytes lie behind what a frame's header takes.
+        // A slot is empty only if all of it is, and its last bytes lie behind what a frame's header
+        // takes.
         Slot::Empty if slot.iter().all(|&byte| byte == 0) => Ok(0),
         _ => Err(()),
     }
 }
 
-/// Searches what lies behind damage for whole frames, and returns the highest number that they say is durable.
+/// Searches the bytes behind damage for whole frames, and returns the highest `durable` in them.
 fn durable_behind(id: FileId, rest: &[u8]) -> u64 {
     let starts = (0..rest.len()).step_by(ALIGN);
     let frames = starts.filter_map(|at| {
@@ -270,7 +273,7 @@ mod tests {
                 zeroed[start..start + sector].fill(0);
                 let was_empty = bytes[start..start + sector].iter().all(|&byte| byte == 0);
                 let noticed = is_noticed(&zeroed, &whole, &format!("sector at {start}"));
-                // Without its seal a segment still says the same, as long as all of its records are there.
+                // The seal only matters if a record is missing.
                 let is_seal = (BLOCK..DATA).contains(&start);
                 assert!(noticed || was_empty || is_seal, "sector at {start}");
             }
@@ -279,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_torn_write_that_nobody_was_promised_is_cut_off() {
-        // Records 5 to 8 are durable; 9 to 12 were written together, and the first of them was lost.
+        // Records 5 to 8 are durable; 9 to 12 were written together, and the first of them was
+        // lost.
         let mut bytes = header(ID, LEN as u64, 5);
         for sequence in 5..9 {
             let frame = Frame { sequence, durable: sequence - 1, payload: &payload(sequence) };

@@ -1,7 +1,7 @@
 //! `Snapshotter`: writes one snapshot at a time and makes it the one to start from.
 //!
-//! Invariant: the last logged number is noted before the scan begins. What is invalidated during the scan has a later number, and is
-//! replayed over whatever the scan has seen of it.
+//! Invariant: the last logged number is noted before the scan begins. What is invalidated during
+//! the scan has a later number, and is replayed over whatever the scan has seen of it.
 
 use crate::codec::Codec;
 use crate::core_hooks::{Core, Cursor};
@@ -108,7 +108,7 @@ impl Snapshotter {
         written
     }
 
-    /// Notes in the manifest that the index was closed, and gives up the directory.
+    /// Records in the manifest that the index was closed, and unlocks the directory.
     pub(crate) fn close(&self) -> Result<(), PersistError> {
         let closed = self.store.close();
         closed.map_err(|error| PersistError::caused("manifest could not be replaced", error))

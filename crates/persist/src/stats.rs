@@ -5,7 +5,8 @@ use crate::outcome::LogError;
 use crate::snapshotter::Snapshotter;
 use std::sync::Arc;
 
-/// Counts of log and snapshots since the index was opened. Made by [`Persistent::persist_stats`](crate::Persistent::persist_stats).
+/// Counts of log and snapshots since the index was opened. Made by
+/// [`Persistent::persist_stats`](crate::Persistent::persist_stats).
 ///
 /// # Examples
 ///
@@ -34,7 +35,8 @@ pub struct PersistStats {
     pub log_bytes: u64,
     /// Why nothing can be acknowledged as durable now, if the log has failed. A snapshot heals it.
     pub fault: Option<Arc<LogError>>,
-    /// Whether a crash now would be followed by a warm start. It is not between a failure of the log and the next snapshot.
+    /// Whether a crash now would be followed by a warm start. It is not between a failure of the
+    /// log and the next snapshot.
     pub would_start_warm: bool,
     /// Snapshots that were written.
     pub snapshots: u64,

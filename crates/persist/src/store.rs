@@ -90,7 +90,8 @@ impl Store {
         self.keeper.lock().is_trusted()
     }
 
-    /// Makes a snapshot the one to start from, unless the log has failed since the snapshot was begun. Returns whether it is.
+    /// Makes a snapshot the one to start from, unless the log has failed since the snapshot was
+    /// begun. Returns whether it is.
     pub(crate) fn name_snapshot(&self, snapshot: SnapshotRef, since: Rotated) -> io::Result<bool> {
         let mut keeper = self.keeper.lock();
         if keeper.failures() != since.failures {
@@ -105,14 +106,15 @@ impl Store {
         Ok(true)
     }
 
-    /// Notes that the index was closed, if the manifest can be trusted.
+    /// Records that the index was closed, if the manifest can be trusted.
     pub(crate) fn close(&self) -> io::Result<()> {
         let result = self.keeper.lock().update(|manifest| manifest.closed = true);
         self.lock.lock().take();
         result
     }
 
-    /// Removes what the manifest does not name. What cannot be removed now is removed at the next open.
+    /// Removes what the manifest does not name. What cannot be removed now is removed at the next
+    /// open.
     pub(crate) fn remove_unnamed(&self) {
         let Ok(names) = retry(|| self.layer.list()) else { return };
         let keeper = self.keeper.lock();

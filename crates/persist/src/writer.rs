@@ -1,8 +1,9 @@
 //! `Writer`: the running segment of the log. Used by one thread.
 //!
-//! Invariants: a record's bytes are written before the sync that covers it, and the seal after. A segment takes records only if every
-//! manifest that may be on disk names it, or if there is certainly none. After a failure the segment is let go of, and the manifest
-//! removed: a crash is then followed by a cold start, so that not even a purge that was `NotDurable` is undone.
+//! Invariants: a record's bytes are written before the sync that covers it, and the seal after. A
+//! segment takes records only if every manifest that may be on disk names it, or if there is
+//! certainly none. After a failure the segment is let go of, and the manifest removed: a crash is
+//! then followed by a cold start, so that not even a purge that was `NotDurable` is undone.
 
 use crate::config::SyncPolicy;
 use crate::frame::{Frame, frame_len, put_frame};
@@ -56,7 +57,8 @@ pub(crate) struct Writer {
     bytes: u64,
 }
 
-/// Creates a segment: all of its bytes are written and synced before it is used, so that no later write changes its size or needs room.
+/// Creates a segment: all of its bytes are written and synced before it is used, so that no later
+/// write changes its size or needs room.
 pub(crate) fn create_segment(
     layer: &dyn FileLayer,
     id: FileId,
@@ -79,7 +81,8 @@ pub(crate) fn create_segment(
         Ok(OpenSegment { id, file, end: DATA })
     })();
     if created.is_err() {
-        // It may be the last bytes of a full disk. If it stays, no manifest names it, and the next open removes it.
+        // It may be the last bytes of a full disk. If it stays, no manifest names it, and the next
+        // open removes it.
         let _ = layer.remove(&name);
     }
     created
@@ -103,7 +106,7 @@ impl Writer {
         self.bytes
     }
 
-    /// Writes records and, if the policy says so, syncs.
+    /// Writes records, and syncs if the policy asks for it.
     pub(crate) fn commit(&mut self, payloads: &[Vec<u8>], policy: SyncPolicy) -> Durability {
         if let Some(fault) = &self.fault {
             return Durability::NotDurable(Arc::clone(fault));
@@ -133,7 +136,8 @@ impl Writer {
         }
     }
 
-    /// Starts a new segment: of a healthy log when all before it is durable, of a failed one at once.
+    /// Starts a new segment: of a healthy log when all before it is durable, of a failed one at
+    /// once.
     ///
     /// A healthy log goes on as it is if there is no room for another segment.
     pub(crate) fn rotate(&mut self) -> Result<Rotated, Arc<LogError>> {

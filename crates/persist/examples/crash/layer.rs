@@ -1,4 +1,5 @@
-//! `BufferedLayer`: keeps in memory what was not synced, so that a kill loses it as a power loss would.
+//! `BufferedLayer`: keeps in memory what was not synced, so that a kill loses it as a power loss
+//! would.
 
 use crate::Plant;
 use cache_index_persist::{DiskLayer, FileLayer, LayerFile, LayerLock};

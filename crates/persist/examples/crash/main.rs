@@ -6,8 +6,9 @@
 //! cargo run --release -p cache-index-persist --example crash -- --plant no-sync     # must fail
 //! ```
 //!
-//! The process is killed at a random moment, or (`--strace`) at a random write, sync, rename or removal. Every second one keeps what it has
-//! not synced in its own memory, so that a kill loses it, as a power loss would.
+//! The process is killed at a random moment, or (`--strace`) at a random write, sync, rename or
+//! removal. Every second one keeps what it has not synced in its own memory, so that a kill loses
+//! it, as a power loss would.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod layer;

@@ -1,4 +1,5 @@
-//! The process that is killed: some threads fill and purge, each a tenant of its own, and one writes snapshots.
+//! The process that is killed: some threads fill and purge, each a tenant of its own, and one
+//! writes snapshots.
 //!
 //! It prints each fill before it is made, and each purge after it was acknowledged.
 

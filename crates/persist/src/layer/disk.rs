@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A directory of the operating system's file system. [`sync_data`](LayerFile::sync_data) is `fdatasync`, or its strongest relative
-/// where that does not reach the disk.
+/// A directory of the operating system's file system. [`sync_data`](LayerFile::sync_data) is
+/// `fdatasync`, or its strongest relative where that does not reach the disk.
 ///
 /// # Examples
 ///

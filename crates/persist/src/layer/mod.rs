@@ -1,7 +1,8 @@
 //! The file layer: everything that this crate asks of a file system, as two small traits.
 //!
-//! Invariant: no other module opens, reads, writes or renames a file. A test can therefore put any failure between the crate and the
-//! disk, and a server can put encryption or another kind of storage there.
+//! Invariant: no other module opens, reads, writes or renames a file. A test can therefore put any
+//! failure between the crate and the disk, and a server can put encryption or another kind of
+//! storage there.
 //!
 //! Not here: what the bytes mean.
 
@@ -16,7 +17,8 @@ use std::io::{self, ErrorKind};
 
 /// One directory of files with flat names.
 ///
-/// Every call may fail with any [`io::Error`]. Calls that fail with [`ErrorKind::Interrupted`] are repeated by the caller.
+/// Every call may fail with any [`io::Error`]. Calls that fail with [`ErrorKind::Interrupted`] are
+/// repeated by the caller.
 pub trait FileLayer: Send + Sync + fmt::Debug {
     /// Locks the directory for this process until the returned value is dropped.
     ///
@@ -69,7 +71,8 @@ pub trait LayerFile: Send + Sync + fmt::Debug {
     /// If the length cannot be read.
     fn byte_len(&self) -> io::Result<u64>;
 
-    /// Reads at most `buffer.len()` bytes from `offset` on and returns how many; 0 at the end of the file.
+    /// Reads at most `buffer.len()` bytes from `offset` on and returns how many; 0 at the end of
+    /// the file.
     ///
     /// # Errors
     /// If nothing could be read.
@@ -84,8 +87,8 @@ pub trait LayerFile: Send + Sync + fmt::Debug {
     /// Makes all earlier writes to this file durable, with the length of the file.
     ///
     /// # Errors
-    /// If any of them may be lost. The caller never syncs this file again: some kernels report a failure once and then forget the
-    /// data that could not be written.
+    /// If any of them may be lost. The caller never syncs this file again: some kernels report a
+    /// failure once and then forget the data that could not be written.
     fn sync_data(&self) -> io::Result<()>;
 }
 

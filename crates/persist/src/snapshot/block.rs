@@ -11,7 +11,8 @@ use std::collections::HashMap;
 /// The most variants that are written together with one mention of their path.
 const MAX_VARIANTS: usize = 1 << 14;
 
-/// The most keys, and the most tenants, of a block. With [`MAX_VARIANTS`] it bounds what a reader must hold.
+/// The most keys, and the most tenants, of a block. With [`MAX_VARIANTS`] it bounds what a reader
+/// must hold.
 const MAX_TEXTS: usize = 1 << 16;
 
 /// Texts that are written once and referred to by number.
@@ -66,7 +67,8 @@ impl BlockBuilder {
         self.keys.bytes.len() + self.tenants.bytes.len() + self.body.len()
     }
 
-    /// Adds a path with as many of its variants, from `from` on, as fit, but at least one. Returns how many.
+    /// Adds a path with as many of its variants, from `from` on, as fit, but at least one. Returns
+    /// how many.
     pub(super) fn push<V: Codec>(
         &mut self,
         path: &PathEntries<V>,
@@ -129,8 +131,9 @@ pub(crate) struct PathView<'a> {
     pub(crate) variants: Vec<(&'a str, Freshness, &'a [u8])>,
 }
 
-/// Reads the raw bytes of a block with `paths` paths, whose values have the given length, and passes each path on. Returns `None` if they
-/// are not what [`BlockBuilder`] writes, or if `visit` does.
+/// Reads the raw bytes of a block with `paths` paths, whose values have the given length, and
+/// passes each path on. Returns `None` if they are not what [`BlockBuilder`] writes, or if `visit`
+/// does.
 pub(super) fn parse<'a>(
     raw: &'a [u8],
     paths: u32,

@@ -1,16 +1,17 @@
-//! Snapshots: all entries of an index in one file, in blocks that can be checked and read one by one.
+//! Snapshots: all entries of an index in one file, in blocks that can be checked and read one by
+//! one.
 //!
-//! Invariants: a snapshot is used only if every byte of it is accounted for. Reading allocates at most [`MAX_PACKED`] bytes or the length
-//! of the file, whichever is more, for each of two buffers.
+//! Invariants: a snapshot is used only if every byte of it is accounted for. Reading allocates at
+//! most [`MAX_PACKED`] bytes or the length of the file, whichever is more, for each of two buffers.
 //!
 //! ```text
-//!   header   magic, version, crc32c, incarnation, number, watermark, time, value length, value name
-//!   block    [stored length u32][raw length u32][paths u32][crc32c u32][stored bytes]    as often as needed
+//!   header   magic, version, crc32c, incarnation, number, watermark, time, length and name of values
+//!   block    [stored length u32][raw length u32][paths u32][crc32c u32][stored bytes], repeated
 //!   footer   magic, blocks, paths, entries, digest, crc32c
 //! ```
 //!
-//! The raw bytes of a block are its variant keys, its tenants, and then its paths, which refer to both by number: the same dozen keys are
-//! stored with each picture of a shop, but once in a block.
+//! The raw bytes of a block are its variant keys, its tenants, and then its paths, which refer to
+//! both by number: the same dozen keys are stored with each picture of a shop, but once in a block.
 
 mod block;
 mod read;
@@ -37,8 +38,8 @@ const ANY_LEN: u32 = u32::MAX;
 /// Blocks are closed when they have this many raw bytes.
 const BLOCK_LEN: usize = 1 << 20;
 
-/// Longer blocks are not compressed, so that their raw length never exceeds the length of the file. Only a path or key of a megabyte
-/// makes one.
+/// Longer blocks are not compressed, so that their raw length never exceeds the length of the file.
+/// Only a path or key of a megabyte makes one.
 pub(crate) const MAX_PACKED: usize = 2 << 20;
 
 /// What is written of one path.

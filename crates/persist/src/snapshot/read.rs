@@ -12,7 +12,7 @@ use crate::manifest::SnapshotRef;
 use crate::names::{FileId, FileName};
 use std::io;
 
-/// What a snapshot says of itself.
+/// The header and the counts of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SnapshotSummary {
     pub(crate) watermark: u64,
@@ -24,9 +24,11 @@ pub(crate) struct SnapshotSummary {
     pub(crate) entries: u64,
 }
 
-/// Reads a whole snapshot and passes each path on. `values` names the codec that is expected, if any.
+/// Reads a whole snapshot and passes each path on. `values` names the codec that is expected, if
+/// any.
 ///
-/// Paths are passed on before the end of the file has been checked: whoever collects them must throw them away if this fails.
+/// Paths are passed on before the end of the file has been checked. The caller must discard them if
+/// this function fails.
 pub(crate) fn read(
     file: &dyn LayerFile,
     expected: &SnapshotRef,

@@ -53,7 +53,7 @@ impl<V: Codec> SnapshotWriter<V> {
         let mut from = 0;
         while from < path.variants.len() {
             let pushed = self.block.push(path, from);
-            from += pushed.map_err(|_| invalid("a value was not as long as its codec says"))?;
+            from += pushed.map_err(|_| invalid("a value does not have the length of its codec"))?;
             if self.block.is_full() || from < path.variants.len() {
                 self.end_block()?;
             }
@@ -85,7 +85,8 @@ impl<V: Codec> SnapshotWriter<V> {
         Ok(())
     }
 
-    /// Writes what is left and the footer, and makes the file durable. Its name still needs a sync of the directory.
+    /// Writes what is left and the footer, and makes the file durable. Its name still needs a sync
+    /// of the directory.
     pub(crate) fn finish(mut self) -> io::Result<(SnapshotRef, u64)> {
         if self.block.paths() > 0 {
             self.end_block()?;

@@ -51,7 +51,8 @@ fn what_fails_at_any_call_is_named_and_nothing_is_forgotten() {
         sim.fail(call, fault);
         let cache = script(&sim, &mut oracle);
         assert!(!sim.was_retried(), "{context}: synced again after a failure");
-        // Nothing but the one call has failed, so the manifest could be removed: even what was not durable is not undone by a crash.
+        // Nothing but the one call has failed, so the manifest could be removed: even what was not
+        // durable is not undone by a crash.
         oracle.expect_all();
         check(&sim.killed(), &oracle, &context);
         check(&sim.power_lost(&mut random), &oracle, &context);
@@ -77,7 +78,8 @@ fn nothing_is_acknowledged_between_a_failed_sync_and_the_next_snapshot() {
     let (sim, mut oracle) = used();
     let cache = open(&sim).unwrap();
     oracle.restart(&cache).unwrap();
-    // The first call of an invalidation writes, the second syncs. All further calls fail as well, so nothing heals the log.
+    // The first call of an invalidation writes, the second syncs. All further calls fail as well,
+    // so nothing heals the log.
     sim.fail(1, Fault::PowerOff);
     for path in 0..4 {
         oracle.invalidate(&cache, Scope::Path(0, path), Hard);

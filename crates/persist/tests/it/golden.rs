@@ -1,6 +1,7 @@
 //! Directories written by every released version of the format, in `tests/data`.
 //!
-//! `PERSIST_WRITE_GOLDEN=1 cargo test -p cache-index-persist --test it golden` writes that of the current version, if it is missing.
+//! `PERSIST_WRITE_GOLDEN=1 cargo test -p cache-index-persist --test it golden` writes that of the
+//! current version, if it is missing.
 
 use cache_index::canonical::Rules;
 use cache_index::{Config, Hard, Lookup, OriginPath, PathPrefix, Selection, Soft, VariantKey};

@@ -1,6 +1,7 @@
 //! Random histories with crashes, and an oracle that says what may be found afterwards.
 //!
-//! The oracle is a list of everything that was stored and everything that was invalidated, in order. It knows nothing of files.
+//! The oracle is a list of everything that was stored and everything that was invalidated, in
+//! order. It knows nothing of files.
 
 use crate::sim::Sim;
 use cache_index::canonical::Rules;
@@ -138,8 +139,8 @@ impl Oracle {
         self.invalidations.push(Invalidation { at, scope, severity, known });
     }
 
-    /// Counts every invalidation as acknowledged that returned before the power failed: the log had failed, but then a crash must be followed
-    /// by a cold start.
+    /// Counts every invalidation as acknowledged that returned before the power failed: the log had
+    /// failed, but then a crash must be followed by a cold start.
     pub(crate) fn expect_all(&mut self) {
         for invalidation in &mut self.invalidations {
             invalidation.known = Known::Durable;

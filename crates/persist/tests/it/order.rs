@@ -85,7 +85,8 @@ fn purge_of_what_a_snapshot_has_already_read_holds() {
     assert_eq!(cache.lookup(&cache.tenant("doc"), &path(0), &key), Lookup::Miss);
 }
 
-/// Fills and purges paths, and returns a number per path: values up to it must never be found again.
+/// Fills and purges paths, and returns a number per path: values up to it must never be found
+/// again.
 fn purge_all_the_time(cache: &Persistent<u64>, dead: &[AtomicU64], is_ending: &AtomicBool) {
     let (tenant, key) = (cache.tenant("doc"), VariantKey::from_canonical(KEYS[1]).unwrap());
     let mut value = 0;

@@ -1,8 +1,9 @@
 //! A file layer in memory that behaves as badly as a file system may.
 //!
-//! What was not synced is lost or kept sector by sector, each with any of the contents it had; names that were not synced are lost or kept
-//! one by one. Any call can be made to fail, and a failed sync forgets what it could not write. Some faults of the crate can be planted
-//! here, by lying to it.
+//! What was not synced is lost or kept sector by sector, each with any of the contents it had;
+//! names that were not synced are lost or kept one by one. Any call can be made to fail, and a
+//! failed sync forgets what it could not write. Some faults of the crate can be planted here, by
+//! lying to it.
 
 use cache_index_persist::{FileLayer, LayerFile, LayerLock};
 use std::collections::BTreeMap;
