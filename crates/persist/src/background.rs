@@ -85,7 +85,6 @@ impl Shared {
         let mut due = period.map(|period| Instant::now() + period);
         while self.wait(due) {
             let result = parts.snapshot();
-            self.signal.lock().is_wanted = false;
             due = if result.is_ok() {
                 retry = FIRST_RETRY;
                 period.map(|period| Instant::now() + period)
@@ -110,6 +109,8 @@ impl Shared {
                 return false;
             }
             if signal.is_wanted || due.is_some_and(|due| due <= Instant::now()) {
+                // Before the snapshot: a failure of the log during it asks for another one.
+                signal.is_wanted = false;
                 return true;
             }
             match due {

@@ -115,7 +115,7 @@ impl Log {
             policy,
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            bytes: AtomicU64::new(writer.bytes()),
         });
         let thread = std::thread::Builder::new().name("cache-index-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);

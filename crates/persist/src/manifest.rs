@@ -9,6 +9,7 @@ use crate::layer::{FileLayer, read_file, retry, write_all};
 use crate::names::{FileId, MANIFEST, NEW_MANIFEST};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const MAGIC: [u8; 8] = *b"cidx-man";
 const VERSION: u32 = 1;
@@ -140,14 +141,21 @@ pub(crate) struct Keeper {
     /// Whether the log has failed and no snapshot was completed since.
     is_distrusted: bool,
     /// Whether a crash now is followed by a replay of every current segment, or by a cold start.
-    is_covered: bool,
+    /// Read without the lock, so that no commit waits for a manifest that is being replaced.
+    is_covered: Arc<AtomicBool>,
     failures: u64,
 }
 
 impl Keeper {
     /// Starts with a manifest that is still to be written.
     pub(crate) fn new(layer: Arc<dyn FileLayer>, current: Manifest) -> Self {
-        Self { layer, current, is_distrusted: false, is_covered: true, failures: 0 }
+        Self {
+            layer,
+            current,
+            is_distrusted: false,
+            is_covered: Arc::new(AtomicBool::new(true)),
+            failures: 0,
+        }
     }
 
     pub(crate) fn current(&self) -> &Manifest {
@@ -158,8 +166,8 @@ impl Keeper {
         self.failures
     }
 
-    pub(crate) fn is_covered(&self) -> bool {
-        self.is_covered
+    pub(crate) fn covered(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_covered)
     }
 
     pub(crate) fn is_trusted(&self) -> bool {
@@ -179,7 +187,8 @@ impl Keeper {
         change(&mut self.current);
         let written = self.write();
         if written.is_ok() {
-            (self.is_distrusted, self.is_covered) = (false, true);
+            self.is_distrusted = false;
+            self.is_covered.store(true, Ordering::SeqCst);
         } else {
             self.current = before;
             if self.is_distrusted {
@@ -208,7 +217,7 @@ impl Keeper {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => retry(|| self.layer.sync_dir()),
         };
-        self.is_covered = removed.is_ok();
+        self.is_covered.store(removed.is_ok(), Ordering::SeqCst);
     }
 
     /// Replaces the file by the current manifest.

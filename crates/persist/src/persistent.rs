@@ -119,6 +119,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         let snapshotter = Snapshotter::new(recovered.store);
         let parts = Arc::new(Parts { core: recovered.core, log, snapshotter });
         let background = Background::start(Arc::clone(&parts), &config).map_err(no_thread)?;
+        background.consider(&parts.log);
         let max_payload = max_payload(config.segment_bytes());
         Ok(Self { parts, background, recovery: recovered.recovery, max_payload })
     }

@@ -34,6 +34,8 @@ struct Loaded<V> {
     /// The last record of the log.
     sequence: u64,
     recovery: Recovery,
+    /// What the log takes on disk.
+    bytes: u64,
     /// The last segment and where its records end, for a tear to be cut off.
     last: Option<(FileId, usize)>,
 }
@@ -64,7 +66,7 @@ pub(crate) fn open<V: Codec + Clone>(
     let (old, loaded) = loaded.unwrap_or_else(|reason| {
         let is_new = is_empty && *reason.kind() == ColdKind::NoManifest;
         let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
-        (None, Loaded { core: empty(), sequence: 0, recovery, last: None })
+        (None, Loaded { core: empty(), sequence: 0, recovery, bytes: 0, last: None })
     });
     if let Some((id, end)) = loaded.last {
         settle(&*layer, id, end)
@@ -94,7 +96,7 @@ fn start<V>(
     let segment = store.create_segment(loaded.sequence + 1)?;
     store.name_segment(segment.id())?;
     store.remove_unnamed();
-    let writer = Writer::new(Arc::clone(&store), segment, loaded.sequence);
+    let writer = Writer::new(Arc::clone(&store), segment, loaded.sequence, loaded.bytes);
     Ok(Recovered { core: loaded.core, store, writer, recovery: loaded.recovery })
 }
 
@@ -106,7 +108,7 @@ fn load<V: Codec + Clone>(
 ) -> Result<Loaded<V>, ColdReason> {
     let (watermark, entries, refused) = load_snapshot(layer, manifest, &core)?;
     let mut sequence = watermark;
-    let (mut replayed, mut torn, mut last) = (0, false, None);
+    let (mut replayed, mut bytes, mut torn, mut last) = (0, 0, false, None);
     for (at, &id) in manifest.segments.iter().enumerate() {
         let is_last = at + 1 == manifest.segments.len();
         let name = FileName::Segment(id).to_string();
@@ -119,6 +121,7 @@ fn load<V: Codec + Clone>(
         }
         replayed += segment.records.len() as u64;
         sequence = segment.last_sequence;
+        bytes += segment.bytes;
         torn = segment.is_torn;
         last = Some((id, segment.end));
     }
@@ -126,7 +129,7 @@ fn load<V: Codec + Clone>(
         return Err(ColdReason::damaged(MANIFEST, 0, "at least one segment"));
     }
     let recovery = Recovery::Warm { entries, refused, replayed, closed: manifest.closed, torn };
-    Ok(Loaded { core, sequence, recovery, last })
+    Ok(Loaded { core, sequence, recovery, bytes, last })
 }
 
 /// Reads one segment of the log.

@@ -71,6 +71,8 @@ pub(crate) struct Segment {
     pub(crate) records: Vec<(u64, Record)>,
     /// Where the records end.
     pub(crate) end: usize,
+    /// The length of the file.
+    pub(crate) bytes: u64,
     /// Whether something that nobody was promised lies behind the records.
     pub(crate) is_torn: bool,
 }
@@ -92,6 +94,7 @@ pub(crate) fn read(id: FileId, is_last: bool, bytes: &[u8]) -> Result<Segment, C
         durable: sealed.max(first_sequence.saturating_sub(1)),
         records: Vec::new(),
         end: DATA,
+        bytes: bytes.len() as u64,
         is_torn: false,
     };
     segment.take_records(&file, id, data)?;

@@ -31,7 +31,7 @@ pub struct PersistStats {
     pub log_records: u64,
     /// Syncs of the log; fewer than records when callers shared them.
     pub log_syncs: u64,
-    /// Bytes in the log since the last snapshot began.
+    /// Bytes in the log since the last snapshot began; of segments of earlier processes, all bytes.
     pub log_bytes: u64,
     /// Why nothing can be acknowledged as durable now, if the log has failed. A snapshot heals it.
     pub fault: Option<Arc<LogError>>,

@@ -4,12 +4,12 @@
 
 use crate::layer::{FileLayer, LayerLock, retry};
 use crate::manifest::{Keeper, Manifest, SnapshotRef};
-use crate::names::{FileId, FileName, NEW_MANIFEST};
+use crate::names::{FileId, FileName};
 use crate::writer::{OpenSegment, Rotated, create_segment};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The directory of an open index.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct Store {
     incarnation: u64,
     segment_bytes: u64,
     keeper: Mutex<Keeper>,
+    is_covered: Arc<AtomicBool>,
     // Relaxed: taking a number orders nothing.
     next_number: AtomicU64,
     lock: Mutex<Option<Box<dyn LayerLock>>>,
@@ -31,11 +32,14 @@ impl Store {
         segment_bytes: u64,
         next_number: u64,
     ) -> Self {
+        let incarnation = manifest.incarnation;
+        let keeper = Keeper::new(Arc::clone(&layer), manifest);
         Self {
-            incarnation: manifest.incarnation,
-            segment_bytes,
-            keeper: Mutex::new(Keeper::new(Arc::clone(&layer), manifest)),
             layer,
+            incarnation,
+            segment_bytes,
+            is_covered: keeper.covered(),
+            keeper: Mutex::new(keeper),
             next_number: AtomicU64::new(next_number),
             lock: Mutex::new(Some(lock)),
         }
@@ -83,7 +87,7 @@ impl Store {
     }
 
     pub(crate) fn is_covered(&self) -> bool {
-        self.keeper.lock().is_covered()
+        self.is_covered.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_trusted(&self) -> bool {
@@ -116,26 +120,22 @@ impl Store {
     /// Removes what the manifest does not name. What cannot be removed now is removed at the next
     /// open.
     pub(crate) fn remove_unnamed(&self) {
-        let Ok(names) = retry(|| self.layer.list()) else { return };
-        let keeper = self.keeper.lock();
-        let manifest = keeper.current();
-        for name in names {
-            let is_unneeded = match FileName::parse(&name) {
+        let Ok(mut names) = retry(|| self.layer.list()) else { return };
+        let manifest = self.keeper.lock().current().clone();
+        names.retain(|name| match FileName::parse(name) {
+            Some(FileName::Segment(id)) => {
                 // A segment that is being created is newer than all that are named.
-                Some(FileName::Segment(id)) => {
-                    let is_new =
-                        manifest.segments.last().is_none_or(|last| id.number > last.number);
-                    let is_running = is_new && id.incarnation == self.incarnation;
-                    !(is_running || manifest.segments.contains(&id))
-                }
-                Some(FileName::Snapshot(id)) => {
-                    manifest.snapshot.is_none_or(|snapshot| snapshot.id != id)
-                }
-                None => name == NEW_MANIFEST,
-            };
-            if is_unneeded {
-                let _ = retry(|| self.layer.remove(&name));
+                let is_new = manifest.segments.last().is_none_or(|last| id.number > last.number);
+                let is_running = is_new && id.incarnation == self.incarnation;
+                !(is_running || manifest.segments.contains(&id))
             }
+            Some(FileName::Snapshot(id)) => {
+                manifest.snapshot.is_none_or(|snapshot| snapshot.id != id)
+            }
+            None => false,
+        });
+        for name in names {
+            let _ = retry(|| self.layer.remove(&name));
         }
     }
 }

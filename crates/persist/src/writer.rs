@@ -89,8 +89,9 @@ pub(crate) fn create_segment(
 }
 
 impl Writer {
-    pub(crate) fn new(store: Arc<Store>, segment: OpenSegment, sequence: u64) -> Self {
-        let (fault, syncs, bytes) = (None, 0, 0);
+    /// Goes on behind a log that ends with `sequence` and takes `bytes` on disk.
+    pub(crate) fn new(store: Arc<Store>, segment: OpenSegment, sequence: u64, bytes: u64) -> Self {
+        let (fault, syncs) = (None, 0);
         Self { store, segment: Some(segment), sequence, durable: sequence, fault, syncs, bytes }
     }
 

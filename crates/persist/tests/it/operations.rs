@@ -126,6 +126,28 @@ fn snapshots_are_written_by_time_and_by_size() {
 }
 
 #[test]
+fn a_process_that_crashes_again_and_again_does_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = PersistConfig::builder()
+        .segment_bytes(PersistConfig::MIN_SEGMENT_BYTES)
+        .snapshot_after_bytes(4 * PersistConfig::MIN_SEGMENT_BYTES);
+    let config = config.build().unwrap();
+    let open = || Persistent::<u64>::open(dir.path(), config.clone()).unwrap();
+    for _ in 0..4 {
+        let cache = open();
+        assert!(cache.purge(&cache.tenant("doc"), &path("a/1.jpg"), Hard).is_durable());
+    }
+    // The segments of the processes before are reason enough for a snapshot.
+    let cache = open();
+    while cache.persist_stats().snapshots == 0 {
+        std::thread::yield_now();
+    }
+    drop(cache);
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, 4, "lock, manifest, snapshot and segment");
+}
+
+#[test]
 fn records_too_long_for_the_log_are_logged_as_more_than_was_asked() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(dir.path());
