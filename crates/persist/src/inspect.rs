@@ -80,7 +80,23 @@ pub struct SegmentContents {
     pub is_torn: bool,
 }
 
+impl ManifestContents {
+    fn of(manifest: &Manifest) -> Self {
+        let names = manifest.segments.iter().map(|&id| FileName::Segment(id).to_string());
+        Self {
+            incarnation: manifest.incarnation,
+            closed: manifest.closed,
+            snapshot: manifest.snapshot.map(|snapshot| FileName::Snapshot(snapshot.id).to_string()),
+            segments: names.collect(),
+        }
+    }
+}
+
 impl Directory {
+    fn without_manifest(files: Vec<String>, reason: ColdReason) -> Self {
+        Self { files, manifest: Err(reason), snapshot: None, segments: Vec::new() }
+    }
+
     /// Returns why an index would start cold here, or `None` if it would start warm. Only the
     /// values themselves are not checked.
     pub fn cold_reason(&self) -> Option<&ColdReason> {
@@ -129,22 +145,9 @@ pub fn directory(
     files.sort();
     let manifest = match Manifest::read(&layer) {
         Ok(manifest) => manifest,
-        Err(reason) => {
-            return Ok(Directory {
-                files,
-                manifest: Err(reason),
-                snapshot: None,
-                segments: Vec::new(),
-            });
-        }
+        Err(reason) => return Ok(Directory::without_manifest(files, reason)),
     };
-    let names = manifest.segments.iter().map(|&id| FileName::Segment(id).to_string());
-    let contents = ManifestContents {
-        incarnation: manifest.incarnation,
-        closed: manifest.closed,
-        snapshot: manifest.snapshot.map(|snapshot| FileName::Snapshot(snapshot.id).to_string()),
-        segments: names.collect(),
-    };
+    let contents = ManifestContents::of(&manifest);
     let len = |name: &String| {
         std::fs::metadata(layer.dir().join(name)).map_or(0, |metadata| metadata.len())
     };

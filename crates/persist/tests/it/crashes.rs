@@ -31,13 +31,7 @@ fn run(seed: u64, lie: Option<Lie>) -> Result<Counts, String> {
                 oracle.step(&cache, &mut random);
             }
             counts.acknowledged = oracle.acknowledged;
-            let mut images = vec![(Crash::Killed, sim.killed())];
-            images.extend((0..6).map(|_| (Crash::PowerLost, sim.power_lost(&mut random))));
-            counts.images += images.len() as u64;
-            for (crash, image) in &images {
-                let reopened = open(&image.killed()).map_err(|error| error.to_string())?;
-                oracle.clone().check(&reopened, *crash, false)?;
-            }
+            counts.images += look_at_images(&sim, &oracle, &mut random)?;
             drop(cache);
             sim = if random.bool() { sim.killed() } else { sim.power_lost(&mut random) };
             if lie.is_none() {
@@ -50,6 +44,17 @@ fn run(seed: u64, lie: Option<Lie>) -> Result<Counts, String> {
         }
     }
     Ok(counts)
+}
+
+/// Opens what a crash at this moment may leave. Returns how many images that were.
+fn look_at_images(sim: &Sim, oracle: &Oracle, random: &mut fastrand::Rng) -> Result<u64, String> {
+    let mut images = vec![(Crash::Killed, sim.killed())];
+    images.extend((0..6).map(|_| (Crash::PowerLost, sim.power_lost(random))));
+    for (crash, image) in &images {
+        let reopened = open(&image.killed()).map_err(|error| error.to_string())?;
+        oracle.clone().check(&reopened, *crash, false)?;
+    }
+    Ok(images.len() as u64)
 }
 
 #[derive(Clone, Copy, Debug, Default)]
