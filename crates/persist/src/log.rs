@@ -12,6 +12,7 @@ use crate::config::SyncPolicy;
 use crate::outcome::{Durability, LogError};
 use crate::writer::{Rotated, Writer};
 use parking_lot::{Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -36,6 +37,11 @@ impl<T: Clone> Promise<T> {
         self.is_kept.notify_all();
     }
 
+    fn keep_if_none(&self, result: impl FnOnce() -> T) {
+        self.result.lock().get_or_insert_with(result);
+        self.is_kept.notify_all();
+    }
+
     fn wait(&self) -> T {
         let mut result = self.result.lock();
         loop {
@@ -54,12 +60,34 @@ struct Batch {
     promise: Arc<Promise<Durability>>,
 }
 
-type RotatePromise = Arc<Promise<Result<Rotated, Arc<LogError>>>>;
+/// A rotation that somebody waits for.
+#[derive(Debug, Default)]
+struct Rotation {
+    promise: Arc<Promise<Result<Rotated, Arc<LogError>>>>,
+}
+
+fn thread_has_ended() -> Arc<LogError> {
+    Arc::new(LogError::new("log has no thread any more", None))
+}
+
+// Both are dropped without an answer only if the thread panics, in the file layer. Nobody must wait
+// for it then.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.promise.keep_if_none(|| Durability::NotDurable(thread_has_ended()));
+    }
+}
+
+impl Drop for Rotation {
+    fn drop(&mut self) {
+        self.promise.keep_if_none(|| Err(thread_has_ended()));
+    }
+}
 
 #[derive(Debug, Default)]
 struct Queue {
     batch: Batch,
-    rotation: Option<RotatePromise>,
+    rotation: Option<Rotation>,
     /// Set while nothing can be acknowledged.
     fault: Option<Arc<LogError>>,
     /// No further records are taken.
@@ -98,7 +126,7 @@ pub(crate) struct Log {
 /// What the thread does next.
 enum Job {
     Commit(Batch),
-    Rotate(RotatePromise),
+    Rotate(Rotation),
     Sync,
     End,
 }
@@ -119,7 +147,14 @@ impl Log {
         });
         let thread = std::thread::Builder::new().name("cache-index-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || shared.run(writer)
+            move || {
+                let _end = End(&shared);
+                let store = writer.store();
+                if catch_unwind(AssertUnwindSafe(|| shared.run(writer))).is_err() {
+                    // The file layer has panicked. What was not acknowledged must not be undone.
+                    store.distrust();
+                }
+            }
         })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -148,7 +183,7 @@ impl Log {
             if queue.is_ending {
                 return Err(Arc::new(LogError::new("index is closed", None)));
             }
-            let promise = Arc::clone(queue.rotation.get_or_insert_default());
+            let promise = Arc::clone(&queue.rotation.get_or_insert_default().promise);
             self.shared.has_work.notify_one();
             promise
         };
@@ -168,9 +203,9 @@ impl Log {
         }
     }
 
-    /// Refuses further records. Returns whether they were taken until now.
-    pub(crate) fn refuse(&self) -> bool {
-        !std::mem::replace(&mut self.shared.queue.lock().is_closed, true)
+    /// Refuses further records.
+    pub(crate) fn refuse(&self) {
+        self.shared.queue.lock().is_closed = true;
     }
 
     /// Writes what is waiting, and ends the thread.
@@ -186,6 +221,20 @@ impl Log {
             // caller has its answer already.
             let _ = thread.join();
         }
+    }
+}
+
+/// The end of the thread, expected or by a panic: nothing is taken any more, and nobody waits.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            (queue.is_closed, queue.is_ending) = (true, true);
+            (std::mem::take(&mut queue.batch), queue.rotation.take())
+        };
+        drop(waiting);
     }
 }
 
@@ -211,11 +260,11 @@ impl Shared {
                     self.publish(&writer);
                     batch.promise.keep(durability);
                 }
-                Job::Rotate(promise) => {
+                Job::Rotate(rotation) => {
                     let rotated = writer.rotate();
                     unsynced_since = None;
                     self.publish(&writer);
-                    promise.keep(rotated);
+                    rotation.promise.keep(rotated);
                 }
                 Job::Sync => {
                     writer.sync();
@@ -252,8 +301,8 @@ impl Shared {
             if !queue.batch.payloads.is_empty() {
                 return Job::Commit(std::mem::take(&mut queue.batch));
             }
-            if let Some(promise) = queue.rotation.take() {
-                return Job::Rotate(promise);
+            if let Some(rotation) = queue.rotation.take() {
+                return Job::Rotate(rotation);
             }
             if queue.is_ending {
                 return Job::End;

@@ -24,6 +24,7 @@ use cache_index::{
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many paths are exported in one step.
@@ -71,6 +72,8 @@ pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
     background: Background,
     recovery: Recovery,
     max_payload: usize,
+    // Relaxed: only the first call to close goes on, whatever it sees of the others.
+    is_closed: AtomicBool,
 }
 
 /// What the background thread shares.
@@ -121,7 +124,13 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         let background = Background::start(Arc::clone(&parts), &config).map_err(no_thread)?;
         background.consider(&parts.log);
         let max_payload = max_payload(config.segment_bytes());
-        Ok(Self { parts, background, recovery: recovered.recovery, max_payload })
+        Ok(Self {
+            parts,
+            background,
+            recovery: recovered.recovery,
+            max_payload,
+            is_closed: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn index(&self) -> &CacheIndex<V> {
@@ -415,9 +424,10 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// If the snapshot or the manifest cannot be written. The index is closed all the same; the
     /// next start is without the fills since the last snapshot, or cold.
     pub fn close(&self) -> Result<(), PersistError> {
-        if !self.parts.log.refuse() {
+        if self.is_closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
+        self.parts.log.refuse();
         self.background.end();
         let written = self.parts.snapshot();
         self.parts.log.end();

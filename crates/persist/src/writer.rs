@@ -95,6 +95,10 @@ impl Writer {
         Self { store, segment: Some(segment), sequence, durable: sequence, fault, syncs, bytes }
     }
 
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     pub(crate) fn fault(&self) -> Option<Arc<LogError>> {
         self.fault.clone()
     }

@@ -91,6 +91,24 @@ fn nothing_is_acknowledged_between_a_failed_sync_and_the_next_snapshot() {
 }
 
 #[test]
+fn nobody_waits_for_ever_when_the_file_layer_panics() {
+    let (sim, mut oracle) = used();
+    let cache = open(&sim).unwrap();
+    oracle.restart(&cache).unwrap();
+    let acknowledged = oracle.acknowledged;
+    sim.before_sync(|| panic!("planted by the test"));
+    oracle.invalidate(&cache, Scope::Path(0, 0), Hard);
+    oracle.invalidate(&cache, Scope::Path(0, 1), Hard);
+    assert!(cache.snapshot().is_err());
+    assert!(cache.close().is_err());
+    assert_eq!(oracle.acknowledged, acknowledged);
+    // A crash or restart is followed by a cold start: even what was not durable holds.
+    oracle.expect_all();
+    check(&sim.killed(), &oracle, "after a panic");
+    assert!(!cache.persist_stats().would_start_warm);
+}
+
+#[test]
 fn a_second_opening_of_a_directory_fails() {
     let sim = Sim::new(512);
     let cache = open(&sim).unwrap();
