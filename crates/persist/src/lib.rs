@@ -37,6 +37,8 @@
 //! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`](Durability::NotDurable); a crash is followed by a cold start; the next snapshot heals it |
 //! | a disk that loses what it said it had synced | found if anything written later survived, else nothing is guaranteed |
 //!
+//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the files.
+//!
 //! # Ids of objects
 //!
 //! An index that comes from disk is older than the objects beside it. Ids of objects must contain
