@@ -43,7 +43,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// Single purges and bare syncs by turns, and then many callers at once.
-fn acknowledgements(dir: &Path, purges: usize) -> Outcome<()> {
+fn acknowledgements(dir: &Path, rounds: usize) -> Outcome<()> {
     let layer = DiskLayer::open(dir.join("bare"))?;
     let file = layer.create("file")?;
     file.write_at(&vec![0; 4 << 20], 0)?;
@@ -52,7 +52,7 @@ fn acknowledgements(dir: &Path, purges: usize) -> Outcome<()> {
     let tenant = cache.tenant("doc");
     let path = OriginPath::from_canonical("sample.li/folder/birds.jpg")?;
     let (mut bare, mut acknowledged) = (Vec::new(), Vec::new());
-    for at in 0..purges as u64 {
+    for at in 0..rounds as u64 {
         let start = Instant::now();
         file.write_at(&[1; 96], at * 96)?;
         file.sync_data()?;

@@ -6,7 +6,7 @@
 
 use crate::record::{Record, Scope};
 use crate::snapshot::PathEntries;
-use cache_index::canonical::Rules;
+use cache_index::canonical::{Operations, Rules};
 use cache_index::{
     CacheIndex, Freshness, Hard, Lookup, Mode, OriginPath, PathPrefix, Selection, Severity, Soft,
     Tenant, VariantKey,
@@ -128,8 +128,8 @@ impl<V: Clone> Core<V> {
             }
             Scope::Operations { tenant, path, operations } => {
                 let rules = Rules::default();
-                let parsed: Result<Vec<_>, _> =
-                    operations.iter().map(|text| rules.operations(text.as_str())).collect();
+                let parsed: Option<Vec<_>> =
+                    operations.iter().map(|text| read_operations(&rules, text)).collect();
                 let selection = parsed.as_deref().map_or(Selection::All, Selection::Operations);
                 self.replay_path(tenant, path, selection, mode);
             }
@@ -165,4 +165,10 @@ impl<V: Clone> Core<V> {
             }
         }
     }
+}
+
+/// Reads operations that may have been made by other rules. Returns `None` for text that does not read
+/// as itself.
+fn read_operations<'a>(rules: &Rules, text: &'a str) -> Option<Operations<'a>> {
+    rules.operations(text).ok().filter(|operations| operations.as_str() == text)
 }

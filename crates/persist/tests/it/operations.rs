@@ -180,7 +180,9 @@ fn requests_are_logged_whole() {
     let dir = tempfile::tempdir().unwrap();
     let cache = open(dir.path());
     let tenant = cache.tenant("doc");
-    for (at, name) in ["a/1.jpg", "a/2.jpg", "b/1.jpg", "c/1.jpg"].into_iter().enumerate() {
+    for (at, name) in
+        ["a/1.jpg", "a/2.jpg", "b/1.jpg", "c/1.jpg", "d/1.jpg"].into_iter().enumerate()
+    {
         assert!(cache.insert(&tenant, &path(name), &key("?w=200"), at as u64).is_stored());
         assert!(cache.insert(&tenant, &path(name), &key("?w=300"), at as u64).is_stored());
     }
@@ -193,10 +195,15 @@ fn requests_are_logged_whole() {
     let request =
         InvalidationRequest::builder(&rules).transformations(["?w=200"]).original(["/c/1.jpg"]);
     assert!(cache.apply(&tenant, &request.unwrap()).is_durable());
+    let request = InvalidationRequest::builder(&rules).urls(["/d/1.jpg?w=200"]).unwrap();
+    let applied = cache.apply(&tenant, &request);
+    assert!(applied.is_durable());
+    assert_eq!(applied.outcome().variants(), 1);
     drop(cache);
     let cache = open(dir.path());
     let tenant = cache.tenant("doc");
-    for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg"] {
+    // Of a request for variants, the log has the whole picture.
+    for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg", "d/1.jpg"] {
         assert!(cache.variants(&tenant, &path(name)).is_empty(), "{name}");
     }
     assert_eq!(cache.variants(&tenant, &path("c/1.jpg")), [key("?w=300")]);
