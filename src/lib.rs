@@ -105,7 +105,8 @@
 //! # What it is not
 //!
 //! No cache: it doesn't fetch, doesn't evict by itself, and stores no bytes. No distributed index: it knows one process. Not
-//! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped.
+//! persistent: after a restart it is empty, and must be filled as the cache is read, or the cache be dropped. The crate
+//! `cache-index-persist` keeps an index on disk.
 #![forbid(unsafe_code)]
 
 mod bucket;
