@@ -111,6 +111,11 @@ fn snapshots_under_purges_bring_nothing_back() {
     let dead: Vec<AtomicU64> = (0..PATHS).map(|_| AtomicU64::new(0)).collect();
     let is_ending = AtomicBool::new(false);
     let key = VariantKey::from_canonical(KEYS[1]).unwrap();
+    // Others, so that a scan takes long enough for many purges.
+    for number in 0..400 {
+        let other: OriginPath<'_> = format!("b/{number}.jpg").parse().unwrap();
+        assert!(cache.insert(&cache.tenant("doc"), &other, &key, number).is_stored());
+    }
     let mut found = 0;
     let check = |image: &Sim, expected: &[u64]| {
         let cache = open(image).unwrap();
