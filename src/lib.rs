@@ -123,7 +123,8 @@
 //! # What it is not
 //!
 //! It is not a cache: it doesn't fetch, doesn't evict by itself, and doesn't store bytes. It is not distributed: it knows one process. It
-//! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache.
+//! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache. The crate
+//! `cache-index-persist` keeps an index on disk.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "cloudimage")]

@@ -1,0 +1,116 @@
+//! Measures acknowledgements beside a bare `fdatasync`, and snapshots beside insertions.
+//!
+//! ```sh
+//! cargo run --release -p cache-index-persist --example measure -- --dir DIR --entries 1000000
+//! ```
+//!
+//! `DIR` decides what is measured: a directory in memory has no syncs to speak of.
+#![allow(clippy::print_stdout)]
+
+use cache_index::{Hard, OriginPath, VariantKey};
+use cache_index_persist::{DiskLayer, FileLayer, PersistConfig, Persistent};
+use clap::Parser;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Measures acknowledgements beside a bare `fdatasync`, and snapshots beside insertions.
+#[derive(Parser)]
+struct Arguments {
+    /// A directory on the disk to be measured. A new one is made in it.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// How many entries the index has.
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: u64,
+    /// How many purges are acknowledged one by one.
+    #[arg(long, default_value_t = 500)]
+    purges: usize,
+}
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::parse();
+    let dir = tempfile::tempdir_in(&arguments.dir)?;
+    acknowledgements(dir.path(), arguments.purges)?;
+    snapshots(&dir.path().join("entries"), arguments.entries)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Single purges and bare syncs by turns, and then many callers at once.
+fn acknowledgements(dir: &Path, rounds: usize) -> Outcome<()> {
+    let layer = DiskLayer::open(dir.join("bare"))?;
+    let file = layer.create("file")?;
+    file.write_at(&vec![0; 4 << 20], 0)?;
+    file.sync_data()?;
+    let cache = Persistent::<u64>::open(dir.join("log"), PersistConfig::default())?;
+    let tenant = cache.tenant("doc");
+    let path = OriginPath::from_canonical("sample.li/folder/birds.jpg")?;
+    let (mut bare, mut acknowledged) = (Vec::new(), Vec::new());
+    for at in 0..rounds as u64 {
+        let start = Instant::now();
+        file.write_at(&[1; 96], at * 96)?;
+        file.sync_data()?;
+        bare.push(start.elapsed());
+        let start = Instant::now();
+        let purged = cache.purge(&tenant, &path, Hard);
+        acknowledged.push(start.elapsed());
+        assert!(purged.is_durable());
+    }
+    let single = median(acknowledged);
+    println!("bare fdatasync, median          {:>12?}", median(bare));
+    println!("acknowledged purge, median      {single:>12?}");
+    let before = cache.persist_stats();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert!(cache.purge(&tenant, &path, Hard).is_durable());
+                }
+            });
+        }
+    });
+    let together = start.elapsed() / (64 * 20);
+    let syncs = cache.persist_stats().log_syncs - before.log_syncs;
+    println!(
+        "64 callers, time for each purge {together:>12?}   {syncs} syncs for {} purges",
+        64 * 20
+    );
+    let ratio = single.as_nanos() * 10 / together.as_nanos().max(1);
+    println!("64 callers, rate beside one     {:>10}.{}", ratio / 10, ratio % 10);
+    Ok(())
+}
+
+fn snapshots(dir: &Path, entries: u64) -> Outcome<()> {
+    let keys = ["?", "?w=200", "?w=400", "?h=100&w=200", "?h=400&w=600", "?w=800"];
+    let keys = keys.map(|key| VariantKey::from_canonical(key).expect("the key is canonical"));
+    let config = PersistConfig::builder().snapshot_every(None).build()?;
+    let cache = Persistent::<u64>::open(dir, config.clone())?;
+    let tenant = cache.tenant("doc");
+    let paths: Vec<OriginPath<'static>> = (0..entries.div_ceil(keys.len() as u64))
+        .map(|at| format!("sample.li/shop/pictures/{at}.jpg").parse())
+        .collect::<Result<_, _>>()?;
+    let start = Instant::now();
+    for (at, path) in paths.iter().enumerate() {
+        for (k, key) in keys.iter().enumerate() {
+            let _ = cache.insert(&tenant, path, key, (at * keys.len() + k) as u64);
+        }
+    }
+    println!("inserting                       {:>12?}", start.elapsed());
+    let start = Instant::now();
+    let written = cache.snapshot()?;
+    println!("writing a snapshot              {:>12?}", start.elapsed());
+    let tenths = written.bytes * 10 / written.entries.max(1);
+    println!("bytes an entry                  {:>10}.{}", tenths / 10, tenths % 10);
+    drop(cache);
+    let start = Instant::now();
+    let cache = Persistent::<u64>::open(dir, config)?;
+    println!("opening                         {:>12?}   {:?}", start.elapsed(), cache.recovery());
+    Ok(())
+}

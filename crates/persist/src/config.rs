@@ -1,0 +1,212 @@
+//! `PersistConfig`: the settings of a persistent index, checked when it is built.
+
+use cache_index::Config;
+use std::fmt;
+use std::time::Duration;
+
+/// When the log is synced, and therefore what an acknowledgement promises.
+///
+/// | policy | the call returns after | survives a killed process | survives a power loss | acknowledged as |
+/// |---|---|---|---|---|
+/// | `Always` | the sync | all that was acknowledged | all that was acknowledged | [`Durable`](crate::Durability::Durable) |
+/// | `Every(d)` | the write | all that was acknowledged | what is older than `d`, and the time that a sync takes | [`Written`](crate::Durability::Written) |
+/// | `Never` | the write | all that was acknowledged | what the operating system has happened to write | [`Written`](crate::Durability::Written) |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// Before each acknowledgement. Callers that wait at the same time share one sync.
+    #[default]
+    Always,
+    /// At the latest this long after a record was written.
+    Every(Duration),
+    /// When a segment is full, when a snapshot begins, and when the index is closed; otherwise
+    /// whenever the operating system writes.
+    Never,
+}
+
+/// How an index is kept on disk.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+/// use cache_index_persist::{PersistConfig, SyncPolicy};
+/// use std::time::Duration;
+///
+/// let config = PersistConfig::builder()
+///     .index(Config::builder().shards(64).build()?)
+///     .sync(SyncPolicy::Every(Duration::from_millis(100)))
+///     .snapshot_every(Some(Duration::from_secs(300)))
+///     .build()?;
+/// assert_eq!(config.sync(), SyncPolicy::Every(Duration::from_millis(100)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistConfig {
+    index: Config,
+    sync: SyncPolicy,
+    snapshot_every: Option<Duration>,
+    snapshot_after_bytes: u64,
+    segment_bytes: u64,
+}
+
+/// Builds a [`PersistConfig`].
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct PersistConfigBuilder(PersistConfig);
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistConfigError {
+    setting: &'static str,
+    expected: &'static str,
+    got: u64,
+}
+
+impl PersistConfig {
+    /// The smallest segment of the log, in bytes.
+    pub const MIN_SEGMENT_BYTES: u64 = 16 << 10;
+
+    /// The largest segment of the log, in bytes.
+    pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+    /// Starts with the defaults: a default index, a sync before each acknowledgement, a snapshot
+    /// every 300 seconds and after 64 MiB of log, segments of 4 MiB.
+    pub fn builder() -> PersistConfigBuilder {
+        PersistConfigBuilder::default()
+    }
+
+    /// Returns the configuration of the index in memory.
+    pub fn index(&self) -> &Config {
+        &self.index
+    }
+
+    /// Returns when the log is synced.
+    pub fn sync(&self) -> SyncPolicy {
+        self.sync
+    }
+
+    /// Returns how often a snapshot is written in the background.
+    pub fn snapshot_every(&self) -> Option<Duration> {
+        self.snapshot_every
+    }
+
+    /// Returns after how many bytes of log a snapshot is written in the background.
+    pub fn snapshot_after_bytes(&self) -> u64 {
+        self.snapshot_after_bytes
+    }
+
+    /// Returns the size of a segment of the log.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+}
+
+impl Default for PersistConfig {
+    fn default() -> Self {
+        Self {
+            index: Config::default(),
+            sync: SyncPolicy::Always,
+            snapshot_every: Some(Duration::from_secs(300)),
+            snapshot_after_bytes: 64 << 20,
+            segment_bytes: 4 << 20,
+        }
+    }
+}
+
+impl PersistConfigBuilder {
+    /// The configuration of the index in memory.
+    pub fn index(mut self, index: Config) -> Self {
+        self.0.index = index;
+        self
+    }
+
+    /// When the log is synced.
+    pub fn sync(mut self, sync: SyncPolicy) -> Self {
+        self.0.sync = sync;
+        self
+    }
+
+    /// How often a snapshot is written in the background; `None` for never. Without snapshots a
+    /// restarted index knows nothing of fills, and the log grows. A log that has failed is still
+    /// healed by a snapshot.
+    pub fn snapshot_every(mut self, period: Option<Duration>) -> Self {
+        self.0.snapshot_every = period;
+        self
+    }
+
+    /// After how many bytes of log a snapshot is written in the background, at least 4096. It does
+    /// not apply if `snapshot_every` is `None`.
+    pub fn snapshot_after_bytes(mut self, bytes: u64) -> Self {
+        self.0.snapshot_after_bytes = bytes;
+        self
+    }
+
+    /// The size of a segment of the log: a multiple of 4096, from
+    /// [`PersistConfig::MIN_SEGMENT_BYTES`] to [`PersistConfig::MAX_SEGMENT_BYTES`]. A record may
+    /// take a quarter of it, and at most 64 KiB; longer ones are replaced by the purge of a whole
+    /// path, of a whole tenant, or of everything.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.0.segment_bytes = bytes;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If a size is out of its range or not a multiple of 4096, or a period is zero.
+    pub fn build(self) -> Result<PersistConfig, PersistConfigError> {
+        let error = |setting, expected, got| Err(PersistConfigError { setting, expected, got });
+        let sizes = PersistConfig::MIN_SEGMENT_BYTES..=PersistConfig::MAX_SEGMENT_BYTES;
+        let segment = self.0.segment_bytes;
+        if !sizes.contains(&segment) || segment % 4096 != 0 {
+            return error("segment size", "a multiple of 4096 from 16384 to 1073741824", segment);
+        }
+        if self.0.snapshot_after_bytes < 4096 {
+            return error("log size of a snapshot", "at least 4096", self.0.snapshot_after_bytes);
+        }
+        if self.0.snapshot_every == Some(Duration::ZERO) {
+            return error("period of snapshots", "longer than 0", 0);
+        }
+        if self.0.sync == SyncPolicy::Every(Duration::ZERO) {
+            return error("period of syncs", "longer than 0", 0);
+        }
+        Ok(self.0)
+    }
+}
+
+impl fmt::Display for PersistConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be {}, got {}", self.setting, self.expected, self.got)
+    }
+}
+
+impl std::error::Error for PersistConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name() {
+        let error = |builder: PersistConfigBuilder| builder.build().unwrap_err().to_string();
+        let new = PersistConfig::builder;
+        let segment = "segment size must be a multiple of 4096 from 16384 to 1073741824, got ";
+        for bytes in [0, 4096, 16_385, 1 << 31] {
+            assert_eq!(error(new().segment_bytes(bytes)), format!("{segment}{bytes}"));
+        }
+        let zero = Duration::ZERO;
+        assert_eq!(
+            error(new().snapshot_every(Some(zero))),
+            "period of snapshots must be longer than 0, got 0"
+        );
+        assert_eq!(
+            error(new().sync(SyncPolicy::Every(zero))),
+            "period of syncs must be longer than 0, got 0"
+        );
+        assert_eq!(
+            error(new().snapshot_after_bytes(1)),
+            "log size of a snapshot must be at least 4096, got 1"
+        );
+        assert!(new().build().is_ok());
+    }
+}

@@ -1,0 +1,170 @@
+//! `Invalidator`: the operations that must reach the log.
+//!
+//! Invariant: each is applied in memory first and logged second. The other way round, a snapshot
+//! that begins between the two would hold what was purged, and count the record as contained.
+
+use crate::codec::Codec;
+use crate::outcome::Acknowledged;
+use crate::persistent::Persistent;
+use crate::record::{Record, Scope};
+use cache_index::canonical::Target;
+use cache_index::invalidation::{InvalidationRequest, InvalidationScope, Receipt};
+use cache_index::{
+    Flushed, Mode, OriginPath, PathPrefix, PrefixPurged, Selection, Severity, Tenant,
+};
+
+/// Invalidates on behalf of somebody, whose name the log keeps. Made by
+/// [`Persistent::on_behalf_of`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let flushed = cache.on_behalf_of("alice").flush_all(Hard);
+/// assert!(flushed.is_durable());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Invalidator<'a, V: Codec + Clone + Send + Sync + 'static> {
+    cache: &'a Persistent<V>,
+    by: Option<&'a str>,
+}
+
+fn severity<M: Mode>() -> Severity {
+    if M::IS_HARD { Severity::Hard } else { Severity::Soft }
+}
+
+fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) -> Scope {
+    let (tenant, path) = (tenant.name().to_owned(), path.as_str().to_owned());
+    let owned = |text: &str| text.to_owned();
+    match selection {
+        Selection::All => Scope::Path { tenant, path },
+        Selection::Keys(keys) => {
+            let keys = keys.iter().map(|key| owned(key.as_str())).collect();
+            Scope::Keys { tenant, path, keys }
+        }
+        Selection::Operations(entries) => {
+            let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
+            Scope::Operations { tenant, path, operations }
+        }
+    }
+}
+
+/// Returns the records of a request.
+fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Scope> {
+    if request.scope() == InvalidationScope::All {
+        return vec![Scope::Tenant { tenant: tenant.name().to_owned() }];
+    }
+    let scopes = request.entries().iter().map(|entry| match entry.target() {
+        Target::Prefix(prefix) => {
+            Scope::Prefix { tenant: tenant.name().to_owned(), prefix: prefix.as_str().to_owned() }
+        }
+        Target::Path(path) => {
+            let picks_all = request.scope() != InvalidationScope::Original
+                || request.transformations().is_empty();
+            // A request for named variants takes their origin copy too, under a key that only the
+            // index knows. The record names the whole path: replaying it may invalidate other
+            // variants, which costs a fetch.
+            let selection = if picks_all {
+                Selection::All
+            } else {
+                Selection::Operations(request.transformations())
+            };
+            path_scope(tenant, path, selection)
+        }
+    });
+    scopes.collect()
+}
+
+impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
+    pub(crate) fn new(cache: &'a Persistent<V>, by: Option<&'a str>) -> Self {
+        Self { cache, by }
+    }
+
+    /// Logs what has been applied.
+    fn acknowledge<T>(
+        &self,
+        outcome: T,
+        severity: Severity,
+        scopes: Vec<Scope>,
+    ) -> Acknowledged<T> {
+        let unix_millis = crate::persistent::unix_millis();
+        let by = self.by.map(str::to_owned);
+        let of = |scope| Record { unix_millis, by: by.clone(), severity, scope };
+        let records: Vec<Record> = scopes.into_iter().map(of).collect();
+        Acknowledged::new(outcome, self.cache.append(&records))
+    }
+
+    /// Does what [`Persistent::purge`] does.
+    pub fn purge<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        mode: M,
+    ) -> Acknowledged<M::Outcome<V>> {
+        self.purge_selected(tenant, path, Selection::All, mode)
+    }
+
+    /// Does what [`Persistent::purge_selected`] does.
+    pub fn purge_selected<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+        mode: M,
+    ) -> Acknowledged<M::Outcome<V>> {
+        let outcome = self.cache.index().purge_selected(tenant, path, selection, mode);
+        self.acknowledge(outcome, severity::<M>(), vec![path_scope(tenant, path, selection)])
+    }
+
+    /// Does what [`Persistent::purge_many`] does.
+    pub fn purge_many<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        paths: &[OriginPath<'_>],
+        mode: M,
+    ) -> Acknowledged<Vec<M::Outcome<V>>> {
+        let outcomes = self.cache.index().purge_many(tenant, paths, mode);
+        let scopes = paths.iter().map(|path| path_scope(tenant, path, Selection::All)).collect();
+        self.acknowledge(outcomes, severity::<M>(), scopes)
+    }
+
+    /// Does what [`Persistent::purge_prefix`] does.
+    pub fn purge_prefix<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        prefix: &PathPrefix<'_>,
+        mode: M,
+    ) -> Acknowledged<PrefixPurged> {
+        let outcome = self.cache.index().purge_prefix(tenant, prefix, mode);
+        let (tenant, prefix) = (tenant.name().to_owned(), prefix.as_str().to_owned());
+        self.acknowledge(outcome, severity::<M>(), vec![Scope::Prefix { tenant, prefix }])
+    }
+
+    /// Does what [`Persistent::flush_tenant`] does.
+    pub fn flush_tenant<M: Mode>(&self, tenant: &Tenant, mode: M) -> Acknowledged<Flushed> {
+        let outcome = self.cache.index().flush_tenant(tenant, mode);
+        let scope = Scope::Tenant { tenant: tenant.name().to_owned() };
+        self.acknowledge(outcome, severity::<M>(), vec![scope])
+    }
+
+    /// Does what [`Persistent::flush_all`] does.
+    pub fn flush_all<M: Mode>(&self, mode: M) -> Acknowledged<Flushed> {
+        let outcome = self.cache.index().flush_all(mode);
+        self.acknowledge(outcome, severity::<M>(), vec![Scope::All])
+    }
+
+    /// Does what [`Persistent::apply`] does.
+    pub fn apply(
+        &self,
+        tenant: &Tenant,
+        request: &InvalidationRequest,
+    ) -> Acknowledged<Receipt<V>> {
+        let receipt = self.cache.index().apply(tenant, request);
+        self.acknowledge(receipt, request.severity(), request_scopes(tenant, request))
+    }
+}

@@ -1,0 +1,89 @@
+//! Keeps a [`CacheIndex`](cache_index::CacheIndex) on disk: an acknowledged purge survives a crash,
+//! and a restarted server is warm in seconds.
+//!
+//! [`Persistent`] is the index with a log and snapshots. Purges and flushes are applied, then
+//! logged, and acknowledged after a sync that concurrent callers share. Fills are saved by
+//! snapshots in the background; those since the last snapshot are lost in a crash, and are misses.
+//! Data on disk that cannot be trusted is never used: the index starts cold, and returns the
+//! reason.
+//!
+//! ```
+//! use cache_index::Hard;
+//! use cache_index_persist::{PersistConfig, Persistent, Recovery};
+//!
+//! let dir = tempfile::tempdir()?;
+//! let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+//! match cache.recovery() {
+//!     Recovery::New => { /* delete all objects, should there be any */ }
+//!     Recovery::Warm { .. } => { /* delete the objects that `values` doesn't name */ }
+//!     Recovery::Cold { reason } => println!("cold start: {reason}"),
+//!     _ => {}
+//! }
+//!
+//! let tenant = cache.tenant("doc");
+//! let flushed = cache.flush_tenant(&tenant, Hard);
+//! assert!(flushed.is_durable());
+//! cache.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is guaranteed
+//!
+//! | failure | what holds |
+//! |---|---|
+//! | killed process | every acknowledged purge and flush; fills since the last snapshot are misses |
+//! | power loss | the same, for what was acknowledged as [`Durable`](Durability::Durable) |
+//! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
+//! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`](Durability::NotDurable); a crash is followed by a cold start; the next snapshot heals it |
+//! | a disk that loses what it said it had synced | found if anything written later survived, else nothing is guaranteed |
+//!
+//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the files.
+//!
+//! # Ids of objects
+//!
+//! An index that comes from disk is older than the objects beside it. Ids of objects must contain
+//! [`Persistent::incarnation`], so that no id is used twice; and the server must verify an object
+//! when it first reads it.
+//!
+//! # What it needs
+//!
+//! A Unix file system on which a synced directory makes a rename durable. Other storages can be put
+//! behind [`FileLayer`].
+#![forbid(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("cache-index-persist needs a Unix file system: it syncs directories");
+
+mod background;
+mod bytes;
+mod codec;
+mod config;
+mod core_hooks;
+mod damage;
+mod frame;
+pub mod inspect;
+mod invalidator;
+mod layer;
+mod log;
+mod manifest;
+mod names;
+mod outcome;
+mod persistent;
+mod record;
+mod recover;
+mod segment;
+mod snapshot;
+mod snapshotter;
+mod stats;
+mod store;
+mod writer;
+
+pub use codec::Codec;
+pub use config::{PersistConfig, PersistConfigBuilder, PersistConfigError, SyncPolicy};
+pub use damage::{ColdKind, ColdReason};
+pub use invalidator::Invalidator;
+pub use layer::{DiskLayer, FileLayer, LayerFile, LayerLock};
+pub use outcome::{Acknowledged, Durability, LogError, PersistError, Recovery, SnapshotWritten};
+pub use persistent::Persistent;
+pub use record::{Record, Scope};
+pub use stats::PersistStats;

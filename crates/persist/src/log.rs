@@ -1,0 +1,318 @@
+//! The log: group commit by one thread.
+//!
+//! Invariants: a caller receives `Durable` only after a sync that covers its records has returned.
+//! After any failure nothing more is acknowledged, and the file in question is never synced again,
+//! until [`Log::rotate`] has started a new segment.
+//!
+//! Callers put their records into the open batch and wait. The thread takes the whole batch, writes
+//! it, syncs once, and wakes up every caller with a record in it. Records that arrive during a sync
+//! go with the next one.
+
+use crate::config::SyncPolicy;
+use crate::outcome::{Durability, LogError};
+use crate::writer::{Rotated, Writer};
+use parking_lot::{Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A result that somebody waits for.
+#[derive(Debug)]
+struct Promise<T> {
+    result: Mutex<Option<T>>,
+    is_kept: Condvar,
+}
+
+impl<T> Default for Promise<T> {
+    fn default() -> Self {
+        Self { result: Mutex::new(None), is_kept: Condvar::new() }
+    }
+}
+
+impl<T: Clone> Promise<T> {
+    fn keep(&self, result: T) {
+        *self.result.lock() = Some(result);
+        self.is_kept.notify_all();
+    }
+
+    fn keep_if_none(&self, result: impl FnOnce() -> T) {
+        self.result.lock().get_or_insert_with(result);
+        self.is_kept.notify_all();
+    }
+
+    fn wait(&self) -> T {
+        let mut result = self.result.lock();
+        loop {
+            if let Some(result) = &*result {
+                return result.clone();
+            }
+            self.is_kept.wait(&mut result);
+        }
+    }
+}
+
+/// Records that will be written together.
+#[derive(Debug, Default)]
+struct Batch {
+    payloads: Vec<Vec<u8>>,
+    promise: Arc<Promise<Durability>>,
+}
+
+/// A rotation that somebody waits for.
+#[derive(Debug, Default)]
+struct Rotation {
+    promise: Arc<Promise<Result<Rotated, Arc<LogError>>>>,
+}
+
+fn thread_has_ended() -> Arc<LogError> {
+    Arc::new(LogError::new("log has no thread any more", None))
+}
+
+// Both are dropped without an answer only if the thread panics, in the file layer. Nobody must wait
+// for it then.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.promise.keep_if_none(|| Durability::NotDurable(thread_has_ended()));
+    }
+}
+
+impl Drop for Rotation {
+    fn drop(&mut self) {
+        self.promise.keep_if_none(|| Err(thread_has_ended()));
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    batch: Batch,
+    rotation: Option<Rotation>,
+    /// Set while nothing can be acknowledged.
+    fault: Option<Arc<LogError>>,
+    /// No further records are taken.
+    is_closed: bool,
+    /// The thread ends when it has nothing left to do.
+    is_ending: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    has_work: Condvar,
+    policy: SyncPolicy,
+    // Counters for people. Relaxed: nothing is concluded from them.
+    records: AtomicU64,
+    syncs: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What the log has done since the index was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogCounts {
+    pub(crate) records: u64,
+    pub(crate) syncs: u64,
+    /// Since the last rotation.
+    pub(crate) bytes: u64,
+}
+
+/// The log of an open index.
+#[derive(Debug)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread does next.
+enum Job {
+    Commit(Batch),
+    Rotate(Rotation),
+    Sync,
+    End,
+}
+
+impl Log {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the operating system has no thread left.
+    pub(crate) fn start(writer: Writer, policy: SyncPolicy) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            has_work: Condvar::new(),
+            policy,
+            records: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            bytes: AtomicU64::new(writer.bytes()),
+        });
+        let thread = std::thread::Builder::new().name("cache-index-log".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let _end = End(&shared);
+                let store = writer.store();
+                if catch_unwind(AssertUnwindSafe(|| shared.run(writer))).is_err() {
+                    // The file layer has panicked. What was not acknowledged must not be undone.
+                    store.distrust();
+                }
+            }
+        })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes records and returns what is known of them, as the policy promises.
+    pub(crate) fn append(&self, payloads: Vec<Vec<u8>>) -> Durability {
+        let promise = {
+            let mut queue = self.shared.queue.lock();
+            if queue.is_closed {
+                return Durability::NotDurable(Arc::new(LogError::new("index is closed", None)));
+            }
+            if let Some(fault) = &queue.fault {
+                return Durability::NotDurable(Arc::clone(fault));
+            }
+            queue.batch.payloads.extend(payloads);
+            self.shared.has_work.notify_one();
+            Arc::clone(&queue.batch.promise)
+        };
+        promise.wait()
+    }
+
+    /// Ends the current segment and starts another. Heals a log that has failed.
+    pub(crate) fn rotate(&self) -> Result<Rotated, Arc<LogError>> {
+        let promise = {
+            let mut queue = self.shared.queue.lock();
+            if queue.is_ending {
+                return Err(Arc::new(LogError::new("index is closed", None)));
+            }
+            let promise = Arc::clone(&queue.rotation.get_or_insert_default().promise);
+            self.shared.has_work.notify_one();
+            promise
+        };
+        promise.wait()
+    }
+
+    /// Returns the failure because of which nothing can be acknowledged now.
+    pub(crate) fn fault(&self) -> Option<Arc<LogError>> {
+        self.shared.queue.lock().fault.clone()
+    }
+
+    pub(crate) fn counts(&self) -> LogCounts {
+        LogCounts {
+            records: self.shared.records.load(Ordering::Relaxed),
+            syncs: self.shared.syncs.load(Ordering::Relaxed),
+            bytes: self.shared.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Refuses further records.
+    pub(crate) fn refuse(&self) {
+        self.shared.queue.lock().is_closed = true;
+    }
+
+    /// Writes what is waiting, and ends the thread.
+    pub(crate) fn end(&self) {
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.is_closed = true;
+            queue.is_ending = true;
+            self.shared.has_work.notify_one();
+        }
+        if let Some(thread) = self.thread.lock().take() {
+            // The thread runs no code of the caller's except the file layer. If that panics, every
+            // caller has its answer already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The end of the thread, expected or by a panic: nothing is taken any more, and nobody waits.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            (queue.is_closed, queue.is_ending) = (true, true);
+            (std::mem::take(&mut queue.batch), queue.rotation.take())
+        };
+        drop(waiting);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn run(&self, mut writer: Writer) {
+        // Under `Every`, when the oldest record that is not synced was written.
+        let mut unsynced_since = None;
+        loop {
+            match self.next(unsynced_since) {
+                Job::Commit(batch) => {
+                    let records = batch.payloads.len() as u64;
+                    let durability = writer.commit(&batch.payloads, self.policy);
+                    self.records.fetch_add(records, Ordering::Relaxed);
+                    if matches!(durability, Durability::Written) {
+                        unsynced_since.get_or_insert_with(Instant::now);
+                    }
+                    self.publish(&writer);
+                    batch.promise.keep(durability);
+                }
+                Job::Rotate(rotation) => {
+                    let rotated = writer.rotate();
+                    unsynced_since = None;
+                    self.publish(&writer);
+                    rotation.promise.keep(rotated);
+                }
+                Job::Sync => {
+                    writer.sync();
+                    unsynced_since = None;
+                    self.publish(&writer);
+                }
+                Job::End => {
+                    if self.policy != SyncPolicy::Never {
+                        writer.sync();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets callers see the state of the writer, before they get their answers.
+    fn publish(&self, writer: &Writer) {
+        self.syncs.store(writer.syncs(), Ordering::Relaxed);
+        self.bytes.store(writer.bytes(), Ordering::Relaxed);
+        self.queue.lock().fault = writer.fault();
+    }
+
+    fn next(&self, unsynced_since: Option<Instant>) -> Job {
+        let due = match self.policy {
+            SyncPolicy::Every(period) => unsynced_since.map(|since| since + period),
+            SyncPolicy::Always | SyncPolicy::Never => None,
+        };
+        let mut queue = self.queue.lock();
+        loop {
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return Job::Sync;
+            }
+            if !queue.batch.payloads.is_empty() {
+                return Job::Commit(std::mem::take(&mut queue.batch));
+            }
+            if let Some(rotation) = queue.rotation.take() {
+                return Job::Rotate(rotation);
+            }
+            if queue.is_ending {
+                return Job::End;
+            }
+            match due {
+                Some(due) => {
+                    self.has_work.wait_until(&mut queue, due);
+                }
+                None => self.has_work.wait(&mut queue),
+            }
+        }
+    }
+}

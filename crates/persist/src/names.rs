@@ -1,0 +1,78 @@
+//! Names of files.
+//!
+//! Invariant: no name is used twice, as each holds the incarnation that wrote the file and a number
+//! that only grows. The names alone are enough to choose the next incarnation, whatever happened to
+//! the contents.
+
+use std::fmt;
+
+pub(crate) const LOCK: &str = "LOCK";
+pub(crate) const MANIFEST: &str = "MANIFEST";
+pub(crate) const NEW_MANIFEST: &str = "MANIFEST.new";
+
+/// The identity of a file: the incarnation that created it, and the number of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    pub(crate) incarnation: u64,
+    pub(crate) number: u64,
+}
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileName {
+    Segment(FileId),
+    Snapshot(FileId),
+}
+
+impl FileName {
+    /// Reads a name; `None` for files that are not this crate's.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (kind, rest) = name.split_once('-')?;
+        let (incarnation, number) = rest.split_once('-')?;
+        let id = FileId { incarnation: hex(incarnation)?, number: hex(number)? };
+        match kind {
+            "log" => Some(Self::Segment(id)),
+            "snap" => Some(Self::Snapshot(id)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn id(self) -> FileId {
+        match self {
+            Self::Segment(id) | Self::Snapshot(id) => id,
+        }
+    }
+}
+
+fn hex(text: &str) -> Option<u64> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (text.len() == 16 && text.bytes().all(is_hex)).then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, FileId { incarnation, number }) = match self {
+            Self::Segment(id) => ("log", id),
+            Self::Snapshot(id) => ("snap", id),
+        };
+        write!(f, "{kind}-{incarnation:016x}-{number:016x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_other_files_have_none() {
+        let id = FileId { incarnation: 7, number: 0xabc };
+        for name in [FileName::Segment(id), FileName::Snapshot(id)] {
+            assert_eq!(FileName::parse(&name.to_string()), Some(name));
+        }
+        for other in
+            ["LOCK", "MANIFEST", "log-7-1", "log", "snap-", "log-000000000000000A-0000000000000001"]
+        {
+            assert_eq!(FileName::parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the operations return.
+
+use crate::damage::ColdReason;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// What was found on disk when an index was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// The directory was empty. Every object that the server still has is an orphan.
+    New,
+    /// The snapshot was loaded and the log replayed: every acknowledged invalidation holds.
+    #[non_exhaustive]
+    Warm {
+        /// Entries that were loaded from the snapshot, before the log was replayed.
+        entries: u64,
+        /// Entries that were not taken, because the index is configured with lower limits than
+        /// before.
+        refused: u64,
+        /// Records of the log that were replayed.
+        replayed: u64,
+        /// Whether the last process called [`Persistent::close`](crate::Persistent::close).
+        closed: bool,
+        /// Whether the log ended in the middle of a write that nobody had been promised.
+        torn: bool,
+    },
+    /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts
+    /// as dead.
+    Cold {
+        /// Why.
+        reason: ColdReason,
+    },
+}
+
+/// What is known of the durability of an invalidation. It holds in memory in any case.
+#[must_use]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Survives a killed process and a power loss.
+    Durable,
+    /// Given to the operating system. Survives a killed process; for a power loss, see
+    /// [`SyncPolicy`](crate::SyncPolicy).
+    Written,
+    /// Neither is promised, for this reason.
+    ///
+    /// The manifest is removed when the log fails, so that a crash is followed by a cold start
+    /// rather than by the return of what was invalidated. Only if the removal fails too can a crash
+    /// undo the invalidation. The next snapshot makes it durable.
+    NotDurable(Arc<LogError>),
+}
+
+impl Durability {
+    /// Returns whether the invalidation survives a power loss.
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Self::Durable)
+    }
+}
+
+/// What an invalidation did, and what is known of its durability.
+#[must_use = "an invalidation that is not durable is reported here"]
+#[derive(Clone, Debug)]
+pub struct Acknowledged<T> {
+    outcome: T,
+    durability: Durability,
+}
+
+impl<T> Acknowledged<T> {
+    pub(crate) fn new(outcome: T, durability: Durability) -> Self {
+        Self { outcome, durability }
+    }
+
+    /// Returns what the invalidation did.
+    pub fn outcome(&self) -> &T {
+        &self.outcome
+    }
+
+    /// Returns what is known of its durability.
+    pub fn durability(&self) -> &Durability {
+        &self.durability
+    }
+
+    /// Returns whether it survives a power loss.
+    pub fn is_durable(&self) -> bool {
+        self.durability.is_durable()
+    }
+
+    /// Returns both.
+    pub fn into_parts(self) -> (T, Durability) {
+        (self.outcome, self.durability)
+    }
+}
+
+/// Why the log cannot make anything durable.
+#[derive(Debug)]
+pub struct LogError {
+    what: &'static str,
+    source: Option<io::Error>,
+}
+
+impl LogError {
+    pub(crate) fn new(what: &'static str, source: Option<io::Error>) -> Self {
+        Self { what, source }
+    }
+
+    /// Returns the kind of the failed call of the file layer, if there was one.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.source.as_ref().map(io::Error::kind)
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for LogError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// What a snapshot wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SnapshotWritten {
+    /// Live and stale entries in it.
+    pub entries: u64,
+    /// The length of the file.
+    pub bytes: u64,
+}
+
+/// Why an index could not be opened, or a snapshot not be written. The state on disk is still good.
+#[derive(Clone, Debug)]
+pub struct PersistError {
+    what: &'static str,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl PersistError {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, source: None }
+    }
+
+    pub(crate) fn caused(
+        what: &'static str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { what, source: Some(Arc::new(source)) }
+    }
+
+    pub(crate) fn log(what: &'static str, source: Arc<LogError>) -> Self {
+        Self { what, source: Some(source) }
+    }
+}
+
+impl fmt::Display for PersistError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for PersistError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,459 @@
+//! `Persistent`: an index whose invalidations are logged and whose entries are saved.
+//!
+//! Invariant: no operation that invalidates bypasses the log; so the index itself is not reachable
+//! from outside.
+
+use crate::background::Background;
+use crate::codec::Codec;
+use crate::config::PersistConfig;
+use crate::core_hooks::{Core, Cursor};
+use crate::invalidator::Invalidator;
+use crate::layer::{DiskLayer, FileLayer};
+use crate::log::Log;
+use crate::outcome::{Acknowledged, Durability, PersistError, Recovery, SnapshotWritten};
+use crate::record::Record;
+use crate::recover;
+use crate::segment::max_payload;
+use crate::snapshotter::Snapshotter;
+use crate::stats::PersistStats;
+use cache_index::invalidation::{InvalidationRequest, Receipt};
+use cache_index::{
+    CacheIndex, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix, PrefixPurged,
+    Reclaimed, Selection, Stats, Tenant, VariantKey,
+};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many paths are exported in one step.
+pub(crate) const EXPORT_STEP: usize = 64;
+
+/// A [`CacheIndex`] that is kept in a directory: what was acknowledged as durable holds after a
+/// crash, and a restart is warm.
+///
+/// Lookups, leases and insertions are those of the index. Purges and flushes are applied, then
+/// logged, and return what they did together with their [`Durability`]. Snapshots are written in
+/// the background.
+///
+/// Dropping it ends the threads and writes what waits in the log, but no snapshot: see
+/// [`close`](Self::close).
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{Hard, Lookup, OriginPath, VariantKey};
+/// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+///
+/// let dir = tempfile::tempdir()?;
+/// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+/// let boat = OriginPath::from_canonical("a/boat.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+///
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// assert_eq!(*cache.recovery(), Recovery::New);
+/// let tenant = cache.tenant("doc");
+/// assert!(cache.lease(&tenant, &birds).commit(&small, 7).is_stored());
+/// assert!(cache.lease(&tenant, &boat).commit(&small, 8).is_stored());
+/// cache.snapshot()?;
+/// assert!(cache.purge(&tenant, &birds, Hard).is_durable());
+/// drop(cache); // as if the process had crashed
+///
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// assert!(matches!(cache.recovery(), Recovery::Warm { entries: 2, replayed: 1, .. }));
+/// let tenant = cache.tenant("doc");
+/// assert_eq!(cache.lookup(&tenant, &birds, &small), Lookup::Miss);
+/// assert_eq!(cache.lookup(&tenant, &boat, &small), Lookup::Live(8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
+    parts: Arc<Parts<V>>,
+    background: Background,
+    recovery: Recovery,
+    max_payload: usize,
+    // Relaxed: only the first call to close goes on, whatever it sees of the others.
+    is_closed: AtomicBool,
+}
+
+/// What the background thread shares.
+#[derive(Debug)]
+pub(crate) struct Parts<V> {
+    pub(crate) core: Core<V>,
+    pub(crate) log: Log,
+    pub(crate) snapshotter: Snapshotter,
+}
+
+/// Returns the time for people to read.
+pub(crate) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
+    /// Opens the index in a directory, which is created if it is missing. No other process may have
+    /// it open.
+    ///
+    /// What cannot be trusted is never used: then the index starts empty, and
+    /// [`recovery`](Self::recovery) returns the reason.
+    ///
+    /// **Cost:** O(entries of the snapshot and records of the log), and a few syncs.
+    ///
+    /// # Errors
+    /// If the directory cannot be read or is in use, or if a new segment or manifest cannot be
+    /// written.
+    pub fn open(dir: impl AsRef<Path>, config: PersistConfig) -> Result<Self, PersistError> {
+        let layer = DiskLayer::open(dir.as_ref())
+            .map_err(|error| PersistError::caused("directory could not be created", error))?;
+        Self::open_on(Arc::new(layer), config)
+    }
+
+    /// Opens an index on another file layer than the operating system's.
+    ///
+    /// **Cost:** as [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
+    pub fn open_on(layer: Arc<dyn FileLayer>, config: PersistConfig) -> Result<Self, PersistError> {
+        let recovered = recover::open(layer, &config)?;
+        let no_thread = |error| PersistError::caused("thread could not be started", error);
+        let log = Log::start(recovered.writer, config.sync()).map_err(no_thread)?;
+        let snapshotter = Snapshotter::new(recovered.store);
+        let parts = Arc::new(Parts { core: recovered.core, log, snapshotter });
+        let background = Background::start(Arc::clone(&parts), &config).map_err(no_thread)?;
+        background.consider(&parts.log);
+        let max_payload = max_payload(config.segment_bytes());
+        Ok(Self {
+            parts,
+            background,
+            recovery: recovered.recovery,
+            max_payload,
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn index(&self) -> &CacheIndex<V> {
+        self.parts.core.index()
+    }
+
+    /// Writes records to the log.
+    pub(crate) fn append(&self, records: &[Record]) -> Durability {
+        if records.is_empty() {
+            return Durability::Durable;
+        }
+        let payloads = records.iter().map(|record| record.encode(self.max_payload)).collect();
+        let durability = self.parts.log.append(payloads);
+        self.background.consider(&self.parts.log);
+        durability
+    }
+
+    /// Returns what was found on disk.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Returns the number of this opening: larger than that of every earlier one, and durable.
+    ///
+    /// **Ids of objects must contain it.** Fills since the last snapshot are lost in a crash, and
+    /// so is what was known of the ids that they used. An id without the incarnation would be given
+    /// out again, while the object of the lost fill is still there under it.
+    pub fn incarnation(&self) -> u64 {
+        self.parts.snapshotter.incarnation()
+    }
+
+    /// Returns the handle of a tenant, as [`CacheIndex::tenant`] does.
+    ///
+    /// **Cost:** O(length of the name), and O(log n) in the number of tenants.
+    /// **Locks:** the table of tenants.
+    pub fn tenant(&self, name: &str) -> Tenant {
+        self.parts.core.tenant(name)
+    }
+
+    /// Looks up a variant, as [`CacheIndex::lookup`] does.
+    ///
+    /// A value that came from disk may name an object that is no longer there, or that was not
+    /// written completely before a power loss: check length, checksum and names in the object's
+    /// header when it is first read.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lookup(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+    ) -> Lookup<V> {
+        self.index().lookup(tenant, path, variant)
+    }
+
+    /// Looks up several variants, as [`CacheIndex::lookup_many`] does.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lookup_many(
+        &self,
+        tenant: &Tenant,
+        keys: &[(&OriginPath<'_>, &VariantKey<'_>)],
+    ) -> Vec<Lookup<V>> {
+        self.index().lookup_many(tenant, keys)
+    }
+
+    /// Starts a fill, as [`CacheIndex::lease`] does. A fill is durable with the next snapshot.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
+        self.index().lease(tenant, path)
+    }
+
+    /// Stores a value without a lease, as [`CacheIndex::insert`] does.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn insert(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+        value: V,
+    ) -> Insertion<V> {
+        self.index().insert(tenant, path, variant, value)
+    }
+
+    /// Removes a variant that holds `expected`, as [`CacheIndex::remove`] does.
+    ///
+    /// A removal is not logged: after a crash the entry may be there again. It names an object that
+    /// is gone, which the server notices when it reads it.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    #[must_use = "the removed value is returned here"]
+    pub fn remove(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+        expected: &V,
+    ) -> Option<V>
+    where
+        V: PartialEq,
+    {
+        self.index().remove(tenant, path, variant, expected)
+    }
+
+    /// Purges a path, as [`CacheIndex::purge`] does, and logs it.
+    ///
+    /// **Cost:** that of the index, and the wait for the log: a sync under
+    /// [`SyncPolicy::Always`](crate::SyncPolicy::Always).
+    /// **Locks:** those of the index; none while it waits.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn purge<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        mode: M,
+    ) -> Acknowledged<M::Outcome<V>> {
+        Invalidator::new(self, None).purge(tenant, path, mode)
+    }
+
+    /// Purges some variants of a path, as [`CacheIndex::purge_selected`] does, and logs it.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn purge_selected<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+        mode: M,
+    ) -> Acknowledged<M::Outcome<V>> {
+        Invalidator::new(self, None).purge_selected(tenant, path, selection, mode)
+    }
+
+    /// Purges many paths, as [`CacheIndex::purge_many`] does, and logs them together.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn purge_many<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        paths: &[OriginPath<'_>],
+        mode: M,
+    ) -> Acknowledged<Vec<M::Outcome<V>>> {
+        Invalidator::new(self, None).purge_many(tenant, paths, mode)
+    }
+
+    /// Purges all paths that start with `prefix`, as [`CacheIndex::purge_prefix`] does, and logs
+    /// it.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn purge_prefix<M: Mode>(
+        &self,
+        tenant: &Tenant,
+        prefix: &PathPrefix<'_>,
+        mode: M,
+    ) -> Acknowledged<PrefixPurged> {
+        Invalidator::new(self, None).purge_prefix(tenant, prefix, mode)
+    }
+
+    /// Flushes a tenant, as [`CacheIndex::flush_tenant`] does, and logs it.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn flush_tenant<M: Mode>(&self, tenant: &Tenant, mode: M) -> Acknowledged<Flushed> {
+        Invalidator::new(self, None).flush_tenant(tenant, mode)
+    }
+
+    /// Flushes everything, as [`CacheIndex::flush_all`] does, and logs it.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge).
+    pub fn flush_all<M: Mode>(&self, mode: M) -> Acknowledged<Flushed> {
+        Invalidator::new(self, None).flush_all(mode)
+    }
+
+    /// Invalidates what a request names, as [`CacheIndex::apply`] does, and logs all of it
+    /// together.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn apply(
+        &self,
+        tenant: &Tenant,
+        request: &InvalidationRequest,
+    ) -> Acknowledged<Receipt<V>> {
+        Invalidator::new(self, None).apply(tenant, request)
+    }
+
+    /// Returns the same operations on behalf of somebody, whose name is kept with each record.
+    pub fn on_behalf_of<'a>(&'a self, by: &'a str) -> Invalidator<'a, V> {
+        Invalidator::new(self, Some(by))
+    }
+
+    /// Returns what a request would do, as [`CacheIndex::dry_run`] does.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn dry_run(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<()> {
+        self.index().dry_run(tenant, request)
+    }
+
+    /// Lists the variants of a path, as [`CacheIndex::variants`] does.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
+        self.index().variants(tenant, path)
+    }
+
+    /// Lists the paths that start with `prefix`, as [`CacheIndex::paths`] does.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn paths(&self, tenant: &Tenant, prefix: &PathPrefix<'_>) -> Vec<OriginPath<'static>> {
+        self.index().paths(tenant, prefix)
+    }
+
+    /// Takes out dead entries, as [`CacheIndex::reclaim`] does.
+    pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
+        self.index().reclaim(limit)
+    }
+
+    /// Returns the counts of the index, as [`CacheIndex::stats`] does.
+    pub fn stats(&self) -> Stats {
+        self.index().stats()
+    }
+
+    /// Returns the counts of log and snapshots.
+    ///
+    /// **Cost:** O(1).
+    pub fn persist_stats(&self) -> PersistStats {
+        PersistStats::new(self.parts.log.counts(), self.parts.log.fault(), &self.parts.snapshotter)
+    }
+
+    /// Iterates over all values that may be served, for finding objects that no entry names.
+    ///
+    /// A fill that is committed while the iterator runs may be missing. So delete only objects
+    /// whose id has an older [`incarnation`](Self::incarnation) than the current one.
+    ///
+    /// **Cost:** O(entries), in steps of some dozens of paths.
+    /// **Locks:** one shard after another, shared.
+    pub fn values(&self) -> impl Iterator<Item = V> + '_ {
+        let mut cursor = Cursor::default();
+        std::iter::from_fn(move || self.parts.core.export(&mut cursor, EXPORT_STEP))
+            .flatten()
+            .flat_map(|path| path.variants)
+            .map(|(_, value, _)| value)
+    }
+
+    /// Writes a snapshot now. Lookups, fills and invalidations go on while it runs.
+    ///
+    /// If the log has failed, this starts a new one; when it succeeds, everything that was not
+    /// durable is.
+    ///
+    /// **Cost:** O(entries), and a few syncs.
+    /// **Locks:** one shard after another, shared; only one snapshot is written at a time.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or if the log fails while the snapshot is written. The last
+    /// snapshot and the log remain in use.
+    pub fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
+        self.parts.snapshot()
+    }
+
+    /// Writes a last snapshot, ends the threads, and unlocks the directory. Purges and flushes from
+    /// then on hold in memory, and are [`NotDurable`](Durability::NotDurable). Closing twice does
+    /// nothing.
+    ///
+    /// **Cost:** that of [`snapshot`](Self::snapshot).
+    ///
+    /// # Errors
+    /// If the snapshot or the manifest cannot be written. The index is closed all the same; the
+    /// next start is without the fills since the last snapshot, or cold.
+    pub fn close(&self) -> Result<(), PersistError> {
+        if self.is_closed.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.parts.log.refuse();
+        self.background.end();
+        let written = self.parts.snapshot();
+        self.parts.log.end();
+        let closed = self.parts.snapshotter.close();
+        written.and(closed)
+    }
+}
+
+impl<V: Clone + Codec> Parts<V> {
+    pub(crate) fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
+        self.snapshotter.snapshot(&self.core, &self.log)
+    }
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static> Drop for Persistent<V> {
+    fn drop(&mut self) {
+        self.background.end();
+        self.parts.log.end();
+    }
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static> fmt::Debug for Persistent<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Persistent")
+            .field("incarnation", &self.incarnation())
+            .field("recovery", &self.recovery)
+            .finish_non_exhaustive()
+    }
+}

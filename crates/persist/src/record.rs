@@ -1,0 +1,292 @@
+//! `Record`: one invalidation as the log keeps it.
+//!
+//! Invariant: replaying a record invalidates at least what the original call did, never less.
+//! Replaying is idempotent, and the order of records does not matter, as each only raises what is
+//! invalidated.
+
+use crate::bytes::{Reader, put_text32};
+use cache_index::Severity;
+use std::fmt;
+
+/// One invalidation as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it happened, in milliseconds since 1970, by the wall clock. For people only: nothing is
+    /// decided by it.
+    pub unix_millis: u64,
+    /// Who asked for it, if the caller named somebody.
+    pub by: Option<String>,
+    /// Whether entries became dead or stale.
+    pub severity: Severity,
+    /// What was invalidated.
+    pub scope: Scope,
+}
+
+/// What a [`Record`] invalidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// All variants of a path.
+    Path {
+        /// Whose path.
+        tenant: String,
+        /// Which.
+        path: String,
+    },
+    /// Some variants of a path, by their keys.
+    Keys {
+        /// Whose path.
+        tenant: String,
+        /// Which.
+        path: String,
+        /// The variant keys, each with all of its representations.
+        keys: Vec<String>,
+    },
+    /// The variants of a path that include given operations.
+    Operations {
+        /// Whose path.
+        tenant: String,
+        /// Which.
+        path: String,
+        /// The operations; a variant that includes all of one entry is picked.
+        operations: Vec<String>,
+    },
+    /// All paths that start with a prefix.
+    Prefix {
+        /// Whose paths.
+        tenant: String,
+        /// What they start with.
+        prefix: String,
+    },
+    /// Everything that belongs to a tenant.
+    Tenant {
+        /// Which.
+        tenant: String,
+    },
+    /// Everything.
+    All,
+    /// Everything that belongs to a tenant, and the tenant itself.
+    ForgetTenant {
+        /// Which.
+        tenant: String,
+    },
+}
+
+const PATH: u8 = 1;
+const KEYS: u8 = 2;
+const OPERATIONS: u8 = 3;
+const PREFIX: u8 = 4;
+const TENANT: u8 = 5;
+const ALL: u8 = 6;
+const FORGET_TENANT: u8 = 7;
+// 64 is kept free for a journal of fills, whose records need the generations in which the fill
+// began.
+
+const SOFT: u8 = 1;
+const HAS_AUTHOR: u8 = 2;
+
+/// Why a payload is not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadRecord {
+    UnknownKind(u8),
+    Malformed,
+}
+
+impl Record {
+    /// Writes the record in at most `limit` bytes. What does not fit is replaced by the next
+    /// broader scope.
+    pub(crate) fn encode(&self, limit: usize) -> Vec<u8> {
+        let mut out = self.header(true);
+        self.scope.put(&mut out);
+        if out.len() <= limit {
+            return out;
+        }
+        let mut scope = self.scope.clone();
+        loop {
+            scope = scope.broader();
+            let mut out = self.header(false);
+            scope.put(&mut out);
+            if out.len() <= limit || scope == Scope::All {
+                return out;
+            }
+        }
+    }
+
+    fn header(&self, with_author: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        let by = self.by.as_deref().filter(|_| with_author);
+        let soft = if self.severity == Severity::Soft { SOFT } else { 0 };
+        out.push(if by.is_some() { soft | HAS_AUTHOR } else { soft });
+        out.extend_from_slice(&self.unix_millis.to_le_bytes());
+        if let Some(by) = by {
+            put_text32(&mut out, by);
+        }
+        out
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, BadRecord> {
+        let mut reader = Reader::new(payload);
+        let (flags, unix_millis) =
+            reader.byte().zip(reader.number64()).ok_or(BadRecord::Malformed)?;
+        if flags & !(SOFT | HAS_AUTHOR) != 0 {
+            return Err(BadRecord::Malformed);
+        }
+        let by = match flags & HAS_AUTHOR {
+            0 => None,
+            _ => Some(reader.text32().ok_or(BadRecord::Malformed)?.to_owned()),
+        };
+        let severity = if flags & SOFT == 0 { Severity::Hard } else { Severity::Soft };
+        let scope = Scope::read(&mut reader)?;
+        let record = Self { unix_millis, by, severity, scope };
+        if reader.is_empty() { Ok(record) } else { Err(BadRecord::Malformed) }
+    }
+}
+
+impl Scope {
+    /// Returns the smallest other scope that covers this one.
+    fn broader(self) -> Self {
+        match self {
+            Self::Keys { tenant, path, .. } | Self::Operations { tenant, path, .. } => {
+                Self::Path { tenant, path }
+            }
+            Self::Path { tenant, .. } | Self::Prefix { tenant, .. } => Self::Tenant { tenant },
+            Self::Tenant { .. } | Self::All | Self::ForgetTenant { .. } => Self::All,
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut put = |kind: u8, texts: &[&str], list: Option<&[String]>| {
+            out.push(kind);
+            for text in texts {
+                put_text32(out, text);
+            }
+            if let Some(list) = list {
+                let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
+                out.extend_from_slice(&count.to_le_bytes());
+                for text in list {
+                    put_text32(out, text);
+                }
+            }
+        };
+        match self {
+            Self::Path { tenant, path } => put(PATH, &[tenant, path], None),
+            Self::Keys { tenant, path, keys } => put(KEYS, &[tenant, path], Some(keys)),
+            Self::Operations { tenant, path, operations } => {
+                put(OPERATIONS, &[tenant, path], Some(operations));
+            }
+            Self::Prefix { tenant, prefix } => put(PREFIX, &[tenant, prefix], None),
+            Self::Tenant { tenant } => put(TENANT, &[tenant], None),
+            Self::All => put(ALL, &[], None),
+            Self::ForgetTenant { tenant } => put(FORGET_TENANT, &[tenant], None),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BadRecord> {
+        let kind = reader.byte().ok_or(BadRecord::Malformed)?;
+        let mut text = || reader.text32().map(str::to_owned).ok_or(BadRecord::Malformed);
+        Ok(match kind {
+            PATH => Self::Path { tenant: text()?, path: text()? },
+            KEYS => Self::Keys { tenant: text()?, path: text()?, keys: Self::read_list(reader)? },
+            OPERATIONS => Self::Operations {
+                tenant: text()?,
+                path: text()?,
+                operations: Self::read_list(reader)?,
+            },
+            PREFIX => Self::Prefix { tenant: text()?, prefix: text()? },
+            TENANT => Self::Tenant { tenant: text()? },
+            ALL => Self::All,
+            FORGET_TENANT => Self::ForgetTenant { tenant: text()? },
+            kind => return Err(BadRecord::UnknownKind(kind)),
+        })
+    }
+
+    fn read_list(reader: &mut Reader<'_>) -> Result<Vec<String>, BadRecord> {
+        let count = reader.number32().ok_or(BadRecord::Malformed)?;
+        // No capacity by the count: it is not known to be true.
+        (0..count).map(|_| reader.text32().map(str::to_owned).ok_or(BadRecord::Malformed)).collect()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path { tenant, path } => write!(f, "path {tenant} {path}"),
+            Self::Keys { tenant, path, keys } => {
+                write!(f, "variants {tenant} {path} {}", keys.join(" "))
+            }
+            Self::Operations { tenant, path, operations } => {
+                write!(f, "operations {tenant} {path} {}", operations.join(" "))
+            }
+            Self::Prefix { tenant, prefix } => write!(f, "prefix {tenant} {prefix}*"),
+            Self::Tenant { tenant } => write!(f, "tenant {tenant}"),
+            Self::All => f.write_str("all"),
+            Self::ForgetTenant { tenant } => write!(f, "forget {tenant}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes() -> Vec<Scope> {
+        let (tenant, path) = (|| "doc".to_owned(), || "sample.li/birds.jpg".to_owned());
+        let list = || vec!["?w=200".to_owned(), "?".to_owned()];
+        vec![
+            Scope::Path { tenant: tenant(), path: path() },
+            Scope::Keys { tenant: tenant(), path: path(), keys: list() },
+            Scope::Operations { tenant: tenant(), path: path(), operations: list() },
+            Scope::Prefix { tenant: tenant(), prefix: "sample.li/".to_owned() },
+            Scope::Tenant { tenant: tenant() },
+            Scope::All,
+            Scope::ForgetTenant { tenant: tenant() },
+        ]
+    }
+
+    fn records() -> impl Iterator<Item = Record> {
+        scopes().into_iter().flat_map(|scope| {
+            [(Severity::Hard, None), (Severity::Soft, Some("alice".to_owned()))]
+                .map(|(severity, by)| Record { unix_millis: 9, by, severity, scope: scope.clone() })
+        })
+    }
+
+    #[test]
+    fn records_of_every_kind_round_trip() {
+        for record in records() {
+            assert_eq!(Record::decode(&record.encode(usize::MAX)), Ok(record));
+        }
+    }
+
+    #[test]
+    fn truncated_and_lengthened_records_are_refused() {
+        for record in records() {
+            let mut bytes = record.encode(usize::MAX);
+            for len in 0..bytes.len() {
+                assert_eq!(Record::decode(&bytes[..len]), Err(BadRecord::Malformed));
+            }
+            bytes.push(0);
+            assert_eq!(Record::decode(&bytes), Err(BadRecord::Malformed));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_broadened_until_it_does() {
+        let long = "x".repeat(1000);
+        let of = |scope| Record { unix_millis: 9, by: None, severity: Severity::Soft, scope };
+        let fitted = |scope, limit| Record::decode(&of(scope).encode(limit)).unwrap().scope;
+        let (tenant, path) = ("t".to_owned(), "p".to_owned());
+        let keys = vec![long.clone()];
+        let path_scope = Scope::Path { tenant: tenant.clone(), path: path.clone() };
+        assert_eq!(fitted(Scope::Keys { tenant: tenant.clone(), path, keys }, 100), path_scope);
+        let prefix = Scope::Prefix { tenant: tenant.clone(), prefix: long.clone() };
+        assert_eq!(fitted(prefix, 100), Scope::Tenant { tenant });
+        assert_eq!(fitted(Scope::Path { tenant: long.clone(), path: long }, 100), Scope::All);
+    }
+
+    #[test]
+    fn kinds_of_later_versions_are_told_from_damage() {
+        let mut bytes = vec![0; 9];
+        bytes.push(64);
+        assert_eq!(Record::decode(&bytes), Err(BadRecord::UnknownKind(64)));
+    }
+}

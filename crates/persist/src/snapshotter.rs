@@ -1,0 +1,116 @@
+//! `Snapshotter`: writes one snapshot at a time and makes it the one to start from.
+//!
+//! Invariant: the last logged number is noted before the scan begins. What is invalidated during
+//! the scan has a later number, and is replayed over whatever the scan has seen of it.
+
+use crate::codec::Codec;
+use crate::core_hooks::{Core, Cursor};
+use crate::layer::retry;
+use crate::log::Log;
+use crate::manifest::SnapshotRef;
+use crate::names::FileName;
+use crate::outcome::{PersistError, SnapshotWritten};
+use crate::persistent::{EXPORT_STEP, unix_millis};
+use crate::snapshot::SnapshotWriter;
+use crate::store::Store;
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Writes snapshots.
+#[derive(Debug)]
+pub(crate) struct Snapshotter {
+    store: Arc<Store>,
+    /// Held while a snapshot is written.
+    turn: Mutex<()>,
+    // Relaxed: for people.
+    written: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Snapshotter {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        let (written, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { store, turn: Mutex::new(()), written, failed }
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.store.incarnation()
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.store.is_trusted()
+    }
+
+    /// Returns how many snapshots were written, and how many could not be.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.written.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn snapshot<V: Codec + Clone>(
+        &self,
+        core: &Core<V>,
+        log: &Log,
+    ) -> Result<SnapshotWritten, PersistError> {
+        let _turn = self.turn.lock();
+        let result = self.write(core, log);
+        let counter = if result.is_ok() { &self.written } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn write<V: Codec + Clone>(
+        &self,
+        core: &Core<V>,
+        log: &Log,
+    ) -> Result<SnapshotWritten, PersistError> {
+        // First the number, then the scan.
+        let since = log
+            .rotate()
+            .map_err(|error| PersistError::log("new segment could not be started", error))?;
+        let (snapshot, entries) = self
+            .write_file(core, since.watermark)
+            .map_err(|error| PersistError::caused("snapshot could not be written", error))?;
+        let named = self
+            .store
+            .name_snapshot(snapshot, since)
+            .map_err(|error| PersistError::caused("manifest could not be replaced", error))?;
+        if named {
+            Ok(SnapshotWritten { entries, bytes: snapshot.bytes })
+        } else {
+            Err(PersistError::new("log failed while the snapshot was written"))
+        }
+    }
+
+    fn write_file<V: Codec + Clone>(
+        &self,
+        core: &Core<V>,
+        watermark: u64,
+    ) -> io::Result<(SnapshotRef, u64)> {
+        let id = self.store.next_id();
+        let name = FileName::Snapshot(id).to_string();
+        let written = (|| {
+            let file = retry(|| self.store.layer().create(&name))?;
+            let mut writer = SnapshotWriter::new(file, id, watermark, unix_millis())?;
+            let mut cursor = Cursor::default();
+            while let Some(paths) = core.export(&mut cursor, EXPORT_STEP) {
+                paths.iter().try_for_each(|path| writer.push(path))?;
+            }
+            let written = writer.finish()?;
+            retry(|| self.store.layer().sync_dir())?;
+            Ok(written)
+        })();
+        if written.is_err() {
+            // If it stays, no manifest names it, and the next open removes it.
+            let _ = self.store.layer().remove(&name);
+        }
+        written
+    }
+
+    /// Records in the manifest that the index was closed, and unlocks the directory.
+    pub(crate) fn close(&self) -> Result<(), PersistError> {
+        let closed = self.store.close();
+        closed.map_err(|error| PersistError::caused("manifest could not be replaced", error))
+    }
+}

@@ -1,0 +1,141 @@
+//! `Store`: the directory of an open index, shared by the log's thread and by snapshots.
+//!
+//! Invariant: the manifest changes under one lock, and never names a file that is not durable.
+
+use crate::layer::{FileLayer, LayerLock, retry};
+use crate::manifest::{Keeper, Manifest, SnapshotRef};
+use crate::names::{FileId, FileName};
+use crate::writer::{OpenSegment, Rotated, create_segment};
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The directory of an open index.
+#[derive(Debug)]
+pub(crate) struct Store {
+    layer: Arc<dyn FileLayer>,
+    incarnation: u64,
+    segment_bytes: u64,
+    keeper: Mutex<Keeper>,
+    is_covered: Arc<AtomicBool>,
+    // Relaxed: taking a number orders nothing.
+    next_number: AtomicU64,
+    lock: Mutex<Option<Box<dyn LayerLock>>>,
+}
+
+impl Store {
+    pub(crate) fn new(
+        layer: Arc<dyn FileLayer>,
+        lock: Box<dyn LayerLock>,
+        manifest: Manifest,
+        segment_bytes: u64,
+        next_number: u64,
+    ) -> Self {
+        let incarnation = manifest.incarnation;
+        let keeper = Keeper::new(Arc::clone(&layer), manifest);
+        Self {
+            layer,
+            incarnation,
+            segment_bytes,
+            is_covered: keeper.covered(),
+            keeper: Mutex::new(keeper),
+            next_number: AtomicU64::new(next_number),
+            lock: Mutex::new(Some(lock)),
+        }
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    pub(crate) fn layer(&self) -> &dyn FileLayer {
+        &*self.layer
+    }
+
+    /// Returns a file identity that no file has had.
+    pub(crate) fn next_id(&self) -> FileId {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        FileId { incarnation: self.incarnation, number }
+    }
+
+    pub(crate) fn create_segment(&self, first_sequence: u64) -> io::Result<OpenSegment> {
+        create_segment(&*self.layer, self.next_id(), self.segment_bytes, first_sequence)
+    }
+
+    /// Adds a segment to the manifest.
+    pub(crate) fn name_segment(&self, id: FileId) -> io::Result<()> {
+        self.keeper.lock().update(|manifest| manifest.segments.push(id))
+    }
+
+    /// Lets the next manifest name this segment alone.
+    pub(crate) fn restart_segments(&self, id: FileId) {
+        self.keeper.lock().restart(id);
+    }
+
+    /// Removes the manifest, as the log has failed.
+    pub(crate) fn distrust(&self) {
+        self.keeper.lock().distrust();
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.keeper.lock().failures()
+    }
+
+    pub(crate) fn is_covered(&self) -> bool {
+        self.is_covered.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.keeper.lock().is_trusted()
+    }
+
+    /// Makes a snapshot the one to start from, unless the log has failed since the snapshot was
+    /// begun. Returns whether it is.
+    pub(crate) fn name_snapshot(&self, snapshot: SnapshotRef, since: Rotated) -> io::Result<bool> {
+        let mut keeper = self.keeper.lock();
+        if keeper.failures() != since.failures {
+            return Ok(false);
+        }
+        keeper.replace(|manifest| {
+            manifest.snapshot = Some(snapshot);
+            manifest.segments.retain(|segment| segment.number >= since.segment.number);
+        })?;
+        drop(keeper);
+        self.remove_unnamed();
+        Ok(true)
+    }
+
+    /// Records that the index was closed, if the manifest can be trusted.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let result = self.keeper.lock().update(|manifest| manifest.closed = true);
+        self.lock.lock().take();
+        result
+    }
+
+    /// Removes what the manifest does not name. What cannot be removed now is removed at the next
+    /// open.
+    pub(crate) fn remove_unnamed(&self) {
+        let Ok(mut names) = retry(|| self.layer.list()) else { return };
+        let manifest = self.keeper.lock().current().clone();
+        names.retain(|name| match FileName::parse(name) {
+            Some(FileName::Segment(id)) => {
+                // A segment that is being created is newer than all that are named.
+                let is_new = manifest.segments.last().is_none_or(|last| id.number > last.number);
+                let is_running = is_new && id.incarnation == self.incarnation;
+                !(is_running || manifest.segments.contains(&id))
+            }
+            Some(FileName::Snapshot(id)) => {
+                manifest.snapshot.is_none_or(|snapshot| snapshot.id != id)
+            }
+            None => false,
+        });
+        for name in names {
+            let _ = retry(|| self.layer.remove(&name));
+        }
+    }
+}
