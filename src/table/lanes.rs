@@ -87,12 +87,8 @@ impl Tags {
     #[inline]
     pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
         let wanted = u64::from_le_bytes([hash.tag(); WORD]);
-        let candidates = [0, 1, 2].map(|at| zeros(word(&self.tags, at) ^ wanted));
-        // One jump for a path that is missing.
-        if candidates == [0; 3] {
-            return None;
-        }
-        for (at, mut candidates) in candidates.into_iter().enumerate() {
+        for at in 0..BYTES / WORD {
+            let mut candidates = zeros(word(&self.tags, at) ^ wanted);
             while candidates != 0 {
                 let lane = at * WORD + candidates.trailing_zeros() as usize / 8;
                 if is(lane) {
