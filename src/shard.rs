@@ -544,7 +544,7 @@ impl<V> Shard<V> {
             (Some(id), _) => {
                 if admission == Admission::Evicting {
                     evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
-                    for entry in &evicted {
+                    if let Some(entry) = &evicted {
                         counts.subtract(entry.stale);
                     }
                 }

@@ -353,9 +353,10 @@ impl<V> Records<V> {
         if stage == Stage::Bucket {
             fetch(node.tags);
             fetch(node.line);
-            return if size_of::<V>() > 0 {
+            if size_of::<V>() > 0 {
                 fetch(node.rest);
-            };
+            }
+            return;
         }
         let Some(lane) = node.tags.find(path, |_| true) else { return };
         let at = node.line.lane(lane);
