@@ -44,7 +44,8 @@
 //! |---|---|---|
 //! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
 //! | [`lookup_many`](CacheIndex::lookup_many) | that of the single look-ups; with the feature `prefetch`, less | one shard after another, shared |
-//! | [`lease`](CacheIndex::lease), [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
+//! | [`lease`](CacheIndex::lease) | O(1) | one shard's table of open fills; no shard |
+//! | [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
 //! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
 //! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
 //! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |

@@ -42,7 +42,7 @@ impl PathText {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("it was made of text")
+        std::str::from_utf8(&self.0).expect("it was made of text")
     }
 
     /// Heap bytes.

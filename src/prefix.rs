@@ -12,6 +12,7 @@ use crate::generation::Generation;
 use crate::mode::Severity;
 use crate::tenant::Tenant;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -75,24 +76,28 @@ impl PrefixRules {
         severity: Severity,
         generation: Generation,
     ) {
+        // The seeds of the outer table: drawing new ones for each tenant would cost as much as the rest.
+        let seeds = self.by_tenant.hasher().clone();
         let rules = self.by_tenant.entry(tenant.id()).or_insert_with(|| TenantRules {
             tenant: tenant.clone(),
-            by_prefix: HashMap::default(),
+            by_prefix: HashMap::with_hasher(seeds),
             lengths: BTreeMap::new(),
         });
-        let text = if let Some((text, known)) = rules.by_prefix.get_key_value(prefix) {
-            self.by_age.remove(&known.newest());
-            Arc::clone(text)
-        } else {
-            *rules.lengths.entry(prefix.len()).or_default() += 1;
-            prefix.into()
+        let mut rule = match rules.by_prefix.entry_ref(prefix) {
+            EntryRef::Occupied(known) => {
+                self.by_age.remove(&known.get().newest());
+                known
+            }
+            EntryRef::Vacant(new) => {
+                *rules.lengths.entry(prefix.len()).or_default() += 1;
+                new.insert_entry_with_key(prefix.into(), Match::default())
+            }
         };
-        let rule = rules.by_prefix.entry(Arc::clone(&text)).or_default();
         match severity {
-            Severity::Hard => rule.hard = generation,
-            Severity::Soft => rule.soft = generation,
+            Severity::Hard => rule.get_mut().hard = generation,
+            Severity::Soft => rule.get_mut().soft = generation,
         }
-        self.by_age.insert(generation, (tenant.id(), text));
+        self.by_age.insert(generation, (tenant.id(), Arc::clone(rule.key())));
     }
 
     /// Takes out the rule that was not renewed for the longest time.
