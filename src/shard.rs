@@ -531,7 +531,9 @@ impl<V> Shard<V> {
             (Some(id), _) => {
                 if admission == Admission::Evicting {
                     evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
-                    evicted.iter().for_each(|entry| counts.subtract(entry.stale));
+                    if let Some(entry) = &evicted {
+                        counts.subtract(entry.stale);
+                    }
                 }
                 let variant = (wanted, value, stale);
                 self.records.push_variant(id, variant, &cx.keys, &cx.hashing);

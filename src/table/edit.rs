@@ -128,13 +128,15 @@ impl<V> Records<V> {
             self.heap -= self.outside.texts.remove(place).len();
         }
         self.len -= 1;
+        // Only a full node is followed by another.
+        let was_full = self.tags[id.bucket()].is_full();
         let slots = self.edit_at(id, |node| {
             let slots = if large.is_none() { take_slots(node, id.at) } else { Vec::new() };
             node.remove(id.at);
             node.give_back_values();
             slots
         });
-        if self.buckets[id.bucket()].rest.more.is_some() {
+        if was_full && self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
         }
         match large {
@@ -152,6 +154,7 @@ impl<V> Records<V> {
         (self.get(id).path().into(), self.remove(id, keys))
     }
 
+    #[allow(clippy::unnecessary_box_returns, reason = "as it was, so that taking it out is O(1)")]
     fn take_set(&mut self, place: u32) -> Box<LargeSet<V>> {
         let set = self.outside.sets.remove(place);
         self.heap -= set.heap_bytes();

@@ -56,6 +56,13 @@ pub(super) fn zeros(bytes: u64) -> u64 {
     !(((bytes & LOW) + LOW) | bytes | LOW)
 }
 
+/// The highest bits of eight bytes whose other bits are zero, side by side.
+#[inline]
+fn bits(highest: u64) -> u64 {
+    // Adds up copies moved so that the bit of byte n comes to bit 56 + n; no two others meet.
+    (highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
 /// For each lane: which bytes of the three words come before it.
 static BEFORE: [[u64; 3]; LANES + 1] = {
     let mut masks = [[0; 3]; LANES + 1];
@@ -86,22 +93,24 @@ impl Tags {
     /// The first lane with the tag of a hash for which `is` holds.
     #[inline]
     pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
-        let wanted = u64::from_le_bytes([hash.tag(); WORD]);
-        let candidates = [0, 1, 2].map(|at| zeros(word(&self.tags, at) ^ wanted));
-        // One jump for a path that is missing.
-        if candidates == [0; 3] {
-            return None;
-        }
-        for (at, mut candidates) in candidates.into_iter().enumerate() {
-            while candidates != 0 {
-                let lane = at * WORD + candidates.trailing_zeros() as usize / 8;
-                if is(lane) {
-                    return Some(lane);
-                }
-                candidates &= candidates - 1;
+        let mut candidates = self.candidates(hash.tag());
+        while candidates != 0 {
+            let lane = candidates.trailing_zeros() as usize;
+            if is(lane) {
+                return Some(lane);
             }
+            candidates &= candidates - 1;
         }
         None
+    }
+
+    /// A bit for each lane with this tag. Without a jump from word to word, which the processor would guess wrong every other time, and
+    /// then not have begun the next lookup.
+    #[inline]
+    fn candidates(&self, tag: u8) -> u64 {
+        let wanted = u64::from_le_bytes([tag; WORD]);
+        let word = |at| bits(zeros(word(&self.tags, at) ^ wanted)) << (at * WORD);
+        word(0) | word(1) | word(2)
     }
 
     pub(super) fn set(&mut self, lane: usize, hash: TableHash) {
@@ -247,6 +256,14 @@ mod tests {
         for lane in 0..8 {
             let found = zeros(!(0xff << (lane * 8)));
             assert_eq!(found, 0x80 << (lane * 8));
+        }
+    }
+
+    #[test]
+    fn bits_are_those_of_the_bytes() {
+        for bytes in 0..=255_u64 {
+            let highest = (0..8).map(|at| (bytes >> at & 1) << (at * 8 + 7)).sum();
+            assert_eq!(bits(highest), bytes);
         }
     }
 

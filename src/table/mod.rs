@@ -264,7 +264,7 @@ impl<V> Records<V> {
         (!self.tags.is_empty()).then(|| self.bucket_of(hash))
     }
 
-    #[inline(always)]
+    #[inline]
     fn node(&self, bucket: usize) -> NodeRef<'_, V> {
         let Bucket { line, rest } = &self.buckets[bucket];
         NodeRef { tags: &self.tags[bucket], line, rest }
@@ -294,8 +294,14 @@ impl<V> Records<V> {
     /// A record of a node that comes after so many.
     #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
-    fn at<'a>(&'a self, bucket: usize, depth: u8, line: &'a Line, lane: usize) -> RecordRef<'a, V> {
-        let at = line.lane(lane);
+    fn at<'a>(
+        &'a self,
+        bucket: usize,
+        depth: u8,
+        line: &'a Line,
+        place: usize,
+    ) -> RecordRef<'a, V> {
+        let at = line.lane(place);
         RecordRef { table: self, id: RecordId::new(bucket, depth, at), record: line.record(at) }
     }
 
@@ -347,9 +353,10 @@ impl<V> Records<V> {
         if stage == Stage::Bucket {
             fetch(node.tags);
             fetch(node.line);
-            return if size_of::<V>() > 0 {
-                fetch(node.rest)
-            };
+            if size_of::<V>() > 0 {
+                fetch(node.rest);
+            }
+            return;
         }
         let Some(lane) = node.tags.find(path, |_| true) else { return };
         let at = node.line.lane(lane);

@@ -202,7 +202,7 @@ impl<'a> Record<'a> {
     }
 }
 
-impl<'a> RecordMut<'a> {
+impl RecordMut<'_> {
     /// Writes a record without slots.
     pub(super) fn write(
         &mut self,
