@@ -3,6 +3,7 @@
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
 use crate::limits::{Limits, WhenFull};
+use crate::names::MAX_LEN;
 use std::fmt;
 
 /// How an index is laid out and what it does with dead values.
@@ -53,7 +54,7 @@ pub struct ConfigError {
 impl Config {
     /// Upper bound for [`max_path_len`](ConfigBuilder::max_path_len), in bytes. A few dozen paths share one text block that is addressed
     /// with 32-bit offsets.
-    pub const MAX_PATH_LEN: usize = (1 << 24) - 1;
+    pub const MAX_PATH_LEN: usize = MAX_LEN;
 
     /// Upper bound for [`max_key_len`](ConfigBuilder::max_key_len), in bytes: that of paths, so that one length field fits both.
     pub const MAX_KEY_LEN: usize = Self::MAX_PATH_LEN;

@@ -132,51 +132,36 @@ pub mod canonical;
 mod config;
 #[cfg(feature = "cloudimage")]
 mod forecast;
-mod generation;
-mod graves;
 mod hash;
 mod index;
 #[cfg(feature = "cloudimage")]
 pub mod invalidation;
-mod lease;
 mod limits;
 mod mode;
-mod name_error;
-mod open_fills;
-mod origin;
+mod names;
 mod outcome;
 mod prefetch;
-mod prefix;
 mod scopes;
 mod selection;
+mod severity;
 mod shard;
-#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
-mod shard_lock;
 mod stats;
 mod sync;
-mod table;
-mod tally;
-mod tenant;
-mod text;
-mod variant;
 mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
-pub use generation::Generation;
-pub use index::CacheIndex;
-pub use lease::FillLease;
+pub use index::{CacheIndex, FillLease};
 pub use limits::WhenFull;
-pub use mode::{Hard, Mode, Severity, Soft};
-pub use name_error::{NameError, NameErrorKind};
-pub use origin::{OriginPath, PathPrefix};
+pub use mode::{Hard, Mode, Soft};
+pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
     Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
     ReclaimedEntries, Refusal, Refused, Softened, Stored,
 };
+pub use scopes::{Generation, Tenant};
 pub use selection::Selection;
+pub use severity::Severity;
 pub use stats::Stats;
-pub use tenant::Tenant;
-pub use variant::VariantKey;
 
 /// The examples of the README and of the pages in `docs` are compiled and run as tests.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 //! Invariant: the two modes give different outcomes, so that values that went can't be overlooked where there are some.
 
 use crate::outcome::{Purged, Softened};
-use std::fmt;
+use crate::severity::Severity;
 
 /// Invalidated entries are dead: they are never served again.
 ///
@@ -50,8 +50,14 @@ pub trait Mode: Copy + sealed::Sealed {
     /// What the purge of a path returns: the entries that went, or how many became stale.
     type Outcome<V>;
 
-    #[doc(hidden)]
-    const IS_HARD: bool;
+    /// The mode as a value.
+    const SEVERITY: Severity;
+
+    /// Returns the mode as a value.
+    #[must_use]
+    fn severity(self) -> Severity {
+        Self::SEVERITY
+    }
 
     #[doc(hidden)]
     fn outcome<V>(purged: Purged<V>, softened: Softened) -> Self::Outcome<V>;
@@ -59,7 +65,7 @@ pub trait Mode: Copy + sealed::Sealed {
 
 impl Mode for Hard {
     type Outcome<V> = Purged<V>;
-    const IS_HARD: bool = true;
+    const SEVERITY: Severity = Severity::Hard;
 
     fn outcome<V>(purged: Purged<V>, _: Softened) -> Purged<V> {
         purged
@@ -68,44 +74,10 @@ impl Mode for Hard {
 
 impl Mode for Soft {
     type Outcome<V> = Softened;
-    const IS_HARD: bool = false;
+    const SEVERITY: Severity = Severity::Soft;
 
     fn outcome<V>(_: Purged<V>, softened: Softened) -> Softened {
         softened
-    }
-}
-
-/// [`Hard`] or [`Soft`] as a value, for where only a request says which.
-///
-/// # Examples
-///
-/// ```
-/// use cache_index::Severity;
-///
-/// assert_eq!(Severity::default(), Severity::Hard);
-/// assert_eq!(Severity::Soft.to_string(), "soft");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Severity {
-    /// Makes entries dead.
-    #[default]
-    Hard,
-    /// Makes entries stale.
-    Soft,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Hard => "hard",
-            Self::Soft => "soft",
-        })
-    }
-}
-
-impl Severity {
-    pub(crate) fn of<M: Mode>() -> Self {
-        if M::IS_HARD { Self::Hard } else { Self::Soft }
     }
 }
 

@@ -3,10 +3,8 @@
 //! Invariant: every value that leaves the index leaves it inside one of these, so that the caller drops it, deletes its object,
 //! or stores it elsewhere, with no lock held.
 
-use crate::generation::Generation;
-use crate::origin::OriginPath;
-use crate::tenant::Tenant;
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, VariantKey};
+use crate::scopes::{Generation, Tenant};
 use crate::variants::{Entry, Taken, TakenEntries};
 use std::fmt;
 use std::sync::Arc;

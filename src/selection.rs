@@ -4,7 +4,7 @@
 
 #[cfg(feature = "cloudimage")]
 use crate::canonical::Operations;
-use crate::variant::VariantKey;
+use crate::names::VariantKey;
 
 /// Some variants of a path, for [`CacheIndex::purge_selected`](crate::CacheIndex::purge_selected).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,7 @@
 
 use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};
-use crate::origin::{OriginPath, PathPrefix};
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 

@@ -12,7 +12,7 @@ use super::query::Query;
 use super::raw::{MAX_INPUT, clean};
 use super::rules::{Root, Rules};
 use super::{MAX_NESTING, split_query};
-use crate::variant::{Marks, invalid_mark};
+use crate::names::{Marks, invalid_mark};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;

@@ -37,6 +37,7 @@ mod error;
 mod escape;
 mod explain;
 mod form;
+mod from_text;
 mod grouping;
 mod host;
 mod input;
@@ -69,8 +70,7 @@ pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
 pub(crate) use known::{check_origin, check_prefix, check_variant};
 
-use crate::origin::{OriginPath, PathPrefix};
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 use error::Fault;
 use explain::Trace;
 use host::Reference;

@@ -4,8 +4,7 @@
 //! Not here: how they are found.
 
 use super::grouping;
-use crate::origin::{OriginPath, PathPrefix};
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 
 /// What a delivery URL asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

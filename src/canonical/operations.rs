@@ -5,7 +5,7 @@
 
 use super::parameters::canonical_name;
 use super::query::pieces;
-use crate::variant::{Marks, VariantKey, has_grammar};
+use crate::names::{Marks, VariantKey, has_grammar};
 use std::fmt;
 
 /// Operations, such as `?w=200`, that pick the variants which include all of them.

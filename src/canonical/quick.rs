@@ -20,8 +20,7 @@ use super::scan::{Seen, find_near, look};
 use super::segments::{leading_slashes, next_slash, resolve_in};
 use super::spelling::{DECODED, IN_PATH};
 use super::writer::Writer;
-use crate::origin::OriginPath;
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, VariantKey};
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -8,7 +8,7 @@ use super::error::PathError;
 use super::grouping::{self, Grouping};
 use super::host::split_port;
 use super::origin::canonical_prefix;
-use crate::origin::OriginPath;
+use crate::names::OriginPath;
 use std::borrow::Cow;
 use std::fmt;
 

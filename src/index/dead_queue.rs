@@ -3,7 +3,7 @@
 //! Invariant: what is put in comes out exactly once, in the order of the paths, whole paths or part by part.
 
 use crate::outcome::Grave;
-use crate::tenant::Tenant;
+use crate::scopes::Tenant;
 use crate::variants::Entry;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -16,13 +16,11 @@
 //!
 //! Not here: making a second request wait for the first one's fill. That belongs to the server.
 
-use crate::index::Core;
-use crate::open_fills::PathText;
+use super::core::Core;
+use crate::names::VariantKey;
 use crate::outcome::Insertion;
-use crate::shard::FillStart;
-use crate::table::PathRef;
-use crate::tenant::Tenant;
-use crate::variant::VariantKey;
+use crate::scopes::Tenant;
+use crate::shard::{FillStart, PathRef, PathText};
 use std::fmt;
 use std::sync::Arc;
 

@@ -7,13 +7,13 @@ use super::receipt::{EntryOutcome, EntryReceipt, Receipt};
 use super::request::{InvalidationRequest, InvalidationScope, RequestEntry};
 use crate::canonical::Target;
 use crate::forecast::{Extent, Matches};
-use crate::generation::Generation;
 use crate::index::CacheIndex;
-use crate::mode::{Hard, Severity, Soft};
-use crate::origin::{OriginPath, PathPrefix};
+use crate::mode::{Hard, Soft};
+use crate::names::{OriginPath, PathPrefix};
 use crate::outcome::{Flushed, PrefixPurged, Purged, Softened, key_of};
+use crate::scopes::{Generation, Tenant};
 use crate::selection::Selection;
-use crate::tenant::Tenant;
+use crate::severity::Severity;
 
 impl<V> CacheIndex<V> {
     /// Invalidates what `request` names, and tells of each entry what went.

@@ -9,7 +9,7 @@ use super::error::{Fault, InvalidationError, List};
 use super::limits::InvalidationLimits;
 use super::request::{InvalidationRequest, InvalidationScope, operations};
 use crate::canonical::Rules;
-use crate::mode::Severity;
+use crate::severity::Severity;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::cell::Cell;

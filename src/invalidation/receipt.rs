@@ -4,10 +4,8 @@
 //! that went is in it, once.
 
 use crate::canonical::Target;
-use crate::generation::Generation;
-use crate::origin::OriginPath;
-use crate::tenant::Tenant;
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, VariantKey};
+use crate::scopes::{Generation, Tenant};
 use std::fmt;
 
 /// What became of an entry of a request.

@@ -6,9 +6,8 @@
 use super::error::{Fault, InvalidationError, List};
 use super::limits::InvalidationLimits;
 use crate::canonical::{Operations, PathError, Rules, Target, VariantTarget};
-use crate::mode::Severity;
-use crate::origin::OriginPath;
-use crate::variant::VariantKey;
+use crate::names::{OriginPath, VariantKey};
+use crate::severity::Severity;
 use std::collections::{HashMap, HashSet};
 
 /// What is to be invalidated.

@@ -4,8 +4,7 @@
 //! bytes, and nothing here or in the index reads anything out of them.
 //! Not here: the rules of canonical text; `canonical` makes these values, and checks text that is said to be one.
 
-use crate::config::Config;
-use crate::text::name_type;
+use super::text::{MAX_LEN, name_type};
 
 name_type! {
     /// The name of a source picture inside a tenant, as in `sample.li/birds.jpg`.
@@ -28,7 +27,7 @@ name_type! {
     /// assert_eq!(OriginPath::opaque("images/a b.jpg")?.as_str(), "images/a b.jpg");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    OriginPath, "origin path", Config::MAX_PATH_LEN, check_origin
+    OriginPath, "origin path", MAX_LEN
 }
 
 name_type! {
@@ -51,7 +50,7 @@ name_type! {
     /// assert!(!prefix.contains(&OriginPath::opaque("img?id=72")?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    PathPrefix, "path prefix", Config::MAX_PATH_LEN, check_prefix
+    PathPrefix, "path prefix", MAX_LEN
 }
 
 impl PathPrefix<'_> {

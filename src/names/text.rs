@@ -110,12 +110,16 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
+/// The length of the longest name that an index can be configured to store, in bytes: a few dozen paths share one text block that is
+/// addressed with 32-bit offsets.
+pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
+
 /// Makes a newtype of text, with its conversions.
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr, $check:ident) => {
+    ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name<'a>(crate::text::Text<'a>);
+        pub struct $name<'a>(crate::names::Text<'a>);
 
         #[allow(dead_code, reason = "not every kind of text is taken apart")]
         impl<'a> $name<'a> {
@@ -140,25 +144,12 @@ macro_rules! name_type {
                 text: impl Into<std::borrow::Cow<'a, str>>,
             ) -> Result<Self, crate::NameError> {
                 let text = text.into();
-                crate::name_error::check_len($subject, &text, Self::MAX_LEN)?;
+                crate::names::check_len($subject, &text, Self::MAX_LEN)?;
                 Ok(Self(text.into()))
             }
 
-            /// Takes text that is canonical already, under some rules.
-            ///
-            /// Cost: O(length). The text is borrowed.
-            ///
-            /// # Errors
-            ///
-            /// Names the byte at which the text differs from what canonicalization writes, or what is wrong with the text.
-            #[cfg(feature = "cloudimage")]
-            #[inline]
-            pub fn from_canonical(text: &'a str) -> Result<Self, crate::canonical::PathError> {
-                crate::canonical::$check(text).map(|()| Self(text.into()))
-            }
-
             /// Wraps text that canonicalization produced, or that a name held before.
-            pub(crate) fn new_unchecked(text: impl Into<crate::text::Text<'a>>) -> Self {
+            pub(crate) fn new_unchecked(text: impl Into<crate::names::Text<'a>>) -> Self {
                 Self(text.into())
             }
 
@@ -178,7 +169,7 @@ macro_rules! name_type {
             /// Returns the same name, borrowed from this one.
             #[must_use]
             pub fn borrowed(&self) -> $name<'_> {
-                $name(crate::text::Text::Borrowed(self.as_str()))
+                $name(crate::names::Text::Borrowed(self.as_str()))
             }
 
             /// Copies borrowed text so that it can be kept; other text is moved.
@@ -197,24 +188,6 @@ macro_rules! name_type {
         impl AsRef<str> for $name<'_> {
             fn as_ref(&self) -> &str {
                 &self.0
-            }
-        }
-
-        #[cfg(feature = "cloudimage")]
-        impl<'a> TryFrom<&'a str> for $name<'a> {
-            type Error = crate::canonical::PathError;
-
-            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
-                Self::from_canonical(text)
-            }
-        }
-
-        #[cfg(feature = "cloudimage")]
-        impl std::str::FromStr for $name<'static> {
-            type Err = crate::canonical::PathError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $name::from_canonical(text).map($name::into_owned)
             }
         }
 

@@ -7,9 +7,8 @@
 //! last. The grammar is told by the text alone, because a canonical key and an opaque one of the same text are the same key.
 //! Not here: what the operations do, and which representations a server has.
 
-use crate::config::Config;
-use crate::name_error::{NameError, NameErrorKind};
-use crate::text::name_type;
+use super::error::{NameError, NameErrorKind};
+use super::text::{MAX_LEN, name_type};
 
 name_type! {
     /// The name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
@@ -49,7 +48,7 @@ name_type! {
     /// assert_eq!((own.operations(), own.representation()), ("300x200 @2x #1", None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    VariantKey, "variant key", Config::MAX_KEY_LEN, check_variant
+    VariantKey, "variant key", MAX_LEN
 }
 
 impl VariantKey<'_> {

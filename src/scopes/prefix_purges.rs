@@ -8,48 +8,32 @@
 //!
 //! Matching asks for each length that a prefix of the tenant has, not for each rule: a thousand avatars' folders are one look-up.
 
-use crate::generation::Generation;
-use crate::mode::Severity;
-use crate::tenant::Tenant;
+use super::generation::Generation;
+use super::horizon::LastInvalidations;
+use super::tenant::Tenant;
+use crate::severity::Severity;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The last invalidations of one prefix, or of all prefixes that match a path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Match {
-    pub(crate) hard: Generation,
-    pub(crate) soft: Generation,
-}
-
-impl Match {
-    pub(crate) fn newest(self) -> Generation {
-        self.hard.max(self.soft)
-    }
-
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self { hard: self.hard.max(other.hard), soft: self.soft.max(other.soft) }
-    }
-}
-
 #[derive(Debug)]
 struct TenantRules {
     tenant: Tenant,
-    by_prefix: HashMap<Arc<str>, Match, ahash::RandomState>,
+    by_prefix: HashMap<Arc<str>, LastInvalidations, ahash::RandomState>,
     /// How many prefixes there are of each length.
     lengths: BTreeMap<usize, usize>,
 }
 
 /// The open rules of an index.
 #[derive(Debug, Default)]
-pub(crate) struct PrefixRules {
+pub(crate) struct PrefixPurges {
     by_tenant: HashMap<u32, TenantRules, ahash::RandomState>,
     /// By the newest generation of each rule; generations are unique.
     by_age: BTreeMap<Generation, (u32, Arc<str>)>,
 }
 
-impl PrefixRules {
+impl PrefixPurges {
     pub(crate) fn len(&self) -> usize {
         self.by_age.len()
     }
@@ -60,12 +44,12 @@ impl PrefixRules {
     }
 
     /// The newest invalidations of all prefixes of `path`.
-    pub(crate) fn matching(&self, tenant: u32, path: &str) -> Match {
-        let Some(rules) = self.by_tenant.get(&tenant) else { return Match::default() };
+    pub(crate) fn matching(&self, tenant: u32, path: &str) -> LastInvalidations {
+        let Some(rules) = self.by_tenant.get(&tenant) else { return LastInvalidations::default() };
         let prefixes = rules.lengths.range(..=path.len()).filter_map(|(len, _)| path.get(..*len));
         prefixes
             .filter_map(|prefix| rules.by_prefix.get(prefix))
-            .fold(Match::default(), |newest, rule| newest.or(*rule))
+            .fold(LastInvalidations::default(), |newest, rule| newest.or(*rule))
     }
 
     /// Notes a purge of `prefix`.
@@ -90,7 +74,7 @@ impl PrefixRules {
             }
             EntryRef::Vacant(new) => {
                 *rules.lengths.entry(prefix.len()).or_default() += 1;
-                new.insert_entry_with_key(prefix.into(), Match::default())
+                new.insert_entry_with_key(prefix.into(), LastInvalidations::default())
             }
         };
         match severity {
@@ -101,7 +85,7 @@ impl PrefixRules {
     }
 
     /// Takes out the rule that was not renewed for the longest time.
-    pub(crate) fn remove_oldest(&mut self) -> Option<(Tenant, Match)> {
+    pub(crate) fn remove_oldest(&mut self) -> Option<(Tenant, LastInvalidations)> {
         let (_, (tenant, prefix)) = self.by_age.pop_first()?;
         self.remove(tenant, &prefix)
     }
@@ -124,7 +108,7 @@ impl PrefixRules {
         text + tables + self.by_age.len() * node + self.by_tenant.allocation_size()
     }
 
-    fn remove(&mut self, tenant: u32, prefix: &str) -> Option<(Tenant, Match)> {
+    fn remove(&mut self, tenant: u32, prefix: &str) -> Option<(Tenant, LastInvalidations)> {
         let rules = self.by_tenant.get_mut(&tenant)?;
         let rule = rules.by_prefix.remove(prefix)?;
         if let Some(count) = rules.lengths.get_mut(&prefix.len()) {
@@ -144,7 +128,7 @@ impl PrefixRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Tenants;
+    use crate::scopes::Tenants;
 
     fn at(n: u64) -> Generation {
         Generation::new(n)
@@ -153,49 +137,55 @@ mod tests {
     #[test]
     fn prefix_matches_what_begins_with_it_and_nothing_shorter() {
         let tenant = Tenants::new(0).get_or_add("a");
-        let mut rules = PrefixRules::default();
+        let mut rules = PrefixPurges::default();
         rules.add(&tenant, "a/b", Severity::Hard, at(1));
         rules.add(&tenant, "a/b/", Severity::Soft, at(2));
         let found = |path| rules.matching(tenant.id(), path);
-        assert_eq!(found("a/"), Match::default());
-        assert_eq!(found("a/b"), Match { hard: at(1), soft: at(0) });
-        assert_eq!(found("a/bc"), Match { hard: at(1), soft: at(0) });
-        assert_eq!(found("a/b/"), Match { hard: at(1), soft: at(2) });
-        assert_eq!(found("a/b/c"), Match { hard: at(1), soft: at(2) });
-        assert_eq!(found("a/c/b/"), Match::default());
-        assert_eq!(rules.matching(tenant.id() + 1, "a/b/c"), Match::default());
+        assert_eq!(found("a/"), LastInvalidations::default());
+        assert_eq!(found("a/b"), LastInvalidations { hard: at(1), soft: at(0) });
+        assert_eq!(found("a/bc"), LastInvalidations { hard: at(1), soft: at(0) });
+        assert_eq!(found("a/b/"), LastInvalidations { hard: at(1), soft: at(2) });
+        assert_eq!(found("a/b/c"), LastInvalidations { hard: at(1), soft: at(2) });
+        assert_eq!(found("a/c/b/"), LastInvalidations::default());
+        assert_eq!(rules.matching(tenant.id() + 1, "a/b/c"), LastInvalidations::default());
     }
 
     #[test]
     fn renewed_rule_is_one_rule_and_retires_with_its_newest_generation() {
         let tenant = Tenants::new(0).get_or_add("a");
-        let mut rules = PrefixRules::default();
+        let mut rules = PrefixPurges::default();
         rules.add(&tenant, "x/", Severity::Hard, at(1));
         rules.add(&tenant, "y/", Severity::Hard, at(2));
         rules.add(&tenant, "x/", Severity::Soft, at(3));
         assert_eq!(rules.len(), 2);
         rules.retire(at(2));
         assert_eq!(rules.len(), 1);
-        assert_eq!(rules.matching(tenant.id(), "x/1"), Match { hard: at(1), soft: at(3) });
+        assert_eq!(
+            rules.matching(tenant.id(), "x/1"),
+            LastInvalidations { hard: at(1), soft: at(3) }
+        );
         rules.retire(at(3));
         assert_eq!(rules.len(), 0);
-        assert_eq!(rules.matching(tenant.id(), "x/1"), Match::default());
+        assert_eq!(rules.matching(tenant.id(), "x/1"), LastInvalidations::default());
     }
 
     #[test]
     fn retired_rule_takes_along_no_other_of_its_length_and_no_length_outlives_its_last_rule() {
         let tenant = Tenants::new(0).get_or_add("a");
-        let mut rules = PrefixRules::default();
+        let mut rules = PrefixPurges::default();
         for (prefix, generation) in [("x/", 1), ("y/", 2), ("long/", 3)] {
             rules.add(&tenant, prefix, Severity::Hard, at(generation));
         }
-        let lengths = |rules: &PrefixRules| {
+        let lengths = |rules: &PrefixPurges| {
             rules.by_tenant[&tenant.id()].lengths.keys().copied().collect::<Vec<_>>()
         };
 
         rules.retire(at(1));
-        assert_eq!(rules.matching(tenant.id(), "x/1"), Match::default());
-        assert_eq!(rules.matching(tenant.id(), "y/1"), Match { hard: at(2), soft: at(0) });
+        assert_eq!(rules.matching(tenant.id(), "x/1"), LastInvalidations::default());
+        assert_eq!(
+            rules.matching(tenant.id(), "y/1"),
+            LastInvalidations { hard: at(2), soft: at(0) }
+        );
         assert_eq!(lengths(&rules), [2, 5]);
 
         rules.retire(at(2));
@@ -206,17 +196,19 @@ mod tests {
     fn bytes_are_those_of_texts_and_tables() {
         let tenants = Tenants::new(0);
         let rules = |owner: &dyn Fn(u32) -> Tenant, width: usize| {
-            let mut rules = PrefixRules::default();
+            let mut rules = PrefixPurges::default();
             for n in 0..1000 {
                 let prefix = format!("{n:0width$}");
                 rules.add(&owner(n), &prefix, Severity::Hard, at(u64::from(n) + 1));
             }
             rules.bytes()
         };
-        assert_eq!(PrefixRules::default().bytes(), 0);
+        assert_eq!(PrefixPurges::default().bytes(), 0);
         // What is held twice, in the order of age and by its text, and what a table leaves free at worst.
-        let (aged, filed) =
-            (size_of::<(Generation, (u32, Arc<str>))>(), size_of::<(Arc<str>, Match)>());
+        let (aged, filed) = (
+            size_of::<(Generation, (u32, Arc<str>))>(),
+            size_of::<(Arc<str>, LastInvalidations)>(),
+        );
         let of_one = rules(&|_| tenants.get_or_add("a"), 4);
         let expected = 1000 * (4 + aged + filed)..1000 * (4 + aged + 3 * filed);
         assert!(expected.contains(&of_one), "{of_one} is not in {expected:?}");

@@ -13,11 +13,12 @@
 //! settled beyond the earlier one's number before its horizon is written, and outlives it); and a lease that takes its generation
 //! from the clock (between the flush's number and its horizon it looks newer than a flush that others still don't see).
 
-use crate::generation::{AtomicGeneration, Generation};
-use crate::mode::Severity;
-use crate::prefix::{Match, PrefixRules};
+use super::generation::{AtomicGeneration, Generation};
+use super::horizon::{Horizon, LastInvalidations};
+use super::prefix_purges::PrefixPurges;
+use super::tenant::Tenant;
+use crate::severity::Severity;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
-use crate::tenant::{Horizon, Tenant};
 
 /// The clock, the horizons that belong to no tenant, and the newest broad invalidation.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) struct Scopes {
     /// The newest broad invalidation that has happened. Changes rarely, so that look-ups share its cache line.
     broad: AtomicGeneration,
     all: Horizon,
-    rules: RwLock<PrefixRules>,
+    rules: RwLock<PrefixPurges>,
     /// How many rules there are, so that nobody locks `rules` to find none.
     open_rules: AtomicU64,
     /// The newest rule: what was good since then needs no look at the rules.
@@ -42,9 +43,9 @@ pub(crate) struct View {
     /// The newest broad invalidation that this view knows of.
     pub(crate) as_of: Generation,
     /// Of everything and of the tenant.
-    whole: Match,
+    whole: LastInvalidations,
     /// Of the prefixes of the path.
-    prefix: Match,
+    prefix: LastInvalidations,
     /// Whether the tenant is forgotten.
     forgotten: bool,
 }
@@ -68,7 +69,7 @@ pub(crate) struct RuleAdded {
     pub(crate) widened: Option<Tenant>,
 }
 
-impl Match {
+impl LastInvalidations {
     fn standing(self, since: Generation) -> Standing {
         if self.hard > since {
             Standing::Dead
@@ -97,7 +98,7 @@ impl View {
     }
 
     /// The same view with what prefix rules said that have retired since.
-    pub(crate) fn with_retired(mut self, retired: Match) -> Self {
+    pub(crate) fn with_retired(mut self, retired: LastInvalidations) -> Self {
         self.prefix = self.prefix.or(retired);
         self
     }
@@ -124,7 +125,7 @@ impl Scopes {
 
     /// What the scopes that cover all of the tenant's paths say now.
     pub(crate) fn view(&self, tenant: &Tenant) -> View {
-        self.consistent(tenant, Match::default)
+        self.consistent(tenant, LastInvalidations::default)
     }
 
     /// What the scopes that cover the path say now of what was good at `since`, or later.
@@ -137,12 +138,12 @@ impl Scopes {
             {
                 self.rules.read().matching(tenant.id(), path)
             } else {
-                Match::default()
+                LastInvalidations::default()
             }
         })
     }
 
-    fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> Match) -> View {
+    fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> LastInvalidations) -> View {
         loop {
             let as_of = self.broad.load();
             // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a rule is gone because it was
@@ -243,7 +244,7 @@ impl Scopes {
     }
 
     /// What the open rules say of a path.
-    pub(crate) fn rules_for(&self, tenant: u32, path: &str) -> Match {
+    pub(crate) fn rules_for(&self, tenant: u32, path: &str) -> LastInvalidations {
         self.rules.read().matching(tenant, path)
     }
 
@@ -259,7 +260,7 @@ impl Scopes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Tenants;
+    use crate::scopes::Tenants;
 
     #[test]
     fn flush_of_a_tenant_covers_that_tenant_alone() {

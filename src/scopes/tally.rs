@@ -6,9 +6,9 @@
 //! Invariant: within one shard, a tally is never behind a record of its tenant that a writer settled; so whatever a flush
 //! kills has been counted before the flush, and moves with it.
 
-use crate::generation::Generation;
-use crate::scopes::{Standing, View};
-use crate::tenant::Tenant;
+use super::generation::Generation;
+use super::registry::{Standing, View};
+use super::tenant::Tenant;
 use hashbrown::HashMap;
 
 /// Entries of one tenant in one shard.
@@ -125,7 +125,7 @@ impl Tallies {
 mod tests {
     use super::*;
     use crate::scopes::Scopes;
-    use crate::tenant::Tenants;
+    use crate::scopes::Tenants;
 
     #[test]
     fn memory_of_many_tenants_comes_back_though_some_of_them_stay() {

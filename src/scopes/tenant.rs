@@ -11,10 +11,9 @@
 //!
 //! Lock order: the names, the turn of broad invalidations, a shard; the ids last. The last handle may be dropped under any of them.
 
-use crate::generation::{AtomicGeneration, Generation};
+use super::generation::{AtomicGeneration, Generation};
+use super::horizon::{Horizon, LastInvalidations};
 use crate::hash::random_state;
-use crate::mode::Severity;
-use crate::prefix::Match;
 use crate::sync::{Mutex, RwLock};
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
@@ -81,29 +80,6 @@ impl Drop for TenantState {
     }
 }
 
-/// The last hard and the last soft invalidation of one broad scope.
-///
-/// Invariant: written only while it is the writer's turn, see [`crate::scopes`].
-#[derive(Debug, Default)]
-pub(crate) struct Horizon {
-    hard: AtomicGeneration,
-    soft: AtomicGeneration,
-}
-
-impl Horizon {
-    /// Acquires, so that who publishes an invalidation for another passes on what came before it, too.
-    pub(crate) fn read(&self) -> Match {
-        Match { hard: self.hard.load(), soft: self.soft.load() }
-    }
-
-    pub(crate) fn raise(&self, severity: Severity, generation: Generation) {
-        match severity {
-            Severity::Hard => self.hard.publish(generation),
-            Severity::Soft => self.soft.publish(generation),
-        }
-    }
-}
-
 impl Tenant {
     /// The name under which the tenant was asked for.
     pub fn name(&self) -> &str {
@@ -128,7 +104,7 @@ impl Tenant {
     }
 
     /// Whether the tenant was forgotten when its horizon was read.
-    pub(crate) fn is_forgotten_by(&self, horizon: Match) -> bool {
+    pub(crate) fn is_forgotten_by(&self, horizon: LastInvalidations) -> bool {
         // Relaxed: the horizon's acquire makes the generation visible that was written before it. A later one is not yet reached.
         let forgotten = self.0.forgotten.load_relaxed();
         forgotten > Generation::START && horizon.hard >= forgotten

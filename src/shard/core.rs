@@ -8,27 +8,24 @@
 //!   the lock would let an insert that a flush overtook wipe what was stored after the flush.
 //! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`Grave`].
 
+use super::open_fills::{FillStart, OpenFills, Overtaken};
+use super::path_ref::PathRef;
+use super::table::{RecordId, RecordRef, Records};
 #[cfg(feature = "cloudimage")]
 use crate::forecast::{Extent, Matches};
-use crate::generation::Generation;
 #[cfg(fuzzing)]
 use crate::hash::PathHash;
 use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy, WhenFull};
-use crate::mode::Severity;
-use crate::open_fills::{OpenFills, Overtaken};
-use crate::origin::OriginPath;
+use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{
     Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
 use crate::prefetch::Stage;
-use crate::scopes::{Scopes, Standing, View};
+use crate::scopes::{Counts, Generation, Scopes, Standing, Tallies, Tenant, View};
 use crate::selection::Selection;
+use crate::severity::Severity;
 use crate::stats::ShardStats;
-use crate::table::{PathRef, RecordId, RecordRef, Records};
-use crate::tally::{Counts, Tallies};
-use crate::tenant::Tenant;
-use crate::variant::VariantKey;
 #[cfg(fuzzing)]
 use crate::variants::KeyId;
 use crate::variants::{Dictionary, Taken, VariantIndex, Wanted};
@@ -53,15 +50,6 @@ enum Admission {
     Replacing(VariantIndex),
     /// The path's oldest variant goes.
     Evicting,
-}
-
-/// The moment at which a fill began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FillStart {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
-    pub(crate) clock: Generation,
-    /// The number of the last broad invalidation that had happened. Decides against flushes.
-    pub(crate) broad: Generation,
 }
 
 #[derive(Debug)]

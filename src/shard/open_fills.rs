@@ -20,18 +20,24 @@
 //! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is zero, marks nothing. A fill that begins
 //! at the same time may read the source as it was before the purging thread changed it, and is stored. The lock orders the two.
 
-use crate::generation::Generation;
+use super::path_ref::PathRef;
 use crate::hash::PathHash;
-use crate::mode::Severity;
-use crate::prefix::Match;
-use crate::scopes::Scopes;
-use crate::shard::FillStart;
+use crate::scopes::{Generation, LastInvalidations, Scopes};
+use crate::severity::Severity;
 use crate::sync::Mutex;
-use crate::table::PathRef;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use smallvec::SmallVec;
 use std::fmt;
+
+/// The moment at which a fill began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FillStart {
+    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
+    pub(crate) clock: Generation,
+    /// The number of the last broad invalidation that had happened. Decides against flushes.
+    pub(crate) broad: Generation,
+}
 
 /// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs no allocation.
 pub(crate) struct PathText(SmallVec<[u8; 96]>);
@@ -71,7 +77,7 @@ struct OpenFill {
     softened: Generation,
     /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide against a lease's broad
     /// generation.
-    retired: Match,
+    retired: LastInvalidations,
 }
 
 impl OpenFill {
@@ -124,7 +130,11 @@ impl OpenFills {
     }
 
     /// Ends a fill that began at `began`. Returns whether a purge of its path overtook it, and what retired rules said of the path.
-    pub(crate) fn close(&self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
+    pub(crate) fn close(
+        &self,
+        key: &PathRef<'_>,
+        began: Generation,
+    ) -> (Overtaken, LastInvalidations) {
         self.0.lock().close(key, began)
     }
 
@@ -196,13 +206,13 @@ impl Fills {
                     voided: 0,
                     purged: Generation::START,
                     softened: Generation::START,
-                    retired: Match::default(),
+                    retired: LastInvalidations::default(),
                 });
             }
         }
     }
 
-    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, Match) {
+    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, LastInvalidations) {
         let mut entry = self
             .table
             .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
@@ -256,7 +266,7 @@ impl Fills {
 mod tests {
     use super::*;
     use crate::hash::Hashing;
-    use crate::tenant::{Tenant, Tenants};
+    use crate::scopes::{Tenant, Tenants};
 
     /// Open fills of paths whose hashes are the caller's choice.
     struct World {

@@ -9,13 +9,7 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 #[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
-pub(crate) use crate::shard_lock::ShardLock;
-#[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
 pub(crate) use real::{AtomicU64, Mutex, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-// To a checker, which has no clock, it is a lock like any other.
-#[cfg(any(cache_index_loom, cache_index_shuttle))]
-pub(crate) use RwLock as ShardLock;
 
 #[cfg(cache_index_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
@@ -76,19 +70,5 @@ mod with_parking_lots_signatures {
         fn default() -> Self {
             Self::new(T::default())
         }
-    }
-}
-
-/// Keeps its content on cache lines of its own, so that the lock word of one shard and the counters of another don't share
-/// one. 128 bytes, because the prefetcher of current x86 processors fetches lines in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct CachePadded<T>(pub(crate) T);
-
-impl<T> std::ops::Deref for CachePadded<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
     }
 }

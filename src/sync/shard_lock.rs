@@ -9,7 +9,7 @@
 //! Eight threads on two processors, mixed operations on a million paths: 3 to 9 instead of 35 microseconds at p99.9, by
 //! `cargo run --release -p peers -- --only mixed`; DESIGN.md has the peers' figures, and those of another processor.
 
-use crate::sync::{AtomicU64, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use super::primitives::{AtomicU64, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// A thousand times what a look-up takes, and little beside what a purge is asked for over a network. Ten times as long made no difference that

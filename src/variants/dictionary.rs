@@ -20,7 +20,7 @@
 //!
 //! The memory of lines is reused but not returned while the index lives: about 140 bytes for each key at the peak number of keys.
 
-use super::Wanted;
+use super::key::Wanted;
 use super::shared_table::SharedTable;
 use crate::hash::TableHash;
 use crate::prefetch::fetch;

@@ -5,7 +5,7 @@
 //! also uses this form if the dictionary had no number left for one of its keys.
 
 use super::index_table::IndexTable;
-use super::{Entry, Wanted};
+use super::key::{Entry, Wanted};
 use crate::hash::Hashing;
 use std::mem;
 

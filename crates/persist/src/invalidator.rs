@@ -35,7 +35,7 @@ pub struct Invalidator<'a, V: Codec + Clone + Send + Sync + 'static> {
 }
 
 fn severity<M: Mode>() -> Severity {
-    if M::IS_HARD { Severity::Hard } else { Severity::Soft }
+    M::SEVERITY
 }
 
 fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) -> Scope {
@@ -51,6 +51,8 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
             let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
             Scope::Operations { tenant, path, operations }
         }
+        // A selection that this version does not know is logged as all variants: too much, never too little.
+        _ => Scope::Path { tenant, path },
     }
 }
 

@@ -4,11 +4,10 @@
 
 use super::node::{Bucket, Lane, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
-use super::{PER_BUCKET, PathRef, RecordId, Records, sibling};
-use crate::generation::Generation;
+use super::records::{PER_BUCKET, RecordId, Records, sibling};
 use crate::hash::{Hashing, TableHash};
-use crate::scopes::{Standing, View};
-use crate::tally::Counts;
+use crate::scopes::{Counts, Generation, Standing, View};
+use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, Entry, LargeSet, Numbered, Slot, Taken, VariantIndex, Wanted};
 use std::mem;
 use std::sync::Arc;

@@ -6,8 +6,8 @@
 //! A lookup computes from the lanes where a record and its values are before it has any of them, so that the processor fetches all of
 //! them at the same time. The tags lie in an array of their own, in which most lookups of a path that is missing end.
 
-use crate::generation::Generation;
 use crate::hash::TableHash;
+use crate::scopes::Generation;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond 23 are in a further node.

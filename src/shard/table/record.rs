@@ -15,8 +15,8 @@
 //! Fields are read as integers from subslices: one check of bounds for the head, and one for each part of the rest.
 
 use super::lanes::zeros;
-use crate::generation::Generation;
 use crate::hash::TableHash;
+use crate::scopes::Generation;
 use crate::variants::KeyId;
 use std::ops::Range;
 

@@ -1,95 +1,54 @@
-//! The table of one shard: all its paths, each with its variants.
+//! `Records`: the table, and the ways to read it.
 //!
-//! # Contract
-//!
-//! Another layout takes the place of this folder if it keeps this; `tests` checks it against a plain map.
-//!
-//! - **find** returns the record of a path, or that there is none. No path has two records. A lookup that **guess**es first waits for
-//!   memory once, and [`RecordRef::is`] decides.
-//! - **push** adds a record with a first variant, **remove** takes one out with its variants. All other changes are of one record, and keep
-//!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
-//! - Variants are in the order in which they were stored; `replace` makes one the youngest if asked to. A set that has more than 32 variants, or no
-//!   number for a key, is a [`LargeSet`]; it is taken out in O(1).
-//! - Every variant of a small set is one use of its key in the dictionary, which ends when the variant is taken out and resolved.
-//! - A **sweep** goes through the buckets from the first on, and through `ids_of` a bucket from the last record on, and may remove each.
-//!   Records that move meanwhile move towards the last bucket. So a sweep in steps meets every record that was there when it began.
-//! - Growing is one bucket at a time: an insert moves the records of one bucket, some sixteen. **shrink** gives memory back after a
-//!   sweep, and costs no more than that.
-//! - A record is *settled* up to a generation, which only a writer moves; readers *confirm* that it is untouched since.
-//! - No value of the caller's is dropped here: it is returned.
-//!
-//! # Layout
-//!
-//! ```text
-//!   hash of a path -> bucket (linear hashing) -> node -> tag -> record
-//! ```
-//!
-//! Invariant: a record is in the bucket that its hash names, see `Records::bucket_of`. Only the last node of a bucket is not full.
+//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that `bucket_of` names.
 
-mod edit;
-mod lanes;
-mod node;
-mod outside;
-mod record;
-#[cfg(test)]
-mod tests;
-
-use crate::generation::Generation;
+use super::lanes::{Confirmed, Tags};
+use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
+use super::outside::Outside;
+use super::record::{Owner, Record, StoredText};
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
-use crate::hash::{PathHash, TableHash};
+use crate::hash::TableHash;
 use crate::prefetch::{Stage, fetch};
-use crate::scopes::{Standing, View};
-use crate::tenant::Tenant;
+use crate::scopes::{Generation, Standing, View};
+use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
-use lanes::{Confirmed, Tags};
-use node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
-use outside::Outside;
-use record::{Owner, Record, StoredText};
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-const PER_BUCKET: usize = 9;
-
-/// A path as the shard looks for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PathRef<'a> {
-    pub(crate) hash: PathHash,
-    pub(crate) tenant: &'a Tenant,
-    pub(crate) path: &'a str,
-}
+pub(super) const PER_BUCKET: usize = 9;
 
 /// The records of one shard.
 #[derive(Debug)]
 pub(crate) struct Records<V> {
-    tags: Vec<Tags>,
+    pub(super) tags: Vec<Tags>,
     /// As many as tags.
-    buckets: Vec<Bucket<V>>,
+    pub(super) buckets: Vec<Bucket<V>>,
     /// The low bits of a hash that name a bucket.
-    mask: usize,
-    outside: Outside<V>,
-    len: usize,
+    pub(super) mask: usize,
+    pub(super) outside: Outside<V>,
+    pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of what is outside.
-    heap: usize,
+    pub(super) heap: usize,
     /// What confirmed generations are counted from.
-    base: Generation,
+    pub(super) base: Generation,
 }
 
 /// Where a record is, until one is added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordId {
-    bucket: u32,
+    pub(super) bucket: u32,
     /// How many nodes come before the record's.
-    depth: u8,
-    at: Lane,
+    pub(super) depth: u8,
+    pub(super) at: Lane,
 }
 
 /// A record to read.
 #[derive(Debug)]
 pub(crate) struct RecordRef<'a, V> {
-    table: &'a Records<V>,
-    id: RecordId,
-    record: Record<'a>,
+    pub(super) table: &'a Records<V>,
+    pub(super) id: RecordId,
+    pub(super) record: Record<'a>,
 }
 
 impl<V> Clone for RecordRef<'_, V> {
@@ -103,25 +62,25 @@ impl<V> Copy for RecordRef<'_, V> {}
 impl RecordId {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
-    fn new(bucket: usize, depth: u8, at: Lane) -> Self {
+    pub(super) fn new(bucket: usize, depth: u8, at: Lane) -> Self {
         Self { bucket: bucket as u32, depth, at }
     }
 
     #[inline]
-    fn bucket(self) -> usize {
+    pub(super) fn bucket(self) -> usize {
         self.bucket as usize
     }
 }
 
 impl PathRef<'_> {
     #[inline]
-    fn owner(&self) -> Owner {
+    pub(super) fn owner(&self) -> Owner {
         Owner::new(self.tenant.id(), self.hash.table())
     }
 }
 
 /// The bucket whose split creates the last of so many.
-fn sibling(buckets: usize) -> usize {
+pub(super) fn sibling(buckets: usize) -> usize {
     let last = buckets - 1;
     last - (last + 1).next_power_of_two() / 2
 }
@@ -157,12 +116,12 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     #[inline]
-    fn node(self) -> NodeRef<'a, V> {
+    pub(super) fn node(self) -> NodeRef<'a, V> {
         self.table.node_of(self.id)
     }
 
     #[inline(always)]
-    fn text(self) -> &'a [u8] {
+    pub(super) fn text(self) -> &'a [u8] {
         match self.record.text() {
             StoredText::Inside(text) => text,
             StoredText::Outside(place) => self.table.outside.texts.get(place).as_bytes(),
@@ -198,7 +157,7 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     #[inline(always)]
-    fn large(self) -> Option<&'a LargeSet<V>> {
+    pub(super) fn large(self) -> Option<&'a LargeSet<V>> {
         self.record.large().map(|place| &**self.table.outside.sets.get(place))
     }
 
@@ -254,24 +213,27 @@ impl<V> Records<V> {
 
     /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
     #[inline]
-    fn bucket_of(&self, hash: TableHash) -> usize {
+    pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
         let bucket = hash.get() as usize & self.mask;
         if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
     }
 
     #[inline]
-    fn bucket(&self, hash: TableHash) -> Option<usize> {
+    pub(super) fn bucket(&self, hash: TableHash) -> Option<usize> {
         (!self.tags.is_empty()).then(|| self.bucket_of(hash))
     }
 
     #[inline]
-    fn node(&self, bucket: usize) -> NodeRef<'_, V> {
+    pub(super) fn node(&self, bucket: usize) -> NodeRef<'_, V> {
         let Bucket { line, rest } = &self.buckets[bucket];
         NodeRef { tags: &self.tags[bucket], line, rest }
     }
 
     /// The nodes of a bucket, mostly one.
-    fn nodes(&self, bucket: usize) -> impl DoubleEndedIterator<Item = (u8, NodeRef<'_, V>)> {
+    pub(super) fn nodes(
+        &self,
+        bucket: usize,
+    ) -> impl DoubleEndedIterator<Item = (u8, NodeRef<'_, V>)> {
         let mut nodes = smallvec::SmallVec::<[_; 2]>::new();
         let mut next = Some(self.node(bucket));
         while let Some(node) = next {
@@ -282,7 +244,7 @@ impl<V> Records<V> {
     }
 
     #[inline]
-    fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
+    pub(super) fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
         let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
         let mut node = NodeMut { tags, line, rest };
         for _ in 0..depth {
@@ -294,7 +256,7 @@ impl<V> Records<V> {
     /// A record of a node that comes after so many.
     #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
-    fn at<'a>(
+    pub(super) fn at<'a>(
         &'a self,
         bucket: usize,
         depth: u8,
@@ -327,7 +289,7 @@ impl<V> Records<V> {
 
     /// The record of a path that shares its tag with others, or has a bucket of several nodes.
     #[inline(never)]
-    fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+    pub(super) fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
@@ -377,12 +339,12 @@ impl<V> Records<V> {
     }
 
     #[inline]
-    fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
+    pub(super) fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
         if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
-    fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
+    pub(super) fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
         self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
     }
 
@@ -391,7 +353,7 @@ impl<V> Records<V> {
     }
 
     /// The records of a bucket.
-    fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
+    pub(super) fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
         self.nodes(bucket).flat_map(move |(depth, node)| {
             node.lanes().map(move |at| self.at(bucket, depth, node.line, at.lane()))
         })

@@ -1,9 +1,16 @@
 //! The contract of the table, against a plain map.
 
-use super::*;
+use super::lanes::{Confirmed, Tags};
+use super::node::Bucket;
+use super::records::*;
 use crate::hash::Hashing;
-use crate::tenant::Tenants;
+use crate::hash::TableHash;
+use crate::scopes::Tenants;
+use crate::scopes::{Generation, Tenant};
+use crate::shard::PathRef;
+use crate::variants::{Dictionary, Wanted};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A table, and what must be in it: of each path, keys with value and mark, from the oldest on.
 struct World {

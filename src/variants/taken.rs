@@ -1,51 +1,11 @@
-//! Variants: their keys, and the sets of them that are too large for a record.
+//! Variants that were taken out of a path.
 //!
-//! ```text
-//!   small     in the path's record, see `table`: a number of the dictionary for each       up to 32
-//!   large     a table with keys and values of its own, `LargeSet`                          any number, and sets without a number for a key
-//! ```
-//!
-//! Invariant: no key occurs twice in a set; what was stored earlier comes first in a small set. A set is small if it can be, but stays
-//! large once it is. The dictionary counts one use for each variant of a small set.
-//!
-//! Not here: liveness across scopes. A variant knows only whether it was marked stale; what broad scopes say is the record's.
+//! Invariant: a number of a key stays in use until its variant is resolved or dropped.
 
-mod dictionary;
-mod index_table;
-mod large;
-mod shared_table;
-
-pub(crate) use dictionary::{Dictionary, KeyId};
-pub(crate) use large::LargeSet;
-
-use crate::hash::TableHash;
+use super::dictionary::{Dictionary, KeyId};
+use super::key::Entry;
+use super::large::LargeSet;
 use std::sync::Arc;
-
-/// A key that is looked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) hash: TableHash,
-}
-
-/// A variant that left its path, or is in a large set.
-#[derive(Debug)]
-pub(crate) struct Entry<V> {
-    pub(crate) key: Arc<str>,
-    pub(crate) value: V,
-    pub(crate) stale: bool,
-}
-
-impl<V> Entry<V> {
-    /// Heap bytes of the key: the text, and the two counts in front of it.
-    fn text_bytes(&self) -> usize {
-        self.key.len() + 2 * size_of::<usize>()
-    }
-}
-
-/// Where a variant is in its set, until that is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct VariantIndex(pub(crate) usize);
 
 /// A variant that left a small set. Its number is still in use.
 #[derive(Debug)]
@@ -165,6 +125,7 @@ impl<V> ExactSizeIterator for TakenEntries<V> {}
 mod tests {
     use super::*;
     use crate::hash::Hashing;
+    use crate::variants::Wanted;
 
     #[test]
     fn text_of_an_entry_is_counted_with_its_two_counts() {

@@ -1,0 +1,269 @@
+//! `Core`: what a `CacheIndex` and its leases share.
+//!
+//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard returned, while one is.
+
+use super::dead_queue::Graves;
+use crate::config::{Config, DeadValues};
+#[cfg(feature = "cloudimage")]
+use crate::forecast::{Extent, Matches};
+use crate::hash::Hashing;
+#[cfg(fuzzing)]
+use crate::hash::PathHash;
+use crate::limits::Occupancy;
+use crate::names::{OriginPath, VariantKey};
+use crate::outcome::{Grave, Insertion, Purged, Softened};
+use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
+use crate::selection::Selection;
+use crate::severity::Severity;
+use crate::shard::{Context, FillStart, OpenFills, PathRef, Shard};
+use crate::stats::Stats;
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
+use std::sync::Arc;
+
+// What the handle and its leases share. The sweep that follows a flush goes through all shards in order, one step at a time, as
+// the index is used: `pass` says where it is, `swept` up to which broad invalidation nothing dead is left in the tables. One
+// cursor for the whole index rather than one a shard, because a shard that sees no traffic must be swept, too.
+//
+// On lines of its own, as each lookup reads it and each lease counts its handle beside it.
+#[repr(align(128))]
+pub(crate) struct Core<V> {
+    /// Tells this index from every other in the process.
+    pub(super) id: u64,
+    pub(super) shards: Box<[Cell<V>]>,
+    pub(super) cx: Context,
+    pub(super) tenants: Tenants,
+    pub(super) dead_values: DeadValues,
+    pub(super) graves: Mutex<Graves<V>>,
+    pub(super) pass: Mutex<Pass>,
+    // Relaxed throughout: whoever concludes anything from it about the queue of graves locks the queue afterwards, and comes after
+    // those who filled it before they moved this forward.
+    pub(super) swept: AtomicGeneration,
+    pub(super) prefix_purges: AtomicU64,
+    pub(super) tenant_flushes: AtomicU64,
+    pub(super) flushes: AtomicU64,
+}
+
+/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each fill writes to the other.
+pub(super) struct Cell<V> {
+    pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
+    pub(super) fills: CachePadded<OpenFills>,
+}
+
+impl<V> Default for Cell<V> {
+    fn default() -> Self {
+        Self { shard: CachePadded::default(), fills: CachePadded::default() }
+    }
+}
+
+/// How far the sweep has come.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    pub(super) shard: usize,
+    /// What `swept` will be when the last shard is done; read before the first shard was begun.
+    pub(super) target: Generation,
+}
+
+impl<V> Core<V> {
+    pub(super) fn new(config: &Config) -> Self {
+        // std's own counter, whatever `sync` uses: it orders nothing and must survive from one index to the next.
+        static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self {
+            id,
+            shards: (0..config.shards()).map(|_| Cell::default()).collect(),
+            cx: Context {
+                hashing: Hashing::new(),
+                keys: Arc::default(),
+                scopes: Scopes::new(config.max_prefix_rules()),
+                occupancy: Occupancy::new(config.limits()),
+                limits: config.limits().clone(),
+            },
+            tenants: Tenants::new(id),
+            dead_values: config.dead_values(),
+            graves: Mutex::default(),
+            pass: Mutex::default(),
+            swept: AtomicGeneration::default(),
+            prefix_purges: AtomicU64::default(),
+            tenant_flushes: AtomicU64::default(),
+            flushes: AtomicU64::default(),
+        }
+    }
+
+    pub(super) fn check(&self, tenant: &Tenant) {
+        assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
+    }
+
+    pub(super) fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
+        self.named(tenant, path.as_str())
+    }
+
+    pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
+        self.check(tenant);
+        PathRef { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
+    }
+
+    pub(super) fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
+        &self.cell(key).shard.0
+    }
+
+    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+        &self.cell(key).fills.0
+    }
+
+    pub(super) fn cell(&self, key: &PathRef<'_>) -> &Cell<V> {
+        &self.shards[key.hash.shard(self.shards.len())]
+    }
+
+    pub(crate) fn commit(
+        &self,
+        key: &PathRef<'_>,
+        began: FillStart,
+        variant: &VariantKey<'_>,
+        value: V,
+    ) -> Insertion<V> {
+        let fills = self.fills(key);
+        self.write(key, |shard, cx| shard.commit(key, began, variant, value, fills, cx))
+    }
+
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
+        self.fills(key).close(key, began.clock);
+    }
+
+    /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
+    pub(super) fn write<R>(
+        &self,
+        key: &PathRef<'_>,
+        change: impl FnOnce(&mut Shard<V>, &Context) -> (R, Option<Grave<V>>),
+    ) -> R {
+        let mut shard = self.shard(key).write();
+        let (result, grave) = change(&mut shard, &self.cx);
+        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing dead of it is still on its way.
+        let dropped = grave.and_then(|grave| self.queue(grave));
+        drop(shard);
+        // Dropped when nothing is locked any more.
+        drop(dropped);
+        self.maintain();
+        result
+    }
+
+    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of the paths; that of the other
+    /// severity is empty.
+    pub(crate) fn purge_each(
+        &self,
+        tenant: &Tenant,
+        paths: &[(&str, Selection<'_>)],
+        severity: Severity,
+    ) -> Vec<(Purged<V>, Softened)> {
+        let shards = self.shards.len();
+        let mut keys: Vec<_> = paths
+            .iter()
+            .map(|(path, selection)| (self.named(tenant, path), *selection))
+            .enumerate()
+            .collect();
+        let shard_of = |key: &PathRef<'_>| key.hash.shard(shards);
+        // Stable: where a path occurs twice, its turns stay in order.
+        keys.sort_by_key(|(_, (key, _))| shard_of(key));
+        let mut outcomes: Vec<_> = paths.iter().map(|_| None).collect();
+        let mut dropped = Vec::new();
+        for group in keys.chunk_by(|(_, (a, _)), (_, (b, _))| shard_of(a) == shard_of(b)) {
+            let fills = self.fills(&group[0].1.0);
+            let mut shard = self.shard(&group[0].1.0).write();
+            for (at, (key, selection)) in group {
+                let (purged, softened, grave) =
+                    shard.purge(key, *selection, severity, fills, &self.cx);
+                outcomes[*at] = Some((purged, softened));
+                dropped.extend(grave.and_then(|grave| self.queue(grave)));
+            }
+        }
+        drop(dropped);
+        self.maintain();
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// What a purge of the path would meet now.
+    #[cfg(feature = "cloudimage")]
+    pub(crate) fn matches(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+    ) -> Matches {
+        let key = self.key(tenant, path);
+        self.shard(&key).read().matches(&key, selection, self.fills(&key), &self.cx)
+    }
+
+    /// How much a purge of the prefix would meet, shard by shard.
+    #[cfg(feature = "cloudimage")]
+    pub(crate) fn extent(&self, tenant: &Tenant, prefix: &str) -> Extent {
+        self.check(tenant);
+        let mut total = Extent::default();
+        for Cell { shard, fills } in &self.shards {
+            let extent = shard.read().extent(tenant, prefix, fills, &self.cx);
+            total.live += extent.live;
+            total.stale += extent.stale;
+            total.fills += extent.fills;
+        }
+        total
+    }
+
+    /// The number of the last purge or flush that has begun.
+    #[cfg(feature = "cloudimage")]
+    pub(crate) fn newest_generation(&self) -> Generation {
+        self.cx.scopes.clock.load_relaxed()
+    }
+
+    /// Queues dead values, or gives them back to be dropped outside of the locks.
+    pub(super) fn queue(&self, grave: Grave<V>) -> Option<Grave<V>> {
+        match self.dead_values {
+            DeadValues::Drop => Some(grave),
+            DeadValues::Queue => {
+                self.graves.lock().push([grave]);
+                None
+            }
+        }
+    }
+
+    #[cfg(fuzzing)]
+    pub(super) fn check_invariants(&self) {
+        let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
+        for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
+            let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
+            let (of_shard, entries_of_shard, dead_in_shard) =
+                shard.read().check(fills, &self.cx, belongs, &mut uses);
+            paths += of_shard;
+            entries += entries_of_shard;
+            any_dead |= dead_in_shard;
+        }
+        self.cx.keys.check(uses.into_iter());
+        self.cx.occupancy.check(paths, entries);
+        let (swept, broad) = (self.swept.load_relaxed(), self.cx.scopes.broad());
+        assert!(swept <= broad && broad <= self.cx.scopes.clock.load_relaxed(), "generations");
+        assert!(swept < broad || !any_dead, "dead entries behind the sweep");
+        assert!(swept < broad || self.cx.scopes.open_rules() == 0, "rules behind the sweep");
+        self.graves.lock().check();
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut total = Stats {
+            tenants: self.tenants.len(),
+            forgotten_tenants: self.tenants.forgotten(),
+            prefix_rules: self.cx.scopes.open_rules(),
+            prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
+            tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
+            flushes: self.flushes.load(Ordering::Relaxed),
+            bytes: self.shards.len() * size_of::<Cell<V>>()
+                + self.cx.scopes.rule_bytes()
+                + self.cx.keys.bytes(),
+            ..Stats::default()
+        };
+        for Cell { shard, fills } in &self.shards {
+            shard.read().add_stats(&self.cx, &mut total);
+            total.open_leases += fills.leases();
+            total.bytes += fills.bytes();
+        }
+        let graves = self.graves.lock();
+        total.dead += graves.entries();
+        total.bytes += graves.bytes();
+        total
+    }
+}

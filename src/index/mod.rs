@@ -1,0 +1,12 @@
+//! The index: the public operations, the lease, and the queue of dead entries.
+
+mod cache_index;
+mod core;
+mod dead_queue;
+mod entries;
+mod invalidations;
+mod lease;
+mod sweep;
+
+pub use cache_index::CacheIndex;
+pub use lease::FillLease;

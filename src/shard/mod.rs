@@ -1,0 +1,10 @@
+//! One shard: the single-threaded core of the index, its table, and the open fills beside it.
+
+mod core;
+mod open_fills;
+mod path_ref;
+mod table;
+
+pub(crate) use core::{Context, Shard};
+pub(crate) use open_fills::{FillStart, OpenFills, PathText};
+pub(crate) use path_ref::PathRef;

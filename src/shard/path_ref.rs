@@ -1,0 +1,12 @@
+//! A path as a shard looks for it.
+
+use crate::hash::PathHash;
+use crate::scopes::Tenant;
+
+/// A path as the shard looks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathRef<'a> {
+    pub(crate) hash: PathHash,
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) path: &'a str,
+}
