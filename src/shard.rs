@@ -118,6 +118,7 @@ impl<V> Shard<V> {
         V: Clone,
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
+        guess.touch();
         let record = if guess.is(key) {
             guess
         } else {

@@ -46,6 +46,7 @@ use lanes::{Confirmed, Tags};
 use node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use outside::Outside;
 use record::{Owner, Record, StoredText};
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
@@ -148,6 +149,12 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline]
     pub(crate) fn id(self) -> RecordId {
         self.id
+    }
+
+    /// Has the processor fetch all of the record at once, by reading of it, and not its text after its head.
+    #[inline(always)]
+    pub(crate) fn touch(self) {
+        black_box(self.node().line.ahead(self.id.at));
     }
 
     /// Whether this is the record of a path.
@@ -322,6 +329,7 @@ impl<V> Records<V> {
     #[inline]
     pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let guess = self.guess(path)?;
+        guess.touch();
         if guess.is(path) { Some(guess) } else { self.search(path) }
     }
 
