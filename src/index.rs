@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
-/// This many places are looked at for dead entries by each storing operation after a flush, about a bucket of them. At 16 to a new path, a
+/// This many places are looked at for dead entries by each storing operation after a flush, about two buckets of them. At 16 to a new path, a
 /// table is swept long before it could grow by half. What is dead is taken out one path at a time, each under a lock of its own, so that
 /// readers of the shard wait for about a microsecond.
 const STEP: usize = 16;
@@ -46,7 +46,7 @@ const SHARD_VISIT: usize = 4;
 /// The caller's `V` is cloned by look-ups and compared by [`remove`](Self::remove) while a shard is locked: these two must not
 /// call the index. Dropped it is only outside of the locks.
 ///
-/// Values lie side by side with those of some fifteen other paths, and move up in memory when one of these comes or goes: keep `V` small, an id
+/// Values lie side by side with those of about eight other paths, and move up in memory when one of these comes or goes: keep `V` small, an id
 /// or a [`Box`].
 ///
 /// # Examples
