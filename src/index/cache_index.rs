@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is locked: `V`'s `Clone` and `PartialEq`
 /// must not call the index. `V` is never dropped while a lock is held.
 ///
-/// Values are stored side by side with those of about 15 other paths, and move in memory when one of these is added or removed.
+/// Values are stored side by side with those of about 8 other paths, and move in memory when one of these is added or removed.
 /// Keep `V` small: an id or a [`Box`].
 ///
 /// # Examples

@@ -6,7 +6,7 @@ use super::core::{Cell, Core, Pass};
 use crate::outcome::{Grave, Reclaimed};
 use crate::scopes::Generation;
 
-/// This many places are looked at for dead entries by each storing operation after a flush, about a bucket of them. At 16 to a new path, a
+/// This many places are looked at for dead entries by each storing operation after a flush, about two buckets of them. At 16 to a new path, a
 /// table is swept long before it could grow by half. What is dead is taken out one path at a time, each under a lock of its own, so that
 /// readers of the shard wait for about a microsecond.
 const STEP: usize = 16;

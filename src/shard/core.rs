@@ -13,8 +13,6 @@ use super::path_ref::PathRef;
 use super::table::{RecordId, RecordRef, Records};
 #[cfg(feature = "cloudimage")]
 use crate::forecast::{Extent, Matches};
-#[cfg(fuzzing)]
-use crate::hash::PathHash;
 use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy, WhenFull};
 use crate::names::{OriginPath, VariantKey};
@@ -26,9 +24,7 @@ use crate::scopes::{Counts, Generation, Scopes, Standing, Tallies, Tenant, View}
 use crate::selection::Selection;
 use crate::severity::Severity;
 use crate::stats::ShardStats;
-#[cfg(fuzzing)]
-use crate::variants::KeyId;
-use crate::variants::{Dictionary, Taken, VariantIndex, Wanted};
+use crate::variants::{Dictionary, Entry, Taken, VariantIndex, Wanted};
 use std::sync::Arc;
 
 /// What all shards of an index share.
@@ -54,8 +50,8 @@ enum Admission {
 
 #[derive(Debug)]
 pub(crate) struct Shard<V> {
-    records: Records<V>,
-    tallies: Tallies,
+    pub(super) records: Records<V>,
+    pub(super) tallies: Tallies,
     /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
     /// move towards the last.
     swept: usize,
@@ -91,6 +87,7 @@ impl<V> Shard<V> {
         V: Clone,
     {
         let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
+        guess.touch();
         let record = if guess.is(key) {
             guess
         } else {
@@ -307,7 +304,6 @@ impl<V> Shard<V> {
         };
         let mut purged = Purged { generation, variants: Taken::none(), voided };
         let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken };
-        let tenant = key.tenant.id();
         self.counters.purges += 1;
         let view = Self::view(key, cx);
         let Some(record) = self.records.find(key) else { return (purged, softened, None) };
@@ -317,33 +313,49 @@ impl<V> Shard<V> {
             let grave = self.bury(id, key.tenant, &view, cx);
             return (purged, softened, Some(grave));
         }
-        let counts = self.tallies.at(key.tenant, &view);
-        self.records.settle(id, &view, counts);
         if severity == Severity::Soft {
+            let counts = self.tallies.at(key.tenant, &view);
+            self.records.settle(id, &view, counts);
             (softened.count, softened.stale_before) =
                 self.records.soften(id, |key| selection.picks(key), &cx.keys);
             counts.live -= softened.count;
             counts.stale += softened.count;
-        } else if selection == Selection::All {
-            let record = self.records.get(id);
-            counts.remove(record.len(), record.stale());
-            let is_last = *counts == Counts::default();
-            purged.variants = self.records.remove(id, &cx.keys);
-            cx.occupancy.give_back(1, purged.variants.len());
-            if is_last {
-                self.tallies.prune(tenant);
-            }
         } else {
-            let stale = self.records.get(id).stale();
-            let pick = |key: &str| selection.picks(key);
-            purged.variants = self.records.extract(id, pick, &cx.keys, &cx.hashing);
-            let stale = stale - self.records.get(id).stale();
-            counts.stale -= stale;
-            counts.live -= purged.variants.len() - stale;
-            cx.occupancy.give_back(0, purged.variants.len());
-            self.drop_if_empty(id, key.tenant, cx);
+            purged.variants = self.take_out(id, key.tenant, selection, &view, cx);
         }
         (purged, softened, None)
+    }
+
+    /// Takes a record that is not dead out, or those of its variants that `selection` picks.
+    fn take_out(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        selection: Selection<'_>,
+        view: &View,
+        cx: &Context,
+    ) -> Taken<V> {
+        let counts = self.tallies.at(tenant, view);
+        self.records.settle(id, view, counts);
+        let record = self.records.get(id);
+        if selection == Selection::All {
+            counts.remove(record.len(), record.stale());
+            if *counts == Counts::default() {
+                self.tallies.prune(tenant.id());
+            }
+            let taken = self.records.remove(id, &cx.keys);
+            cx.occupancy.give_back(1, taken.len());
+            return taken;
+        }
+        let stale = record.stale();
+        let pick = |key: &str| selection.picks(key);
+        let taken = self.records.extract(id, pick, &cx.keys, &cx.hashing);
+        let stale = stale - self.records.get(id).stale();
+        counts.stale -= stale;
+        counts.live -= taken.len() - stale;
+        cx.occupancy.give_back(0, taken.len());
+        self.drop_if_empty(id, tenant, cx);
+        taken
     }
 
     /// Settles the records of the next buckets, until it has looked at `places` or has taken out one that is dead. Returns how many it
@@ -409,66 +421,6 @@ impl<V> Shard<V> {
         total.bytes += self.records.bytes() + self.tallies.structure_bytes();
     }
 
-    /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
-    /// number of paths and of entries, and whether any are dead; adds the uses of keys to `uses`.
-    #[cfg(fuzzing)]
-    pub(crate) fn check(
-        &self,
-        fills: &OpenFills,
-        cx: &Context,
-        belongs: impl Fn(PathHash) -> bool,
-        uses: &mut Vec<KeyId>,
-    ) -> (u64, u64, bool) {
-        uses.extend(self.records.check(&cx.keys, &cx.hashing));
-        let filed_well = |hash: TableHash, tenant: u32, path: &str| {
-            let expected = cx.hashing.path(tenant, path);
-            belongs(expected) && hash == expected.table()
-        };
-        let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
-        let (mut entries, mut any_dead) = (0, false);
-        for record in self.records.iter() {
-            let (id, path) = (record.tenant(), record.path());
-            assert!(belongs(cx.hashing.path(id, path)), "{path} is in the wrong shard");
-            assert!(record.len() > 0, "{path} has no variant");
-            let settled = record.settled();
-            assert!(settled <= cx.scopes.broad(), "{path} is settled ahead of time");
-            let tenant = self.tallies.tenant(id);
-            let key = PathRef { hash: cx.hashing.path(id, path), tenant, path };
-            let found = self.records.find(&key).map(RecordRef::id);
-            assert_eq!(found, Some(record.id()), "{path} is there twice");
-
-            let (len, stale) = (record.len(), record.stale());
-            entries += len as u64;
-            let dead = record.standing(&Self::view(&key, cx)) == Standing::Dead;
-            any_dead |= dead;
-            let confirmed = record.is_confirmed(cx.scopes.broad());
-            assert!(!(dead && confirmed), "{path} is confirmed, and dead");
-            let counts = counted.entry(id).or_default();
-            match cx.scopes.view(tenant).whole_standing(settled) {
-                Standing::Dead => {
-                    counts.dead_paths += 1;
-                    counts.dead += len;
-                }
-                Standing::Stale => {
-                    counts.paths += 1;
-                    counts.stale += len;
-                }
-                Standing::Untouched => {
-                    counts.paths += 1;
-                    counts.stale += stale;
-                    counts.live += len - stale;
-                }
-            }
-        }
-        let tallied = self
-            .tallies
-            .iter()
-            .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
-        assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
-        fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
-        (self.records.len() as u64, entries, any_dead)
-    }
-
     /// Stores what may be stored; what a broad invalidation killed of the path goes first.
     fn store(
         &mut self,
@@ -498,42 +450,48 @@ impl<V> Shard<V> {
             }
         };
         let id = found.map(RecordRef::id);
-        let counts = self.tallies.at(key.tenant, view);
         let stale = freshness == Freshness::Stale;
-        let (mut replaced, mut evicted) = (None, None);
-        if let Some(id) = id {
-            self.records.settle(id, view, counts);
-        }
-        match (id, admission) {
-            (None, _) => {
-                counts.paths += 1;
-                let variant = (wanted, value, stale);
-                self.records.push(key, view.as_of, variant, &cx.keys, &cx.hashing);
-            }
-            (Some(id), Admission::Replacing(at)) => {
-                let youngest = cx.limits.when_full == WhenFull::EvictOldest;
-                let (value, was_stale) = self.records.replace(id, at, value, stale, youngest);
-                counts.subtract(was_stale);
-                replaced = Some(value);
-            }
-            (Some(id), _) => {
-                if admission == Admission::Evicting {
-                    evicted = self.records.remove_oldest(id, &cx.keys, &cx.hashing);
-                    if let Some(entry) = &evicted {
-                        counts.subtract(entry.stale);
-                    }
-                }
-                let variant = (wanted, value, stale);
-                self.records.push_variant(id, variant, &cx.keys, &cx.hashing);
-            }
-        }
-        counts.add(stale);
+        let (replaced, evicted) = self.put(key, id, admission, (wanted, value, stale), view, cx);
         let stored = Stored {
             freshness,
             replaced,
             evicted: evicted.map(|entry| (key_of(entry.key), entry.value)),
         };
         (Insertion::Stored(stored), grave)
+    }
+
+    /// Puts an admitted variant into the path's record, or into a new one. Returns the value that it replaced, and what had to go.
+    fn put(
+        &mut self,
+        key: &PathRef<'_>,
+        id: Option<RecordId>,
+        admission: Admission,
+        (wanted, value, stale): (Wanted<'_>, V, bool),
+        view: &View,
+        cx: &Context,
+    ) -> (Option<V>, Option<Entry<V>>) {
+        let Context { keys, hashing, .. } = cx;
+        let counts = self.tallies.at(key.tenant, view);
+        counts.add(stale);
+        let Some(id) = id else {
+            counts.paths += 1;
+            self.records.push(key, view.as_of, (wanted, value, stale), keys, hashing);
+            return (None, None);
+        };
+        self.records.settle(id, view, counts);
+        if let Admission::Replacing(at) = admission {
+            let youngest = cx.limits.when_full == WhenFull::EvictOldest;
+            let (old, was_stale) = self.records.replace(id, at, value, stale, youngest);
+            counts.subtract(was_stale);
+            return (Some(old), None);
+        }
+        let evicting = admission == Admission::Evicting;
+        let evicted = evicting.then(|| self.records.remove_oldest(id, keys, hashing)).flatten();
+        if let Some(entry) = &evicted {
+            counts.subtract(entry.stale);
+        }
+        self.records.push_variant(id, (wanted, value, stale), keys, hashing);
+        (None, evicted)
     }
 
     /// Whether there is room for the variant, and how it is made. Takes the room.
@@ -564,7 +522,7 @@ impl<V> Shard<V> {
     }
 
     /// What the scopes that cover the path say now.
-    fn view(key: &PathRef<'_>, cx: &Context) -> View {
+    pub(super) fn view(key: &PathRef<'_>, cx: &Context) -> View {
         cx.scopes.view_of(key.tenant, key.path, Generation::START)
     }
 

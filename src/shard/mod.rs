@@ -1,5 +1,7 @@
 //! One shard: the single-threaded core of the index, its table, and the open fills beside it.
 
+#[cfg(fuzzing)]
+mod check;
 mod core;
 mod open_fills;
 mod path_ref;

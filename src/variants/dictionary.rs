@@ -504,19 +504,23 @@ mod tests {
             assert!(!world.keys.matches(*id, &format!("{text}a")));
         }
         world.keys.check(ids.iter().copied());
-        ids.iter().for_each(|id| world.keys.release(*id));
+        for id in ids {
+            world.keys.release(id);
+        }
         world.keys.check(std::iter::empty());
     }
 
     #[test]
     fn lines_are_used_again() {
         let world = World::new();
-        let ids: Vec<_> = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
+        let mut ids: Vec<_> = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
         let peak = world.keys.bytes();
         for _ in 0..3 {
-            ids.iter().for_each(|id| world.keys.release(*id));
-            let again: Vec<_> = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
-            world.keys.check(again.iter().copied());
+            for id in std::mem::take(&mut ids) {
+                world.keys.release(id);
+            }
+            ids = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
+            world.keys.check(ids.iter().copied());
         }
         // The list of free lines is new.
         assert!(world.keys.bytes() < peak + 16_384, "{} of {peak}", world.keys.bytes());
@@ -565,7 +569,9 @@ mod tests {
                             world.keys.release(id);
                         }
                     }
-                    held.iter().for_each(|(_, id)| world.keys.release(*id));
+                    for (_, id) in held {
+                        world.keys.release(id);
+                    }
                 });
             }
         });

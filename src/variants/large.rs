@@ -164,6 +164,11 @@ impl<V> LargeSet<V> {
             assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }
+
+    #[cfg(test)]
+    fn set_next_age(&mut self, age: u32) {
+        self.next_age = age;
+    }
 }
 
 /// # Panics
@@ -199,6 +204,20 @@ mod tests {
             large.check(&hashing);
         }
         assert_eq!(large.stale(), 0);
+    }
+
+    #[test]
+    fn oldest_goes_first_also_after_replacement_removal_and_renumbering() {
+        let hashing = Hashing::new();
+        let mut large = LargeSet::new((0..34).map(|n| entry(n, false)).collect(), &hashing);
+        large.set_next_age(u32::MAX - 2);
+        (34..40).for_each(|n| large.push(entry(n, false), &hashing));
+        assert_eq!(large.replace(0, 1000, false), (0, false));
+        assert_eq!(large.remove(2, &hashing).value, 2);
+        let oldest = || large.oldest().map(|at| large.remove(at, &hashing).value);
+        let order: Vec<_> = std::iter::from_fn(oldest).collect();
+        let expected: Vec<_> = [1].into_iter().chain(3..40).chain([1000]).collect();
+        assert_eq!(order, expected);
     }
 
     #[test]

@@ -159,6 +159,14 @@ impl Line {
         RecordMut { bytes: &mut self.block[at.start()..][..size] }
     }
 
+    /// Bytes of the later lines of memory of a record: its middle and its end.
+    #[inline]
+    pub(super) fn ahead(&self, at: Lane) -> u8 {
+        let end = usize::from(self.starts.of(at.lane() + 1)) * UNIT;
+        let byte = |at| self.block.get(at).copied().unwrap_or(0);
+        byte(at.start() + 64) ^ byte(end.wrapping_sub(1))
+    }
+
     /// Fetches the first lines of memory of a record.
     pub(super) fn fetch(&self, at: Lane) {
         let ahead = [0, 64, 127].map(|ahead| self.block.get(at.start() + ahead));

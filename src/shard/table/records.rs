@@ -13,6 +13,7 @@ use crate::prefetch::{Stage, fetch};
 use crate::scopes::{Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
@@ -107,6 +108,12 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline]
     pub(crate) fn id(self) -> RecordId {
         self.id
+    }
+
+    /// Has the processor fetch all of the record at once, by reading of it, and not its text after its head.
+    #[inline(always)]
+    pub(crate) fn touch(self) {
+        black_box(self.node().line.ahead(self.id.at));
     }
 
     /// Whether this is the record of a path.
@@ -284,6 +291,7 @@ impl<V> Records<V> {
     #[inline]
     pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let guess = self.guess(path)?;
+        guess.touch();
         if guess.is(path) { Some(guess) } else { self.search(path) }
     }
 

@@ -1,0 +1,70 @@
+//! The invariants of a shard, checked by walking all of it; only for the fuzzer.
+
+use super::core::{Context, Shard};
+use super::open_fills::OpenFills;
+use super::path_ref::PathRef;
+use super::table::RecordRef;
+use crate::hash::{PathHash, TableHash};
+use crate::scopes::{Counts, Standing};
+use crate::variants::KeyId;
+
+impl<V> Shard<V> {
+    /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
+    /// number of paths and of entries, and whether any are dead; adds the uses of keys to `uses`.
+    pub(crate) fn check(
+        &self,
+        fills: &OpenFills,
+        cx: &Context,
+        belongs: impl Fn(PathHash) -> bool,
+        uses: &mut Vec<KeyId>,
+    ) -> (u64, u64, bool) {
+        uses.extend(self.records.check(&cx.keys, &cx.hashing));
+        let filed_well = |hash: TableHash, tenant: u32, path: &str| {
+            let expected = cx.hashing.path(tenant, path);
+            belongs(expected) && hash == expected.table()
+        };
+        let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
+        let (mut entries, mut any_dead) = (0, false);
+        for record in self.records.iter() {
+            let (id, path) = (record.tenant(), record.path());
+            assert!(belongs(cx.hashing.path(id, path)), "{path} is in the wrong shard");
+            assert!(record.len() > 0, "{path} has no variant");
+            let settled = record.settled();
+            assert!(settled <= cx.scopes.broad(), "{path} is settled ahead of time");
+            let tenant = self.tallies.tenant(id);
+            let key = PathRef { hash: cx.hashing.path(id, path), tenant, path };
+            let found = self.records.find(&key).map(RecordRef::id);
+            assert_eq!(found, Some(record.id()), "{path} is there twice");
+
+            let (len, stale) = (record.len(), record.stale());
+            entries += len as u64;
+            let dead = record.standing(&Self::view(&key, cx)) == Standing::Dead;
+            any_dead |= dead;
+            let confirmed = record.is_confirmed(cx.scopes.broad());
+            assert!(!(dead && confirmed), "{path} is confirmed, and dead");
+            let counts = counted.entry(id).or_default();
+            match cx.scopes.view(tenant).whole_standing(settled) {
+                Standing::Dead => {
+                    counts.dead_paths += 1;
+                    counts.dead += len;
+                }
+                Standing::Stale => {
+                    counts.paths += 1;
+                    counts.stale += len;
+                }
+                Standing::Untouched => {
+                    counts.paths += 1;
+                    counts.stale += stale;
+                    counts.live += len - stale;
+                }
+            }
+        }
+        let tallied = self
+            .tallies
+            .iter()
+            .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
+        assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
+        fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
+        (self.records.len() as u64, entries, any_dead)
+    }
+}
