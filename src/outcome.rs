@@ -306,7 +306,7 @@ impl Flushed {
 }
 
 /// Dead entries of one path on their way out.
-pub(crate) struct Grave<V> {
+pub(crate) struct DeadRecord<V> {
     pub(crate) tenant: Tenant,
     pub(crate) path: Box<str>,
     pub(crate) entries: Vec<Entry<V>>,
@@ -314,7 +314,7 @@ pub(crate) struct Grave<V> {
     pub(crate) bytes: usize,
 }
 
-impl<V> Grave<V> {
+impl<V> DeadRecord<V> {
     pub(crate) fn new(tenant: &Tenant, path: Box<str>, entries: Vec<Entry<V>>) -> Self {
         let bytes = path.len() + entries.capacity() * size_of::<Entry<V>>();
         Self { tenant: tenant.clone(), path, entries, bytes }

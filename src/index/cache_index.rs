@@ -90,10 +90,10 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let Core { cx, .. } = &*self.core;
+        let Core { shared, .. } = &*self.core;
         let text = variant.as_str();
-        let wanted = || Wanted { text, hash: cx.hashing.variant(text) };
-        self.core.shard(&key).read().lookup(&key, wanted, cx)
+        let wanted = || Wanted { text, hash: shared.hashing.variant(text) };
+        self.core.shard(&key).read().lookup(&key, wanted, shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers are in the order of the keys.
@@ -136,22 +136,22 @@ impl<V> CacheIndex<V> {
     {
         /// As many as are under way at the same time. Processors wait for ten to sixteen lines of memory at once.
         const TOGETHER: usize = 16;
-        let Core { cx, .. } = &*self.core;
+        let Core { shared, .. } = &*self.core;
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(TOGETHER) {
             let hashed = keys.iter().map(|(path, variant)| {
                 let variant = variant.as_str();
-                (self.core.key(tenant, path), variant, cx.hashing.variant(variant))
+                (self.core.key(tenant, path), variant, shared.hashing.variant(variant))
             });
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
                 for (key, _, hash) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *hash, cx);
+                    self.core.shard(key).read().fetch(*stage, key, *hash, shared);
                 }
             }
             found.extend(hashed.iter().map(|(key, variant, hash)| {
                 let wanted = || Wanted { text: variant, hash: *hash };
-                self.core.shard(key).read().lookup(key, wanted, cx)
+                self.core.shard(key).read().lookup(key, wanted, shared)
             }));
         }
         found
@@ -166,7 +166,7 @@ impl<V> CacheIndex<V> {
     /// If `tenant` belongs to another index.
     pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
         let key = self.core.key(tenant, path);
-        self.core.shard(&key).read().variants(&key, &self.core.cx)
+        self.core.shard(&key).read().variants(&key, &self.core.shared)
     }
 
     /// Returns the paths of `tenant` that begin with `prefix` and have a variant that may be served, in no particular order.
@@ -201,7 +201,7 @@ impl<V> CacheIndex<V> {
         self.core.check(tenant);
         let shards = self.core.shards.iter();
         shards
-            .flat_map(|cell| cell.shard.read().paths(tenant, prefix.as_str(), &self.core.cx))
+            .flat_map(|cell| cell.shard.read().paths(tenant, prefix.as_str(), &self.core.shared))
             .collect()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard returned, while one is.
 
-use super::dead_queue::Graves;
+use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
 #[cfg(feature = "cloudimage")]
 use crate::forecast::{Extent, Matches};
@@ -11,11 +11,11 @@ use crate::hash::Hashing;
 use crate::hash::PathHash;
 use crate::limits::Occupancy;
 use crate::names::{OriginPath, VariantKey};
-use crate::outcome::{Grave, Insertion, Purged, Softened};
+use crate::outcome::{DeadRecord, Insertion, Purged, Softened};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{Context, FillStart, OpenFills, PathRef, Shard};
+use crate::shard::{FillStart, OpenFills, PathRef, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
@@ -30,12 +30,12 @@ pub(crate) struct Core<V> {
     /// Tells this index from every other in the process.
     pub(super) id: u64,
     pub(super) shards: Box<[Cell<V>]>,
-    pub(super) cx: Context,
+    pub(super) shared: Shared,
     pub(super) tenants: Tenants,
     pub(super) dead_values: DeadValues,
-    pub(super) graves: Mutex<Graves<V>>,
+    pub(super) dead_queue: Mutex<DeadQueue<V>>,
     pub(super) pass: Mutex<Pass>,
-    // Relaxed throughout: whoever concludes anything from it about the queue of graves locks the queue afterwards, and comes after
+    // Relaxed throughout: whoever concludes anything from it about the queue of dead_queue locks the queue afterwards, and comes after
     // those who filled it before they moved this forward.
     pub(super) swept: AtomicGeneration,
     pub(super) prefix_purges: AtomicU64,
@@ -71,7 +71,7 @@ impl<V> Core<V> {
         Self {
             id,
             shards: (0..config.shards()).map(|_| Cell::default()).collect(),
-            cx: Context {
+            shared: Shared {
                 hashing: Hashing::new(),
                 keys: Arc::default(),
                 scopes: Scopes::new(config.max_prefix_rules()),
@@ -80,7 +80,7 @@ impl<V> Core<V> {
             },
             tenants: Tenants::new(id),
             dead_values: config.dead_values(),
-            graves: Mutex::default(),
+            dead_queue: Mutex::default(),
             pass: Mutex::default(),
             swept: AtomicGeneration::default(),
             prefix_purges: AtomicU64::default(),
@@ -99,7 +99,7 @@ impl<V> Core<V> {
 
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
-        PathRef { hash: self.cx.hashing.path(tenant.id(), path), tenant, path }
+        PathRef { hash: self.shared.hashing.path(tenant.id(), path), tenant, path }
     }
 
     pub(super) fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
@@ -122,7 +122,7 @@ impl<V> Core<V> {
         value: V,
     ) -> Insertion<V> {
         let fills = self.fills(key);
-        self.write(key, |shard, cx| shard.commit(key, began, variant, value, fills, cx))
+        self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
     }
 
     pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
@@ -133,12 +133,12 @@ impl<V> Core<V> {
     pub(super) fn write<R>(
         &self,
         key: &PathRef<'_>,
-        change: impl FnOnce(&mut Shard<V>, &Context) -> (R, Option<Grave<V>>),
+        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<DeadRecord<V>>),
     ) -> R {
         let mut shard = self.shard(key).write();
-        let (result, grave) = change(&mut shard, &self.cx);
+        let (result, dead_record) = change(&mut shard, &self.shared);
         // Queued while the shard is locked: who has swept the shard afterwards knows that nothing dead of it is still on its way.
-        let dropped = grave.and_then(|grave| self.queue(grave));
+        let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
         drop(dropped);
@@ -169,10 +169,10 @@ impl<V> Core<V> {
             let fills = self.fills(&group[0].1.0);
             let mut shard = self.shard(&group[0].1.0).write();
             for (at, (key, selection)) in group {
-                let (purged, softened, grave) =
-                    shard.purge(key, *selection, severity, fills, &self.cx);
+                let (purged, softened, dead_record) =
+                    shard.purge(key, *selection, severity, fills, &self.shared);
                 outcomes[*at] = Some((purged, softened));
-                dropped.extend(grave.and_then(|grave| self.queue(grave)));
+                dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
             }
         }
         drop(dropped);
@@ -189,7 +189,7 @@ impl<V> Core<V> {
         selection: Selection<'_>,
     ) -> Matches {
         let key = self.key(tenant, path);
-        self.shard(&key).read().matches(&key, selection, self.fills(&key), &self.cx)
+        self.shard(&key).read().matches(&key, selection, self.fills(&key), &self.shared)
     }
 
     /// How much a purge of the prefix would meet, shard by shard.
@@ -198,7 +198,7 @@ impl<V> Core<V> {
         self.check(tenant);
         let mut total = Extent::default();
         for Cell { shard, fills } in &self.shards {
-            let extent = shard.read().extent(tenant, prefix, fills, &self.cx);
+            let extent = shard.read().extent(tenant, prefix, fills, &self.shared);
             total.live += extent.live;
             total.stale += extent.stale;
             total.fills += extent.fills;
@@ -209,15 +209,15 @@ impl<V> Core<V> {
     /// The number of the last purge or flush that has begun.
     #[cfg(feature = "cloudimage")]
     pub(crate) fn newest_generation(&self) -> Generation {
-        self.cx.scopes.clock.load_relaxed()
+        self.shared.scopes.clock.load_relaxed()
     }
 
     /// Queues dead values, or gives them back to be dropped outside of the locks.
-    pub(super) fn queue(&self, grave: Grave<V>) -> Option<Grave<V>> {
+    pub(super) fn queue(&self, dead_record: DeadRecord<V>) -> Option<DeadRecord<V>> {
         match self.dead_values {
-            DeadValues::Drop => Some(grave),
+            DeadValues::Drop => Some(dead_record),
             DeadValues::Queue => {
-                self.graves.lock().push([grave]);
+                self.dead_queue.lock().push([dead_record]);
                 None
             }
         }
@@ -229,41 +229,41 @@ impl<V> Core<V> {
         for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
             let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.read().check(fills, &self.cx, belongs, &mut uses);
+                shard.read().check(fills, &self.shared, belongs, &mut uses);
             paths += of_shard;
             entries += entries_of_shard;
             any_dead |= dead_in_shard;
         }
-        self.cx.keys.check(uses.into_iter());
-        self.cx.occupancy.check(paths, entries);
-        let (swept, broad) = (self.swept.load_relaxed(), self.cx.scopes.broad());
-        assert!(swept <= broad && broad <= self.cx.scopes.clock.load_relaxed(), "generations");
+        self.shared.keys.check(uses.into_iter());
+        self.shared.occupancy.check(paths, entries);
+        let (swept, broad) = (self.swept.load_relaxed(), self.shared.scopes.broad());
+        assert!(swept <= broad && broad <= self.shared.scopes.clock.load_relaxed(), "generations");
         assert!(swept < broad || !any_dead, "dead entries behind the sweep");
-        assert!(swept < broad || self.cx.scopes.open_rules() == 0, "rules behind the sweep");
-        self.graves.lock().check();
+        assert!(swept < broad || self.shared.scopes.open_rules() == 0, "rules behind the sweep");
+        self.dead_queue.lock().check();
     }
 
     pub(super) fn stats(&self) -> Stats {
         let mut total = Stats {
             tenants: self.tenants.len(),
             forgotten_tenants: self.tenants.forgotten(),
-            prefix_rules: self.cx.scopes.open_rules(),
+            prefix_rules: self.shared.scopes.open_rules(),
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
             bytes: self.shards.len() * size_of::<Cell<V>>()
-                + self.cx.scopes.rule_bytes()
-                + self.cx.keys.bytes(),
+                + self.shared.scopes.rule_bytes()
+                + self.shared.keys.bytes(),
             ..Stats::default()
         };
         for Cell { shard, fills } in &self.shards {
-            shard.read().add_stats(&self.cx, &mut total);
+            shard.read().add_stats(&self.shared, &mut total);
             total.open_leases += fills.leases();
             total.bytes += fills.bytes();
         }
-        let graves = self.graves.lock();
-        total.dead += graves.entries();
-        total.bytes += graves.bytes();
+        let dead_queue = self.dead_queue.lock();
+        total.dead += dead_queue.entries();
+        total.bytes += dead_queue.bytes();
         total
     }
 }

@@ -16,7 +16,7 @@ impl<V> CacheIndex<V> {
     /// If `tenant` belongs to another index.
     pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
         let key = self.core.key(tenant, path);
-        let began = self.core.fills(&key).open(&key, &self.core.cx.scopes);
+        let began = self.core.fills(&key).open(&key, &self.core.shared.scopes);
         self.core.maintain();
         FillLease::new(&self.core, &key, began)
     }
@@ -39,7 +39,7 @@ impl<V> CacheIndex<V> {
         value: V,
     ) -> Insertion<V> {
         let key = self.core.key(tenant, path);
-        self.core.write(&key, |shard, cx| shard.insert(&key, variant, value, cx))
+        self.core.write(&key, |shard, shared| shard.insert(&key, variant, value, shared))
     }
 
     /// Removes one variant and returns its value, but only if it may still be served and holds `expected`.
@@ -79,6 +79,6 @@ impl<V> CacheIndex<V> {
         V: PartialEq,
     {
         let key = self.core.key(tenant, path);
-        self.core.shard(&key).write().remove(&key, variant.as_str(), expected, &self.core.cx)
+        self.core.shard(&key).write().remove(&key, variant.as_str(), expected, &self.core.shared)
     }
 }

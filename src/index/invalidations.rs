@@ -69,10 +69,11 @@ impl<V> CacheIndex<V> {
     ) -> M::Outcome<V> {
         let key = self.core.key(tenant, path);
         let fills = self.core.fills(&key);
-        self.core.write(&key, |shard, cx| {
+        self.core.write(&key, |shard, shared| {
             let severity = mode.severity();
-            let (purged, softened, grave) = shard.purge(&key, selection, severity, fills, cx);
-            (M::outcome(purged, softened), grave)
+            let (purged, softened, dead_record) =
+                shard.purge(&key, selection, severity, fills, shared);
+            (M::outcome(purged, softened), dead_record)
         })
     }
 
@@ -154,7 +155,8 @@ impl<V> CacheIndex<V> {
     ) -> PrefixPurged {
         self.core.check(tenant);
         self.core.prefix_purges.fetch_add(1, Ordering::Relaxed);
-        let added = self.core.cx.scopes.invalidate_prefix(tenant, prefix.as_str(), mode.severity());
+        let added =
+            self.core.shared.scopes.invalidate_prefix(tenant, prefix.as_str(), mode.severity());
         PrefixPurged { generation: added.generation, widened: added.widened }
     }
 
@@ -189,7 +191,7 @@ impl<V> CacheIndex<V> {
     pub fn flush_tenant<M: Mode>(&self, tenant: &Tenant, mode: M) -> Flushed {
         self.core.check(tenant);
         self.core.tenant_flushes.fetch_add(1, Ordering::Relaxed);
-        let generation = self.core.cx.scopes.invalidate_tenant(tenant, mode.severity());
+        let generation = self.core.shared.scopes.invalidate_tenant(tenant, mode.severity());
         Flushed { generation }
     }
 
@@ -236,9 +238,9 @@ impl<V> CacheIndex<V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget_tenant(&self, tenant: &Tenant) -> Flushed {
-        let Core { tenants, cx, .. } = &*self.core;
+        let Core { tenants, shared, .. } = &*self.core;
         self.core.check(tenant);
-        Flushed { generation: tenants.forget(tenant, || cx.scopes.forget(tenant)) }
+        Flushed { generation: tenants.forget(tenant, || shared.scopes.forget(tenant)) }
     }
 
     /// Invalidates everything. Leases that were taken before can't commit (hard) or are stored stale (soft).
@@ -249,6 +251,6 @@ impl<V> CacheIndex<V> {
     /// **Locks:** no shard; flushes take turns.
     pub fn flush_all<M: Mode>(&self, mode: M) -> Flushed {
         self.core.flushes.fetch_add(1, Ordering::Relaxed);
-        Flushed { generation: self.core.cx.scopes.invalidate_all(mode.severity()) }
+        Flushed { generation: self.core.shared.scopes.invalidate_all(mode.severity()) }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: once a pass over all shards is published, nothing that died before the pass began is left in a table.
 
 use super::core::{Cell, Core, Pass};
-use crate::outcome::{Grave, Reclaimed};
+use crate::outcome::{DeadRecord, Reclaimed};
 use crate::scopes::Generation;
 
 /// This many places are looked at for dead entries by each storing operation after a flush, about two buckets of them. At 16 to a new path, a
@@ -17,15 +17,15 @@ const SHARD_VISIT: usize = 4;
 impl<V> Core<V> {
     /// One bounded step of the sweep, if there is something to sweep and nobody else is at it.
     pub(super) fn maintain(&self) {
-        if self.swept.load_relaxed() >= self.cx.scopes.broad() {
+        if self.swept.load_relaxed() >= self.shared.scopes.broad() {
             return;
         }
         let Some(mut pass) = self.pass.try_lock() else { return };
         let mut dropped = Vec::new();
         let mut budget = STEP;
-        while budget > 0 && self.swept.load_relaxed() < self.cx.scopes.broad() {
-            let looked_at = self.step(&mut pass, budget, |grave| {
-                dropped.extend(self.queue(grave));
+        while budget > 0 && self.swept.load_relaxed() < self.shared.scopes.broad() {
+            let looked_at = self.step(&mut pass, budget, |dead_record| {
+                dropped.extend(self.queue(dead_record));
             });
             budget = budget.saturating_sub(looked_at);
         }
@@ -34,39 +34,40 @@ impl<V> Core<V> {
     }
 
     /// Sweeps on in the shard whose turn it is, passes on a path that died there, and returns how many places that is worth.
-    fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(Grave<V>)) -> usize {
+    fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(DeadRecord<V>)) -> usize {
         if pass.shard == 0 && pass.target == Generation::START {
             // Read before the first shard is touched: a newer target would claim what was not looked at.
-            pass.target = self.cx.scopes.broad();
+            pass.target = self.shared.scopes.broad();
         }
         let Cell { shard, fills } = &self.shards[pass.shard];
-        let (looked_at, grave, done) = shard.write().sweep(places, fills, &self.cx);
+        let (looked_at, dead_record, done) = shard.write().sweep(places, fills, &self.shared);
         // Before the end of the pass is published: who reads that finds in the queue what was found.
-        grave.map(take);
+        dead_record.map(take);
         if done {
             pass.shard += 1;
         }
         if pass.shard == self.shards.len() {
             self.swept.raise_relaxed(pass.target);
-            self.cx.scopes.retire_rules(pass.target);
+            self.shared.scopes.retire_rules(pass.target);
             *pass = Pass::default();
         }
         if done { looked_at.max(SHARD_VISIT) } else { looked_at }
     }
 
     pub(super) fn reclaim(&self, limit: usize) -> Reclaimed<V> {
-        let target = self.cx.scopes.broad();
+        let target = self.shared.scopes.broad();
         let mut entries = Vec::new();
         let mut budget = limit.saturating_mul(16).saturating_add(4096);
-        self.graves.lock().take(limit, &mut entries);
+        self.dead_queue.lock().take(limit, &mut entries);
         while entries.len() < limit && budget > 0 && self.swept.load_relaxed() < target {
             let places = STEP.min(budget);
-            let looked_at =
-                self.step(&mut self.pass.lock(), places, |grave| self.graves.lock().push([grave]));
+            let looked_at = self.step(&mut self.pass.lock(), places, |dead_record| {
+                self.dead_queue.lock().push([dead_record])
+            });
             budget = budget.saturating_sub(looked_at);
-            self.graves.lock().take(limit, &mut entries);
+            self.dead_queue.lock().take(limit, &mut entries);
         }
-        let done = self.swept.load_relaxed() >= target && self.graves.lock().entries() == 0;
+        let done = self.swept.load_relaxed() >= target && self.dead_queue.lock().entries() == 0;
         Reclaimed { entries, done }
     }
 }

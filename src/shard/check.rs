@@ -1,6 +1,6 @@
 //! The invariants of a shard, checked by walking all of it; only for the fuzzer.
 
-use super::core::{Context, Shard};
+use super::core::{Shard, Shared};
 use super::open_fills::OpenFills;
 use super::path_ref::PathRef;
 use super::table::RecordRef;
@@ -14,36 +14,36 @@ impl<V> Shard<V> {
     pub(crate) fn check(
         &self,
         fills: &OpenFills,
-        cx: &Context,
+        shared: &Shared,
         belongs: impl Fn(PathHash) -> bool,
         uses: &mut Vec<KeyId>,
     ) -> (u64, u64, bool) {
-        uses.extend(self.records.check(&cx.keys, &cx.hashing));
+        uses.extend(self.records.check(&shared.keys, &shared.hashing));
         let filed_well = |hash: TableHash, tenant: u32, path: &str| {
-            let expected = cx.hashing.path(tenant, path);
+            let expected = shared.hashing.path(tenant, path);
             belongs(expected) && hash == expected.table()
         };
         let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
         let (mut entries, mut any_dead) = (0, false);
         for record in self.records.iter() {
             let (id, path) = (record.tenant(), record.path());
-            assert!(belongs(cx.hashing.path(id, path)), "{path} is in the wrong shard");
+            assert!(belongs(shared.hashing.path(id, path)), "{path} is in the wrong shard");
             assert!(record.len() > 0, "{path} has no variant");
             let settled = record.settled();
-            assert!(settled <= cx.scopes.broad(), "{path} is settled ahead of time");
+            assert!(settled <= shared.scopes.broad(), "{path} is settled ahead of time");
             let tenant = self.tallies.tenant(id);
-            let key = PathRef { hash: cx.hashing.path(id, path), tenant, path };
+            let key = PathRef { hash: shared.hashing.path(id, path), tenant, path };
             let found = self.records.find(&key).map(RecordRef::id);
             assert_eq!(found, Some(record.id()), "{path} is there twice");
 
             let (len, stale) = (record.len(), record.stale());
             entries += len as u64;
-            let dead = record.standing(&Self::view(&key, cx)) == Standing::Dead;
+            let dead = record.standing(&Self::view(&key, shared)) == Standing::Dead;
             any_dead |= dead;
-            let confirmed = record.is_confirmed(cx.scopes.broad());
+            let confirmed = record.is_confirmed(shared.scopes.broad());
             assert!(!(dead && confirmed), "{path} is confirmed, and dead");
             let counts = counted.entry(id).or_default();
-            match cx.scopes.view(tenant).whole_standing(settled) {
+            match shared.scopes.view(tenant).whole_standing(settled) {
                 Standing::Dead => {
                     counts.dead_paths += 1;
                     counts.dead += len;
@@ -62,7 +62,7 @@ impl<V> Shard<V> {
         let tallied = self
             .tallies
             .iter()
-            .map(|tally| (tally.tenant.id(), tally.counts_in(&cx.scopes.view(&tally.tenant))));
+            .map(|tally| (tally.tenant.id(), tally.counts_in(&shared.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
         fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
         (self.records.len() as u64, entries, any_dead)

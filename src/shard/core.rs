@@ -6,7 +6,7 @@
 //!   reached by a hard invalidation up to `settled`, and those reached by a soft one are marked stale.
 //! - Everything that compares generations reads them inside the call, that is, under the shard's lock. A generation read before
 //!   the lock would let an insert that a flush overtook wipe what was stored after the flush.
-//! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`Grave`].
+//! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`DeadRecord`].
 
 use super::open_fills::{FillStart, OpenFills, Overtaken};
 use super::path_ref::PathRef;
@@ -17,7 +17,7 @@ use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy, WhenFull};
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{
-    Freshness, Grave, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
+    DeadRecord, Freshness, Insertion, Lookup, Purged, Refusal, Refused, Softened, Stored, key_of,
 };
 use crate::prefetch::Stage;
 use crate::scopes::{Counts, Generation, Scopes, Standing, Tallies, Tenant, View};
@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// What all shards of an index share.
 #[derive(Debug)]
-pub(crate) struct Context {
+pub(crate) struct Shared {
     pub(crate) hashing: Hashing,
     pub(crate) keys: Arc<Dictionary>,
     pub(crate) scopes: Scopes,
@@ -71,8 +71,14 @@ impl<V> Default for Shard<V> {
 
 impl<V> Shard<V> {
     /// Fetches what a look-up is about to read.
-    pub(crate) fn fetch(&self, stage: Stage, key: &PathRef<'_>, variant: TableHash, cx: &Context) {
-        self.records.fetch(stage, key.hash.table(), variant, &cx.keys);
+    pub(crate) fn fetch(
+        &self,
+        stage: Stage,
+        key: &PathRef<'_>,
+        variant: TableHash,
+        shared: &Shared,
+    ) {
+        self.records.fetch(stage, key.hash.table(), variant, &shared.keys);
     }
 
     /// Looks for a variant, whose key is hashed only if the path may be there.
@@ -81,7 +87,7 @@ impl<V> Shard<V> {
         &self,
         key: &PathRef<'_>,
         wanted: impl FnOnce() -> Wanted<'k>,
-        cx: &Context,
+        shared: &Shared,
     ) -> Lookup<V>
     where
         V: Clone,
@@ -94,13 +100,13 @@ impl<V> Shard<V> {
             let Some(found) = self.records.find(key) else { return Lookup::Miss };
             found
         };
-        let Some(at) = record.find(wanted(), &cx.keys) else { return Lookup::Miss };
+        let Some(at) = record.find(wanted(), &shared.keys) else { return Lookup::Miss };
         let (value, stale) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
-        let standing = if record.settled() >= cx.scopes.broad() {
+        let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
         } else {
-            Self::standing_now(record, key, cx)
+            Self::standing_now(record, key, shared)
         };
         match standing {
             Standing::Dead => Lookup::Miss,
@@ -110,12 +116,12 @@ impl<V> Shard<V> {
     }
 
     /// The standing of a record after a broad invalidation. What is found untouched is confirmed, for the next look-up.
-    fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, cx: &Context) -> Standing {
-        if record.is_confirmed(cx.scopes.broad()) {
+    fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
+        if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;
         }
         let settled = record.settled();
-        let view = cx.scopes.view_of(key.tenant, key.path, settled);
+        let view = shared.scopes.view_of(key.tenant, key.path, settled);
         let standing = view.standing(settled);
         if standing == Standing::Untouched {
             record.confirm(view.as_of);
@@ -124,14 +130,14 @@ impl<V> Shard<V> {
     }
 
     /// The keys of the path's variants that may be served, in no particular order.
-    pub(crate) fn variants(&self, key: &PathRef<'_>, cx: &Context) -> Vec<VariantKey<'static>> {
+    pub(crate) fn variants(&self, key: &PathRef<'_>, shared: &Shared) -> Vec<VariantKey<'static>> {
         let Some(record) = self.records.find(key) else { return Vec::new() };
         let settled = record.settled();
-        let view = cx.scopes.view_of(key.tenant, key.path, settled);
+        let view = shared.scopes.view_of(key.tenant, key.path, settled);
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        record.list(&cx.keys).into_iter().map(|(key, _)| key_of(key)).collect()
+        record.list(&shared.keys).into_iter().map(|(key, _)| key_of(key)).collect()
     }
 
     /// What a purge of the path would meet now.
@@ -141,15 +147,15 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         fills: &OpenFills,
-        cx: &Context,
+        shared: &Shared,
     ) -> Matches {
         let fills = fills.valid(key);
         let mut variants = Vec::new();
         if let Some(record) = self.records.find(key) {
             let settled = record.settled();
-            let standing = cx.scopes.view_of(key.tenant, key.path, settled).standing(settled);
+            let standing = shared.scopes.view_of(key.tenant, key.path, settled).standing(settled);
             if standing != Standing::Dead {
-                variants = record.list(&cx.keys);
+                variants = record.list(&shared.keys);
             }
             variants.retain(|(key, _)| selection.picks(key));
             for (_, stale) in &mut variants {
@@ -166,11 +172,11 @@ impl<V> Shard<V> {
         tenant: &Tenant,
         prefix: &str,
         fills: &OpenFills,
-        cx: &Context,
+        shared: &Shared,
     ) -> Extent {
         let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
-        for (record, standing) in self.records_under(tenant, prefix, cx) {
+        for (record, standing) in self.records_under(tenant, prefix, shared) {
             let stale = match standing {
                 Standing::Stale => record.len(),
                 _ => record.stale(),
@@ -186,14 +192,14 @@ impl<V> Shard<V> {
         &'a self,
         tenant: &'a Tenant,
         prefix: &'a str,
-        cx: &'a Context,
+        shared: &'a Shared,
     ) -> impl Iterator<Item = (RecordRef<'a, V>, Standing)> {
         let under = self.records.iter().filter(move |record| {
             record.tenant() == tenant.id() && record.path().starts_with(prefix)
         });
         let standing = under.map(move |record| {
             let settled = record.settled();
-            (record, cx.scopes.view_of(tenant, record.path(), settled).standing(settled))
+            (record, shared.scopes.view_of(tenant, record.path(), settled).standing(settled))
         });
         standing.filter(|(_, standing)| *standing != Standing::Dead)
     }
@@ -203,9 +209,9 @@ impl<V> Shard<V> {
         &self,
         tenant: &Tenant,
         prefix: &str,
-        cx: &Context,
+        shared: &Shared,
     ) -> Vec<OriginPath<'static>> {
-        let records = self.records_under(tenant, prefix, cx);
+        let records = self.records_under(tenant, prefix, shared);
         records.map(|(record, _)| OriginPath::new_unchecked(record.path().to_owned())).collect()
     }
 
@@ -217,9 +223,9 @@ impl<V> Shard<V> {
         variant: &VariantKey<'_>,
         value: V,
         fills: &OpenFills,
-        cx: &Context,
-    ) -> (Insertion<V>, Option<Grave<V>>) {
-        let view = Self::view(key, cx);
+        shared: &Shared,
+    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+        let view = Self::view(key, shared);
         let (overtaken, retired) = fills.close(key, began.clock);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
@@ -234,9 +240,9 @@ impl<V> Shard<V> {
         if let Some(reason) = reason {
             return (self.refuse(value, reason), None);
         }
-        let stale = overtaken == Overtaken::Softly || standing == Standing::Stale;
+        let stale = overtaken == Overtaken::Soft || standing == Standing::Stale;
         let freshness = if stale { Freshness::Stale } else { Freshness::Live };
-        self.store(key, variant, value, freshness, &view, cx)
+        self.store(key, variant, value, freshness, &view, shared)
     }
 
     /// Stores without a lease, as a fill that begins and ends now.
@@ -245,13 +251,13 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         variant: &VariantKey<'_>,
         value: V,
-        cx: &Context,
-    ) -> (Insertion<V>, Option<Grave<V>>) {
-        let view = Self::view(key, cx);
+        shared: &Shared,
+    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+        let view = Self::view(key, shared);
         if view.is_forgotten() {
             return (self.refuse(value, Refusal::Forgotten), None);
         }
-        self.store(key, variant, value, Freshness::Live, &view, cx)
+        self.store(key, variant, value, Freshness::Live, &view, shared)
     }
 
     fn refuse(&mut self, value: V, reason: Refusal) -> Insertion<V> {
@@ -265,15 +271,15 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         variant: &str,
         expected: &V,
-        cx: &Context,
+        shared: &Shared,
     ) -> Option<V>
     where
         V: PartialEq,
     {
-        let view = Self::view(key, cx);
+        let view = Self::view(key, shared);
         let record = self.records.find(key)?;
-        let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };
-        let at = record.find(wanted, &cx.keys)?;
+        let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
+        let at = record.find(wanted, &shared.keys)?;
         // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
         if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
             return None;
@@ -281,10 +287,10 @@ impl<V> Shard<V> {
         let id = record.id();
         let counts = self.tallies.at(key.tenant, &view);
         self.records.settle(id, &view, counts);
-        let (value, stale) = self.records.remove_variant(id, at, &cx.keys, &cx.hashing);
+        let (value, stale) = self.records.remove_variant(id, at, &shared.keys, &shared.hashing);
         counts.subtract(stale);
-        cx.occupancy.give_back(0, 1);
-        self.drop_if_empty(id, key.tenant, cx);
+        shared.occupancy.give_back(0, 1);
+        self.drop_if_empty(id, key.tenant, shared);
         Some(value)
     }
 
@@ -295,9 +301,9 @@ impl<V> Shard<V> {
         selection: Selection<'_>,
         severity: Severity,
         fills: &OpenFills,
-        cx: &Context,
-    ) -> (Purged<V>, Softened, Option<Grave<V>>) {
-        let (generation, fills) = fills.purge(key, severity, &cx.scopes);
+        shared: &Shared,
+    ) -> (Purged<V>, Softened, Option<DeadRecord<V>>) {
+        let (generation, fills) = fills.purge(key, severity, &shared.scopes);
         let (voided, overtaken) = match severity {
             Severity::Hard => (fills, 0),
             Severity::Soft => (0, fills),
@@ -305,23 +311,23 @@ impl<V> Shard<V> {
         let mut purged = Purged { generation, variants: Taken::none(), voided };
         let mut softened = Softened { generation, count: 0, stale_before: 0, overtaken };
         self.counters.purges += 1;
-        let view = Self::view(key, cx);
+        let view = Self::view(key, shared);
         let Some(record) = self.records.find(key) else { return (purged, softened, None) };
         let id = record.id();
         if record.standing(&view) == Standing::Dead {
             // What a broad invalidation has killed is not this purge's to hand over: it would be handed over twice.
-            let grave = self.bury(id, key.tenant, &view, cx);
-            return (purged, softened, Some(grave));
+            let dead_record = self.take_dead(id, key.tenant, &view, shared);
+            return (purged, softened, Some(dead_record));
         }
         if severity == Severity::Soft {
             let counts = self.tallies.at(key.tenant, &view);
             self.records.settle(id, &view, counts);
             (softened.count, softened.stale_before) =
-                self.records.soften(id, |key| selection.picks(key), &cx.keys);
+                self.records.soften(id, |key| selection.picks(key), &shared.keys);
             counts.live -= softened.count;
             counts.stale += softened.count;
         } else {
-            purged.variants = self.take_out(id, key.tenant, selection, &view, cx);
+            purged.variants = self.take_out(id, key.tenant, selection, &view, shared);
         }
         (purged, softened, None)
     }
@@ -333,7 +339,7 @@ impl<V> Shard<V> {
         tenant: &Tenant,
         selection: Selection<'_>,
         view: &View,
-        cx: &Context,
+        shared: &Shared,
     ) -> Taken<V> {
         let counts = self.tallies.at(tenant, view);
         self.records.settle(id, view, counts);
@@ -343,18 +349,18 @@ impl<V> Shard<V> {
             if *counts == Counts::default() {
                 self.tallies.prune(tenant.id());
             }
-            let taken = self.records.remove(id, &cx.keys);
-            cx.occupancy.give_back(1, taken.len());
+            let taken = self.records.remove(id, &shared.keys);
+            shared.occupancy.give_back(1, taken.len());
             return taken;
         }
         let stale = record.stale();
         let pick = |key: &str| selection.picks(key);
-        let taken = self.records.extract(id, pick, &cx.keys, &cx.hashing);
+        let taken = self.records.extract(id, pick, &shared.keys, &shared.hashing);
         let stale = stale - self.records.get(id).stale();
         counts.stale -= stale;
         counts.live -= taken.len() - stale;
-        cx.occupancy.give_back(0, taken.len());
-        self.drop_if_empty(id, tenant, cx);
+        shared.occupancy.give_back(0, taken.len());
+        self.drop_if_empty(id, tenant, shared);
         taken
     }
 
@@ -367,15 +373,15 @@ impl<V> Shard<V> {
         &mut self,
         places: usize,
         fills: &OpenFills,
-        cx: &Context,
-    ) -> (usize, Option<Grave<V>>, bool) {
+        shared: &Shared,
+    ) -> (usize, Option<DeadRecord<V>>, bool) {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // From the last on, as the last takes the place of one that is taken out.
             for id in self.records.ids_of(self.swept).into_iter().rev() {
                 looked_at += 1;
-                if let Some(grave) = self.sweep_record(id, cx) {
-                    return (looked_at, Some(grave), false);
+                if let Some(dead_record) = self.sweep_record(id, shared) {
+                    return (looked_at, Some(dead_record), false);
                 }
             }
             self.swept += 1;
@@ -384,24 +390,24 @@ impl<V> Shard<V> {
         if done {
             self.swept = 0;
             self.records.shrink();
-            self.records.rebase(cx.scopes.broad());
-            if cx.scopes.open_rules() > 0 {
-                fills.note_rules(&cx.scopes);
+            self.records.rebase(shared.scopes.broad());
+            if shared.scopes.open_rules() > 0 {
+                fills.note_rules(&shared.scopes);
             }
         }
         (looked_at, None, done)
     }
 
-    fn sweep_record(&mut self, id: RecordId, cx: &Context) -> Option<Grave<V>> {
+    fn sweep_record(&mut self, id: RecordId, shared: &Shared) -> Option<DeadRecord<V>> {
         let record = self.records.get(id);
         let settled = record.settled();
-        if settled >= cx.scopes.broad() {
+        if settled >= shared.scopes.broad() {
             return None;
         }
         let tenant = self.tallies.tenant(record.tenant()).clone();
-        let view = cx.scopes.view_of(&tenant, record.path(), settled);
+        let view = shared.scopes.view_of(&tenant, record.path(), settled);
         if view.standing(settled) == Standing::Dead {
-            return Some(self.bury(id, &tenant, &view, cx));
+            return Some(self.take_dead(id, &tenant, &view, shared));
         }
         let counts = self.tallies.at(&tenant, &view);
         self.records.settle(id, &view, counts);
@@ -409,9 +415,9 @@ impl<V> Shard<V> {
     }
 
     /// Adds this shard's part to the totals.
-    pub(crate) fn add_stats(&self, cx: &Context, total: &mut crate::Stats) {
+    pub(crate) fn add_stats(&self, shared: &Shared, total: &mut crate::Stats) {
         for tally in self.tallies.iter() {
-            let counts = tally.counts_in(&cx.scopes.view(&tally.tenant));
+            let counts = tally.counts_in(&shared.scopes.view(&tally.tenant));
             total.paths += counts.paths;
             total.live += counts.live;
             total.stale += counts.stale;
@@ -429,35 +435,36 @@ impl<V> Shard<V> {
         value: V,
         freshness: Freshness,
         view: &View,
-        cx: &Context,
-    ) -> (Insertion<V>, Option<Grave<V>>) {
+        shared: &Shared,
+    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
         let mut found = self.records.find(key);
-        let mut grave = None;
+        let mut dead_record = None;
         if let Some(record) = found {
             if record.standing(view) == Standing::Dead {
                 let dead = record.id();
-                grave = Some(self.bury(dead, key.tenant, view, cx));
+                dead_record = Some(self.take_dead(dead, key.tenant, view, shared));
                 found = None;
             }
         }
         let variant = variant.as_str();
-        let wanted = Wanted { text: variant, hash: cx.hashing.variant(variant) };
-        let there = found.and_then(|record| record.find(wanted, &cx.keys));
-        let admission = match Self::admit(key, variant, found, there, cx) {
+        let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
+        let there = found.and_then(|record| record.find(wanted, &shared.keys));
+        let admission = match Self::admit(key, variant, found, there, shared) {
             Ok(admission) => admission,
             Err(reason) => {
-                return (self.refuse(value, reason), grave);
+                return (self.refuse(value, reason), dead_record);
             }
         };
         let id = found.map(RecordRef::id);
         let stale = freshness == Freshness::Stale;
-        let (replaced, evicted) = self.put(key, id, admission, (wanted, value, stale), view, cx);
+        let (replaced, evicted) =
+            self.put(key, id, admission, (wanted, value, stale), view, shared);
         let stored = Stored {
             freshness,
             replaced,
             evicted: evicted.map(|entry| (key_of(entry.key), entry.value)),
         };
-        (Insertion::Stored(stored), grave)
+        (Insertion::Stored(stored), dead_record)
     }
 
     /// Puts an admitted variant into the path's record, or into a new one. Returns the value that it replaced, and what had to go.
@@ -468,9 +475,9 @@ impl<V> Shard<V> {
         admission: Admission,
         (wanted, value, stale): (Wanted<'_>, V, bool),
         view: &View,
-        cx: &Context,
+        shared: &Shared,
     ) -> (Option<V>, Option<Entry<V>>) {
-        let Context { keys, hashing, .. } = cx;
+        let Shared { keys, hashing, .. } = shared;
         let counts = self.tallies.at(key.tenant, view);
         counts.add(stale);
         let Some(id) = id else {
@@ -480,7 +487,7 @@ impl<V> Shard<V> {
         };
         self.records.settle(id, view, counts);
         if let Admission::Replacing(at) = admission {
-            let youngest = cx.limits.when_full == WhenFull::EvictOldest;
+            let youngest = shared.limits.when_full == WhenFull::EvictOldest;
             let (old, was_stale) = self.records.replace(id, at, value, stale, youngest);
             counts.subtract(was_stale);
             return (Some(old), None);
@@ -500,44 +507,50 @@ impl<V> Shard<V> {
         variant: &str,
         record: Option<RecordRef<'_, V>>,
         there: Option<VariantIndex>,
-        cx: &Context,
+        shared: &Shared,
     ) -> Result<Admission, Refusal> {
-        if key.path.len() > cx.limits.path_length {
+        if key.path.len() > shared.limits.path_length {
             return Err(Refusal::PathTooLong);
         }
-        if variant.len() > cx.limits.key_length {
+        if variant.len() > shared.limits.key_length {
             return Err(Refusal::KeyTooLong);
         }
         if let Some(at) = there {
             return Ok(Admission::Replacing(at));
         }
-        if record.is_some_and(|record| record.len() >= cx.limits.variants) {
-            return match cx.limits.when_full {
+        if record.is_some_and(|record| record.len() >= shared.limits.variants) {
+            return match shared.limits.when_full {
                 WhenFull::Refuse => Err(Refusal::TooManyVariants),
                 WhenFull::EvictOldest => Ok(Admission::Evicting),
             };
         }
-        cx.occupancy.take(record.is_none())?;
+        shared.occupancy.take(record.is_none())?;
         Ok(Admission::Adding)
     }
 
     /// What the scopes that cover the path say now.
-    pub(super) fn view(key: &PathRef<'_>, cx: &Context) -> View {
-        cx.scopes.view_of(key.tenant, key.path, Generation::START)
+    pub(super) fn view(key: &PathRef<'_>, shared: &Shared) -> View {
+        shared.scopes.view_of(key.tenant, key.path, Generation::START)
     }
 
     /// Takes out a record whose last variant has gone.
-    fn drop_if_empty(&mut self, id: RecordId, tenant: &Tenant, cx: &Context) {
+    fn drop_if_empty(&mut self, id: RecordId, tenant: &Tenant, shared: &Shared) {
         if self.records.get(id).len() == 0 {
-            drop(self.records.remove(id, &cx.keys));
-            cx.occupancy.give_back(1, 0);
+            drop(self.records.remove(id, &shared.keys));
+            shared.occupancy.give_back(1, 0);
             self.tallies.of(tenant).paths -= 1;
             self.tallies.prune(tenant.id());
         }
     }
 
     /// Takes a dead record out, and out of the counts.
-    fn bury(&mut self, id: RecordId, tenant: &Tenant, view: &View, cx: &Context) -> Grave<V> {
+    fn take_dead(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        view: &View,
+        shared: &Shared,
+    ) -> DeadRecord<V> {
         let counts = self.tallies.at(tenant, view);
         let record = self.records.get(id);
         let (len, stale) = (record.len(), record.stale());
@@ -553,8 +566,8 @@ impl<V> Shard<V> {
         if *counts == Counts::default() {
             self.tallies.prune(tenant.id());
         }
-        let (path, taken) = self.records.remove_named(id, &cx.keys);
-        cx.occupancy.give_back(1, len);
-        Grave::new(tenant, path, taken.into_entries())
+        let (path, taken) = self.records.remove_named(id, &shared.keys);
+        shared.occupancy.give_back(1, len);
+        DeadRecord::new(tenant, path, taken.into_entries())
     }
 }

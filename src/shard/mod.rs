@@ -7,6 +7,6 @@ mod open_fills;
 mod path_ref;
 mod table;
 
-pub(crate) use core::{Context, Shard};
+pub(crate) use core::{Shard, Shared};
 pub(crate) use open_fills::{FillStart, OpenFills, PathText};
 pub(crate) use path_ref::PathRef;

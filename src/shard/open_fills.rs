@@ -105,7 +105,7 @@ struct Fills {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overtaken {
     No,
-    Softly,
+    Soft,
     Hard,
 }
 
@@ -223,7 +223,7 @@ impl Fills {
             fill.voided -= 1;
             Overtaken::Hard
         } else if fill.softened > began {
-            Overtaken::Softly
+            Overtaken::Soft
         } else {
             Overtaken::No
         };
@@ -371,7 +371,7 @@ mod tests {
             assert_eq!(world.purge(&other, Severity::Hard), 0);
             assert_eq!(world.fills.valid_under(world.a.id(), &path), 1);
             assert_eq!(world.purge(&path, Severity::Soft), 1);
-            assert_eq!(world.close(&path, began), Overtaken::Softly);
+            assert_eq!(world.close(&path, began), Overtaken::Soft);
         }
     }
 
@@ -413,6 +413,6 @@ mod tests {
         let mut closed = of;
         closed.reverse();
         let closed = closed.map(|key| world.fills.close(&key, Generation::START).0);
-        assert_eq!(closed, [Overtaken::Softly, Overtaken::No, Overtaken::Hard]);
+        assert_eq!(closed, [Overtaken::Soft, Overtaken::No, Overtaken::Hard]);
     }
 }
