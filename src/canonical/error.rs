@@ -47,6 +47,8 @@ pub enum PathErrorKind {
     /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere
     /// else, or a leading `^`.
     WildcardNotAllowed,
+    /// More than [`MAX_PARAMETERS`](crate::canonical::MAX_PARAMETERS) parameters in one query.
+    TooManyParameters,
     /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
     NotCanonical,
 }
@@ -72,6 +74,7 @@ impl PathErrorKind {
             Self::DeliveryUrl => "DeliveryUrl",
             Self::PrefixIncluded => "PrefixIncluded",
             Self::WildcardNotAllowed => "WildcardNotAllowed",
+            Self::TooManyParameters => "TooManyParameters",
             Self::NotCanonical => "NotCanonical",
         }
     }
@@ -201,6 +204,7 @@ pub(crate) enum Fault {
     WildcardNotAllowed,
     InnerWildcard,
     RegularExpression,
+    TooManyParameters,
     NotCanonical,
     EmptyMark,
     BadMark,
@@ -240,6 +244,7 @@ impl Fault {
             Self::WildcardNotAllowed | Self::InnerWildcard | Self::RegularExpression => {
                 PathErrorKind::WildcardNotAllowed
             }
+            Self::TooManyParameters => PathErrorKind::TooManyParameters,
             Self::NotCanonical => PathErrorKind::NotCanonical,
         }
     }
@@ -300,6 +305,7 @@ impl Fault {
             Self::RegularExpression => ("misplaced \"^\"", ONLY_FINAL),
             Self::EmptyMark => ("empty mark", "the name of a representation"),
             Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
+            Self::TooManyParameters => ("more than 256 parameters", "at most 256"),
             Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }

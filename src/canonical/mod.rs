@@ -32,30 +32,28 @@
 //! [`MAX_INPUT`].
 
 mod bytes;
-mod cut;
 mod error;
 mod escape;
 mod explain;
+mod fast_path;
 mod form;
 mod grouping;
 mod host;
 mod input;
-mod known;
-mod known_fast;
+mod input_checks;
 mod names;
 mod operations;
-mod order;
 mod origin;
 mod parameters;
 mod query;
-mod quick;
-mod raw;
 mod rules;
 mod scan;
-mod sealed;
+mod sealed_flag;
 mod segments;
 mod spelling;
+mod split;
 mod suggest;
+mod verify;
 mod writer;
 
 pub use error::{PathError, PathErrorKind};
@@ -64,10 +62,11 @@ pub use grouping::Grouping;
 pub use input::Input;
 pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
-pub use raw::MAX_INPUT;
+pub use input_checks::MAX_INPUT;
+pub use split::MAX_PARAMETERS;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
 
-pub(crate) use known::{check_origin, check_prefix, check_variant};
+pub(crate) use verify::{check_origin, check_prefix, check_variant};
 
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
@@ -241,7 +240,7 @@ impl Rules {
         text: Option<&'t str>,
         reference: Reference,
     ) -> Result<Delivery<'t>, PathError> {
-        let Some(exact) = self.at_a_glance(input, text, reference) else {
+        let Some(exact) = self.fast_path(input, text, reference) else {
             return self.read_delivery(input, reference, &mut ());
         };
         Ok(if self.groups() { exact.grouped() } else { exact })
@@ -253,7 +252,7 @@ impl Rules {
         reference: Reference,
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        let input = raw::checked(input)?;
+        let input = input_checks::checked(input)?;
         let start = host::path_start(input, reference, self)?;
         trace.note(StepKind::DeliveryHost, input, &input[start..]);
         let (path, query) = split_query(&input[start..]);
@@ -268,7 +267,7 @@ impl Rules {
         entry: &'t [u8],
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
-        let (path, query) = split_query(raw::checked(entry)?);
+        let (path, query) = split_query(input_checks::checked(entry)?);
         match query {
             None => self.named(path, false, trace),
             Some(PATH_IS_ENCODED) => self.named(path, true, trace),
@@ -281,7 +280,7 @@ impl Rules {
         entry: &'t [u8],
         trace: &mut impl Trace,
     ) -> Result<VariantTarget<'t>, PathError> {
-        let (path, query) = split_query(raw::checked(entry)?);
+        let (path, query) = split_query(input_checks::checked(entry)?);
         let query = read_query(path, query, trace)?;
         let target = self.named(path, query.encodes_path, trace)?;
         Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
@@ -293,7 +292,7 @@ impl Rules {
         entry: &'t [u8],
         trace: &mut impl Trace,
     ) -> Result<Operations<'t>, PathError> {
-        let entry = raw::checked(entry)?;
+        let entry = input_checks::checked(entry)?;
         let has_mark = entry.first() == Some(&b'?');
         let query = if has_mark {
             Query::read(Some(entry), trace)
@@ -478,7 +477,7 @@ fn decoded<T, U: Trace>(
     let text = text.written();
     trace.note(StepKind::PathEncoding, path, text);
     let read_decoded = || {
-        raw::clean(text)?;
+        input_checks::clean(text)?;
         let start = segments::leading_slashes(text);
         let (path, own_query) = split_query(&text[start..]);
         if path.is_empty() {

@@ -12,7 +12,7 @@ use super::form::{Form, Shape};
 use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
-use super::{ascii, raw, scan};
+use super::{ascii, input_checks, scan};
 use std::borrow::Cow;
 
 /// An origin whose form is known, not yet in its one spelling.
@@ -161,7 +161,7 @@ impl<'t> Settled<'t> {
 
 /// The canonical form of an origin prefix, without its final slash.
 pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
-    let source = raw::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
+    let source = input_checks::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
     if let Some(at) = source.iter().position(|&byte| byte == b'?') {
         return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
     }

@@ -1,20 +1,25 @@
-//! The parameters of delivery URLs: one row each, with the source that it is known from.
+//! The parameters of delivery URLs: one row each, with the source that documents it.
 //!
-//! Invariant: a parameter that changes the answer in any way is part of the key; only those that change nothing are dropped.
-//! Not here: their values, which are opaque. No number, color, case or synonym is folded.
+//! Invariant: a parameter that changes the response in any way is part of the key; only those that
+//! change nothing are dropped. Not here: their values, which are opaque. No number, color, case or
+//! synonym is folded.
+
+use super::scan;
 
 /// What a parameter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Effect {
     /// The bytes of the picture.
     Image,
-    /// The headers of the answer, or how long it is kept.
+    /// The headers of the response, or how long it is kept.
     Response,
     /// Nothing, but each value asks for a copy of its own.
     Copy,
-    /// Nothing: who may ask.
+    /// The bytes of the picture; its value may hold the flag of [`PathEncoding`](Self::PathEncoding).
+    Sealed,
+    /// Nothing: the parameter is dropped.
     Signature,
-    /// Nothing: how the path is to be read.
+    /// Nothing if its value is `1`: the path is then encoded as a whole, and the flag is dropped.
     PathEncoding,
 }
 
@@ -24,7 +29,7 @@ pub(super) struct Parameter {
     /// Its canonical name.
     pub(super) name: &'static str,
     /// Another name that means the same.
-    pub(super) also: Option<&'static str>,
+    pub(super) alias: Option<&'static str>,
     /// What it changes.
     pub(super) effect: Effect,
     /// Where it is documented or can be seen.
@@ -47,372 +52,291 @@ const URL_API: &str = "docs.cloudimage.io, implementation, URL API";
 
 const fn row(
     name: &'static str,
-    also: Option<&'static str>,
+    alias: Option<&'static str>,
     effect: Effect,
     source: &'static str,
 ) -> Parameter {
-    Parameter { name, also, effect, source }
+    Parameter { name, alias, effect, source }
 }
 
 const fn image(name: &'static str, source: &'static str) -> Parameter {
     row(name, None, Effect::Image, source)
 }
 
-const fn respelled(name: &'static str, also: &'static str, source: &'static str) -> Parameter {
-    row(name, Some(also), Effect::Image, source)
+const fn aliased(name: &'static str, alias: &'static str, source: &'static str) -> Parameter {
+    row(name, Some(alias), Effect::Image, source)
 }
 
-/// All parameters that are known. Others are kept in the key, behind these, under the names and in
-/// the order that they have.
+/// All known parameters, in the order in which they stand in a key: sorted by name. Unknown ones
+/// follow in the key, under the names and in the order given.
 pub(super) const PARAMETERS: &[Parameter] = &[
-    // Size and crop.
-    respelled("w", "width", RUBY),
-    respelled("h", "height", RUBY),
-    image("org_if_sml", RUBY),
-    image("func", RUBY),
-    image("gravity", RUBY),
-    image("tl_px", RUBY),
-    image("br_px", RUBY),
-    // Both are seen; that they are one parameter isn't known.
-    image("aspect_ratio", DOCS),
     image("ar", DOCS),
-    image("face_margin", UNPIC),
-    image("dpr", DOCS),
-    // Turning and trimming.
-    image("flip", UNPIC),
-    image("r", RUBY),
-    image("trim", RUBY),
-    image("radius", RUBY),
-    image("sharp", RUBY),
-    image("margin", FIT),
-    image("fit_enlarge", FIT),
-    // Background.
-    respelled("bg_color", "bg_colour", FIT),
-    respelled("bg_colorize", "bg_colourise", FIT),
-    image("bg_img_fit", RUBY),
+    // `ar` may be short for `aspect_ratio`; this is not documented, so they are two parameters.
+    image("aspect_ratio", DOCS),
     image("bg_blur", RUBY),
-    image("bg_opacity", RUBY),
+    aliased("bg_color", "bg_colour", FIT),
+    aliased("bg_colorize", "bg_colourise", FIT),
     image("bg_gravity", DOCS),
-    // Filters.
-    image("f", RUBY),
-    image("bright", RUBY),
-    image("contrast", RUBY),
+    image("bg_img_fit", RUBY),
+    image("bg_opacity", RUBY),
     image("blur", RUBY),
     image("blur_faces", RUBY),
-    respelled("gray", "grey", RUBY),
-    respelled("pixelate", "pixellate", WARMUP),
-    // Watermark.
+    image("br_px", RUBY),
+    image("bright", RUBY),
+    row("ci_cache", None, Effect::Response, INTERVAL),
+    row("ci_eqs", None, Effect::Sealed, SECURITY),
+    row("ci_info", None, Effect::Response, RUBY),
+    row("ci_seal", None, Effect::Signature, SECURITY),
+    row("ci_sign", None, Effect::Signature, SECURITY),
+    row("ci_url_encoded", None, Effect::PathEncoding, URL_API),
+    image("contrast", RUBY),
+    image("doc_page", RUBY),
+    image("dpr", DOCS),
+    image("f", RUBY),
+    image("face_margin", UNPIC),
+    image("fit_enlarge", FIT),
+    image("flip", UNPIC),
+    row("force_download", None, Effect::Response, DOCS),
+    image("force_format", RUBY),
+    image("func", RUBY),
+    image("gravity", RUBY),
+    aliased("gray", "grey", RUBY),
+    aliased("h", "height", RUBY),
+    image("margin", FIT),
+    image("optipress", RUBY),
+    image("org_if_sml", RUBY),
+    image("p", PRESETS),
+    aliased("pixelate", "pixellate", WARMUP),
+    image("process", RUBY),
+    image("q", RUBY),
+    image("r", RUBY),
+    image("radius", RUBY),
+    image("sharp", RUBY),
+    image("tl_px", RUBY),
+    image("trim", RUBY),
+    row("vh", None, Effect::Copy, CDN),
+    aliased("w", "width", RUBY),
     image("wat", RUBY),
-    image("wat_url", WATERMARK),
-    image("wat_text", WATERMARK),
+    aliased("wat_color", "wat_colour", RUBY),
     image("wat_font", WATERMARK),
     image("wat_fontsize", WATERMARK),
-    respelled("wat_color", "wat_colour", RUBY),
     image("wat_gravity", WATERMARK),
-    image("wat_scale", WATERMARK),
+    image("wat_opacity", WATERMARK),
     image("wat_pad", WATERMARK),
     image("wat_pos", WATERMARK),
-    image("wat_opacity", WATERMARK),
-    // Format.
-    image("force_format", RUBY),
-    image("q", RUBY),
-    image("optipress", RUBY),
-    image("doc_page", RUBY),
-    image("process", RUBY),
-    image("p", PRESETS),
-    // The answer and its copies.
-    row("force_download", None, Effect::Response, DOCS),
-    row("ci_cache", None, Effect::Response, INTERVAL),
-    row("ci_info", None, Effect::Response, RUBY),
-    row("vh", None, Effect::Copy, CDN),
-    // Security and encoding.
-    image("ci_eqs", SECURITY),
-    row("ci_sign", None, Effect::Signature, SECURITY),
-    row("ci_seal", None, Effect::Signature, SECURITY),
-    row("ci_url_encoded", None, Effect::PathEncoding, URL_API),
+    image("wat_scale", WATERMARK),
+    image("wat_text", WATERMARK),
+    image("wat_url", WATERMARK),
 ];
 
-/// What a name means for the key.
+/// What a name means for the key: the row of its parameter, and two flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It isn't in the table: it stays, and it stays behind those that were before it.
-    Unknown,
-    /// It stays.
-    Known,
-    /// It is the canonical one of two spellings of the parameter in that row.
-    Canonical(u8),
-    /// It is the other spelling.
-    Other(u8),
-    /// It goes.
-    Dropped,
-    /// It goes if its value is `1`, and says then that the path is encoded as a whole.
-    PathFlag,
-    /// It stays; inside of it there may be a `PathFlag`.
-    Sealed,
-}
-
-/// All names of the table, with their roles.
-const NAMES: [(&str, Role); NAMES_LEN] = {
-    let mut names = [("", Role::Unknown); NAMES_LEN];
-    let (mut len, mut row) = (0, 0);
-    while row < PARAMETERS.len() {
-        let parameter = PARAMETERS[row];
-        // There are fewer than 64 rows.
-        #[expect(clippy::cast_possible_truncation)]
-        let index = row as u8;
-        let role = match (parameter.effect, parameter.also) {
-            (Effect::Signature, _) => Role::Dropped,
-            (Effect::PathEncoding, _) => Role::PathFlag,
-            (_, Some(also)) => {
-                names[len] = (also, Role::Other(index));
-                len += 1;
-                Role::Canonical(index)
-            }
-            _ if same(parameter.name, SEALED) => Role::Sealed,
-            _ => Role::Known,
-        };
-        names[len] = (parameter.name, role);
-        len += 1;
-        row += 1;
-    }
-    assert!(len == NAMES_LEN);
-    names
-};
-/// Each parameter has a name, and seven have two.
-const NAMES_LEN: usize = PARAMETERS.len() + 7;
-const SEALED: &str = "ci_eqs";
-
-const fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut i = 0;
-    while i < one.len() && i < other.len() && one[i] == other[i] {
-        i += 1;
-    }
-    i == one.len() && i == other.len()
-}
-
-/// What unknown names are sorted by: behind all names of the table, whose bytes are ASCII, and in
-/// the order of the text. Like the eight bytes of a short name, it ends in a zero, so that nothing
-/// is looked for behind them.
-pub(super) const UNKNOWN: u64 = 0xFF << 56;
-
-/// A name with its first eight bytes as a number, and its role.
-#[derive(Clone, Copy)]
-struct Entry {
-    key: u64,
-    name: &'static str,
-    role: Role,
-    meaning: Meaning,
-    /// What it is sorted by if it stays as it is; zero if it may not.
-    settled: u64,
-}
-
-/// What a name means for the key, as numbers: which names a query has is hard to foretell, so no
-/// branch depends on it.
-#[derive(Clone, Copy)]
-pub(super) struct Meaning {
-    /// The first eight bytes of the name that it is sorted by.
-    pub(super) rank: u64,
-    /// One bit for the row of the table in which it is the other spelling, or the canonical one of two.
-    pub(super) others: u64,
-    pub(super) canonicals: u64,
-    /// The row in which it is the other spelling, plus one.
-    pub(super) row: u64,
-    /// Whether it has another role.
-    pub(super) acts: bool,
-}
+pub(super) struct Meaning(u8);
 
 impl Meaning {
-    const UNKNOWN: Self = Self { rank: UNKNOWN, others: 0, canonicals: 0, row: 0, acts: false };
+    /// Not in the table.
+    pub(super) const UNKNOWN: Self = Self(Self::ROW);
+    const ROW: u8 = 0x3F;
+    const ALIAS: u8 = 0x40;
+    const SPECIAL: u8 = 0x80;
 
-    const fn of(key: u64, role: Role) -> Self {
-        let known = Self { rank: key, ..Self::UNKNOWN };
-        match role {
-            Role::Unknown => Self::UNKNOWN,
-            Role::Known => known,
-            Role::Canonical(row) => Self { canonicals: 1 << row, ..known },
-            Role::Other(row) => Self {
-                rank: self::key(PARAMETERS[row as usize].name.as_bytes()),
-                others: 1 << row,
-                row: row as u64 + 1,
-                ..known
-            },
-            Role::Dropped | Role::PathFlag | Role::Sealed => Self { acts: true, ..known },
-        }
+    /// The position in the order of a key: the row in the table, or 63 if the name is unknown.
+    #[inline]
+    pub(super) fn rank(self) -> u8 {
+        self.0 & Self::ROW
+    }
+
+    #[inline]
+    pub(super) fn is_known(self) -> bool {
+        self.rank() != Self::ROW
+    }
+
+    /// Whether the name is an alias.
+    #[inline]
+    pub(super) fn is_alias(self) -> bool {
+        self.0 & Self::ALIAS != 0
+    }
+
+    /// Whether the parameter may be dropped, or may say how the path is encoded.
+    #[inline]
+    pub(super) fn is_special(self) -> bool {
+        self.0 & Self::SPECIAL != 0
     }
 }
 
-/// Where each name is, so that a name is compared with one of them only, as a number.
-static TABLE: [Entry; 1 << TABLE_BITS] = {
-    let unknown = Entry {
-        key: 0,
-        name: "",
-        role: Role::Unknown,
-        meaning: Meaning::UNKNOWN,
-        settled: UNKNOWN,
-    };
-    let mut table = [unknown; 1 << TABLE_BITS];
+/// A name with its first eight bytes as a number, and its meaning.
+#[derive(Clone, Copy)]
+struct Name {
+    word: u64,
+    text: &'static str,
+    meaning: Meaning,
+}
+
+const NO_NAME: Name = Name { word: 0, text: "", meaning: Meaning::UNKNOWN };
+
+/// All names of the table: each parameter has one, and seven have two.
+const NAMES: [Name; PARAMETERS.len() + 7] = {
+    let mut names = [NO_NAME; PARAMETERS.len() + 7];
+    let (mut len, mut row) = (0, 0);
+    while row < PARAMETERS.len() {
+        let Parameter { name, alias, effect, .. } = PARAMETERS[row];
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 63 rows")]
+        let index = row as u8;
+        let is_special = matches!(effect, Effect::Sealed | Effect::Signature | Effect::PathEncoding);
+        let flags = if is_special { Meaning::SPECIAL } else { 0 };
+        names[len] = named(name, index | flags);
+        len += 1;
+        if let Some(alias) = alias {
+            names[len] = named(alias, index | flags | Meaning::ALIAS);
+            len += 1;
+        }
+        row += 1;
+    }
+    assert!(len == names.len(), "another number of aliases");
+    names
+};
+
+const fn named(text: &'static str, meaning: u8) -> Name {
+    let (mut word, mut at) = (0, 0);
+    while at < size_of::<u64>() {
+        word = word << 8 | if at < text.len() { text.as_bytes()[at] as u64 } else { 0 };
+        at += 1;
+    }
+    Name { word, text, meaning: Meaning(meaning) }
+}
+
+/// Each name in a slot of its own, so that a text is compared with one name only.
+static TABLE: [Name; 1 << TABLE_BITS] = {
+    let mut table = [NO_NAME; 1 << TABLE_BITS];
     let mut i = 0;
-    while i < NAMES_LEN {
-        let (name, role) = NAMES[i];
-        let key = key(name.as_bytes());
-        let slot = slot(key, name.len());
-        assert!(
-            table[slot].name.is_empty(),
-            "another factor is needed, so that no two share a slot"
-        );
-        let settled = if matches!(role, Role::Known | Role::Canonical(_)) { key } else { 0 };
-        table[slot] = Entry { key, name, role, meaning: Meaning::of(key, role), settled };
+    while i < NAMES.len() {
+        table[slot(FACTOR, NAMES[i].word, NAMES[i].text.len())] = NAMES[i];
         i += 1;
     }
     table
 };
-const TABLE_BITS: u32 = 7;
+const TABLE_BITS: u32 = 9;
 
-/// Found by trying 155 million factors.
-const fn slot(key: u64, len: usize) -> usize {
-    let product = key.wrapping_add(len as u64).wrapping_mul(0xB51C_ECDA_5528_C4DB);
-    (product >> (u64::BITS - TABLE_BITS)) as usize
-}
-
-/// The canonical names, so that each can be copied in one go.
-pub(super) static PADDED: [[u8; 16]; PARAMETERS.len()] = {
-    let mut padded = [[0; 16]; PARAMETERS.len()];
-    let mut row = 0;
-    while row < PARAMETERS.len() {
-        let name = PARAMETERS[row].name.as_bytes();
-        let mut i = 0;
-        while i < name.len() {
-            padded[row][i] = name[i];
-            i += 1;
-        }
-        row += 1;
+/// The first factor for which no two names share a slot.
+const FACTOR: u64 = {
+    let mut factor = 0x9E37_79B9_7F4A_7C15;
+    while has_collisions(factor) {
+        factor = factor.wrapping_mul(0x5851_F42D_4C95_7F2D);
     }
-    padded
+    factor
 };
 
-/// The first eight bytes of a name, as `cut::key` gives them.
-const fn key(name: &[u8]) -> u64 {
-    let (mut key, mut at) = (0, 0);
-    while at < size_of::<u64>() {
-        key = key << 8 | if at < name.len() { name[at] as u64 } else { 0 };
-        at += 1;
+const fn has_collisions(factor: u64) -> bool {
+    let mut taken = [false; 1 << TABLE_BITS];
+    let mut i = 0;
+    while i < NAMES.len() {
+        let slot = slot(factor, NAMES[i].word, NAMES[i].text.len());
+        if taken[slot] {
+            return true;
+        }
+        taken[slot] = true;
+        i += 1;
     }
-    key
+    false
 }
 
-/// The entry of `name`, if it is in the table; `key` are its first eight bytes.
 #[inline]
-fn entry(key: u64, name: &[u8]) -> (&'static Entry, bool) {
-    let entry = &TABLE[slot(key, name.len())];
-    let mut is_it = (entry.key == key) & (entry.name.len() == name.len());
-    if name.len() > size_of::<u64>() && is_it {
-        is_it = entry.name.as_bytes() == name;
-    }
-    (entry, is_it)
+const fn slot(factor: u64, word: u64, len: usize) -> usize {
+    (word.wrapping_add(len as u64).wrapping_mul(factor) >> (u64::BITS - TABLE_BITS)) as usize
 }
 
-/// What a parameter is sorted by that stays as it is, whatever its value: [`UNKNOWN`] if it isn't
-/// in the table; zero if it may have to be renamed or acted on. `key` are the first eight bytes of
-/// `name`.
+/// What the name `text[start..end]`, whose escapes are settled, means for the key.
 #[inline]
-pub(super) fn settled_rank(key: u64, name: &[u8]) -> u64 {
-    let (entry, is_it) = entry(key, name);
-    if is_it { entry.settled } else { UNKNOWN }
+pub(super) fn meaning(text: &[u8], start: usize, end: usize) -> Meaning {
+    let name = &text[start..end];
+    let word = first_bytes(scan::word(text, start), name.len());
+    let known = &TABLE[slot(FACTOR, word, name.len())];
+    let is_alike = (known.word == word) & (known.text.len() == name.len());
+    let is_known = is_alike && (name.len() <= 8 || known.text.as_bytes() == name);
+    // Which names a query has can't be predicted, so this must not branch.
+    if is_known { known.meaning } else { Meaning::UNKNOWN }
 }
 
-/// What `name`, whose escapes are settled, means for the key; `key` are its first eight bytes.
+/// Up to `len` of the eight bytes that were read as a word, the first one highest.
 #[inline]
-pub(super) fn meaning(key: u64, name: &[u8]) -> Meaning {
-    let (Entry { meaning, .. }, is_it) = entry(key, name);
-    let mask = u64::from(is_it).wrapping_neg();
-    Meaning {
-        rank: (meaning.rank & mask) | (UNKNOWN & !mask),
-        others: meaning.others & mask,
-        canonicals: meaning.canonicals & mask,
-        row: meaning.row & mask,
-        acts: meaning.acts & is_it,
-    }
+fn first_bytes(word: u64, len: usize) -> u64 {
+    let word = word.swap_bytes();
+    if len < 8 { word & !(u64::MAX >> (8 * len)) } else { word }
 }
 
-/// The same, as one of all roles.
-pub(super) fn role(name: &[u8]) -> Role {
-    match entry(key(name), name) {
-        (entry, true) => entry.role,
-        _ => Role::Unknown,
-    }
+/// Whether a parameter of that name is in the table.
+pub(super) fn is_known(name: &[u8]) -> bool {
+    meaning(name, 0, name.len()).is_known()
 }
 
 /// The name under which a parameter is sorted and found.
 pub(super) fn canonical_name(name: &[u8]) -> &[u8] {
-    match role(name) {
-        Role::Other(row) => PARAMETERS[usize::from(row)].name.as_bytes(),
-        _ => name,
-    }
+    let meaning = meaning(name, 0, name.len());
+    if meaning.is_known() { PARAMETERS[usize::from(meaning.rank())].name.as_bytes() } else { name }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
-    #[test]
-    fn every_name_stands_once() {
-        let mut names = HashSet::new();
-        for parameter in PARAMETERS {
-            assert!(names.insert(parameter.name), "{}", parameter.name);
-            assert!(parameter.also.is_none_or(|also| names.insert(also)), "{}", parameter.name);
-        }
+    fn meaning_of(name: &[u8]) -> Meaning {
+        meaning(name, 0, name.len())
     }
 
     #[test]
-    fn the_roles_are_those_of_the_table() {
-        assert_eq!(role(b"width"), Role::Other(0));
-        assert_eq!(role(b"w"), Role::Canonical(0));
-        assert_eq!(role(b"ci_sign"), Role::Dropped);
-        assert_eq!(role(b"ci_seal"), Role::Dropped);
-        assert_eq!(role(b"ci_url_encoded"), Role::PathFlag);
-        assert_eq!(role(b"ci_eqs"), Role::Sealed);
-        for name in ["func", "vh", "wat", "wat_fontsize", "force_download"] {
-            assert_eq!(role(name.as_bytes()), Role::Known, "{name}");
+    fn names_are_unique_and_sorted() {
+        assert!(PARAMETERS.is_sorted_by(|one, next| one.name < next.name));
+        let names: std::collections::HashSet<_> = NAMES.iter().map(|name| name.text).collect();
+        assert_eq!(names.len(), NAMES.len());
+        assert!(PARAMETERS.len() < usize::from(Meaning::UNKNOWN.rank()));
+    }
+
+    #[test]
+    fn each_name_has_the_meaning_of_its_row() {
+        for (row, parameter) in PARAMETERS.iter().enumerate() {
+            for (name, is_alias) in [(Some(parameter.name), false), (parameter.alias, true)] {
+                let Some(name) = name else { continue };
+                let meaning = meaning_of(name.as_bytes());
+                assert_eq!((usize::from(meaning.rank()), meaning.is_alias()), (row, is_alias));
+                let is_special = name.starts_with("ci_") && !matches!(name, "ci_cache" | "ci_info");
+                assert_eq!(meaning.is_special(), is_special, "{name}");
+            }
         }
         for name in ["", "W", "quality", "wat_", "wat_fontsizf", "widths", "ci_signature_of_all"] {
-            assert_eq!(role(name.as_bytes()), Role::Unknown, "{name}");
-        }
-        for (name, expected) in NAMES {
-            assert_eq!(role(name.as_bytes()), expected, "{name}");
-            assert!(expected != Role::Unknown && key(name.as_bytes()) < UNKNOWN, "{name}");
+            assert_eq!(meaning_of(name.as_bytes()), Meaning::UNKNOWN, "{name}");
+            assert_eq!(canonical_name(name.as_bytes()), name.as_bytes());
         }
     }
 
     #[test]
-    fn unknown_names_come_last_and_are_never_compared() {
-        for name in [&b"a"[..], b"zzzzzzzzzz", b"widths", b"bg_coloring", b""] {
-            let key = key(name);
-            assert_eq!(meaning(key, name).rank, UNKNOWN);
-            assert_eq!(settled_rank(key, name), UNKNOWN);
+    fn first_bytes_compare_like_their_text() {
+        let text = b"abcdefghijklm";
+        for start in 0..text.len() {
+            for end in start..text.len() {
+                let mut first = [0; 8];
+                let bytes = &text[start..end.min(start + 8)];
+                first[..bytes.len()].copy_from_slice(bytes);
+                let word = first_bytes(scan::word(text, start), end - start);
+                assert_eq!(word, u64::from_be_bytes(first), "{start}..{end}");
+            }
         }
-        assert_eq!(UNKNOWN & 0xFF, 0);
-        assert_eq!(settled_rank(key(b"w"), b"w"), key(b"w"));
-        assert_eq!(settled_rank(key(b"width"), b"width"), 0);
-        assert_eq!(settled_rank(key(b"ci_sign"), b"ci_sign"), 0);
     }
 
     #[test]
-    fn seven_parameters_have_two_spellings() {
-        let respelled = PARAMETERS.iter().filter_map(|p| Some((p.also?, p.name)));
+    fn seven_parameters_have_two_names() {
+        let aliased = PARAMETERS.iter().filter_map(|p| Some((p.alias?, p.name)));
         let expected = [
-            ("width", "w"),
-            ("height", "h"),
             ("bg_colour", "bg_color"),
             ("bg_colourise", "bg_colorize"),
             ("grey", "gray"),
+            ("height", "h"),
             ("pixellate", "pixelate"),
+            ("width", "w"),
             ("wat_colour", "wat_color"),
         ];
-        assert!(respelled.eq(expected));
+        assert!(aliased.eq(expected));
         assert!(
-            expected.iter().all(|(also, name)| canonical_name(also.as_bytes()) == name.as_bytes())
+            expected.iter().all(|(alias, name)| canonical_name(alias.as_bytes()) == name.as_bytes())
         );
     }
 }

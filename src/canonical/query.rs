@@ -6,20 +6,19 @@
 //! isn't known which of them is effective. So are parameters that aren't known: they may be meant
 //! for the source, and only that knows whether their order matters.
 //!
-//! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed. Otherwise the pieces are sorted and
-//! written once. There are two ways to the same key: [`write_key`] for short texts that were looked at before, in which only values need
-//! another spelling; and [`Query::read`] for all, which tells what is wrong and where.
+//! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed.
+//! Otherwise the pieces are sorted and written once. [`write_short`] does that for short texts in
+//! which only values need another spelling; [`Query::read`] for all, and says what is wrong and
+//! where.
 
 use super::ascii;
-use super::bytes::{all_escapes_are_good, escape_at};
-use super::cut::{self, Cut, Piece};
+use super::bytes::{all_escapes_are_good, escape_at, is_operation};
 use super::error::{Fault, PathError};
 use super::explain::{StepKind, Trace};
-use super::order;
-use super::parameters::{PADDED, PARAMETERS};
-use super::raw::MAX_INPUT;
-use super::scan::{Places, STRIDE, stride};
+use super::parameters::PARAMETERS;
+use super::scan::{Marks, any, count, separators};
 use super::spelling::{IN_OPERATION, longest_operations};
+use super::split::{MAX_PARAMETERS, Piece, Split};
 use super::writer::Writer;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -34,14 +33,14 @@ pub(super) struct Query<'t> {
 }
 
 /// The key of the picture as it is.
-const NO_OPERATION: &str = "?";
+pub(super) const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
     /// Reads a query that starts with its question mark; no query is an empty one.
     #[inline]
     pub(super) fn read(text: Option<&'t [u8]>, trace: &mut impl Trace) -> Result<Self, PathError> {
         match text {
-            None => Ok(Self::without_operations()),
+            None => Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path: false }),
             Some(text) => read(text, 1, trace),
         }
     }
@@ -50,160 +49,44 @@ impl<'t> Query<'t> {
     pub(super) fn read_bare(text: &'t [u8], trace: &mut impl Trace) -> Result<Self, PathError> {
         read(text, 0, trace)
     }
-
-    const fn without_operations() -> Self {
-        Self { key: Cow::Borrowed(NO_OPERATION), encodes_path: false }
-    }
-
-    fn into_owned(self) -> Query<'static> {
-        Query { key: Cow::Owned(self.key.into_owned()), encodes_path: self.encodes_path }
-    }
 }
 
-/// What came of [`write_key`].
-pub(super) struct Written {
-    /// Whether the key is the query as it stands; then nothing is written.
-    pub(super) is_key: bool,
-    /// Whether the path is percent-encoded as a whole.
-    pub(super) encodes_path: bool,
-}
-
-/// Writes the key of the query `text[start..]` in a text that was looked at; nothing if
-/// there is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
-#[inline]
-pub(super) fn write_key(
-    text: &[u8],
-    start: usize,
-    places: &Places,
-    out: &mut Writer<'_>,
-) -> Option<Written> {
-    let mut pieces = [Piece::default(); FEW];
-    let (cut, pieces) = Cut::seen(text, start + 1, places.ones(start + 1), &mut pieces)?;
-    if cut.has_inner_equals || pieces.is_empty() {
-        return None;
-    }
-    if cut.out_of_order {
-        order::sort_few(pieces, text);
-    }
-    let renamed = cut.renamed();
-    let is_settled = !cut.out_of_order && !cut.leaves_out && renamed == 0;
-    let mut written = Written { is_key: is_settled, encodes_path: cut.encodes_path };
-    if is_settled && !cut.has_odd_value {
-        return Some(written);
-    }
-    let new = New { text, is_raw: true, renamed, room: 0 };
-    let mut separator = b'?';
-    for &piece in &*pieces {
-        let kept = new.write_name(piece, separator, out);
-        separator = b'&';
-        let mut rest = kept;
-        if piece.is_odd() {
-            let value = piece.value();
-            out.copy(text, kept, value.start);
-            rest = out.respell(&IN_OPERATION, &text[..value.end], value.start, places)?.rest;
-        }
-        out.copy(text, rest, piece.end());
-    }
-    if is_settled && out.written() == &text[start..] {
-        out.truncate(0);
-    } else {
-        written.is_key = false;
-    }
-    Some(written)
-}
-
-/// The pieces of a query, empty ones left out.
-pub(super) fn pieces(query: &[u8]) -> impl Iterator<Item = &[u8]> {
-    query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty())
-}
-
-/// As many parameters as honest requests have.
-const FEW: usize = 16;
-/// As many as the longest input can have.
-const MANY: usize = MAX_INPUT / 2;
-
-/// Reads the query `text[start..]`. The pieces are kept on the stack, in an array that is hardly larger than needed.
-#[inline]
+/// Reads the query `text[start..]`.
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
-    let mut few = [Piece::default(); FEW];
-    match Cut::of(text, start, &mut few) {
-        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
-        None => read_many(text, start, trace),
-    }
-}
-
-/// In a function of its own, so that only who needs it pays for the large array.
-#[cold]
-#[inline(never)]
-#[expect(
-    clippy::large_stack_arrays,
-    reason = "64 KB, and nothing is called that needs as much again"
-)]
-fn read_many<'t>(
-    text: &'t [u8],
-    start: usize,
-    trace: &mut impl Trace,
-) -> Result<Query<'t>, PathError> {
-    let (mut on_stack, mut on_heap);
-    let pieces: &mut [Piece] = if text.len() <= MAX_INPUT {
-        on_stack = [Piece::default(); MANY];
-        &mut on_stack
-    } else {
-        // Names that were settled before, and keys that are said to be canonical, can be longer than any input.
-        on_heap = vec![Piece::default(); text.len() / 2 + 1];
-        &mut on_heap
-    };
-    match Cut::of(text, start, pieces) {
-        Some((cut, pieces)) => rewrite(text, start, &cut, pieces, trace),
-        None => Ok(Query::without_operations()),
-    }
-}
-
-/// The long way, for a query that may not be canonical.
-fn rewrite<'t, T: Trace>(
-    text: &'t [u8],
-    start: usize,
-    cut: &Cut,
-    pieces: &mut [Piece],
-    trace: &mut T,
-) -> Result<Query<'t>, PathError> {
-    let is_raw = !cut.has_inner_equals && cut::is_raw_text(&text[start..]);
+    let mut room = [Piece::default(); MAX_PARAMETERS];
+    let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)?;
+    let is_raw = !split.has_odd_value && is_raw_text(&text[start..]);
     if !is_raw && !all_escapes_are_good(text) {
         return Err(bad_escape(text));
     }
-    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
-        return respelled(text, start, trace);
-    }
     if T::RECORDS {
-        note_dropped(&text[start..], trace);
+        note_dropped(text, start, pieces, trace);
     }
-    let encodes_path = cut.encodes_path;
+    let encodes_path = split.encodes_path;
     if pieces.is_empty() {
-        return Ok(Query { encodes_path, ..Query::without_operations() });
+        return Ok(Query { key: Cow::Borrowed(NO_OPERATION), encodes_path });
     }
-    let renamed = cut.renamed();
-    let is_canonical = start == 1
-        && !cut.out_of_order
-        && !cut.leaves_out
-        && renamed == 0
-        && (is_raw || pieces.iter().all(|piece| is_settled(text, piece.value())));
-    if is_canonical {
+    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
+        let query = respelled(text, pieces, trace)?;
+        return Ok(Query { encodes_path: encodes_path || query.encodes_path, ..query });
+    }
+    let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
+    if start == 1 && split.keeps_text() && (is_raw || has_settled_values()) {
         return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
-    let new = New { text, is_raw, renamed, room: cut.room(text) };
-    let key = if !cut.out_of_order {
-        new.write(pieces.iter().copied(), trace)
-    } else if pieces.len() <= FEW {
-        order::sort_few(pieces, text);
-        new.write(pieces.iter().copied(), trace)
-    } else {
-        let order = order::sort_many(pieces, text);
-        new.write_many(order.iter().map(|&at| pieces[usize::from(at)]), trace)
-    };
-    if cut.out_of_order {
+    pieces.sort_unstable();
+    let key = KeyWriter { text, is_raw, renamed: split.renamed() }.write(pieces, trace);
+    if split.is_out_of_order {
         trace.note(StepKind::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
+}
+
+/// Whether every byte separates, or stays as it is, if no equals sign stands in a value.
+fn is_raw_text(query: &[u8]) -> bool {
+    #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+    let is_raw = |byte| is_operation(byte) | (byte == b'&') | (byte == b'=');
+    !any(query, |byte| !is_raw(byte))
 }
 
 #[cold]
@@ -216,56 +99,95 @@ fn is_settled(text: &[u8], part: Range<usize>) -> bool {
     IN_OPERATION.first_change(&text[..part.end], part.start).is_none()
 }
 
-/// Reads a query in which the name of a parameter isn't settled. It may be that of any other, so that names are settled first.
+/// Reads a query in which the name of a parameter isn't settled. It may be that of any other, so
+/// names are settled first.
 #[cold]
 #[inline(never)]
 fn respelled(
     text: &[u8],
-    start: usize,
+    pieces: &[Piece],
     trace: &mut impl Trace,
 ) -> Result<Query<'static>, PathError> {
-    // Of the equals signs, the first of each piece stays.
     let mut out = Writer::new(text, longest_operations, 2 * text.len());
-    for piece in pieces(&text[start..]) {
+    for &piece in pieces {
+        let (name, value) = (piece.name(), piece.value());
         out.push(if out.is_empty() { b'?' } else { b'&' });
         let from = out.len();
-        let name_end = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-        let value_start = piece.len().min(name_end + "=".len());
-        out.spell_checked(&IN_OPERATION, piece, 0, name_end);
-        out.copy(piece, name_end, value_start);
-        out.spell_checked(&IN_OPERATION, piece, value_start, piece.len());
+        out.spell_checked(&IN_OPERATION, text, name.start, name.end);
+        // Of the equals signs, the first of each piece stays.
+        out.copy(text, name.end, value.start);
+        out.spell_checked(&IN_OPERATION, text, value.start, value.end);
+        let piece = &text[piece.start()..piece.end()];
         trace.note(StepKind::ParameterEscapes, piece, &out.written()[from..]);
     }
-    Query::read(Some(out.written()), trace).map(Query::into_owned)
+    let Query { key, encodes_path } = Query::read(Some(out.written()), trace)?;
+    Ok(Query { key: Cow::Owned(key.into_owned()), encodes_path })
 }
 
-/// Notes the parameters that are left out.
-fn note_dropped(query: &[u8], trace: &mut impl Trace) {
-    for piece in pieces(query) {
-        let name_end = piece.iter().position(|&byte| byte == b'=');
-        if cut::is_dropped(piece, name_end) {
-            trace.note(StepKind::Dropped, piece, b"");
-        }
+/// Notes the parameters that are left out: what stands between the pieces.
+fn note_dropped(text: &[u8], start: usize, pieces: &[Piece], trace: &mut impl Trace) {
+    let mut from = start;
+    for (next, end) in pieces.iter().map(|p| (p.start(), p.end())).chain([(text.len(), 0)]) {
+        let dropped = text[from..next].split(|&byte| byte == b'&').filter(|gap| !gap.is_empty());
+        dropped.for_each(|piece| trace.note(StepKind::Dropped, piece, b""));
+        from = end;
     }
 }
 
-/// What a key is written from.
-struct New<'t> {
+/// Writes the key of the query `text[start..]`, which was cut into `pieces`, in a short text;
+/// returns whether anything is written. If not, the key is the query as it stands. `None` if there
+/// is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
+#[inline]
+pub(super) fn write_short(
+    text: &[u8],
+    start: usize,
+    split: &Split,
+    pieces: &mut [Piece],
+    marks: &Marks,
+    out: &mut Writer<'_>,
+) -> Option<bool> {
+    if split.has_odd_rest {
+        return None;
+    }
+    if split.keeps_text() && !split.has_odd_value {
+        return Some(false);
+    }
+    if split.is_out_of_order {
+        pieces.sort_unstable();
+    }
+    let writer = KeyWriter { text, is_raw: true, renamed: split.renamed() };
+    let mut separator = b'?';
+    for &piece in &*pieces {
+        let mut rest = writer.write_name(piece, separator, out);
+        separator = b'&';
+        if piece.is_odd() {
+            let value = piece.value();
+            out.copy(text, rest, value.start);
+            rest = out.respell(&IN_OPERATION, &text[..value.end], value.start, marks)?.rest;
+        }
+        out.copy(text, rest, piece.end());
+    }
+    let is_same = split.keeps_text() && out.written() == &text[start..];
+    if is_same {
+        out.truncate(0);
+    }
+    Some(!is_same)
+}
+
+/// Writes the key of a query that is not canonical.
+struct KeyWriter<'t> {
     text: &'t [u8],
     /// Whether every byte stays as it is.
     is_raw: bool,
     /// The parameters that get their canonical name.
     renamed: u64,
-    /// For what is longer than it looks.
-    room: usize,
 }
 
-impl New<'_> {
-    fn write<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
-        let longest = if self.is_raw { <[u8]>::len } else { longest_operations };
-        let mut out = Writer::new(self.text, longest, self.room);
+impl KeyWriter<'_> {
+    fn write<T: Trace>(&self, pieces: &[Piece], trace: &mut T) -> String {
+        let mut out = self.writer();
         let mut separator = b'?';
-        for piece in pieces {
+        for &piece in pieces {
             self.write_piece(piece, separator, &mut out);
             separator = b'&';
             if T::RECORDS {
@@ -275,72 +197,38 @@ impl New<'_> {
         out.finish_text()
     }
 
-    /// The same for pieces that are so many that a block would be full again and again.
-    fn write_many<T: Trace>(&self, pieces: impl Iterator<Item = Piece>, trace: &mut T) -> String {
-        if !self.is_raw || T::RECORDS {
-            return self.write(pieces, trace);
-        }
-        // No name and no value gets longer.
-        let mut out = vec![0; self.text.len() + "?".len() + STRIDE];
-        let mut len = 0;
-        for piece in pieces {
-            out[len] = b'&';
-            len += 1;
-            let mut from = piece.start();
-            if let Some(row) = self.renamed_row(piece) {
-                let name = PARAMETERS[row].name.as_bytes();
-                out[len..len + name.len()].copy_from_slice(name);
-                len += name.len();
-                from = piece.name().end;
-            }
-            let rest = piece.end() - from;
-            out[len..len + STRIDE].copy_from_slice(&stride(self.text, from));
-            if rest > STRIDE {
-                out[len + STRIDE..len + rest]
-                    .copy_from_slice(&self.text[from + STRIDE..piece.end()]);
-            }
-            len += rest;
-        }
-        out[0] = b'?';
-        out.truncate(len);
-        ascii(Cow::Owned(out)).into_owned()
+    fn writer(&self) -> Writer<'_> {
+        let is_equals = |byte| byte == b'=';
+        // Equals signs in values are written as escapes.
+        let room = if self.is_raw { 0 } else { 2 * count(self.text, is_equals) };
+        let longest = if self.is_raw { <[u8]>::len } else { longest_operations };
+        Writer::new(self.text, longest, room)
     }
 
-    /// The row of the table whose canonical name a parameter gets.
-    #[inline]
-    fn renamed_row(&self, piece: Piece) -> Option<usize> {
-        piece.row().filter(|row| self.renamed >> row & 1 == 1)
-    }
-
-    #[inline]
     fn write_piece(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) {
-        let text = self.text;
-        let kept = self.write_name(piece, separator, out);
+        let (kept, value) = (self.write_name(piece, separator, out), piece.value());
         if self.is_raw {
-            out.copy(text, kept, piece.end());
+            out.copy(self.text, kept, piece.end());
         } else {
-            let value = piece.value();
-            out.copy(text, kept, value.start);
-            out.spell_checked(&IN_OPERATION, text, value.start, value.end);
+            out.copy(self.text, kept, value.start);
+            out.spell_checked(&IN_OPERATION, self.text, value.start, value.end);
         }
     }
 
-    /// Writes the name of a parameter behind a separator; gives where the rest starts.
+    /// Writes the name of a parameter behind a separator; returns where the rest starts.
     #[inline]
     fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
-        let name = piece.name();
-        let (text, written) = match self.renamed_row(piece) {
-            None => (self.text, name.clone()),
-            Some(row) => (&PADDED[row][..], 0..PARAMETERS[row].name.len()),
-        };
-        out.copy_behind(separator, text, written.start, written.end);
-        name.end
+        out.push(separator);
+        let Some(row) = piece.renamed_row(self.renamed) else { return piece.start() };
+        let name = PARAMETERS[row].name.as_bytes();
+        out.copy(name, 0, name.len());
+        piece.name().end
     }
 
     fn note(&self, piece: Piece, trace: &mut impl Trace) {
-        let mut out = Writer::new(self.text, longest_operations, self.room);
+        let mut out = self.writer();
         self.write_piece(piece, b'?', &mut out);
-        let is_renamed = self.renamed_row(piece).is_some();
+        let is_renamed = piece.renamed_row(self.renamed).is_some();
         let kind = if is_renamed { StepKind::ParameterName } else { StepKind::ParameterEscapes };
         trace.note(kind, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }
@@ -384,7 +272,7 @@ mod tests {
 
     #[test]
     fn however_many_parameters_there_are_they_are_sorted_renamed_and_whole() {
-        for count in 0..90 {
+        for count in (0..90).chain([200, 251]) {
             let (text, expected) = (format!("?{}", many(count).join("&")), canonical(many(count)));
             let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
             assert_eq!(query.key, expected);

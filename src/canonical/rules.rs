@@ -74,6 +74,12 @@ impl Rules {
         RulesBuilder::default()
     }
 
+    /// Rules under which the first segment may be anything, and there is nothing else to mind.
+    #[inline]
+    pub(super) fn of_any_root() -> Self {
+        Self { root: Root::Path, ..Self::default() }
+    }
+
     /// Whether spellings of one picture are filed together.
     pub(super) fn groups(&self) -> bool {
         self.grouping == Grouping::Grouped

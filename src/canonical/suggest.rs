@@ -7,9 +7,10 @@ use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
 use super::form::{Form, Shape};
 use super::names::Target;
-use super::parameters::{Role, role};
-use super::query::{Query, pieces};
+use super::parameters::is_known;
+use super::query::Query;
 use super::rules::{Root, Rules, V7};
+use super::split::parameters_of_key;
 use super::split_query;
 
 const FLAG: &str = "ci_url_encoded=1";
@@ -58,9 +59,7 @@ impl Rules {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
         let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
-        let name = |piece: &[u8]| piece.split(|&byte| byte == b'=').next().map(<[u8]>::to_vec);
-        let is_unknown = |piece| name(piece).is_some_and(|name| role(&name) == Role::Unknown);
-        if encodes_path || !pieces(&key.as_bytes()[1..]).any(is_unknown) {
+        if encodes_path || parameters_of_key(&key).all(|(name, _)| is_known(name)) {
             return None;
         }
         let Ok(Target::Path(origin)) = lenient.named(path, false, &mut ()) else { return None };

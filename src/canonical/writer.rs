@@ -11,15 +11,15 @@
 
 use super::ascii;
 use super::bytes::never_raw;
-use super::scan::{Places, STRIDE, stride};
+use super::scan::{Marks, STRIDE, stride};
 use super::segments::starts_with_dots;
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
 /// How much of a text is written before it goes into a buffer: all of what honest requests have.
 const FULL: usize = 256;
-/// Room for a full block, and a separator and a stride behind it.
-const SIZE: usize = FULL + 1 + STRIDE;
+/// Room for a full block and a stride behind it.
+const SIZE: usize = FULL + STRIDE;
 
 /// A text that is being written.
 pub(super) struct Writer<'t> {
@@ -52,17 +52,6 @@ impl<'t> Writer<'t> {
     /// Writes behind the text in `buffer`, which has room for it.
     pub(super) fn behind(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::new(b"", <[u8]>::len, 0) }
-    }
-
-    /// Copies `text[start..end]` behind a separator.
-    #[inline]
-    pub(super) fn copy_behind(&mut self, separator: u8, text: &[u8], start: usize, end: usize) {
-        let at = self.place();
-        let len = (end - start).min(STRIDE);
-        self.block[at] = separator;
-        self.block[at + 1..at + 1 + STRIDE].copy_from_slice(&stride(text, start));
-        self.len = at + 1 + len;
-        self.copy(text, start + len, end);
     }
 
     #[inline]
@@ -147,7 +136,7 @@ impl<'t> Writer<'t> {
         debug_assert_eq!(spelled, Ok(()), "escapes were checked");
     }
 
-    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `places` may need
+    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `marks` may need
     /// a change. Nothing if there is a fault.
     #[inline]
     pub(super) fn respell(
@@ -155,11 +144,11 @@ impl<'t> Writer<'t> {
         spelling: &Spelling,
         text: &[u8],
         start: usize,
-        places: &Places,
+        marks: &Marks,
     ) -> Option<Respelled> {
         let mut spelled = Respelled { rest: start, any_dot: false };
         let mut from = start;
-        while let Some(at) = places.from(from).filter(|&at| at < text.len()) {
+        while let Some(at) = marks.from(from).filter(|&at| at < text.len()) {
             let (unit, read) = spelling.unit(text, at);
             // The first step has no say in what was only looked at.
             if unit.is_fault() || never_raw(text[at]) {

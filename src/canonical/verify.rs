@@ -6,23 +6,16 @@
 
 use super::error::{Fault, PathError};
 use super::grouping::is_mark;
-use super::known_fast::{is_plain_key, is_plain_origin};
+use super::fast_path::{is_plain_key, is_plain_origin};
 use super::origin::{Origin, Settled};
 use super::query::Query;
-use super::raw::{MAX_INPUT, clean};
-use super::rules::{Root, Rules};
+use super::input_checks::{MAX_INPUT, clean};
+use super::rules::Rules;
 use super::{MAX_NESTING, split_query};
 use crate::variant::{Marks, invalid_mark};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
-
-/// Rules under which the first segment may be anything, and there is nothing else to mind.
-fn lenient() -> Rules {
-    let mut rules = Rules::default();
-    rules.root = Root::Path;
-    rules
-}
 
 /// Whether `text` is a canonical origin.
 pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
@@ -39,7 +32,7 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
     }
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     let canonical = relative(path, own_query, &rules)?.into_path(&mut ())?;
     same(text, &canonical)
 }
@@ -52,7 +45,7 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
         return Err(Fault::QueryNotAllowed.at(at));
     }
     let pattern = format!("{text}*");
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     match relative(pattern.as_bytes(), None, &rules)?.into_prefix() {
         Ok(canonical) => same(text, &canonical),
         Err(_) => Err(Fault::NotCanonical.at(text.len())),

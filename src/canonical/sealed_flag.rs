@@ -4,33 +4,51 @@
 //! Not here: whether the seal is genuine; that must be checked before the index is asked.
 
 use super::bytes::escape_at;
-use super::scan::any;
 
 const FLAG: &[u8] = b"ci_url_encoded=1";
 
-/// Whether `value`, percent-decoded and then base64-decoded (RFC 4648, in the alphabet of section 4 or of section 5, padded or
-/// not), holds the flag between ampersands. What doesn't decode holds none.
+/// Whether `value`, percent-decoded and then base64-decoded (RFC 4648, in the alphabet of section 4
+/// or of section 5, padded or not), holds the flag between ampersands. If it does not decode, it
+/// holds none.
 pub(super) fn holds_flag(value: &[u8]) -> bool {
-    let mut digits = Digits::default();
+    let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
+    let mut search = FlagSearch::default();
     let mut at = 0;
     while let Some(&byte) = value.get(at) {
-        // Nearly all come in fours.
-        if digits.push_four(&value[at..]) {
-            at += 4;
+        let escape = if byte == b'%' { escape_at(value, at) } else { None };
+        at += if escape.is_some() { 3 } else { 1 };
+        let digit = escape.unwrap_or(byte);
+        if digit == b'=' {
+            padding += 1;
             continue;
         }
-        let escape = escape_at(value, at);
-        if !digits.push(escape.unwrap_or(byte)) {
+        let sextet = SEXTETS[usize::from(digit)];
+        if sextet == NO_DIGIT || padding > 0 {
             return false;
         }
-        at += if escape.is_some() { 3 } else { 1 };
+        bits = bits << 6 | u32::from(sextet);
+        count += 1;
+        if count % 4 == 0 {
+            let [_, decoded @ ..] = bits.to_be_bytes();
+            decoded.into_iter().for_each(|byte| search.push(byte));
+        }
     }
-    digits.finish()
+    // Two or three digits at the end make one or two bytes; padding, if any, fills up their four.
+    let pending = count % 4;
+    let is_filled = padding == 0 || (padding <= 2 && (count + padding) % 4 == 0);
+    if pending == 1 || !is_filled {
+        return false;
+    }
+    if pending > 0 {
+        let [_, decoded @ ..] = (bits << (6 * (4 - pending))).to_be_bytes();
+        decoded.into_iter().take(pending - 1).for_each(|byte| search.push(byte));
+    }
+    search.ends_here()
 }
 
 const NO_DIGIT: u8 = 0xFF;
 
-/// What each digit of the two alphabets stands for.
+/// The value of each digit of the two alphabets.
 static SEXTETS: [u8; 256] = {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut sextets = [NO_DIGIT; 256];
@@ -44,121 +62,23 @@ static SEXTETS: [u8; 256] = {
     sextets
 };
 
-/// How many bytes are decoded before anything is looked for in them.
-const BLOCK: usize = 48;
-
-/// Decodes base64.
-struct Digits {
-    count: usize,
-    padding: usize,
-    /// The last digits, the newest lowest.
-    bits: u32,
-    block: [u8; BLOCK],
-    len: usize,
-    flag: FlagSearch,
-}
-
-impl Default for Digits {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            padding: 0,
-            bits: 0,
-            block: [0; BLOCK],
-            len: 0,
-            flag: FlagSearch::default(),
-        }
-    }
-}
-
-impl Digits {
-    /// Takes the first four bytes of `text`, if they are digits and none is pending.
-    #[inline]
-    fn push_four(&mut self, text: &[u8]) -> bool {
-        let Some(four) = text.first_chunk::<4>() else { return false };
-        let four = four.map(|digit| SEXTETS[usize::from(digit)]);
-        // What is no digit shows through the disjunction.
-        let are_digits = four.iter().fold(0, |all, &sextet| all | sextet) < 64;
-        if !are_digits || self.count % 4 > 0 || self.padding > 0 {
-            return false;
-        }
-        self.bits = four.iter().fold(0, |bits, &sextet| bits << 6 | u32::from(sextet));
-        self.count += 4;
-        self.write(3);
-        true
-    }
-
-    /// Takes a digit, or padding.
-    fn push(&mut self, digit: u8) -> bool {
-        if digit == b'=' {
-            self.padding += 1;
-            return true;
-        }
-        let sextet = SEXTETS[usize::from(digit)];
-        if sextet == NO_DIGIT || self.padding > 0 {
-            return false;
-        }
-        self.bits = self.bits << 6 | u32::from(sextet);
-        self.count += 1;
-        if self.count % 4 == 0 {
-            self.write(3);
-        }
-        true
-    }
-
-    /// Decodes the first of the last three bytes.
-    #[inline]
-    fn write(&mut self, bytes: usize) {
-        let [_, decoded @ ..] = self.bits.to_be_bytes();
-        self.block[self.len..self.len + 3].copy_from_slice(&decoded);
-        self.len += bytes;
-        if self.len == BLOCK {
-            self.flag.push(&self.block);
-            self.len = 0;
-        }
-    }
-
-    fn finish(mut self) -> bool {
-        // Digits at the end that make no three bytes make one or two, and padding, if there is any, fills up their four.
-        let pending = self.count % 4;
-        let is_filled =
-            self.padding == 0 || (self.padding <= 2 && (self.count + self.padding) % 4 == 0);
-        if pending == 1 || !is_filled {
-            return false;
-        }
-        if pending > 0 {
-            self.bits <<= 6 * (4 - pending);
-            self.write(pending - 1);
-        }
-        let Self { block, len, mut flag, .. } = self;
-        flag.push(&block[..len]);
-        flag.ends_here()
-    }
-}
-
 /// Looks for the flag between ampersands.
 #[derive(Default)]
 struct FlagSearch {
     found: bool,
-    /// The length of the current piece, and whether it is the start of the flag so far.
+    /// The length of the current piece, and whether it differs from the start of the flag.
     len: usize,
     differs: bool,
 }
 
 impl FlagSearch {
-    fn push(&mut self, text: &[u8]) {
-        // Most texts differ early.
-        if self.differs && !any(text, |byte| byte == b'&') {
-            return;
-        }
-        for &byte in text {
-            if byte == b'&' {
-                self.found = self.ends_here();
-                (self.len, self.differs) = (0, false);
-            } else {
-                self.differs |= FLAG.get(self.len) != Some(&byte);
-                self.len += 1;
-            }
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if byte == b'&' {
+            *self = Self { found: self.ends_here(), ..Self::default() };
+        } else {
+            self.differs |= FLAG.get(self.len) != Some(&byte);
+            self.len += 1;
         }
     }
 
@@ -207,8 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_ampersands_ends_what_is_before_it() {
-        let value = "eHh4".repeat(BLOCK / 3) + &"JiYm".repeat(BLOCK / 3) + "Y2lfdXJsX2VuY29kZWQ9MQ";
+    fn ampersands_end_what_is_before_them() {
+        let value = "eHh4".repeat(16) + &"JiYm".repeat(16) + "Y2lfdXJsX2VuY29kZWQ9MQ";
         assert!(holds_flag(value.as_bytes()));
     }
 
