@@ -58,17 +58,16 @@ impl Rules {
         }
         let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
         let end = end.unwrap_or(text.len());
-        let parts = Parts { text, string: string.map(|string| &string[path_start..]), path: start..end };
+        let parts = Parts { text, string, before: path_start, path: start..end };
         let mut room = [Piece::default(); FEW];
         let (split, pieces) = Split::of(text, end + 1, seen.marks.ones(end + 1), &mut room).ok()?;
-        let is_key = split.keeps_text() && !split.has_odd_value && !split.has_odd_rest;
-        if !is_plain_path || !is_key {
-            return self.short_changes(&parts, &seen, &split, pieces);
+        if !is_plain_path || !split.is_plain_key() {
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let path = &text[start..end];
         let head = self.short_head(path, seen.any_upper, false)?;
         if head.folds || self.has_prefix(path) {
-            return self.short_changes(&parts, &seen, &split, pieces);
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let origin = parts.string(start..end)?;
         let key = if end < text.len() { parts.string(end..text.len())? } else { NO_OPERATION };
@@ -84,7 +83,7 @@ impl Rules {
         &self,
         parts: &Parts<'t>,
         seen: &Seen,
-        split: &Split,
+        split: Split,
         pieces: &mut [Piece],
     ) -> Option<Delivery<'t>> {
         let (text, end) = (parts.text, parts.path.end);
@@ -95,7 +94,7 @@ impl Rules {
         let has_operations = !pieces.is_empty();
         let is_written = write_short(text, end, split, pieces, &seen.marks, &mut out)?;
         let key_len = out.len();
-        let is_origin = if split.encodes_path {
+        let is_origin = if split.encodes_path() {
             self.write_encoded_origin(text, parts.path.clone(), seen, &mut out)?;
             false
         } else {
@@ -261,8 +260,9 @@ struct Head {
 /// A text that was looked at, and what its parts are.
 struct Parts<'t> {
     text: &'t [u8],
-    /// The same, if it is known to be a string.
+    /// What ends in the text, if it is known to be a string, and how much is before the text.
     string: Option<&'t str>,
+    before: usize,
     path: Range<usize>,
 }
 
@@ -271,7 +271,7 @@ impl<'t> Parts<'t> {
     #[inline]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
-            Some(string) => string.get(part),
+            Some(string) => string.get(self.before + part.start..self.before + part.end),
             None => std::str::from_utf8(&self.text[part]).ok(),
         }
     }
@@ -300,9 +300,8 @@ pub(super) fn is_plain_key(text: &[u8]) -> bool {
     let mut room = [Piece::default(); FEW];
     let Some(b'?') = text.first() else { return false };
     let Some(seen) = look(text, is_plain, |_| false) else { return false };
-    Split::of(text, 1, seen.marks.ones(1), &mut room).is_ok_and(|(split, _)| {
-        split.keeps_text() && !split.has_odd_value && !split.has_odd_rest
-    })
+    let split = Split::of(text, 1, seen.marks.ones(1), &mut room);
+    split.is_ok_and(|(split, _)| split.is_plain_key())
 }
 
 #[cfg(test)]

@@ -60,11 +60,11 @@ pub use error::{PathError, PathErrorKind};
 pub use explain::{Explanation, Step, StepKind};
 pub use grouping::Grouping;
 pub use input::Input;
+pub use input_checks::MAX_INPUT;
 pub use names::{Delivery, Target, VariantTarget};
 pub use operations::Operations;
-pub use input_checks::MAX_INPUT;
-pub use split::MAX_PARAMETERS;
 pub use rules::{Root, Rules, RulesBuilder, RulesError, V7};
+pub use split::MAX_PARAMETERS;
 
 pub(crate) use verify::{check_origin, check_prefix, check_variant};
 

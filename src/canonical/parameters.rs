@@ -129,38 +129,34 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     image("wat_url", WATERMARK),
 ];
 
-/// What a name means for the key: the row of its parameter, and two flags.
+/// What a name means for the key: the row of its parameter in the highest bits, and two flags in
+/// the lowest ones. What is between them is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meaning(u8);
+pub(super) struct Meaning(pub(super) u64);
 
 impl Meaning {
     /// Not in the table.
-    pub(super) const UNKNOWN: Self = Self(Self::ROW);
-    const ROW: u8 = 0x3F;
-    const ALIAS: u8 = 0x40;
-    const SPECIAL: u8 = 0x80;
-
-    /// The position in the order of a key: the row in the table, or 63 if the name is unknown.
-    #[inline]
-    pub(super) fn rank(self) -> u8 {
-        self.0 & Self::ROW
-    }
+    pub(super) const UNKNOWN: Self = Self(u64::MAX << Self::ROW);
+    /// Where the row starts.
+    pub(super) const ROW: u32 = u64::BITS - 6;
+    /// Set if the name is an alias.
+    pub(super) const ALIAS: u64 = 1;
+    /// Set if the parameter may be dropped, or may say how the path is encoded.
+    const SPECIAL: u64 = 2;
 
     #[inline]
-    pub(super) fn is_known(self) -> bool {
-        self.rank() != Self::ROW
+    fn is_known(self) -> bool {
+        self.0 < Self::UNKNOWN.0
     }
 
-    /// Whether the name is an alias.
-    #[inline]
-    pub(super) fn is_alias(self) -> bool {
-        self.0 & Self::ALIAS != 0
-    }
-
-    /// Whether the parameter may be dropped, or may say how the path is encoded.
     #[inline]
     pub(super) fn is_special(self) -> bool {
         self.0 & Self::SPECIAL != 0
+    }
+
+    /// The parameter of a known name.
+    pub(super) fn parameter(self) -> &'static Parameter {
+        &PARAMETERS[(self.0 >> Self::ROW) as usize]
     }
 }
 
@@ -180,14 +176,14 @@ const NAMES: [Name; PARAMETERS.len() + 7] = {
     let (mut len, mut row) = (0, 0);
     while row < PARAMETERS.len() {
         let Parameter { name, alias, effect, .. } = PARAMETERS[row];
-        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 63 rows")]
-        let index = row as u8;
-        let is_special = matches!(effect, Effect::Sealed | Effect::Signature | Effect::PathEncoding);
+        let meaning = (row as u64) << Meaning::ROW;
+        let is_special =
+            matches!(effect, Effect::Sealed | Effect::Signature | Effect::PathEncoding);
         let flags = if is_special { Meaning::SPECIAL } else { 0 };
-        names[len] = named(name, index | flags);
+        names[len] = named(name, meaning | flags);
         len += 1;
         if let Some(alias) = alias {
-            names[len] = named(alias, index | flags | Meaning::ALIAS);
+            names[len] = named(alias, meaning | flags | Meaning::ALIAS);
             len += 1;
         }
         row += 1;
@@ -196,10 +192,10 @@ const NAMES: [Name; PARAMETERS.len() + 7] = {
     names
 };
 
-const fn named(text: &'static str, meaning: u8) -> Name {
+const fn named(text: &'static str, meaning: u64) -> Name {
     let (mut word, mut at) = (0, 0);
-    while at < size_of::<u64>() {
-        word = word << 8 | if at < text.len() { text.as_bytes()[at] as u64 } else { 0 };
+    while at < text.len() && at < size_of::<u64>() {
+        word |= (text.as_bytes()[at] as u64) << (8 * at);
         at += 1;
     }
     Name { word, text, meaning: Meaning(meaning) }
@@ -257,11 +253,10 @@ pub(super) fn meaning(text: &[u8], start: usize, end: usize) -> Meaning {
     if is_known { known.meaning } else { Meaning::UNKNOWN }
 }
 
-/// Up to `len` of the eight bytes that were read as a word, the first one highest.
+/// The first `len` bytes of a word, zeros behind them.
 #[inline]
 fn first_bytes(word: u64, len: usize) -> u64 {
-    let word = word.swap_bytes();
-    if len < 8 { word & !(u64::MAX >> (8 * len)) } else { word }
+    if len < 8 { word & !(u64::MAX << (8 * len)) } else { word }
 }
 
 /// Whether a parameter of that name is in the table.
@@ -272,7 +267,7 @@ pub(super) fn is_known(name: &[u8]) -> bool {
 /// The name under which a parameter is sorted and found.
 pub(super) fn canonical_name(name: &[u8]) -> &[u8] {
     let meaning = meaning(name, 0, name.len());
-    if meaning.is_known() { PARAMETERS[usize::from(meaning.rank())].name.as_bytes() } else { name }
+    if meaning.is_known() { meaning.parameter().name.as_bytes() } else { name }
 }
 
 #[cfg(test)]
@@ -288,7 +283,7 @@ mod tests {
         assert!(PARAMETERS.is_sorted_by(|one, next| one.name < next.name));
         let names: std::collections::HashSet<_> = NAMES.iter().map(|name| name.text).collect();
         assert_eq!(names.len(), NAMES.len());
-        assert!(PARAMETERS.len() < usize::from(Meaning::UNKNOWN.rank()));
+        assert!(NAMES.iter().all(|name| name.meaning.is_known()));
     }
 
     #[test]
@@ -297,7 +292,8 @@ mod tests {
             for (name, is_alias) in [(Some(parameter.name), false), (parameter.alias, true)] {
                 let Some(name) = name else { continue };
                 let meaning = meaning_of(name.as_bytes());
-                assert_eq!((usize::from(meaning.rank()), meaning.is_alias()), (row, is_alias));
+                assert_eq!((meaning.0 >> Meaning::ROW) as usize, row);
+                assert_eq!(meaning.0 & Meaning::ALIAS != 0, is_alias);
                 let is_special = name.starts_with("ci_") && !matches!(name, "ci_cache" | "ci_info");
                 assert_eq!(meaning.is_special(), is_special, "{name}");
             }
@@ -305,20 +301,6 @@ mod tests {
         for name in ["", "W", "quality", "wat_", "wat_fontsizf", "widths", "ci_signature_of_all"] {
             assert_eq!(meaning_of(name.as_bytes()), Meaning::UNKNOWN, "{name}");
             assert_eq!(canonical_name(name.as_bytes()), name.as_bytes());
-        }
-    }
-
-    #[test]
-    fn first_bytes_compare_like_their_text() {
-        let text = b"abcdefghijklm";
-        for start in 0..text.len() {
-            for end in start..text.len() {
-                let mut first = [0; 8];
-                let bytes = &text[start..end.min(start + 8)];
-                first[..bytes.len()].copy_from_slice(bytes);
-                let word = first_bytes(scan::word(text, start), end - start);
-                assert_eq!(word, u64::from_be_bytes(first), "{start}..{end}");
-            }
         }
     }
 
@@ -336,7 +318,9 @@ mod tests {
         ];
         assert!(aliased.eq(expected));
         assert!(
-            expected.iter().all(|(alias, name)| canonical_name(alias.as_bytes()) == name.as_bytes())
+            expected
+                .iter()
+                .all(|(alias, name)| canonical_name(alias.as_bytes()) == name.as_bytes())
         );
     }
 }

@@ -15,7 +15,6 @@ use super::ascii;
 use super::bytes::{all_escapes_are_good, escape_at, is_operation};
 use super::error::{Fault, PathError};
 use super::explain::{StepKind, Trace};
-use super::parameters::PARAMETERS;
 use super::scan::{Marks, any, count, separators};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::split::{MAX_PARAMETERS, Piece, Split};
@@ -54,15 +53,16 @@ impl<'t> Query<'t> {
 /// Reads the query `text[start..]`.
 fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
     let mut room = [Piece::default(); MAX_PARAMETERS];
-    let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)?;
-    let is_raw = !split.has_odd_value && is_raw_text(&text[start..]);
+    let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)
+        .map_err(|at| Fault::TooManyParameters.at(at))?;
+    let is_raw = !split.has_odd_value() && is_raw_text(&text[start..]);
     if !is_raw && !all_escapes_are_good(text) {
         return Err(bad_escape(text));
     }
     if T::RECORDS {
         note_dropped(text, start, pieces, trace);
     }
-    let encodes_path = split.encodes_path;
+    let encodes_path = split.encodes_path();
     if pieces.is_empty() {
         return Ok(Query { key: Cow::Borrowed(NO_OPERATION), encodes_path });
     }
@@ -71,12 +71,13 @@ fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Que
         return Ok(Query { encodes_path: encodes_path || query.encodes_path, ..query });
     }
     let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
-    if start == 1 && split.keeps_text() && (is_raw || has_settled_values()) {
+    let renamed = split.renamed(pieces);
+    if start == 1 && split.keeps_order() && renamed == 0 && (is_raw || has_settled_values()) {
         return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
     }
     pieces.sort_unstable();
-    let key = KeyWriter { text, is_raw, renamed: split.renamed() }.write(pieces, trace);
-    if split.is_out_of_order {
+    let key = KeyWriter { text, is_raw, renamed }.write(pieces, trace);
+    if split.is_out_of_order() {
         trace.note(StepKind::Order, text, key.as_bytes());
     }
     Ok(Query { key: Cow::Owned(key), encodes_path })
@@ -141,21 +142,23 @@ fn note_dropped(text: &[u8], start: usize, pieces: &[Piece], trace: &mut impl Tr
 pub(super) fn write_short(
     text: &[u8],
     start: usize,
-    split: &Split,
+    split: Split,
     pieces: &mut [Piece],
     marks: &Marks,
     out: &mut Writer<'_>,
 ) -> Option<bool> {
-    if split.has_odd_rest {
+    if split.has_odd_rest() {
         return None;
     }
-    if split.keeps_text() && !split.has_odd_value {
+    let renamed = split.renamed(pieces);
+    let keeps_names = split.keeps_order() && renamed == 0;
+    if keeps_names && !split.has_odd_value() {
         return Some(false);
     }
-    if split.is_out_of_order {
+    if split.is_out_of_order() {
         pieces.sort_unstable();
     }
-    let writer = KeyWriter { text, is_raw: true, renamed: split.renamed() };
+    let writer = KeyWriter { text, is_raw: true, renamed };
     let mut separator = b'?';
     for &piece in &*pieces {
         let mut rest = writer.write_name(piece, separator, out);
@@ -167,7 +170,7 @@ pub(super) fn write_short(
         }
         out.copy(text, rest, piece.end());
     }
-    let is_same = split.keeps_text() && out.written() == &text[start..];
+    let is_same = keeps_names && out.written() == &text[start..];
     if is_same {
         out.truncate(0);
     }
@@ -219,8 +222,7 @@ impl KeyWriter<'_> {
     #[inline]
     fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
         out.push(separator);
-        let Some(row) = piece.renamed_row(self.renamed) else { return piece.start() };
-        let name = PARAMETERS[row].name.as_bytes();
+        let Some(name) = piece.new_name(self.renamed) else { return piece.start() };
         out.copy(name, 0, name.len());
         piece.name().end
     }
@@ -228,7 +230,7 @@ impl KeyWriter<'_> {
     fn note(&self, piece: Piece, trace: &mut impl Trace) {
         let mut out = self.writer();
         self.write_piece(piece, b'?', &mut out);
-        let is_renamed = piece.renamed_row(self.renamed).is_some();
+        let is_renamed = piece.new_name(self.renamed).is_some();
         let kind = if is_renamed { StepKind::ParameterName } else { StepKind::ParameterEscapes };
         trace.note(kind, &self.text[piece.start()..piece.end()], &out.written()[1..]);
     }

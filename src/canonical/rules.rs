@@ -56,8 +56,7 @@ pub enum Root {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// In lower case, with a port where one is needed.
-    hosts: Vec<Box<str>>,
+    hosts: Vec<DeliveryHost>,
     pub(super) v7: V7,
     pub(super) root: Root,
     /// A canonical origin without its final slash.
@@ -66,6 +65,30 @@ pub struct Rules {
     grouped_prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
     grouping: Grouping,
+}
+
+/// A host that pictures are delivered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DeliveryHost {
+    /// In lower case, with a port where one is needed.
+    text: Box<str>,
+    name_len: usize,
+}
+
+impl DeliveryHost {
+    fn new(text: &str) -> Self {
+        let name_len = split_port(text.as_bytes()).0.len();
+        Self { text: text.into(), name_len }
+    }
+
+    fn matches(&self, host: &[u8], port: &[u8]) -> bool {
+        let (name, known_port) = self.text.as_bytes().split_at(self.name_len);
+        let is_port = match known_port {
+            [] => matches!(port, b"" | b"80" | b"443"),
+            [_colon, known_port @ ..] => known_port == port,
+        };
+        is_port && name.eq_ignore_ascii_case(host)
+    }
 }
 
 impl Rules {
@@ -87,26 +110,14 @@ impl Rules {
 
     /// The delivery hosts, in lower case.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &[u8]> {
-        self.hosts.iter().map(|host| host.as_bytes())
+        self.hosts.iter().map(|host| host.text.as_bytes())
     }
 
     /// Whether `host` with `port` is one that pictures are delivered from, in any case.
     #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         // Most others differ in length.
-        self.hosts.iter().any(|known| known.len() >= host.len() && known.len() <= host.len() + 6)
-            && self.is_delivery(host, port)
-    }
-
-    fn is_delivery(&self, host: &[u8], port: &[u8]) -> bool {
-        self.hosts.iter().any(|known| {
-            let (name, known_port) = split_port(known.as_bytes());
-            let is_port = match known_port {
-                b"" => matches!(port, b"" | b"80" | b"443"),
-                known => known == port,
-            };
-            is_port && name.eq_ignore_ascii_case(host)
-        })
+        self.hosts.iter().any(|known| known.name_len == host.len() && known.matches(host, port))
     }
 
     /// Whether a first segment is a delivery host although it isn't shaped like a host, such as
@@ -307,7 +318,8 @@ impl RulesBuilder {
             if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
                 return Err(RulesError(Contradiction::Token(token)));
             }
-            rules.hosts.push(format!("{}.cloudimg.io", token.to_ascii_lowercase()).into());
+            let host = format!("{}.cloudimg.io", token.to_ascii_lowercase());
+            rules.hosts.push(DeliveryHost::new(&host));
         }
         if let Some(host) = self.custom_host {
             if host.is_empty() || !HOST.contains_all(host.as_bytes()) {
@@ -316,7 +328,7 @@ impl RulesBuilder {
             if rules.delivers_from(host.as_bytes(), b"") {
                 return Err(RulesError(Contradiction::SameHost(host)));
             }
-            rules.hosts.push(host.to_ascii_lowercase().into());
+            rules.hosts.push(DeliveryHost::new(&host.to_ascii_lowercase()));
         }
         for host in self.delivery_hosts {
             let (name, port) = split_port(host.as_bytes());
@@ -332,8 +344,8 @@ impl RulesBuilder {
             let host = host.to_ascii_lowercase();
             let host = host.strip_suffix(':').unwrap_or(&host);
             let host = host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host);
-            if !rules.hosts.iter().any(|known| **known == *host) {
-                rules.hosts.push(host.into());
+            if !rules.hosts.iter().any(|known| *known.text == *host) {
+                rules.hosts.push(DeliveryHost::new(host));
             }
         }
         rules.root = match (&self.prefix, self.root) {

@@ -5,11 +5,11 @@
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
 use super::error::{Fault, PathError};
-use super::grouping::is_mark;
 use super::fast_path::{is_plain_key, is_plain_origin};
+use super::grouping::is_mark;
+use super::input_checks::{MAX_INPUT, clean};
 use super::origin::{Origin, Settled};
 use super::query::Query;
-use super::input_checks::{MAX_INPUT, clean};
 use super::rules::Rules;
 use super::{MAX_NESTING, split_query};
 use crate::variant::{Marks, invalid_mark};
