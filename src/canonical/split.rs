@@ -27,22 +27,24 @@ pub const MAX_PARAMETERS: usize = 256;
 pub(super) struct Piece(u64);
 
 impl Piece {
-    const START: u32 = 43;
-    const NAME_END: u32 = 28;
-    const END: u32 = 13;
-    const ODD: u64 = 1 << 12;
+    const START: u32 = 41;
+    const NAME_END: u32 = 24;
+    const END: u32 = 7;
+    /// The longest text is what is made of a text that is said to be canonical, each byte of which
+    /// becomes an escape.
+    const POSITION: usize = (1 << 17) - 1;
+    const ODD: u64 = 1 << 2;
 
     #[inline]
     fn new(meaning: Meaning, start: usize, name_end: usize, end: usize, is_odd: bool) -> Self {
-        // No text that is read is longer than 15 bits can say, and none that was made from it.
-        debug_assert!(end < 1 << 15, "{end}");
+        debug_assert!(end <= Self::POSITION, "{end}");
         let positions = start << Self::START | name_end << Self::NAME_END | end << Self::END;
         Self(meaning.0 | positions as u64 | u64::from(is_odd) * Self::ODD)
     }
 
     #[inline]
     fn field(self, shift: u32) -> usize {
-        (self.0 >> shift) as usize & 0x7FFF
+        (self.0 >> shift) as usize & Self::POSITION
     }
 
     #[inline]
@@ -99,13 +101,13 @@ pub(super) struct Split(u64);
 
 impl Split {
     /// The pieces are not in the order of a key.
-    const OUT_OF_ORDER: u64 = 1 << 11;
+    const OUT_OF_ORDER: u64 = 1 << 3;
     /// An empty piece or a parameter that changes nothing was left out.
-    const LEAVES_OUT: u64 = 1 << 10;
+    const LEAVES_OUT: u64 = 1 << 4;
     /// There is a mark in a name, or in the value of a parameter that was left out.
-    const ODD_REST: u64 = 1 << 9;
+    const ODD_REST: u64 = 1 << 5;
     /// The path is percent-encoded as a whole.
-    const ENCODES_PATH: u64 = 1 << 8;
+    const ENCODES_PATH: u64 = 1 << 6;
 
     /// Cuts `text[start..]`; returns the pieces as well, or where the first one is for which `room`
     /// has no place. Those that are left out take a place, too; empty ones don't.
