@@ -28,7 +28,7 @@ name_type! {
     /// assert_eq!(OriginPath::opaque("images/a b.jpg")?.as_str(), "images/a b.jpg");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    OriginPath, "origin path", Config::MAX_PATH_LEN, check_origin
+    OriginPath, "origin path", Config::MAX_PATH_LEN
 }
 
 name_type! {
@@ -51,7 +51,7 @@ name_type! {
     /// assert!(!prefix.contains(&OriginPath::opaque("img?id=72")?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    PathPrefix, "path prefix", Config::MAX_PATH_LEN, check_prefix
+    PathPrefix, "path prefix", Config::MAX_PATH_LEN
 }
 
 impl PathPrefix<'_> {

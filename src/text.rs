@@ -112,7 +112,7 @@ impl fmt::Debug for Text<'_> {
 
 /// Makes a newtype of text, with its conversions.
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr, $check:ident) => {
+    ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(crate::text::Text<'a>);
@@ -142,19 +142,6 @@ macro_rules! name_type {
                 let text = text.into();
                 crate::name_error::check_len($subject, &text, Self::MAX_LEN)?;
                 Ok(Self(text.into()))
-            }
-
-            /// Takes text that is canonical already, under some rules.
-            ///
-            /// Cost: O(length). The text is borrowed.
-            ///
-            /// # Errors
-            ///
-            /// Names the byte at which the text differs from what canonicalization writes, or what is wrong with the text.
-            #[cfg(feature = "cloudimage")]
-            #[inline]
-            pub fn from_canonical(text: &'a str) -> Result<Self, crate::canonical::PathError> {
-                crate::canonical::$check(text).map(|()| Self(text.into()))
             }
 
             /// Wraps text that canonicalization produced, or that a name held before.
@@ -197,24 +184,6 @@ macro_rules! name_type {
         impl AsRef<str> for $name<'_> {
             fn as_ref(&self) -> &str {
                 &self.0
-            }
-        }
-
-        #[cfg(feature = "cloudimage")]
-        impl<'a> TryFrom<&'a str> for $name<'a> {
-            type Error = crate::canonical::PathError;
-
-            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
-                Self::from_canonical(text)
-            }
-        }
-
-        #[cfg(feature = "cloudimage")]
-        impl std::str::FromStr for $name<'static> {
-            type Err = crate::canonical::PathError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $name::from_canonical(text).map($name::into_owned)
             }
         }
 

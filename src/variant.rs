@@ -49,7 +49,7 @@ name_type! {
     /// assert_eq!((own.operations(), own.representation()), ("300x200 @2x #1", None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    VariantKey, "variant key", Config::MAX_KEY_LEN, check_variant
+    VariantKey, "variant key", Config::MAX_KEY_LEN
 }
 
 impl VariantKey<'_> {

@@ -8,6 +8,7 @@
 )]
 
 use super::scan::{any_pair, any_triple};
+use std::borrow::Cow;
 
 /// A set of bytes.
 #[derive(Debug)]
@@ -117,6 +118,12 @@ pub(super) fn any_dot_behind_slash(text: &[u8]) -> bool {
     any_pair(text, |one, next| (one == b'/') & (next == b'.'))
 }
 
+/// Whether the first segment of `path` is a dot segment.
+#[inline]
+pub(super) fn starts_with_dots(path: &[u8]) -> bool {
+    matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
+}
+
 /// Whether every percent sign in `text` is followed by two hexadecimal digits.
 pub(super) fn all_escapes_are_good(text: &[u8]) -> bool {
     let is_digit =
@@ -165,6 +172,15 @@ pub(super) fn escape_at(text: &[u8], at: usize) -> Option<u8> {
 #[inline]
 pub(super) const fn escaped(byte: u8) -> [u8; 3] {
     [b'%', UPPER_DIGITS[(byte >> 4) as usize], UPPER_DIGITS[(byte & 15) as usize]]
+}
+
+/// Canonical text as a string. Every byte in it was written by a step that writes ASCII only.
+pub(super) fn ascii(text: Cow<'_, [u8]>) -> Cow<'_, str> {
+    const ASCII: &str = "canonical text is ASCII";
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(std::str::from_utf8(text).expect(ASCII)),
+        Cow::Owned(text) => Cow::Owned(String::from_utf8(text).expect(ASCII)),
+    }
 }
 
 #[cfg(test)]

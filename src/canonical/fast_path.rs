@@ -9,13 +9,14 @@
 //! all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p peers --bench canonical`).
 
 use super::bytes::{HOST, is_plain, is_upper};
-use super::form::is_host;
-use super::host::Reference;
+use super::delivery_host::Reference;
+use super::host::is_host;
 use super::names::Delivery;
 use super::query::{NO_OPERATION, write_short};
-use super::rules::{Root, Rules, V7};
+use super::rules::Rules;
 use super::scan::{Seen, find_near, look};
 use super::segments::{leading_slashes, next_slash, resolve_in};
+use super::settings::{Root, V7};
 use super::spelling::{DECODED, IN_PATH};
 use super::split::{Piece, Split};
 use super::writer::Writer;

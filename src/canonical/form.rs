@@ -4,14 +4,14 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME, escape_at};
+use super::bytes::{HOST, SCHEME, escape_at};
 use super::error::{Fault, PathError};
 use super::escape::with_room;
-use super::explain::{StepKind, Trace};
-use super::host::split_port;
-use super::rules::Root;
+use super::host::{is_host, split_port};
 use super::scan::find_near;
 use super::segments::{has_dot_segments, leading_slashes, resolve};
+use super::settings::Root;
+use super::trace::{StepKind, Trace};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -231,29 +231,6 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
         None => Err(Fault::UnsupportedScheme.at(0)),
         Some(_) => Ok(None),
     }
-}
-
-/// Whether a first segment is shaped like a host, with or without a port.
-pub(super) fn is_host(segment: &[u8]) -> bool {
-    let (host, port) = split_port(segment);
-    let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
-    if host.len() < segment.len() && !good_port {
-        return false;
-    }
-    let mut top = 0;
-    for (at, &byte) in host.iter().enumerate() {
-        match byte {
-            // An empty label.
-            b'.' if at == top => return false,
-            b'.' => top = at + 1,
-            byte if LABEL.contains(byte) => {}
-            _ => return false,
-        }
-    }
-    let label = &host[top..];
-    let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
-    let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
-    top > 0 && (is_word || is_punycode)
 }
 
 #[cfg(test)]

@@ -20,25 +20,12 @@
 //! | how reserved bytes are written | `%` and four of them to a hexadecimal digit, the first in its lowest bit: one for each that was written the other way; zeros at the end left out |
 //! | any other spelling of scheme, host and port | `=` and that spelling, with the slash behind it |
 
-use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped};
+use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-
-/// Whether the spellings of a picture are filed together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Grouping {
-    /// Under the exact origin: what the rules tell apart is purged apart.
-    #[default]
-    Exact,
-    /// Under a coarser origin: without scheme, default port and dot behind the host, with one
-    /// spelling for a host in any script, and with one for reserved bytes. A purge of one spelling
-    /// takes all; the variant key says which one a variant was stored for.
-    Grouped,
-}
 
 const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
@@ -82,7 +69,7 @@ pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let start = if may_be_host { host::usual_start(&text) } else { &text };
     let mut out = Vec::new();
     fold_bytes(start.as_bytes(), Zone::FirstSegment, &mut out, &mut mark);
-    PathPrefix::new_unchecked(super::ascii(Cow::Owned(out)))
+    PathPrefix::new_unchecked(ascii(Cow::Owned(out)))
 }
 
 /// Whether `text` may go on as a URL, in the host of which it ends.
@@ -123,7 +110,7 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     }
     fold_bytes(tail, first, &mut out, mark);
     head.write_spelling(mark);
-    super::ascii(Cow::Owned(out))
+    ascii(Cow::Owned(out))
 }
 
 /// The scheme and host of an origin, and what is dropped of them. All is empty if there are none.

@@ -3,16 +3,17 @@
 //! Invariant: the result is settled. Read again, it has the same form and stays as it is.
 //! Not here: nested delivery URLs, which start over from the path; the pipeline does that.
 
+use super::bytes::ascii;
 use super::error::{Fault, PathError};
 use super::escape::{
     append_normalized, normalize, position_before_normalizing, room_for, with_room,
 };
-use super::explain::{StepKind, Trace};
 use super::form::{Form, Shape};
-use super::rules::{Contradiction, Rules};
+use super::rules::Rules;
+use super::scan;
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
-use super::{ascii, input_checks, scan};
+use super::trace::{StepKind, Trace};
 use std::borrow::Cow;
 
 /// An origin whose form is known, not yet in its one spelling.
@@ -50,6 +51,11 @@ impl<'t> Origin<'t> {
         let shape = shape_of(&text, rules)
             .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
+    }
+
+    /// Whether the origin starts with a scheme.
+    pub(super) fn is_url(&self) -> bool {
+        matches!(self.shape.form, Form::Url(_))
     }
 
     /// Whether the origin is a delivery URL of this tenant.
@@ -157,22 +163,4 @@ impl<'t> Settled<'t> {
     fn wildcard(&self) -> PathError {
         Fault::WildcardNotAllowed.at(self.source.len() - 1)
     }
-}
-
-/// The canonical form of an origin prefix, without its final slash.
-pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
-    let source = input_checks::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
-    if let Some(at) = source.iter().position(|&byte| byte == b'?') {
-        return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
-    }
-    let origin = Origin::read(source, None, rules, &mut ()).map_err(Contradiction::Prefix)?;
-    if !matches!(origin.shape.form, Form::Url(_)) {
-        return Err(Contradiction::PrefixNoUrl(prefix.into()));
-    }
-    if origin.is_delivery_url(rules) {
-        return Err(Contradiction::PrefixIsDelivery(prefix.into()));
-    }
-    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(&mut ()));
-    let text = settled.map_err(Contradiction::Prefix)?;
-    Ok(text.strip_suffix('/').unwrap_or(&text).into())
 }

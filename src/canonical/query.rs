@@ -11,13 +11,12 @@
 //! which only values need another spelling; [`Query::read`] for all, and says what is wrong and
 //! where.
 
-use super::ascii;
-use super::bytes::{all_escapes_are_good, escape_at, is_operation};
+use super::bytes::{all_escapes_are_good, ascii, escape_at, is_operation};
 use super::error::{Fault, PathError};
-use super::explain::{StepKind, Trace};
 use super::scan::{Marks, any, count, separators};
 use super::spelling::{IN_OPERATION, longest_operations};
 use super::split::{MAX_PARAMETERS, Piece, Split};
+use super::trace::{StepKind, Trace};
 use super::writer::Writer;
 use std::borrow::Cow;
 use std::ops::Range;

@@ -6,8 +6,8 @@
 
 use super::bytes::any_dot_behind_slash;
 use super::error::{Fault, PathError};
-use super::rules::V7;
 use super::scan::find_near;
+use super::settings::V7;
 
 /// How many slashes `path` starts with.
 pub(super) fn leading_slashes(path: &[u8]) -> usize {
@@ -34,12 +34,6 @@ pub(super) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
 
 fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
-}
-
-/// Whether the first segment of `path` is a dot segment.
-#[inline]
-pub(super) fn starts_with_dots(path: &[u8]) -> bool {
-    matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
 }
 
 /// Whether there is anything to resolve in `path`, which starts with a segment.

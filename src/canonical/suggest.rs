@@ -6,12 +6,13 @@
 use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
 use super::form::{Form, Shape};
+use super::input_checks::split_query;
 use super::names::Target;
 use super::parameters::is_known;
 use super::query::Query;
-use super::rules::{Root, Rules, V7};
+use super::rules::Rules;
+use super::settings::{Root, V7};
 use super::split::parameters_of_key;
-use super::split_query;
 
 const FLAG: &str = "ci_url_encoded=1";
 

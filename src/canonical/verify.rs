@@ -7,18 +7,58 @@
 use super::error::{Fault, PathError};
 use super::fast_path::{is_plain_key, is_plain_origin};
 use super::grouping::is_mark;
-use super::input_checks::{MAX_INPUT, clean};
+use super::input_checks::{MAX_INPUT, MAX_NESTING, clean, split_query};
 use super::origin::{Origin, Settled};
 use super::query::Query;
 use super::rules::Rules;
-use super::{MAX_NESTING, split_query};
-use crate::variant::{Marks, invalid_mark};
+use crate::origin::{OriginPath, PathPrefix};
+use crate::variant::{Marks, VariantKey, invalid_mark};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
+/// Adds the constructors of a name that take canonical text.
+macro_rules! from_canonical {
+    ($name:ident, $check:ident) => {
+        impl<'a> $name<'a> {
+            /// Takes text that is canonical already, under some rules.
+            ///
+            /// Cost: O(length). The text is borrowed.
+            ///
+            /// # Errors
+            ///
+            /// Names the byte at which the text differs from what canonicalization writes, or what
+            /// is wrong with the text.
+            #[inline]
+            pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
+                $check(text).map(|()| Self::new_unchecked(text))
+            }
+        }
+
+        impl<'a> TryFrom<&'a str> for $name<'a> {
+            type Error = PathError;
+
+            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
+                Self::from_canonical(text)
+            }
+        }
+
+        impl std::str::FromStr for $name<'static> {
+            type Err = PathError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $name::from_canonical(text).map($name::into_owned)
+            }
+        }
+    };
+}
+
+from_canonical!(OriginPath, check_origin);
+from_canonical!(PathPrefix, check_prefix);
+from_canonical!(VariantKey, check_variant);
+
 /// Whether `text` is a canonical origin.
-pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
+fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
         return Ok(());
@@ -38,7 +78,7 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is what precedes the star of a canonical pattern.
-pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
+fn check_prefix(text: &str) -> Result<(), PathError> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
         // A pattern has no query; what follows would be compared with the queries of origins.
@@ -53,7 +93,7 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is a canonical variant key.
-pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
+fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
         return Ok(());

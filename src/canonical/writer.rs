@@ -9,10 +9,8 @@
 //! allocated once its length is known. With that and the tables of `spelling`, 8 KB of bytes to encode went from 40 to 14 µs, and 1 KB
 //! of mixed ones to 2 µs (`cargo bench -p peers --bench canonical`).
 
-use super::ascii;
-use super::bytes::never_raw;
+use super::bytes::{ascii, never_raw, starts_with_dots};
 use super::scan::{Marks, STRIDE, stride};
-use super::segments::starts_with_dots;
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 

@@ -176,7 +176,8 @@ impl Naive {
         if first.len() >= 3 && first.starts_with('_') && first.ends_with('_') {
             return Ok((first.into(), rest, None));
         }
-        if self.hosts_are_told && looks_like_host(first) {
+        let is_host = looks_like_host(first) || self.is_delivery_host(first);
+        if self.hosts_are_told && is_host {
             return Ok((first.to_ascii_lowercase(), rest, Some(first.into())));
         }
         Ok((String::new(), path.into(), None))
