@@ -3,13 +3,13 @@
 //! Invariant: rules that exist don't contradict themselves, so that canonicalization has no
 //! configuration error to report. Not here: what the rules do to a text.
 
-use super::bytes::{HOST, LABEL};
 use super::error::{Fault, PathError};
-use super::host::split_port;
 use super::input_checks;
-use super::origin::Origin;
+use super::path::host::split_port;
+use super::path::origin::Origin;
 use super::rules::{DeliveryHost, Rules, grouped};
 use super::settings::{Grouping, Root, V7};
+use super::text::bytes::{HOST, LABEL};
 use std::fmt;
 
 impl Rules {

@@ -4,11 +4,11 @@
 //! is nothing.
 //! Not here: a second copy of the rules.
 
-use super::delivery_host::Reference;
 use super::error::PathError;
 use super::input::Input;
 use super::names::{Delivery, Target, VariantTarget};
-use super::operations::Operations;
+use super::path::delivery_host::Reference;
+use super::query::operations::Operations;
 use super::rules::Rules;
 use super::trace::Step;
 

@@ -8,18 +8,18 @@
 //! requests that need changes went from 736 to 403 ns, and canonical ones from 116 to 104 ns; those that are left to the pipeline after
 //! all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p peers --bench canonical`).
 
-use super::bytes::{HOST, is_plain, is_upper};
-use super::delivery_host::Reference;
-use super::host::is_host;
 use super::names::Delivery;
-use super::query::{NO_OPERATION, write_short};
+use super::path::delivery_host::Reference;
+use super::path::host::is_host;
+use super::path::segments::{leading_slashes, next_slash, resolve_in};
+use super::query::key::{NO_OPERATION, write_short};
+use super::query::split::{Piece, Split};
 use super::rules::Rules;
-use super::scan::{Seen, find_near, look};
-use super::segments::{leading_slashes, next_slash, resolve_in};
 use super::settings::{Root, V7};
-use super::spelling::{DECODED, IN_PATH};
-use super::split::{Piece, Split};
-use super::writer::Writer;
+use super::text::bytes::{HOST, is_plain, is_upper};
+use super::text::scan::{Seen, find_near, look};
+use super::text::spelling::{DECODED, IN_PATH};
+use super::text::writer::Writer;
 use crate::origin::OriginPath;
 use crate::variant::VariantKey;
 use std::borrow::Cow;

@@ -3,9 +3,9 @@
 //! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
 //! has to ask. Not here: anything that depends on the rules.
 
-use super::bytes::{is_control, never_raw};
 use super::error::{Fault, PathError};
-use super::scan::{any, find};
+use super::text::bytes::{is_control, never_raw};
+use super::text::scan::{any, find};
 
 /// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
 pub const MAX_INPUT: usize = 8192;

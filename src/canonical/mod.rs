@@ -32,35 +32,22 @@
 //! [`MAX_INPUT`].
 
 mod builder;
-mod bytes;
-mod delivery_host;
 mod error;
-mod escape;
 mod explain;
 mod fast_path;
-mod form;
-mod grouping;
-mod host;
 mod input;
 mod input_checks;
 mod names;
-mod operations;
-mod origin;
-mod parameters;
+mod path;
 mod pipeline;
 mod query;
 mod reading;
 mod rules;
-mod scan;
-mod sealed_flag;
-mod segments;
 mod settings;
-mod spelling;
-mod split;
 mod suggest;
+mod text;
 mod trace;
 mod verify;
-mod writer;
 
 pub use builder::{RulesBuilder, RulesError};
 pub use error::{PathError, PathErrorKind};
@@ -68,8 +55,8 @@ pub use explain::Explanation;
 pub use input::Input;
 pub use input_checks::MAX_INPUT;
 pub use names::{Delivery, Target, VariantTarget};
-pub use operations::Operations;
+pub use query::operations::Operations;
+pub use query::split::MAX_PARAMETERS;
 pub use rules::Rules;
 pub use settings::{Grouping, Root, V7};
-pub use split::MAX_PARAMETERS;
 pub use trace::{Step, StepKind};

@@ -3,7 +3,7 @@
 //! Invariant: the parts belong together: the variant key is one of the picture beside it.
 //! Not here: how they are found.
 
-use super::grouping;
+use super::path::grouping;
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 

@@ -3,17 +3,18 @@
 //! Invariant: positions in errors are counted from the start of what a function is given; its caller
 //! moves them. Not here: what a step does; each has a file.
 
-use super::delivery_host::{Reference, path_start};
 use super::error::{Fault, PathError};
-use super::escape;
 use super::input_checks::{self, MAX_NESTING, split_query};
 use super::names::{Delivery, Target, VariantTarget};
-use super::operations::Operations;
-use super::origin::Origin;
-use super::query::Query;
+use super::path::delivery_host::{Reference, path_start};
+use super::path::escape;
+use super::path::origin::Origin;
+use super::path::segments;
+use super::query::key::Query;
+use super::query::operations::Operations;
 use super::rules::Rules;
+use super::text::scan;
 use super::trace::{StepKind, Trace};
-use super::{scan, segments};
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
 use std::borrow::Cow;

@@ -3,11 +3,11 @@
 //! Invariant: each is the pipeline, with the shortcut for usual requests, and with suggestions for
 //! entries. Not here: the steps.
 
-use super::delivery_host::Reference;
 use super::error::PathError;
 use super::input::Input;
 use super::names::{Delivery, Target, VariantTarget};
-use super::operations::Operations;
+use super::path::delivery_host::Reference;
+use super::query::operations::Operations;
 use super::rules::Rules;
 
 impl Rules {

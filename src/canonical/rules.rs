@@ -3,8 +3,8 @@
 //! Invariant: the answers don't depend on the order in which the settings were given.
 //! Not here: what the rules do to a text.
 
-use super::grouping;
-use super::host::split_port;
+use super::path::grouping;
+use super::path::host::split_port;
 use super::settings::{Grouping, Root, V7};
 use crate::origin::OriginPath;
 use std::borrow::Cow;

@@ -3,16 +3,16 @@
 //! Invariant: a suggestion is read without error by the rules that refused the original, and names
 //! what a delivery of the original's text names. Not here: guesses at typing errors.
 
-use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
-use super::form::{Form, Shape};
 use super::input_checks::split_query;
 use super::names::Target;
-use super::parameters::is_known;
-use super::query::Query;
+use super::path::form::{Form, Shape};
+use super::query::key::Query;
+use super::query::parameters::is_known;
+use super::query::split::parameters_of_key;
 use super::rules::Rules;
 use super::settings::{Root, V7};
-use super::split::parameters_of_key;
+use super::text::bytes::{UNRESERVED, escaped};
 
 const FLAG: &str = "ci_url_encoded=1";
 

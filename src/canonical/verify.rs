@@ -6,10 +6,10 @@
 
 use super::error::{Fault, PathError};
 use super::fast_path::{is_plain_key, is_plain_origin};
-use super::grouping::is_mark;
 use super::input_checks::{MAX_INPUT, MAX_NESTING, clean, split_query};
-use super::origin::{Origin, Settled};
-use super::query::Query;
+use super::path::grouping::is_mark;
+use super::path::origin::{Origin, Settled};
+use super::query::key::Query;
 use super::rules::Rules;
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::{Marks, VariantKey, invalid_mark};

@@ -7,7 +7,7 @@
 //! A loop that runs to the end of each name and each value would be mispredicted twice a parameter.
 //! So the caller finds all separators first, see `scan`.
 
-use super::bytes::escape_at;
+use super::super::text::bytes::escape_at;
 use super::parameters::{Effect, Meaning, meaning};
 use super::sealed_flag;
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub const MAX_PARAMETERS: usize = 256;
 /// meaning. As numbers, pieces are in the order of a key: by row, and those of one row in the order
 /// of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Piece(u64);
+pub(in crate::canonical) struct Piece(u64);
 
 impl Piece {
     const START: u32 = 41;
@@ -48,23 +48,23 @@ impl Piece {
     }
 
     #[inline]
-    pub(super) fn start(self) -> usize {
+    pub(in crate::canonical) fn start(self) -> usize {
         self.field(Self::START)
     }
 
     #[inline]
-    pub(super) fn end(self) -> usize {
+    pub(in crate::canonical) fn end(self) -> usize {
         self.field(Self::END)
     }
 
     #[inline]
-    pub(super) fn name(self) -> Range<usize> {
+    pub(in crate::canonical) fn name(self) -> Range<usize> {
         self.start()..self.field(Self::NAME_END)
     }
 
     /// The value, without its equals sign.
     #[inline]
-    pub(super) fn value(self) -> Range<usize> {
+    pub(in crate::canonical) fn value(self) -> Range<usize> {
         let (name_end, end) = (self.field(Self::NAME_END), self.end());
         (name_end + "=".len()).min(end)..end
     }
@@ -77,7 +77,7 @@ impl Piece {
 
     /// The canonical name, if its own is an alias and the parameter is among `renamed`.
     #[inline]
-    pub(super) fn new_name(self, renamed: u64) -> Option<&'static [u8]> {
+    pub(in crate::canonical) fn new_name(self, renamed: u64) -> Option<&'static [u8]> {
         (self.is_alias() && renamed & self.row_bit() != 0)
             .then(|| Meaning(self.0).parameter().name.as_bytes())
     }
@@ -89,7 +89,7 @@ impl Piece {
 
     /// Whether there is a mark in its value: something that may have to change.
     #[inline]
-    pub(super) fn is_odd(self) -> bool {
+    pub(in crate::canonical) fn is_odd(self) -> bool {
         self.0 & Self::ODD != 0
     }
 }
@@ -97,7 +97,7 @@ impl Piece {
 /// What was seen while a query was cut into pieces: the bits that are set in any of them, and those
 /// below.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Split(u64);
+pub(in crate::canonical) struct Split(u64);
 
 impl Split {
     /// The pieces are not in the order of a key.
@@ -116,7 +116,7 @@ impl Split {
     /// be among them and make a name or a value odd. So does an equals sign in a value.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "nearly a tenth of the time of a canonical request")]
-    pub(super) fn of<'r>(
+    pub(in crate::canonical) fn of<'r>(
         text: &[u8],
         start: usize,
         mut marks: impl Iterator<Item = usize>,
@@ -170,30 +170,30 @@ impl Split {
     }
 
     #[inline]
-    pub(super) fn is_out_of_order(self) -> bool {
+    pub(in crate::canonical) fn is_out_of_order(self) -> bool {
         self.0 & Self::OUT_OF_ORDER != 0
     }
 
     #[inline]
-    pub(super) fn has_odd_rest(self) -> bool {
+    pub(in crate::canonical) fn has_odd_rest(self) -> bool {
         self.0 & Self::ODD_REST != 0
     }
 
     #[inline]
-    pub(super) fn encodes_path(self) -> bool {
+    pub(in crate::canonical) fn encodes_path(self) -> bool {
         self.0 & Self::ENCODES_PATH != 0
     }
 
     /// Whether there is a mark in the value of a piece.
     #[inline]
-    pub(super) fn has_odd_value(self) -> bool {
+    pub(in crate::canonical) fn has_odd_value(self) -> bool {
         self.0 & Piece::ODD != 0
     }
 
     /// The parameters that get their canonical name instead of the alias that they have, one bit
     /// each. If one is there by both, it isn't known which of the two is effective, and both stay.
     #[inline]
-    pub(super) fn renamed(self, pieces: &[Piece]) -> u64 {
+    pub(in crate::canonical) fn renamed(self, pieces: &[Piece]) -> u64 {
         if self.0 & Meaning::ALIAS == 0 {
             return 0;
         }
@@ -207,13 +207,13 @@ impl Split {
 
     /// Whether nothing is left out and nothing has another place in the key.
     #[inline]
-    pub(super) fn keeps_order(self) -> bool {
+    pub(in crate::canonical) fn keeps_order(self) -> bool {
         self.0 & (Self::OUT_OF_ORDER | Self::LEAVES_OUT) == 0
     }
 
     /// Whether the key of the query is its text, as neither a mark nor an alias is in it.
     #[inline]
-    pub(super) fn is_plain_key(self) -> bool {
+    pub(in crate::canonical) fn is_plain_key(self) -> bool {
         self.0 & (Piece::ODD | Meaning::ALIAS | Self::ODD_REST) == 0 && self.keeps_order()
     }
 }
@@ -234,7 +234,7 @@ fn is_one(value: &[u8]) -> bool {
 }
 
 /// The parameters of a canonical key, those of nested delivery URLs among them: name, and the rest.
-pub(super) fn parameters_of_key(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(in crate::canonical) fn parameters_of_key(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pieces = key.as_bytes().split(|&byte| matches!(byte, b'?' | b'&'));
     pieces.filter(|piece| !piece.is_empty()).map(|piece| {
         let len = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
@@ -244,7 +244,7 @@ pub(super) fn parameters_of_key(key: &str) -> impl Iterator<Item = (&[u8], &[u8]
 
 #[cfg(test)]
 mod tests {
-    use super::super::scan::separators;
+    use super::super::super::text::scan::separators;
     use super::*;
 
     fn split(text: &str) -> (Split, Vec<Piece>) {

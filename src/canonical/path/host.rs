@@ -3,12 +3,12 @@
 //! Invariant: [`read`] answers for every form of an origin, with one usual spelling for all
 //! spellings of a host. Not here: delivery hosts, which the rules know.
 
-use super::bytes::{HOST, LABEL, escape_at, escaped};
+use super::super::text::bytes::{HOST, LABEL, escape_at, escaped};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Whether a first segment is shaped like a host, with or without a port.
-pub(super) fn is_host(segment: &[u8]) -> bool {
+pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
     let (host, port) = split_port(segment);
     let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
     if host.len() < segment.len() && !good_port {
@@ -31,7 +31,7 @@ pub(super) fn is_host(segment: &[u8]) -> bool {
 }
 
 /// An authority without credentials, cut at its first colon.
-pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
+pub(in crate::canonical) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().position(|&byte| byte == b':') {
         Some(colon) => (&authority[..colon], &authority[colon + 1..]),
         None => (authority, b""),
@@ -46,7 +46,7 @@ pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
 ///
 /// The usual spelling is in lower case, without a dot at its end, and in the letters of the
 /// language instead of `xn--`, encoded.
-pub(super) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
+pub(in crate::canonical) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     if let Some(rest) = authority.strip_prefix(OPENING) {
         let (address, port) = rest.split_once(CLOSING)?;
         let address: Ipv6Addr = address.parse().ok()?;
@@ -74,7 +74,7 @@ const CLOSING: &str = "%5D";
 const ENCODED_COLON: &str = "%3A";
 
 /// Ports that say no more than a scheme does.
-pub(super) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
+pub(in crate::canonical) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
 
 /// A port that says something.
 #[expect(clippy::option_option, reason = "no port is not the same as a bad one")]
@@ -158,7 +158,7 @@ fn punycode_start(host: &str) -> usize {
 
 /// How much of a first segment that goes on is the start of the usual spelling, too, whatever host
 /// it becomes.
-pub(super) fn usual_start(segment: &str) -> &str {
+pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     if segment.starts_with(OPENING) {
         return "";
     }

@@ -25,19 +25,19 @@ const MANY: usize = 4 * BLOCK;
 
 /// Whether `is` holds of any byte; it must not branch.
 #[inline]
-pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
+pub(in crate::canonical) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
     any_row::<0>(text, |text, at| is(text[at]))
 }
 
 /// Whether `is` holds of any two neighbors; it must not branch.
 #[inline]
-pub(super) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
+pub(in crate::canonical) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
     any_row::<1>(text, |text, at| is(text[at], text[at + 1]))
 }
 
 /// Whether `is` holds of any three bytes in a row; it must not branch.
 #[inline]
-pub(super) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
+pub(in crate::canonical) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
     any_row::<2>(text, |text, at| is(text[at], text[at + 1], text[at + 2]))
 }
 
@@ -81,7 +81,7 @@ fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
 /// The length of a part at the start in which `is` holds of no byte; what follows is at most some blocks before one of which it does. `is` must
 /// not branch.
 #[inline]
-pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+pub(in crate::canonical) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     let mut start = 0;
     while text.len() - start >= MANY && !any(&text[start..start + MANY], &is) {
         start += MANY;
@@ -94,7 +94,7 @@ pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
 
 /// Of how many bytes `is` holds; it must not branch.
 #[inline]
-pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+pub(in crate::canonical) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     // Sums of so many fit into a byte.
     let sum = |part: &[u8]| part.iter().map(|&byte| u8::from(is(byte))).sum::<u8>();
     text.chunks(255).map(|part| usize::from(sum(part))).sum()
@@ -102,7 +102,7 @@ pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
 
 /// Eight bytes of `text` from `at` on, the first in the lowest byte; zeros behind its end.
 #[inline]
-pub(super) fn word(text: &[u8], at: usize) -> u64 {
+pub(in crate::canonical) fn word(text: &[u8], at: usize) -> u64 {
     let rest = &text[at..];
     match (rest.first_chunk(), text.last_chunk()) {
         (Some(word), _) => u64::from_le_bytes(*word),
@@ -114,11 +114,11 @@ pub(super) fn word(text: &[u8], at: usize) -> u64 {
 }
 
 /// How many bytes [`stride`] gives.
-pub(super) const STRIDE: usize = size_of::<u128>();
+pub(in crate::canonical) const STRIDE: usize = size_of::<u128>();
 
 /// Sixteen bytes of `text` from `at` on; any others behind its end.
 #[inline]
-pub(super) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
+pub(in crate::canonical) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     let rest = &text[at..];
     if let Some(stride) = rest.first_chunk() {
         return *stride;
@@ -147,13 +147,17 @@ fn among<const N: usize>(stride: [u8; STRIDE], bytes: [u8; N]) -> u128 {
 
 /// Where `byte`, which is ASCII, stands first.
 #[inline]
-pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
+pub(in crate::canonical) fn find(text: &[u8], byte: u8) -> Option<usize> {
     Some(find_near(text, 0, [byte])).filter(|&at| at < text.len())
 }
 
 /// Where the first of `bytes`, all ASCII, stands from `start` on, or the end: for where that is likely to be near.
 #[inline]
-pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> usize {
+pub(in crate::canonical) fn find_near<const N: usize>(
+    text: &[u8],
+    start: usize,
+    bytes: [u8; N],
+) -> usize {
     let mut at = start;
     while at < text.len() {
         if at - start == WORD_BITS {
@@ -189,11 +193,11 @@ fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
 }
 
 /// How many marks a word holds: one bit for each byte of a text.
-pub(super) const WORD_BITS: usize = u64::BITS as usize;
+pub(in crate::canonical) const WORD_BITS: usize = u64::BITS as usize;
 
 /// Where ampersands and equals signs stand in `text[start..]`.
 #[inline]
-pub(super) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usize> {
+pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usize> {
     let (mut rest, mut base, mut word) = (&text[start..], start, 0_u64);
     std::iter::from_fn(move || {
         while word == 0 {
@@ -213,20 +217,20 @@ pub(super) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usiz
 }
 
 /// How many bytes [`look`] looks at, at most.
-pub(super) const LOOK: usize = 3 * WORD_BITS;
+pub(in crate::canonical) const LOOK: usize = 3 * WORD_BITS;
 
 /// What is seen of a text.
-pub(super) struct Seen {
-    pub(super) any_upper: bool,
+pub(in crate::canonical) struct Seen {
+    pub(in crate::canonical) any_upper: bool,
     /// Where something separates parts or may have to change.
-    pub(super) marks: Marks,
+    pub(in crate::canonical) marks: Marks,
 }
 
 /// Scans `text` once: marks each byte that isn't plain before its neighbor, and looks for upper
 /// case. `is_plain` and `is_upper` must not branch. `None` if the text is too long for one look.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "nearly a tenth of the time of a canonical request")]
-pub(super) fn look(
+pub(in crate::canonical) fn look(
     text: &[u8],
     is_plain: impl Fn(u8, u8) -> bool,
     is_upper: impl Fn(u8) -> bool,
@@ -273,12 +277,12 @@ fn pad(text: &[u8]) -> [u8; BLOCK + 1] {
 
 /// Marks in a text.
 #[derive(Clone, Copy)]
-pub(super) struct Marks([u64; LOOK / WORD_BITS]);
+pub(in crate::canonical) struct Marks([u64; LOOK / WORD_BITS]);
 
 impl Marks {
     /// The first one from `start` on.
     #[inline]
-    pub(super) fn from(&self, start: usize) -> Option<usize> {
+    pub(in crate::canonical) fn from(&self, start: usize) -> Option<usize> {
         let mut block = start / WORD_BITS;
         let mut word = self.0.get(block)? & (u64::MAX << (start % WORD_BITS));
         while word == 0 {
@@ -290,13 +294,13 @@ impl Marks {
 
     /// How many there are.
     #[inline]
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::canonical) fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
     /// Those from `start` on, one after the other.
     #[inline]
-    pub(super) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
+    pub(in crate::canonical) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
         let mut block = start / WORD_BITS;
         let mut word = self.0.get(block).map_or(0, |word| word & (u64::MAX << (start % WORD_BITS)));
         std::iter::from_fn(move || {

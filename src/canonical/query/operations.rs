@@ -26,7 +26,7 @@ use std::fmt;
 pub struct Operations<'a>(VariantKey<'a>);
 
 impl<'a> Operations<'a> {
-    pub(super) fn new(key: VariantKey<'a>) -> Self {
+    pub(in crate::canonical) fn new(key: VariantKey<'a>) -> Self {
         Self(key)
     }
 

@@ -20,7 +20,7 @@ const FULL: usize = 256;
 const SIZE: usize = FULL + STRIDE;
 
 /// A text that is being written.
-pub(super) struct Writer<'t> {
+pub(in crate::canonical) struct Writer<'t> {
     block: [u8; SIZE],
     len: usize,
     /// What doesn't fit into the block; empty if everything does.
@@ -33,27 +33,31 @@ pub(super) struct Writer<'t> {
 }
 
 /// What came of [`Writer::respell`].
-pub(super) struct Respelled {
+pub(in crate::canonical) struct Respelled {
     /// Where the rest of the text starts, which stays as it is and isn't written yet.
-    pub(super) rest: usize,
+    pub(in crate::canonical) rest: usize,
     /// Whether a dot was decoded, or a dot segment is among what was looked at.
-    pub(super) any_dot: bool,
+    pub(in crate::canonical) any_dot: bool,
 }
 
 impl<'t> Writer<'t> {
     /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has room for `room` more bytes.
     #[inline]
-    pub(super) fn new(source: &'t [u8], longest: fn(&[u8]) -> usize, room: usize) -> Self {
+    pub(in crate::canonical) fn new(
+        source: &'t [u8],
+        longest: fn(&[u8]) -> usize,
+        room: usize,
+    ) -> Self {
         Self { block: [0; SIZE], len: 0, buffer: Vec::new(), source, longest, room }
     }
 
     /// Writes behind the text in `buffer`, which has room for it.
-    pub(super) fn behind(buffer: Vec<u8>) -> Self {
+    pub(in crate::canonical) fn behind(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::new(b"", <[u8]>::len, 0) }
     }
 
     #[inline]
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(in crate::canonical) fn push(&mut self, byte: u8) {
         let at = self.place();
         self.block[at] = byte;
         self.len = at + 1;
@@ -61,7 +65,7 @@ impl<'t> Writer<'t> {
 
     /// Copies `text[start..end]`.
     #[inline]
-    pub(super) fn copy(&mut self, text: &[u8], start: usize, end: usize) {
+    pub(in crate::canonical) fn copy(&mut self, text: &[u8], start: usize, end: usize) {
         let mut from = start;
         while from < end {
             let at = self.place();
@@ -74,7 +78,7 @@ impl<'t> Writer<'t> {
 
     /// Writes `text[start..end]` in its one spelling; gives the position of a fault, if there is one.
     #[inline]
-    pub(super) fn spell(
+    pub(in crate::canonical) fn spell(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
@@ -123,7 +127,7 @@ impl<'t> Writer<'t> {
 
     /// Writes `text[start..end]` in its one spelling; its escapes were checked.
     #[inline]
-    pub(super) fn spell_checked(
+    pub(in crate::canonical) fn spell_checked(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
@@ -137,7 +141,7 @@ impl<'t> Writer<'t> {
     /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `marks` may need
     /// a change. Nothing if there is a fault.
     #[inline]
-    pub(super) fn respell(
+    pub(in crate::canonical) fn respell(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
@@ -169,11 +173,11 @@ impl<'t> Writer<'t> {
     }
 
     /// How much is written.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::canonical) fn len(&self) -> usize {
         self.buffer.len() + self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::canonical) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -197,7 +201,7 @@ impl<'t> Writer<'t> {
     }
 
     /// The whole text.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(in crate::canonical) fn finish(mut self) -> Vec<u8> {
         let written = &self.block[..self.len];
         if self.buffer.capacity() == 0 {
             let mut text = Vec::with_capacity(written.len() + self.room);
@@ -209,7 +213,7 @@ impl<'t> Writer<'t> {
     }
 
     /// The whole text, all of which is ASCII.
-    pub(super) fn finish_text(mut self) -> String {
+    pub(in crate::canonical) fn finish_text(mut self) -> String {
         match self.short_text() {
             Some(text) => text.to_owned(),
             None => ascii(Cow::Owned(self.finish())).into_owned(),
@@ -218,7 +222,7 @@ impl<'t> Writer<'t> {
 
     /// The whole text, all of which is ASCII, if it fits into the block.
     #[inline]
-    pub(super) fn short_text(&mut self) -> Option<&str> {
+    pub(in crate::canonical) fn short_text(&mut self) -> Option<&str> {
         let len = self.len;
         if len > FULL || self.buffer.capacity() > 0 {
             return None;
@@ -231,17 +235,17 @@ impl<'t> Writer<'t> {
 
     /// The text from `start` on, to be changed in place; nothing if not all of it is in the block.
     #[inline]
-    pub(super) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
+    pub(in crate::canonical) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
         if self.buffer.capacity() == 0 { self.block.get_mut(start..self.len) } else { None }
     }
 
     /// Leaves the first `len` bytes of a text that fits into the block.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub(in crate::canonical) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
     /// The whole text, for a look at it.
-    pub(super) fn written(&mut self) -> &[u8] {
+    pub(in crate::canonical) fn written(&mut self) -> &[u8] {
         if self.buffer.is_empty() {
             return &self.block[..self.len];
         }

@@ -3,14 +3,14 @@
 //! Invariant: the seal is only looked into, never opened: its text stays opaque in the variant key.
 //! Not here: whether the seal is genuine; that must be checked before the index is asked.
 
-use super::bytes::escape_at;
+use super::super::text::bytes::escape_at;
 
 const FLAG: &[u8] = b"ci_url_encoded=1";
 
 /// Whether `value`, percent-decoded and then base64-decoded (RFC 4648, in the alphabet of section 4
 /// or of section 5, padded or not), holds the flag between ampersands. If it does not decode, it
 /// holds none.
-pub(super) fn holds_flag(value: &[u8]) -> bool {
+pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
     let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
     let mut search = FlagSearch::default();
     let mut at = 0;

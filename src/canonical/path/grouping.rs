@@ -20,7 +20,7 @@
 //! | how reserved bytes are written | `%` and four of them to a hexadecimal digit, the first in its lowest bit: one for each that was written the other way; zeros at the end left out |
 //! | any other spelling of scheme, host and port | `=` and that spelling, with the slash behind it |
 
-use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
+use super::super::text::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::VariantKey;
@@ -37,7 +37,7 @@ const ENCODED_COLON: &str = "%3A/";
 type Mark = SmallVec<[u8; 64]>;
 
 /// Groups an exact origin and the variant key that goes with it.
-pub(super) fn group<'t>(
+pub(in crate::canonical) fn group<'t>(
     origin: OriginPath<'t>,
     variant: VariantKey<'t>,
 ) -> (OriginPath<'t>, VariantKey<'t>) {
@@ -48,12 +48,12 @@ pub(super) fn group<'t>(
 }
 
 /// Groups the path of an entry.
-pub(super) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
+pub(in crate::canonical) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
     OriginPath::new_unchecked(fold(path.into_cow(), &mut Mark::new()))
 }
 
 /// Groups what precedes a star.
-pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
+pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let text = prefix.into_cow();
     if is_open_url(&text) {
         // All URLs of a scheme start so, and their grouped paths start with anything.
@@ -348,7 +348,7 @@ impl Bits {
 }
 
 /// Whether `mark` could be one that grouping writes.
-pub(super) fn is_mark(mark: &str) -> bool {
+pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
     let (mark, spelling) =
         mark.split_once('=').map_or((mark, None), |(mark, spelling)| (mark, Some(spelling)));
     let (head, bits) = mark.split_once('%').map_or((mark, None), |(head, bits)| (head, Some(bits)));

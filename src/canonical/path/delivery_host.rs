@@ -3,14 +3,14 @@
 //! Invariant: neither the scheme nor the host of a delivery URL is part of any key.
 //! Not here: delivery hosts in the place of an origin; that is a matter of the origin's form.
 
-use super::error::{Fault, PathError};
+use super::super::error::{Fault, PathError};
+use super::super::rules::Rules;
 use super::host::split_port;
-use super::rules::Rules;
 use super::segments::leading_slashes;
 
 /// Which texts a request may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(in crate::canonical) enum Reference {
     /// A URL, with or without its scheme, or its path alone.
     Url,
     /// What stands in a request line. However many slashes it starts with, it names no host.
@@ -18,7 +18,7 @@ pub(super) enum Reference {
 }
 
 /// Where the path of a delivery URL or of a request target starts.
-pub(super) fn path_start(
+pub(in crate::canonical) fn path_start(
     input: &[u8],
     reference: Reference,
     rules: &Rules,
@@ -64,7 +64,7 @@ fn authority_start(input: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::PathErrorKind::ForeignHost;
+    use super::super::super::error::PathErrorKind::ForeignHost;
     use super::*;
 
     #[test]

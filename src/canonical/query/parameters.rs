@@ -4,11 +4,11 @@
 //! change nothing are dropped. Not here: their values, which are opaque. No number, color, case or
 //! synonym is folded.
 
-use super::scan;
+use super::super::text::scan;
 
 /// What a parameter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Effect {
+pub(in crate::canonical) enum Effect {
     /// The bytes of the picture.
     Image,
     /// The headers of the response, or how long it is kept.
@@ -25,15 +25,15 @@ pub(super) enum Effect {
 
 /// A parameter of delivery URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parameter {
+pub(in crate::canonical) struct Parameter {
     /// Its canonical name.
-    pub(super) name: &'static str,
+    pub(in crate::canonical) name: &'static str,
     /// Another name that means the same.
-    pub(super) alias: Option<&'static str>,
+    pub(in crate::canonical) alias: Option<&'static str>,
     /// What it changes.
-    pub(super) effect: Effect,
+    pub(in crate::canonical) effect: Effect,
     /// Where it is documented or can be seen.
-    pub(super) source: &'static str,
+    pub(in crate::canonical) source: &'static str,
 }
 
 /// The list of parameters in the Ruby client.
@@ -69,7 +69,7 @@ const fn aliased(name: &'static str, alias: &'static str, source: &'static str) 
 
 /// All known parameters, in the order in which they stand in a key: sorted by name. Unknown ones
 /// follow in the key, under the names and in the order given.
-pub(super) const PARAMETERS: &[Parameter] = &[
+pub(in crate::canonical) const PARAMETERS: &[Parameter] = &[
     image("ar", DOCS),
     // `ar` may be short for `aspect_ratio`; this is not documented, so they are two parameters.
     image("aspect_ratio", DOCS),
@@ -132,15 +132,15 @@ pub(super) const PARAMETERS: &[Parameter] = &[
 /// What a name means for the key: the row of its parameter in the highest bits, and two flags in
 /// the lowest ones. What is between them is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meaning(pub(super) u64);
+pub(in crate::canonical) struct Meaning(pub(in crate::canonical) u64);
 
 impl Meaning {
     /// Not in the table.
-    pub(super) const UNKNOWN: Self = Self(u64::MAX << Self::ROW);
+    pub(in crate::canonical) const UNKNOWN: Self = Self(u64::MAX << Self::ROW);
     /// Where the row starts.
-    pub(super) const ROW: u32 = u64::BITS - 6;
+    pub(in crate::canonical) const ROW: u32 = u64::BITS - 6;
     /// Set if the name is an alias.
-    pub(super) const ALIAS: u64 = 1;
+    pub(in crate::canonical) const ALIAS: u64 = 1;
     /// Set if the parameter may be dropped, or may say how the path is encoded.
     const SPECIAL: u64 = 2;
 
@@ -150,12 +150,12 @@ impl Meaning {
     }
 
     #[inline]
-    pub(super) fn is_special(self) -> bool {
+    pub(in crate::canonical) fn is_special(self) -> bool {
         self.0 & Self::SPECIAL != 0
     }
 
     /// The parameter of a known name.
-    pub(super) fn parameter(self) -> &'static Parameter {
+    pub(in crate::canonical) fn parameter(self) -> &'static Parameter {
         &PARAMETERS[(self.0 >> Self::ROW) as usize]
     }
 }
@@ -243,7 +243,7 @@ const fn slot(factor: u64, word: u64, len: usize) -> usize {
 
 /// What the name `text[start..end]`, whose escapes are settled, means for the key.
 #[inline]
-pub(super) fn meaning(text: &[u8], start: usize, end: usize) -> Meaning {
+pub(in crate::canonical) fn meaning(text: &[u8], start: usize, end: usize) -> Meaning {
     let name = &text[start..end];
     let word = first_bytes(scan::word(text, start), name.len());
     let known = &TABLE[slot(FACTOR, word, name.len())];
@@ -260,12 +260,12 @@ fn first_bytes(word: u64, len: usize) -> u64 {
 }
 
 /// Whether a parameter of that name is in the table.
-pub(super) fn is_known(name: &[u8]) -> bool {
+pub(in crate::canonical) fn is_known(name: &[u8]) -> bool {
     meaning(name, 0, name.len()).is_known()
 }
 
 /// The name under which a parameter is sorted and found.
-pub(super) fn canonical_name(name: &[u8]) -> &[u8] {
+pub(in crate::canonical) fn canonical_name(name: &[u8]) -> &[u8] {
     let meaning = meaning(name, 0, name.len());
     if meaning.is_known() { meaning.parameter().name.as_bytes() } else { name }
 }

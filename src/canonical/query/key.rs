@@ -11,32 +11,35 @@
 //! which only values need another spelling; [`Query::read`] for all, and says what is wrong and
 //! where.
 
-use super::bytes::{all_escapes_are_good, ascii, escape_at, is_operation};
-use super::error::{Fault, PathError};
-use super::scan::{Marks, any, count, separators};
-use super::spelling::{IN_OPERATION, longest_operations};
+use super::super::error::{Fault, PathError};
+use super::super::text::bytes::{all_escapes_are_good, ascii, escape_at, is_operation};
+use super::super::text::scan::{Marks, any, count, separators};
+use super::super::text::spelling::{IN_OPERATION, longest_operations};
+use super::super::text::writer::Writer;
+use super::super::trace::{StepKind, Trace};
 use super::split::{MAX_PARAMETERS, Piece, Split};
-use super::trace::{StepKind, Trace};
-use super::writer::Writer;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// A query that was read.
 #[derive(Debug)]
-pub(super) struct Query<'t> {
+pub(in crate::canonical) struct Query<'t> {
     /// The variant key.
-    pub(super) key: Cow<'t, str>,
+    pub(in crate::canonical) key: Cow<'t, str>,
     /// Whether the path is percent-encoded as a whole.
-    pub(super) encodes_path: bool,
+    pub(in crate::canonical) encodes_path: bool,
 }
 
 /// The key of the picture as it is.
-pub(super) const NO_OPERATION: &str = "?";
+pub(in crate::canonical) const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
     /// Reads a query that starts with its question mark; no query is an empty one.
     #[inline]
-    pub(super) fn read(text: Option<&'t [u8]>, trace: &mut impl Trace) -> Result<Self, PathError> {
+    pub(in crate::canonical) fn read(
+        text: Option<&'t [u8]>,
+        trace: &mut impl Trace,
+    ) -> Result<Self, PathError> {
         match text {
             None => Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path: false }),
             Some(text) => read(text, 1, trace),
@@ -44,7 +47,10 @@ impl<'t> Query<'t> {
     }
 
     /// Reads a query without its question mark.
-    pub(super) fn read_bare(text: &'t [u8], trace: &mut impl Trace) -> Result<Self, PathError> {
+    pub(in crate::canonical) fn read_bare(
+        text: &'t [u8],
+        trace: &mut impl Trace,
+    ) -> Result<Self, PathError> {
         read(text, 0, trace)
     }
 }
@@ -138,7 +144,7 @@ fn note_dropped(text: &[u8], start: usize, pieces: &[Piece], trace: &mut impl Tr
 /// returns whether anything is written. If not, the key is the query as it stands. `None` if there
 /// is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
 #[inline]
-pub(super) fn write_short(
+pub(in crate::canonical) fn write_short(
     text: &[u8],
     start: usize,
     split: Split,
