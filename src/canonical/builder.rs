@@ -112,45 +112,12 @@ impl RulesBuilder {
     /// If a host or the prefix is malformed, or two settings contradict each other.
     pub fn build(self) -> Result<Rules, RulesError> {
         let mut rules = Rules {
+            hosts: self.hosts()?,
             v7: self.v7,
             wildcards: self.wildcards,
             grouping: self.grouping,
             ..Rules::default()
         };
-        if let Some(token) = self.token {
-            if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
-                return Err(RulesError(Contradiction::Token(token)));
-            }
-            let host = format!("{}.cloudimg.io", token.to_ascii_lowercase());
-            rules.hosts.push(DeliveryHost::new(&host));
-        }
-        if let Some(host) = self.custom_host {
-            if host.is_empty() || !HOST.contains_all(host.as_bytes()) {
-                return Err(RulesError(Contradiction::CustomHost(host)));
-            }
-            if rules.delivers_from(host.as_bytes(), b"") {
-                return Err(RulesError(Contradiction::SameHost(host)));
-            }
-            rules.hosts.push(DeliveryHost::new(&host.to_ascii_lowercase()));
-        }
-        for host in self.delivery_hosts {
-            let (name, port) = split_port(host.as_bytes());
-            let is_port = port.is_empty() || port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
-            if name.is_empty()
-                || !HOST.contains_all(name)
-                || !is_port
-                || port.first() == Some(&b'0')
-            {
-                return Err(RulesError(Contradiction::DeliveryHost(host)));
-            }
-            // One that is there already is no contradiction.
-            let host = host.to_ascii_lowercase();
-            let host = host.strip_suffix(':').unwrap_or(&host);
-            let host = host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host);
-            if !rules.hosts.iter().any(|known| *known.text == *host) {
-                rules.hosts.push(DeliveryHost::new(host));
-            }
-        }
         rules.root = match (&self.prefix, self.root) {
             (Some(_), Some(Root::Host)) => return Err(RulesError(Contradiction::PrefixAndHosts)),
             (Some(_), _) => Root::Path,
@@ -166,6 +133,44 @@ impl RulesBuilder {
         }
         Ok(rules)
     }
+
+    fn hosts(&self) -> Result<Vec<DeliveryHost>, Contradiction> {
+        let mut hosts = Vec::new();
+        if let Some(token) = &self.token {
+            if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
+                return Err(Contradiction::Token(token.clone()));
+            }
+            hosts.push(DeliveryHost::new(&format!("{token}.cloudimg.io")));
+        }
+        if let Some(host) = &self.custom_host {
+            if host.is_empty() || !HOST.contains_all(host.as_bytes()) {
+                return Err(Contradiction::CustomHost(host.clone()));
+            }
+            if hosts.iter().any(|known| known.matches(host.as_bytes(), b"")) {
+                return Err(Contradiction::SameHost(host.clone()));
+            }
+            hosts.push(DeliveryHost::new(host));
+        }
+        for host in &self.delivery_hosts {
+            let known = delivery_host(host)?;
+            // One that is there already is no contradiction.
+            if !hosts.contains(&known) {
+                hosts.push(known);
+            }
+        }
+        Ok(hosts)
+    }
+}
+
+fn delivery_host(host: &str) -> Result<DeliveryHost, Contradiction> {
+    let (name, port) = split_port(host.as_bytes());
+    let is_port = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let is_host = !name.is_empty() && HOST.contains_all(name);
+    if !is_host || !is_port || port.first() == Some(&b'0') {
+        return Err(Contradiction::DeliveryHost(host.to_owned()));
+    }
+    let host = host.strip_suffix(':').unwrap_or(host);
+    Ok(DeliveryHost::new(host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host)))
 }
 
 /// The error of [`RulesBuilder::build`].

@@ -51,10 +51,11 @@ pub(super) struct DeliveryHost {
 impl DeliveryHost {
     pub(super) fn new(text: &str) -> Self {
         let name_len = split_port(text.as_bytes()).0.len();
-        Self { text: text.into(), name_len }
+        Self { text: text.to_ascii_lowercase().into(), name_len }
     }
 
-    fn matches(&self, host: &[u8], port: &[u8]) -> bool {
+    /// Whether this is `host` with `port`, in any case.
+    pub(super) fn matches(&self, host: &[u8], port: &[u8]) -> bool {
         let (name, known_port) = self.text.as_bytes().split_at(self.name_len);
         let is_port = match known_port {
             [] => matches!(port, b"" | b"80" | b"443"),

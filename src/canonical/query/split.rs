@@ -126,24 +126,18 @@ impl Split {
         let mut next = move || marks.next().unwrap_or(len);
         let (mut from, mut seen, mut kept, mut last, mut places) = (start, 0, 0, 0, room.len());
         while from < len {
-            let mut name_end = next();
-            if name_end == from && text[from] == b'&' {
+            let mark = next();
+            if mark == from && text[from] == b'&' {
                 seen |= Self::LEAVES_OUT;
                 from += 1;
                 continue;
             }
-            while !matches!(text.get(name_end), None | Some(b'&' | b'=')) {
-                seen |= Self::ODD_REST;
-                name_end = next();
-            }
-            let (mut end, mut is_odd) = (name_end, false);
-            if text.get(name_end) == Some(&b'=') {
-                end = next();
-                while !matches!(text.get(end), None | Some(b'&')) {
-                    is_odd = true;
-                    end = next();
-                }
-            }
+            let (name_end, is_odd) =
+                end_of(text, mark, &mut next, |byte| matches!(byte, b'&' | b'='));
+            seen |= u64::from(is_odd) * Self::ODD_REST;
+            let has_value = text.get(name_end) == Some(&b'=');
+            let mark = if has_value { next() } else { name_end };
+            let (end, is_odd) = end_of(text, mark, &mut next, |byte| byte == b'&');
             let meaning = meaning(text, from, name_end);
             let piece = Piece::new(meaning, from, name_end, end, is_odd);
             if kept == places {
@@ -216,6 +210,24 @@ impl Split {
     pub(in crate::canonical) fn is_plain_key(self) -> bool {
         self.0 & (Piece::ODD | Meaning::ALIAS | Self::ODD_REST) == 0 && self.keeps_order()
     }
+}
+
+/// The first of the marks from `at` on that ends a part of a parameter, and whether there are marks
+/// before it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `Split::of`")]
+fn end_of(
+    text: &[u8],
+    mut at: usize,
+    next: &mut impl FnMut() -> usize,
+    ends: impl Fn(u8) -> bool,
+) -> (usize, bool) {
+    let mut is_odd = false;
+    while text.get(at).is_some_and(|&byte| !ends(byte)) {
+        is_odd = true;
+        at = next();
+    }
+    (at, is_odd)
 }
 
 /// What is seen at a special parameter with that value.

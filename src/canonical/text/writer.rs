@@ -85,8 +85,7 @@ impl<'t> Writer<'t> {
         start: usize,
         end: usize,
     ) -> Result<(), usize> {
-        let text = &text[..end];
-        let mut at = start;
+        let (text, mut at) = (&text[..end], start);
         while at < end {
             let mut len = self.place();
             // As many units as fit for sure, of one kind.
