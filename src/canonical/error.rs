@@ -47,39 +47,15 @@ pub enum PathErrorKind {
     /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere
     /// else, or a leading `^`.
     WildcardNotAllowed,
+    /// More than [`MAX_PARAMETERS`](crate::canonical::MAX_PARAMETERS) parameters in one query.
+    TooManyParameters,
     /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
     NotCanonical,
 }
 
-impl PathErrorKind {
-    /// Returns the name of the kind, as in `QueryNotAllowed`.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::TooLong => "TooLong",
-            Self::ControlByte => "ControlByte",
-            Self::InvalidCharacter => "InvalidCharacter",
-            Self::Fragment => "Fragment",
-            Self::ForeignHost => "ForeignHost",
-            Self::QueryNotAllowed => "QueryNotAllowed",
-            Self::InvalidEscape => "InvalidEscape",
-            Self::MissingV7 => "MissingV7",
-            Self::UnexpectedV7 => "UnexpectedV7",
-            Self::Empty => "Empty",
-            Self::UnsupportedScheme => "UnsupportedScheme",
-            Self::UserInfo => "UserInfo",
-            Self::InvalidHost => "InvalidHost",
-            Self::Traversal => "Traversal",
-            Self::DeliveryUrl => "DeliveryUrl",
-            Self::PrefixIncluded => "PrefixIncluded",
-            Self::WildcardNotAllowed => "WildcardNotAllowed",
-            Self::NotCanonical => "NotCanonical",
-        }
-    }
-}
-
 impl fmt::Display for PathErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(&format!("{self:?}"))
     }
 }
 
@@ -107,7 +83,7 @@ impl PathError {
     /// What is wrong.
     #[must_use]
     pub const fn kind(&self) -> PathErrorKind {
-        self.fault.kind()
+        self.fault.row().0
     }
 
     /// Where, as a byte position in the text as it was given; its length, if something is missing at the end.
@@ -158,7 +134,7 @@ impl PathError {
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, expected) = self.fault.words();
+        let (_, what, expected) = self.fault.row();
         f.write_str(what)?;
         if let Fault::ControlByte(byte) | Fault::EncodedControlByte(byte) = self.fault {
             write!(f, " 0x{byte:02X}")?;
@@ -169,41 +145,66 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// A kind, in the detail that its message needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    TooLong,
-    ControlByte(u8),
-    EncodedControlByte(u8),
-    OuterSpace,
-    ByteOrderMark,
-    Backslash,
-    Fragment,
-    ForeignHost,
-    NotADeliveryUrl,
-    NotARequestTarget,
-    QueryNotAllowed,
-    InvalidEscape,
-    MissingV7,
-    UnexpectedV7,
-    Empty,
-    NoOperation,
-    UnsupportedScheme,
-    UserInfo,
-    EmptyHost,
-    InvalidHost,
-    HostNotAscii,
-    InvalidPort,
-    Traversal,
-    DeliveryUrl,
-    NestedTooDeep,
-    PrefixIncluded,
-    WildcardNotAllowed,
-    InnerWildcard,
-    RegularExpression,
-    NotCanonical,
-    EmptyMark,
-    BadMark,
+macro_rules! faults {
+    ($($fault:ident $(($data:ty))? => $kind:ident, $what:literal, $expected:expr;)*) => {
+        /// A kind, in the detail that its message needs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($fault $(($data))?,)*
+        }
+
+        impl Fault {
+            /// The kind, what is wrong, and what was expected.
+            const fn row(self) -> (PathErrorKind, &'static str, &'static str) {
+                match self {
+                    $(Self::$fault { .. } => (PathErrorKind::$kind, $what, $expected),)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    TooLong => TooLong, "text too long", "at most 8192 bytes";
+    ControlByte(u8) => ControlByte, "control byte", "printable characters";
+    EncodedControlByte(u8) => ControlByte, "encoded control byte", "printable characters in a path";
+    OuterSpace => InvalidCharacter, "leading or trailing space", "\"%20\" for a space in a name";
+    ByteOrderMark => InvalidCharacter, "byte order mark", "text without one, or \"%EF%BB%BF\"";
+    Backslash => InvalidCharacter, "backslash",
+        "\"/\" between segments, or \"%5C\" inside a segment";
+    Fragment => Fragment, "raw \"#\"", "\"%23\" for a hash sign in a name";
+    ForeignHost => ForeignHost, "foreign host", "a delivery host of these rules";
+    NotADeliveryUrl => ForeignHost, "not a delivery URL",
+        "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"";
+    NotARequestTarget => ForeignHost, "not a request target",
+        "\"/\", or \"https://\" or \"http://\" and a delivery host";
+    QueryNotAllowed => QueryNotAllowed, "unexpected query",
+        "this entry invalidates the whole picture";
+    InvalidEscape => InvalidEscape, "invalid percent escape", "two hex digits";
+    MissingV7 => MissingV7, "missing segment", "\"v7/\", which URLs of this token start with";
+    UnexpectedV7 => UnexpectedV7, "unexpected \"v7\"",
+        "the origin, as URLs of this token have no \"v7/\"";
+    Empty => Empty, "path is empty", "the path of an origin";
+    NoOperation => Empty, "transformation is empty", "at least one operation";
+    UnsupportedScheme => UnsupportedScheme, "unsupported scheme", "\"https\", \"http\" or \"ftp\"";
+    UserInfo => UserInfo, "credentials", "a host without \"@\"";
+    EmptyHost => InvalidHost, "empty host", "a host name";
+    InvalidHost => InvalidHost, "invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\"";
+    HostNotAscii => InvalidHost, "host not in ASCII", "its \"xn--\" form";
+    InvalidPort => InvalidHost, "invalid port", "a number up to 65535";
+    Traversal => Traversal, "path climbs above its root",
+        "no more \"..\" than there are segments before it";
+    DeliveryUrl => DeliveryUrl, "delivery URL", "its origin part alone";
+    NestedTooDeep => DeliveryUrl, "delivery URL", "at most 4 of them nested in another";
+    PrefixIncluded => PrefixIncluded, "origin prefix included", "the path below the prefix alone";
+    WildcardNotAllowed => WildcardNotAllowed, "wildcard not allowed",
+        "\"%2A\" for a star in a name";
+    InnerWildcard => WildcardNotAllowed, "misplaced wildcard", ONLY_FINAL;
+    RegularExpression => WildcardNotAllowed, "misplaced \"^\"", ONLY_FINAL;
+    EmptyMark => InvalidCharacter, "empty mark", "the name of a representation";
+    BadMark => InvalidCharacter, "invalid mark", "letters, digits and \"-._~,:/+\"";
+    TooManyParameters => TooManyParameters, "more than 256 parameters", "at most 256";
+    NotCanonical => NotCanonical, "text not canonical", "what canonicalization writes";
 }
 
 impl Fault {
@@ -211,96 +212,11 @@ impl Fault {
         PathError { fault: self, at, suggestions: None }
     }
 
-    const fn kind(self) -> PathErrorKind {
-        match self {
-            Self::TooLong => PathErrorKind::TooLong,
-            Self::ControlByte(_) | Self::EncodedControlByte(_) => PathErrorKind::ControlByte,
-            Self::OuterSpace
-            | Self::ByteOrderMark
-            | Self::Backslash
-            | Self::EmptyMark
-            | Self::BadMark => PathErrorKind::InvalidCharacter,
-            Self::Fragment => PathErrorKind::Fragment,
-            Self::ForeignHost | Self::NotADeliveryUrl | Self::NotARequestTarget => {
-                PathErrorKind::ForeignHost
-            }
-            Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
-            Self::InvalidEscape => PathErrorKind::InvalidEscape,
-            Self::MissingV7 => PathErrorKind::MissingV7,
-            Self::UnexpectedV7 => PathErrorKind::UnexpectedV7,
-            Self::Empty | Self::NoOperation => PathErrorKind::Empty,
-            Self::UnsupportedScheme => PathErrorKind::UnsupportedScheme,
-            Self::UserInfo => PathErrorKind::UserInfo,
-            Self::EmptyHost | Self::InvalidHost | Self::HostNotAscii | Self::InvalidPort => {
-                PathErrorKind::InvalidHost
-            }
-            Self::Traversal => PathErrorKind::Traversal,
-            Self::DeliveryUrl | Self::NestedTooDeep => PathErrorKind::DeliveryUrl,
-            Self::PrefixIncluded => PathErrorKind::PrefixIncluded,
-            Self::WildcardNotAllowed | Self::InnerWildcard | Self::RegularExpression => {
-                PathErrorKind::WildcardNotAllowed
-            }
-            Self::NotCanonical => PathErrorKind::NotCanonical,
-        }
-    }
-
-    /// What introduces the second half of [`words`](Self::words).
+    /// What introduces the second half of a message.
     const fn lead(self) -> &'static str {
         match self {
             Self::QueryNotAllowed | Self::InnerWildcard | Self::RegularExpression => "",
             _ => "expected ",
-        }
-    }
-
-    /// What is wrong, and what was expected.
-    const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::TooLong => ("text too long", "at most 8192 bytes"),
-            Self::ControlByte(_) => ("control byte", "printable characters"),
-            Self::EncodedControlByte(_) => {
-                ("encoded control byte", "printable characters in a path")
-            }
-            Self::OuterSpace => ("leading or trailing space", "\"%20\" for a space in a name"),
-            Self::ByteOrderMark => ("byte order mark", "text without one, or \"%EF%BB%BF\""),
-            Self::Backslash => ("backslash", "\"/\" between segments, or \"%5C\" inside a segment"),
-            Self::Fragment => ("raw \"#\"", "\"%23\" for a hash sign in a name"),
-            Self::ForeignHost => ("foreign host", "a delivery host of these rules"),
-            Self::NotADeliveryUrl => (
-                "not a delivery URL",
-                "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
-            ),
-            Self::NotARequestTarget => (
-                "not a request target",
-                "\"/\", or \"https://\" or \"http://\" and a delivery host",
-            ),
-            Self::QueryNotAllowed => {
-                ("unexpected query", "this entry invalidates the whole picture")
-            }
-            Self::InvalidEscape => ("invalid percent escape", "two hex digits"),
-            Self::MissingV7 => ("missing segment", "\"v7/\", which URLs of this token start with"),
-            Self::UnexpectedV7 => {
-                ("unexpected \"v7\"", "the origin, as URLs of this token have no \"v7/\"")
-            }
-            Self::Empty => ("path is empty", "the path of an origin"),
-            Self::NoOperation => ("transformation is empty", "at least one operation"),
-            Self::UnsupportedScheme => ("unsupported scheme", "\"https\", \"http\" or \"ftp\""),
-            Self::UserInfo => ("credentials", "a host without \"@\""),
-            Self::EmptyHost => ("empty host", "a host name"),
-            Self::InvalidHost => ("invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\""),
-            Self::HostNotAscii => ("host not in ASCII", "its \"xn--\" form"),
-            Self::InvalidPort => ("invalid port", "a number up to 65535"),
-            Self::Traversal => {
-                ("path climbs above its root", "no more \"..\" than there are segments before it")
-            }
-            Self::DeliveryUrl => ("delivery URL", "its origin part alone"),
-            Self::NestedTooDeep => ("delivery URL", "at most 4 of them nested in another"),
-            Self::PrefixIncluded => ("origin prefix included", "the path below the prefix alone"),
-            Self::WildcardNotAllowed => ("wildcard not allowed", "\"%2A\" for a star in a name"),
-            Self::InnerWildcard => ("misplaced wildcard", ONLY_FINAL),
-            Self::RegularExpression => ("misplaced \"^\"", ONLY_FINAL),
-            Self::EmptyMark => ("empty mark", "the name of a representation"),
-            Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
-            Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }
 }

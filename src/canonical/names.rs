@@ -3,8 +3,9 @@
 //! Invariant: the parts belong together: the variant key is one of the picture beside it.
 //! Not here: how they are found.
 
-use super::grouping;
-use crate::names::{OriginPath, PathPrefix, VariantKey};
+use super::path::grouping;
+use crate::names::VariantKey;
+use crate::names::{OriginPath, PathPrefix};
 
 /// What a delivery URL asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,14 +3,16 @@
 //! Invariant: a suggestion is read without error by the rules that refused the original, and names
 //! what a delivery of the original's text names. Not here: guesses at typing errors.
 
-use super::bytes::{UNRESERVED, escaped};
 use super::error::{PathError, PathErrorKind};
-use super::form::{Form, Shape};
+use super::input_checks::split_query;
 use super::names::Target;
-use super::parameters::{Role, role};
-use super::query::{Query, pieces};
-use super::rules::{Root, Rules, V7};
-use super::split_query;
+use super::path::form::{Form, Shape};
+use super::query::key::Query;
+use super::query::parameters::is_known;
+use super::query::split::parameters_of_key;
+use super::rules::Rules;
+use super::settings::{Root, V7};
+use super::text::bytes::{UNRESERVED, escaped};
 
 const FLAG: &str = "ci_url_encoded=1";
 
@@ -58,9 +60,7 @@ impl Rules {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
         let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
-        let name = |piece: &[u8]| piece.split(|&byte| byte == b'=').next().map(<[u8]>::to_vec);
-        let is_unknown = |piece| name(piece).is_some_and(|name| role(&name) == Role::Unknown);
-        if encodes_path || !pieces(&key.as_bytes()[1..]).any(is_unknown) {
+        if encodes_path || parameters_of_key(&key).all(|(name, _)| is_known(name)) {
             return None;
         }
         let Ok(Target::Path(origin)) = lenient.named(path, false, &mut ()) else { return None };

@@ -1,73 +1,37 @@
-//! Hosts: whether a request is one for this tenant, and whether a text is a host at all.
+//! Hosts: whether a text is one, and how it is usually spelled.
 //!
-//! Invariant: neither the scheme nor the host of a delivery URL is part of any key. And [`read`]
-//! answers for every form of an origin, with one usual spelling for all spellings of a host. Not
-//! here: delivery hosts in the place of an origin; that is a matter of the origin's form.
+//! Invariant: [`read`] answers for every form of an origin, with one usual spelling for all
+//! spellings of a host. Not here: delivery hosts, which the rules know.
 
-use super::bytes::{HOST, escape_at, escaped};
-use super::error::{Fault, PathError};
-use super::form::is_host;
-use super::rules::Rules;
-use super::segments::leading_slashes;
+use super::super::text::bytes::{HOST, LABEL, escape_at, escaped};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Which texts a request may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
-    /// A URL, with or without its scheme, or its path alone.
-    Url,
-    /// What stands in a request line. However many slashes it starts with, it names no host.
-    Target,
-}
-
-/// Where the path of a delivery URL or of a request target starts.
-pub(super) fn path_start(
-    input: &[u8],
-    reference: Reference,
-    rules: &Rules,
-) -> Result<usize, PathError> {
-    if reference == Reference::Target && input.first() == Some(&b'/') {
-        return Ok(leading_slashes(input) - 1);
+/// Whether a first segment is shaped like a host, with or without a port.
+pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
+    let (host, port) = split_port(segment);
+    let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+    if host.len() < segment.len() && !good_port {
+        return false;
     }
-    let Some(start) = authority_start(input) else {
-        let fault = match reference {
-            Reference::Url => Fault::NotADeliveryUrl,
-            Reference::Target => Fault::NotARequestTarget,
-        };
-        return if input.first() == Some(&b'/') { Ok(0) } else { Err(fault.at(0)) };
-    };
-    let rest = &input[start..];
-    if let Some(host) = rules.hosts().find(|host| rest.starts_with(host)) {
-        // Nearly always, the host is written as the rules have it.
-        if matches!(rest.get(host.len()), None | Some(b'/' | b'?')) {
-            return Ok(start + host.len());
+    let mut top = 0;
+    for (at, &byte) in host.iter().enumerate() {
+        match byte {
+            // An empty label.
+            b'.' if at == top => return false,
+            b'.' => top = at + 1,
+            byte if LABEL.contains(byte) => {}
+            _ => return false,
         }
     }
-    let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    let (host, port) = split_port(&rest[..len]);
-    if rules.delivers_from(host, port) {
-        Ok(start + len)
-    } else {
-        Err(Fault::ForeignHost.at(start))
-    }
-}
-
-fn authority_start(input: &[u8]) -> Option<usize> {
-    let starts =
-        |start: &[u8]| input.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
-    match input.first()? {
-        _ if input.starts_with(b"https://") => Some("https://".len()),
-        b'/' if input.get(1) == Some(&b'/') => Some("//".len()),
-        b'h' | b'H' => {
-            [&b"https://"[..], b"http://"].into_iter().find(|start| starts(start)).map(<[u8]>::len)
-        }
-        _ => None,
-    }
+    let label = &host[top..];
+    let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
+    let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
+    top > 0 && (is_word || is_punycode)
 }
 
 /// An authority without credentials, cut at its first colon.
-pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
+pub(in crate::canonical) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().position(|&byte| byte == b':') {
         Some(colon) => (&authority[..colon], &authority[colon + 1..]),
         None => (authority, b""),
@@ -82,7 +46,7 @@ pub(super) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
 ///
 /// The usual spelling is in lower case, without a dot at its end, and in the letters of the
 /// language instead of `xn--`, encoded.
-pub(super) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
+pub(in crate::canonical) fn read(authority: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     if let Some(rest) = authority.strip_prefix(OPENING) {
         let (address, port) = rest.split_once(CLOSING)?;
         let address: Ipv6Addr = address.parse().ok()?;
@@ -110,7 +74,7 @@ const CLOSING: &str = "%5D";
 const ENCODED_COLON: &str = "%3A";
 
 /// Ports that say no more than a scheme does.
-pub(super) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
+pub(in crate::canonical) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
 
 /// A port that says something.
 #[expect(clippy::option_option, reason = "no port is not the same as a bad one")]
@@ -194,7 +158,7 @@ fn punycode_start(host: &str) -> usize {
 
 /// How much of a first segment that goes on is the start of the usual spelling, too, whatever host
 /// it becomes.
-pub(super) fn usual_start(segment: &str) -> &str {
+pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     if segment.starts_with(OPENING) {
         return "";
     }
@@ -265,38 +229,4 @@ fn with_escapes(text: &str) -> String {
         }
         out
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::error::PathErrorKind::ForeignHost;
-    use super::*;
-
-    #[test]
-    fn delivery_hosts_are_told_from_others() {
-        let rules = Rules::builder().token("doc").custom_host("Img.Example.com").build().unwrap();
-        let start = |input: &str| {
-            path_start(input.as_bytes(), Reference::Url, &rules)
-                .map_err(|e| (e.kind(), e.byte_offset()))
-        };
-        for (input, expected) in [
-            ("/a.jpg", Ok(0)),
-            ("https://doc.cloudimg.io/a.jpg", Ok(23)),
-            ("HTTP://DOC.cloudimg.io:80/a.jpg", Ok(25)),
-            ("//img.example.com:443/a.jpg", Ok(21)),
-            ("//img.example.com:?w=1", Ok(18)),
-            ("//img.example.com", Ok(17)),
-            ("//img.example.com:8080/a.jpg", Err((ForeignHost, 2))),
-            ("https://xdoc.cloudimg.io/", Err((ForeignHost, 8))),
-            ("https://doc.cloudimg.io./", Err((ForeignHost, 8))),
-            ("https://doc.cloudimg.io@evil.example/", Err((ForeignHost, 8))),
-            ("https:/doc.cloudimg.io/a.jpg", Err((ForeignHost, 0))),
-            ("ftp://doc.cloudimg.io/a.jpg", Err((ForeignHost, 0))),
-            ("///doc.cloudimg.io/a.jpg", Err((ForeignHost, 2))),
-            ("sample.li/a.jpg", Err((ForeignHost, 0))),
-            ("", Err((ForeignHost, 0))),
-        ] {
-            assert_eq!(start(input), expected, "{input}");
-        }
-    }
 }

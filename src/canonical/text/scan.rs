@@ -9,7 +9,7 @@
 //! - A predicate that doesn't branch is evaluated for blocks of sixteen bytes, which the compiler turns into vector instructions. The
 //!   last block overlaps the one before it, which is cheaper than a loop over the rest. (Loops over a constant number of bytes, called in one
 //!   place: with two calls, or with iterators over the blocks, the compiler did not.)
-//! - Places are found by arithmetic on all eight bytes of a word at once, or told by one bit each.
+//! - Marks are found by arithmetic on sixteen bytes at once, or told by one bit each.
 //!
 //! With both, requests that are canonical went from 219 to 117 ns (`cargo bench -p peers --bench canonical`), and with one look for all that
 //! is asked of a short text to 104 ns. Tried and dropped: a table look-up for each byte that notes the places of separators (no faster than
@@ -25,19 +25,19 @@ const MANY: usize = 4 * BLOCK;
 
 /// Whether `is` holds of any byte; it must not branch.
 #[inline]
-pub(super) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
+pub(in crate::canonical) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
     any_row::<0>(text, |text, at| is(text[at]))
 }
 
 /// Whether `is` holds of any two neighbors; it must not branch.
 #[inline]
-pub(super) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
+pub(in crate::canonical) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
     any_row::<1>(text, |text, at| is(text[at], text[at + 1]))
 }
 
 /// Whether `is` holds of any three bytes in a row; it must not branch.
 #[inline]
-pub(super) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
+pub(in crate::canonical) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
     any_row::<2>(text, |text, at| is(text[at], text[at + 1], text[at + 2]))
 }
 
@@ -81,7 +81,7 @@ fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
 /// The length of a part at the start in which `is` holds of no byte; what follows is at most some blocks before one of which it does. `is` must
 /// not branch.
 #[inline]
-pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+pub(in crate::canonical) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     let mut start = 0;
     while text.len() - start >= MANY && !any(&text[start..start + MANY], &is) {
         start += MANY;
@@ -94,31 +94,15 @@ pub(super) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
 
 /// Of how many bytes `is` holds; it must not branch.
 #[inline]
-pub(super) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    let blocks = text.chunks_exact(BLOCK);
-    let rest = blocks.remainder().iter().filter(|&&byte| is(byte)).count();
-    let mut sum = rest;
+pub(in crate::canonical) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     // Sums of so many fit into a byte.
-    for blocks in text[..text.len() - blocks.remainder().len()].chunks(BLOCK * 255) {
-        let mut counts = [0_u8; BLOCK];
-        for block in blocks.chunks_exact(BLOCK) {
-            for i in 0..BLOCK {
-                counts[i] += u8::from(is(block[i]));
-            }
-        }
-        sum += counts.iter().map(|&count| usize::from(count)).sum::<usize>();
-    }
-    sum
+    let sum = |part: &[u8]| part.iter().map(|&byte| u8::from(is(byte))).sum::<u8>();
+    text.chunks(255).map(|part| usize::from(sum(part))).sum()
 }
-
-/// One in each byte of a word.
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The highest bit of each byte.
-const HIGH: u64 = ONES << 7;
 
 /// Eight bytes of `text` from `at` on, the first in the lowest byte; zeros behind its end.
 #[inline]
-pub(super) fn word(text: &[u8], at: usize) -> u64 {
+pub(in crate::canonical) fn word(text: &[u8], at: usize) -> u64 {
     let rest = &text[at..];
     match (rest.first_chunk(), text.last_chunk()) {
         (Some(word), _) => u64::from_le_bytes(*word),
@@ -130,11 +114,11 @@ pub(super) fn word(text: &[u8], at: usize) -> u64 {
 }
 
 /// How many bytes [`stride`] gives.
-pub(super) const STRIDE: usize = size_of::<u128>();
+pub(in crate::canonical) const STRIDE: usize = size_of::<u128>();
 
 /// Sixteen bytes of `text` from `at` on; any others behind its end.
 #[inline]
-pub(super) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
+pub(in crate::canonical) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     let rest = &text[at..];
     if let Some(stride) = rest.first_chunk() {
         return *stride;
@@ -149,47 +133,34 @@ pub(super) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     stride
 }
 
-/// The highest bit of each byte of `word` that is among `bytes`, all of which are ASCII.
+/// The highest bit of each byte of `stride` that is among `bytes`, all of which are ASCII.
 #[inline]
-fn among<const N: usize>(word: u64, bytes: [u8; N]) -> u64 {
-    let low = word & !HIGH;
+fn among<const N: usize>(stride: [u8; STRIDE], bytes: [u8; N]) -> u128 {
+    const ONES: u128 = u128::MAX / 0xFF;
+    const HIGH: u128 = ONES << 7;
+    let stride = u128::from_le_bytes(stride);
+    let low = stride & !HIGH;
     // A sum reaches the highest bit if the byte differs, and never carries into the next one.
-    let differs = |byte: u8| (low ^ (ONES * u64::from(byte))) + !HIGH;
-    !(bytes.into_iter().fold(!0, |all, byte| all & differs(byte)) | word) & HIGH
+    let differs = |byte: u8| (low ^ (ONES * u128::from(byte))) + !HIGH;
+    !(bytes.into_iter().fold(!0, |all, byte| all & differs(byte)) | stride) & HIGH
 }
 
-/// The highest bit of each byte of `word` that is `byte`, which is ASCII.
+/// Where `byte`, which is ASCII, stands first.
 #[inline]
-pub(super) fn places_of_word(word: u64, byte: u8) -> u64 {
-    among(word, [byte])
+pub(in crate::canonical) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    Some(find_near(text, 0, [byte])).filter(|&at| at < text.len())
 }
 
-/// Where `byte`, which is ASCII and not zero, stands first.
+/// Where the first of `bytes`, all ASCII, stands from `start` on, or the end: for where that is likely to be near.
 #[inline]
-pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
-    let mut at = 0;
-    while at < text.len() {
-        if at == PLACES {
-            at += blocks_without(&text[at..], |other| other == byte);
-            if at == text.len() {
-                break;
-            }
-        }
-        let like = among(word(text, at), [byte]);
-        if like > 0 {
-            return Some(at + (like.trailing_zeros() / 8) as usize);
-        }
-        at += size_of::<u64>();
-    }
-    None
-}
-
-/// Where the first of `bytes`, all ASCII and none zero, stands from `start` on, or the end: for where that is likely to be near.
-#[inline]
-pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> usize {
+pub(in crate::canonical) fn find_near<const N: usize>(
+    text: &[u8],
+    start: usize,
+    bytes: [u8; N],
+) -> usize {
     let mut at = start;
     while at < text.len() {
-        if at - start == PLACES {
+        if at - start == WORD_BITS {
             #[expect(
                 clippy::needless_bitwise_bool,
                 reason = "branches keep bytes out of registers"
@@ -200,18 +171,18 @@ pub(super) fn find_near<const N: usize>(text: &[u8], start: usize, bytes: [u8; N
                 break;
             }
         }
-        let among = among(word(text, at), bytes);
+        let among = among(stride(text, at), bytes);
         if among > 0 {
-            return at + (among.trailing_zeros() / 8) as usize;
+            return text.len().min(at + (among.trailing_zeros() / 8) as usize);
         }
-        at += size_of::<u64>();
+        at += STRIDE;
     }
     text.len()
 }
 
 /// Zeros and ones as bits, the first the lowest.
 #[inline]
-fn gathered(bytes: &[u8; PLACES]) -> u64 {
+fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
     let mut bits = 0;
     for (i, word) in bytes.chunks_exact(size_of::<u64>()).enumerate() {
         let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
@@ -221,49 +192,63 @@ fn gathered(bytes: &[u8; PLACES]) -> u64 {
     bits
 }
 
-/// How many places a word tells.
-pub(super) const PLACES: usize = u64::BITS as usize;
+/// How many marks a word holds: one bit for each byte of a text.
+pub(in crate::canonical) const WORD_BITS: usize = u64::BITS as usize;
 
-/// Where each of `bytes` stands from `start` on: one bit for each place, the first the lowest.
+/// Where ampersands and equals signs stand in `text[start..]`.
 #[inline]
-pub(super) fn places<const N: usize>(text: &[u8], start: usize, bytes: [u8; N]) -> [u64; N] {
-    let rest = &text[start..];
-    let mut padded = [0; PLACES];
-    let window: &[u8; PLACES] = if let Some(window) = rest.first_chunk() {
-        window
-    } else {
-        padded[..rest.len()].copy_from_slice(rest);
-        &padded
-    };
-    bytes.map(|byte| gathered(&window.map(|other| u8::from(other == byte))))
+pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usize> {
+    let (mut rest, mut base, mut word) = (&text[start..], start, 0_u64);
+    std::iter::from_fn(move || {
+        while word == 0 {
+            let mut window = [0; WORD_BITS];
+            let (first, behind) = rest.split_at(rest.len().min(WORD_BITS));
+            if first.is_empty() {
+                return None;
+            }
+            window[..first.len()].copy_from_slice(first);
+            word = gathered(&window.map(|byte| u8::from((byte == b'&') | (byte == b'='))));
+            (rest, base) = (behind, base + WORD_BITS);
+        }
+        let at = base - WORD_BITS + word.trailing_zeros() as usize;
+        word &= word - 1;
+        Some(at)
+    })
 }
 
 /// How many bytes [`look`] looks at, at most.
-pub(super) const LOOK: usize = 3 * PLACES;
+pub(in crate::canonical) const LOOK: usize = 3 * WORD_BITS;
 
 /// What is seen of a text.
-pub(super) struct Seen {
-    pub(super) any_upper: bool,
+pub(in crate::canonical) struct Seen {
+    pub(in crate::canonical) any_upper: bool,
     /// Where something separates parts or may have to change.
-    pub(super) places: Places,
+    pub(in crate::canonical) marks: Marks,
 }
 
-/// Looks once at a text: where is a byte that isn't plain before its neighbor, and is anything in upper case? `is_plain` and `is_upper` must not branch. Nothing
-/// if the text is too short or too long for one look.
+/// Scans `text` once: marks each byte that isn't plain before its neighbor, and looks for upper
+/// case. `is_plain` and `is_upper` must not branch. `None` if the text is too long for one look.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "nearly a tenth of the time of a canonical request")]
-pub(super) fn look(
+pub(in crate::canonical) fn look(
     text: &[u8],
     is_plain: impl Fn(u8, u8) -> bool,
     is_upper: impl Fn(u8) -> bool,
 ) -> Option<Seen> {
-    if text.len() > LOOK {
+    let len = text.len();
+    if len > LOOK {
         return None;
     }
-    let last = text.len().checked_sub(BLOCK + 1)?;
+    let padded;
+    let text = if len > BLOCK {
+        text
+    } else {
+        padded = pad(text);
+        &padded
+    };
     let mut bits = [0; LOOK];
     let mut upper = [0; BLOCK];
-    for start in blocks(0, last) {
+    for start in blocks(0, text.len() - BLOCK - 1) {
         let block = &text[start..=start + BLOCK];
         let bits = &mut bits[start..start + BLOCK];
         for i in 0..BLOCK {
@@ -274,48 +259,56 @@ pub(super) fn look(
     let end = text.len() - 1;
     bits[end] = u8::from(!is_plain(text[end], 0));
     upper[0] |= u8::from(is_upper(text[end]));
-    let mut places = [0; LOOK / PLACES];
-    let words = text.len().div_ceil(PLACES);
-    for (places, bits) in places.iter_mut().zip(bits.chunks_exact(PLACES)).take(words) {
-        *places = bits.first_chunk().map_or(0, gathered);
+    let mut marks = [0; LOOK / WORD_BITS];
+    let words = text.len().div_ceil(WORD_BITS);
+    for (marks, bits) in marks.iter_mut().zip(bits.chunks_exact(WORD_BITS)).take(words) {
+        *marks = bits.first_chunk().map_or(0, gathered);
     }
-    Some(Seen { any_upper: upper != [0; BLOCK], places: Places(places) })
+    Some(Seen { any_upper: upper != [0; BLOCK], marks: Marks(marks) })
 }
 
-/// Places in a text.
-#[derive(Clone, Copy)]
-pub(super) struct Places([u64; LOOK / PLACES]);
+/// A short text with letters behind it.
+#[inline(never)]
+fn pad(text: &[u8]) -> [u8; BLOCK + 1] {
+    let mut padded = [b'a'; BLOCK + 1];
+    padded[..text.len()].copy_from_slice(text);
+    padded
+}
 
-impl Places {
+/// Marks in a text.
+#[derive(Clone, Copy)]
+pub(in crate::canonical) struct Marks([u64; LOOK / WORD_BITS]);
+
+impl Marks {
     /// The first one from `start` on.
     #[inline]
-    pub(super) fn from(&self, start: usize) -> Option<usize> {
-        let mut block = start / PLACES;
-        let mut word = self.0.get(block)? & (u64::MAX << (start % PLACES));
+    pub(in crate::canonical) fn from(&self, start: usize) -> Option<usize> {
+        let mut block = start / WORD_BITS;
+        let mut word = self.0.get(block)? & (u64::MAX << (start % WORD_BITS));
         while word == 0 {
             block += 1;
             word = *self.0.get(block)?;
         }
-        Some(block * PLACES + word.trailing_zeros() as usize)
+        Some(block * WORD_BITS + word.trailing_zeros() as usize)
     }
 
     /// How many there are.
     #[inline]
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::canonical) fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
     /// Those from `start` on, one after the other.
     #[inline]
-    pub(super) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
-        let mut block = start / PLACES;
-        let mut word = self.0.get(block).map_or(0, |word| word & (u64::MAX << (start % PLACES)));
+    pub(in crate::canonical) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
+        let mut block = start / WORD_BITS;
+        let mut word = self.0.get(block).map_or(0, |word| word & (u64::MAX << (start % WORD_BITS)));
         std::iter::from_fn(move || {
             while word == 0 {
                 word = *self.0.get(block + 1)?;
                 block += 1;
             }
-            let at = block * PLACES + word.trailing_zeros() as usize;
+            let at = block * WORD_BITS + word.trailing_zeros() as usize;
             word &= word - 1;
             Some(at)
         })
@@ -359,7 +352,7 @@ mod tests {
 
     #[test]
     fn counts_are_exact_for_texts_of_any_length() {
-        for len in [15, 16, 17, 271, 272, BLOCK * 255, BLOCK * 256, 10_000] {
+        for len in [15, 16, 17, 271, 272, 254, 255, 256, 10_000] {
             assert_eq!(count(&vec![b'?'; len], |byte| byte == b'?'), len);
         }
     }
@@ -383,19 +376,19 @@ mod tests {
         for len in 0..=LOOK + 1 {
             let text = vec![b'a'; len];
             let seen = look(&text, is_plain, |byte| byte == b'B');
-            assert_eq!(seen.is_some(), (BLOCK + 1..=LOOK).contains(&len), "{len}");
+            assert_eq!(seen.is_some(), len <= LOOK, "{len}");
             let Some(seen) = seen else { continue };
-            assert!(!seen.any_upper && seen.places.ones(0).next().is_none());
+            assert!(!seen.any_upper && seen.marks.ones(0).next().is_none());
             for at in 0..len {
                 let mut text = text.clone();
                 text[at] = b'B';
                 let seen = look(&text, is_plain, |byte| byte == b'B').unwrap();
-                assert!(seen.any_upper && seen.places.ones(at).eq([at]) && seen.places.len() == 1);
-                assert_eq!((seen.places.from(at), seen.places.from(at + 1)), (Some(at), None));
+                assert!(seen.any_upper && seen.marks.ones(at).eq([at]) && seen.marks.len() == 1);
+                assert_eq!((seen.marks.from(at), seen.marks.from(at + 1)), (Some(at), None));
                 text[at] = b'b';
                 let seen = look(&text, is_plain, |byte| byte == b'B').unwrap();
-                assert!(seen.places.ones(0).eq(at.saturating_sub(1)..=at), "{len} {at}");
-                assert_eq!(seen.places.len(), if at > 0 { 2 } else { 1 });
+                assert!(seen.marks.ones(0).eq(at.saturating_sub(1)..=at), "{len} {at}");
+                assert_eq!(seen.marks.len(), if at > 0 { 2 } else { 1 });
             }
         }
     }
@@ -412,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_of_single_bytes() {
+    fn separators_are_found_wherever_they_stand() {
         let mut random = 1_u64;
         for len in 0..200 {
             let text: Vec<u8> = (0..len)
@@ -422,13 +415,9 @@ mod tests {
                         [(random >> 33) as usize % 9]
                 })
                 .collect();
-            for start in 0..len {
-                let places_of = |wanted| {
-                    let bytes = text[start..].iter().take(PLACES).rev();
-                    bytes.fold(0, |bits, &byte| bits << 1 | u64::from(byte == wanted))
-                };
-                let expected = [b'&', b'='].map(places_of);
-                assert_eq!(places(&text, start, [b'&', b'=']), expected, "{start} {text:?}");
+            for start in 0..=len {
+                let expected = (start..len).filter(|&at| matches!(text[at], b'&' | b'='));
+                assert!(separators(&text, start).eq(expected), "{start} {text:?}");
             }
         }
     }

@@ -3,11 +3,11 @@
 //! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can make an escape of it.
 //! Not here: Unicode. Bytes are compared, not characters: no normalization form, no case folding, no guess at an encoding.
 
-use super::bytes::is_path;
-use super::error::PathError;
-use super::scan::{any, blocks_without};
-use super::spelling::{DECODED, Spelling, longest_path};
-use super::writer::Writer;
+use super::super::error::PathError;
+use super::super::text::bytes::is_path;
+use super::super::text::scan::{any, blocks_without};
+use super::super::text::spelling::{DECODED, Spelling, longest_path};
+use super::super::text::writer::Writer;
 use std::borrow::Cow;
 
 /// Two slashes.
@@ -16,7 +16,7 @@ const ROOM: usize = 2;
 /// Writes every byte of `text` in its one spelling.
 ///
 /// If a buffer is needed, it has room for `room` more bytes.
-pub(super) fn normalize<'t>(
+pub(in crate::canonical) fn normalize<'t>(
     text: &'t [u8],
     spelling: &Spelling,
     room: usize,
@@ -34,7 +34,7 @@ pub(super) fn normalize<'t>(
 }
 
 /// Appends what [`normalize`] makes of `text`; the buffer has room for it.
-pub(super) fn append_normalized(
+pub(in crate::canonical) fn append_normalized(
     text: &[u8],
     spelling: &Spelling,
     buffer: &mut Vec<u8>,
@@ -46,12 +46,12 @@ pub(super) fn append_normalized(
 }
 
 /// The room that later steps need: for a second slash behind the scheme, a slash behind the host, and the query of the origin.
-pub(super) fn room_for(own_query: Option<&[u8]>) -> usize {
+pub(in crate::canonical) fn room_for(own_query: Option<&[u8]>) -> usize {
     ROOM + own_query.map_or(0, longest_path)
 }
 
 /// A copy of `text` with room for what later steps insert; text that is owned has it already.
-pub(super) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
+pub(in crate::canonical) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
     match text {
         Cow::Owned(text) => text,
         Cow::Borrowed(text) => {
@@ -63,7 +63,7 @@ pub(super) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
 }
 
 /// Where byte `position` of the output of [`normalize`] stood in `text`.
-pub(super) fn position_before_normalizing(
+pub(in crate::canonical) fn position_before_normalizing(
     text: &[u8],
     spelling: &Spelling,
     position: usize,
@@ -82,20 +82,20 @@ pub(super) fn position_before_normalizing(
 }
 
 /// Decodes all escapes of `text`, once, and nothing else: a plus stays a plus.
-pub(super) fn decoded(text: &[u8]) -> Result<Writer<'_>, PathError> {
+pub(in crate::canonical) fn decoded(text: &[u8]) -> Result<Writer<'_>, PathError> {
     let mut out = Writer::new(text, <[u8]>::len, 0);
     out.spell(&DECODED, text, 0, text.len()).map_err(|at| Spelling::fault(text, at))?;
     Ok(out)
 }
 
 /// Where byte `position` of what [`decoded`] writes stood in `text`.
-pub(super) fn position_before_decoding(text: &[u8], position: usize) -> usize {
+pub(in crate::canonical) fn position_before_decoding(text: &[u8], position: usize) -> usize {
     position_before_normalizing(text, &DECODED, position)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::spelling::IN_PATH;
+    use super::super::super::text::spelling::IN_PATH;
     use super::*;
 
     fn normal(text: &str) -> String {

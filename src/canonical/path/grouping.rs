@@ -20,24 +20,11 @@
 //! | how reserved bytes are written | `%` and four of them to a hexadecimal digit, the first in its lowest bit: one for each that was written the other way; zeros at the end left out |
 //! | any other spelling of scheme, host and port | `=` and that spelling, with the slash behind it |
 
-use super::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped};
+use super::super::text::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};
 use crate::names::{OriginPath, PathPrefix, VariantKey};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-
-/// Whether the spellings of a picture are filed together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Grouping {
-    /// Under the exact origin: what the rules tell apart is purged apart.
-    #[default]
-    Exact,
-    /// Under a coarser origin: without scheme, default port and dot behind the host, with one
-    /// spelling for a host in any script, and with one for reserved bytes. A purge of one spelling
-    /// takes all; the variant key says which one a variant was stored for.
-    Grouped,
-}
 
 const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
@@ -49,7 +36,7 @@ const ENCODED_COLON: &str = "%3A/";
 type Mark = SmallVec<[u8; 64]>;
 
 /// Groups an exact origin and the variant key that goes with it.
-pub(super) fn group<'t>(
+pub(in crate::canonical) fn group<'t>(
     origin: OriginPath<'t>,
     variant: VariantKey<'t>,
 ) -> (OriginPath<'t>, VariantKey<'t>) {
@@ -60,12 +47,12 @@ pub(super) fn group<'t>(
 }
 
 /// Groups the path of an entry.
-pub(super) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
+pub(in crate::canonical) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
     OriginPath::new_unchecked(fold(path.into_cow(), &mut Mark::new()))
 }
 
 /// Groups what precedes a star.
-pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
+pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let text = prefix.into_cow();
     if is_open_url(&text) {
         // All URLs of a scheme start so, and their grouped paths start with anything.
@@ -81,7 +68,7 @@ pub(super) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let start = if may_be_host { host::usual_start(&text) } else { &text };
     let mut out = Vec::new();
     fold_bytes(start.as_bytes(), Zone::FirstSegment, &mut out, &mut mark);
-    PathPrefix::new_unchecked(super::ascii(Cow::Owned(out)))
+    PathPrefix::new_unchecked(ascii(Cow::Owned(out)))
 }
 
 /// Whether `text` may go on as a URL, in the host of which it ends.
@@ -122,7 +109,7 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     }
     fold_bytes(tail, first, &mut out, mark);
     head.write_spelling(mark);
-    super::ascii(Cow::Owned(out))
+    ascii(Cow::Owned(out))
 }
 
 /// The scheme and host of an origin, and what is dropped of them. All is empty if there are none.
@@ -360,7 +347,7 @@ impl Bits {
 }
 
 /// Whether `mark` could be one that grouping writes.
-pub(super) fn is_mark(mark: &str) -> bool {
+pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
     let (mark, spelling) =
         mark.split_once('=').map_or((mark, None), |(mark, spelling)| (mark, Some(spelling)));
     let (head, bits) = mark.split_once('%').map_or((mark, None), |(head, bits)| (head, Some(bits)));

@@ -3,12 +3,15 @@
 //! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
 //! has to ask. Not here: anything that depends on the rules.
 
-use super::bytes::{is_control, never_raw};
 use super::error::{Fault, PathError};
-use super::scan::any;
+use super::text::bytes::{is_control, never_raw};
+use super::text::scan::{any, find};
 
 /// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
 pub const MAX_INPUT: usize = 8192;
+
+/// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
+pub(super) const MAX_NESTING: usize = 4;
 
 /// Lets `input` pass, or says what is wrong with it.
 pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
@@ -41,4 +44,12 @@ pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
         return Err(Fault::ControlByte(text[at]).at(at));
     }
     find(|byte| byte == b'#').map_or(Ok(()), |at| Err(Fault::Fragment.at(at)))
+}
+
+/// Cuts a text before its first question mark.
+pub(super) fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match find(text, b'?') {
+        Some(at) => (&text[..at], Some(&text[at..])),
+        None => (text, None),
+    }
 }

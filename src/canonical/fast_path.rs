@@ -8,35 +8,38 @@
 //! requests that need changes went from 736 to 403 ns, and canonical ones from 116 to 104 ns; those that are left to the pipeline after
 //! all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p peers --bench canonical`).
 
-use super::bytes::{HOST, is_plain, is_upper};
-use super::cut;
-use super::form::is_host;
-use super::host::Reference;
 use super::names::Delivery;
-use super::parameters::{UNKNOWN, settled_rank};
-use super::query;
-use super::rules::{Root, Rules, V7};
-use super::scan::{Seen, find_near, look};
-use super::segments::{leading_slashes, next_slash, resolve_in};
-use super::spelling::{DECODED, IN_PATH};
-use super::writer::Writer;
-use crate::names::{OriginPath, VariantKey};
+use super::path::delivery_host::Reference;
+use super::path::host::is_host;
+use super::path::segments::{leading_slashes, next_slash, resolve_in};
+use super::query::key::{NO_OPERATION, write_short};
+use super::query::split::{Piece, Split};
+use super::rules::Rules;
+use super::settings::{Root, V7};
+use super::text::bytes::{HOST, is_plain, is_upper};
+use super::text::scan::{Seen, find_near, look};
+use super::text::spelling::{DECODED, IN_PATH};
+use super::text::writer::Writer;
+use crate::names::OriginPath;
+use crate::names::VariantKey;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// With more places than that, the pipeline is quicker, which looks at every byte anyway.
+/// With more marks than that, the pipeline is quicker, which looks at every byte anyway.
 const CROWDED: u32 = 32;
+/// As many parameters as honest requests have.
+const FEW: usize = 16;
 
 impl Rules {
     /// What a request names, as far as that is seen at a glance; `string` is the same as `input`, if that is known to be one.
     #[inline]
-    pub(super) fn at_a_glance<'t>(
+    pub(super) fn fast_path<'t>(
         &self,
         input: &'t [u8],
         string: Option<&'t str>,
         reference: Reference,
     ) -> Option<Delivery<'t>> {
-        let path_start = self.quick_path_start(input, reference)?;
+        let path_start = self.short_path_start(input, reference)?;
         let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
@@ -48,59 +51,61 @@ impl Rules {
             return None;
         }
         // Ampersands and equals signs may be part of a path.
-        let string = string.map(|string| &string[path_start..]);
-        let mut places = seen.places.ones(start);
-        let end = places.next().unwrap_or(text.len());
-        if text.get(end).is_some_and(|&byte| byte != b'?') {
-            if seen.places.len() > CROWDED {
-                return None;
-            }
-            let end = places.find(|&at| text[at] == b'?').unwrap_or(text.len());
-            return self.quick_changes(&Parts { text, string, path: start..end }, &seen);
+        let mut marks = seen.marks.ones(start);
+        let first = marks.next().unwrap_or(text.len());
+        let is_plain_path = matches!(text.get(first), None | Some(b'?'));
+        if !is_plain_path && seen.marks.len() > CROWDED {
+            return None;
+        }
+        let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
+        let end = end.unwrap_or(text.len());
+        let parts = Parts { text, string, before: path_start, path: start..end };
+        let mut room = [Piece::default(); FEW];
+        let (split, pieces) = Split::of(text, end + 1, seen.marks.ones(end + 1), &mut room).ok()?;
+        if !is_plain_path || !split.is_plain_key() {
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let path = &text[start..end];
-        let parts = Parts { text, string, path: start..end };
-        if !is_canonical_query(text, end + 1, places) {
-            return self.quick_changes(&parts, &seen);
-        }
-        let head = self.quick_head(path, seen.any_upper, false)?;
+        let head = self.short_head(path, seen.any_upper, false)?;
         if head.folds || self.has_prefix(path) {
-            return self.quick_changes(&parts, &seen);
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let origin = parts.string(start..end)?;
-        let key = if end < text.len() { parts.string(end..text.len())? } else { "?" };
+        let key = if end < text.len() { parts.string(end..text.len())? } else { NO_OPERATION };
         Some(Delivery {
             origin: OriginPath::new_unchecked(origin),
             variant: VariantKey::new_unchecked(key),
         })
     }
 
-    /// The same for a request that may need changes. Nothing is allocated before all is said.
+    /// The same for a request that may need changes. Does not allocate unless it returns a result.
     #[inline(never)]
-    fn quick_changes<'t>(&self, parts: &Parts<'t>, seen: &Seen) -> Option<Delivery<'t>> {
+    fn short_changes<'t>(
+        &self,
+        parts: &Parts<'t>,
+        seen: &Seen,
+        split: Split,
+        pieces: &mut [Piece],
+    ) -> Option<Delivery<'t>> {
         let (text, end) = (parts.text, parts.path.end);
         if text.ends_with(b" ") {
             return None;
         }
         let mut out = Writer::new(b"", <[u8]>::len, 0);
-        let is_bare = matches!(&text[end..], b"" | b"?");
-        let query = if is_bare {
-            query::Written { is_key: true, encodes_path: false }
-        } else {
-            query::write_key(text, end, &seen.places, &mut out)?
-        };
+        let has_operations = !pieces.is_empty();
+        let is_written = write_short(text, end, split, pieces, &seen.marks, &mut out)?;
         let key_len = out.len();
-        let is_origin = if query.encodes_path {
+        let is_origin = if split.encodes_path() {
             self.write_encoded_origin(text, parts.path.clone(), seen, &mut out)?;
             false
         } else {
             self.write_origin(text, parts.path.clone(), seen, &mut out)?
         };
         let written = out.short_text()?;
-        let key = match query.is_key {
-            true if is_bare => Cow::Borrowed("?"),
-            true => Cow::Borrowed(parts.string(end..text.len())?),
-            false => Cow::Owned(written.get(..key_len)?.to_owned()),
+        let key = match (has_operations, is_written) {
+            (false, _) => Cow::Borrowed(NO_OPERATION),
+            (true, false) => Cow::Borrowed(parts.string(end..text.len())?),
+            (true, true) => Cow::Owned(written.get(..key_len)?.to_owned()),
         };
         let origin = if is_origin {
             Cow::Borrowed(parts.string(parts.path.clone())?)
@@ -124,7 +129,7 @@ impl Rules {
     ) -> Option<bool> {
         let start = out.len();
         let raw = &text[path.clone()];
-        let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.places)?;
+        let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.marks)?;
         let is_respelled = spelled.rest > path.start;
         let may_have_upper_case = is_respelled || seen.any_upper;
         if !is_respelled && !spelled.any_dot {
@@ -164,14 +169,14 @@ impl Rules {
         out: &mut Writer<'_>,
     ) -> Option<()> {
         let mut decoded = Writer::new(b"", <[u8]>::len, 0);
-        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.places)?;
+        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.marks)?;
         decoded.copy(text, spelled.rest, path.end);
         let text = &*decoded.short(0)?;
         let seen = look(text, is_plain, is_upper)?;
         if matches!(text.first(), None | Some(b'/' | b'.')) {
             return None;
         }
-        if seen.places.ones(0).any(|at| text[at] == b'?') {
+        if seen.marks.ones(0).any(|at| text[at] == b'?') {
             return None;
         }
         if self.write_origin(text, 0..text.len(), &seen, out)? {
@@ -182,7 +187,7 @@ impl Rules {
 
     /// Where the slash is that the path starts with, if the host is written as the rules have it.
     #[inline]
-    fn quick_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
+    fn short_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
         let behind_scheme = match input {
             [b'/', b'/', ..] if reference == Reference::Target => {
                 return Some(leading_slashes(input) - 1);
@@ -201,7 +206,7 @@ impl Rules {
     /// that are unusual.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see `look`")]
-    fn quick_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
+    fn short_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
         let len = find_near(path, 0, [b'/', b':']);
         let (first, rest) = path.split_at(len);
         match rest {
@@ -238,7 +243,7 @@ impl Rules {
     /// The same, of a path with anything in it.
     #[inline(never)]
     fn any_head(&self, path: &[u8], may_have_upper_case: bool) -> Option<Head> {
-        self.quick_head(path, may_have_upper_case, true)
+        self.short_head(path, may_have_upper_case, true)
     }
 
     fn may_be_host(&self, segment: &[u8]) -> bool {
@@ -256,8 +261,9 @@ struct Head {
 /// A text that was looked at, and what its parts are.
 struct Parts<'t> {
     text: &'t [u8],
-    /// The same, if it is known to be a string.
+    /// What ends in the text, if it is known to be a string, and how much is before the text.
     string: Option<&'t str>,
+    before: usize,
     path: Range<usize>,
 }
 
@@ -266,7 +272,7 @@ impl<'t> Parts<'t> {
     #[inline]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
-            Some(string) => string.get(part),
+            Some(string) => string.get(self.before + part.start..self.before + part.end),
             None => std::str::from_utf8(&self.text[part]).ok(),
         }
     }
@@ -276,42 +282,27 @@ fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
 }
 
-/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may
-/// say no of one with repeats of known parameters, with known names of more than eight bytes that
-/// begin alike, with an empty name, or with unusual bytes.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "see `look`")]
-fn is_canonical_query(
-    text: &[u8],
-    mut name_start: usize,
-    mut places: impl Iterator<Item = usize>,
-) -> bool {
-    let len = text.len();
-    // There is no query, or nothing in it.
-    if name_start >= len {
-        return true;
+/// Whether `text` is a canonical origin that consists of plain bytes.
+#[inline]
+pub(super) fn is_plain_origin(text: &[u8]) -> bool {
+    if matches!(text.first(), None | Some(b'/' | b'.')) {
+        return false;
     }
-    let mut previous = 0;
-    let mut next = move || places.next().unwrap_or(len);
-    loop {
-        let name_end = next();
-        let key = cut::key(text, name_start, name_end);
-        let rank = settled_rank(key, &text[name_start..name_end]);
-        // Unknown parameters stay in the order that they have. An empty name may be an empty piece.
-        if (rank <= previous && rank != UNKNOWN) || key == 0 {
-            return false;
-        }
-        previous = rank;
-        let mut end = name_end;
-        if text.get(name_end) == Some(&b'=') {
-            end = next();
-        }
-        match text.get(end) {
-            None => return true,
-            Some(b'&') => name_start = end + 1,
-            Some(_) => return false,
-        }
-    }
+    let Some(seen) = look(text, is_plain, is_upper) else { return false };
+    let rules = Rules::of_any_root();
+    let head = || rules.short_head(text, seen.any_upper, false);
+    seen.marks.len() == 0 && head().is_some_and(|head| !head.folds)
+}
+
+/// Whether `text` is a canonical key of one group of operations, without marks, that consists of
+/// plain bytes.
+#[inline]
+pub(super) fn is_plain_key(text: &[u8]) -> bool {
+    let mut room = [Piece::default(); FEW];
+    let Some(b'?') = text.first() else { return false };
+    let Some(seen) = look(text, is_plain, |_| false) else { return false };
+    let split = Split::of(text, 1, seen.marks.ones(1), &mut room);
+    split.is_ok_and(|(split, _)| split.is_plain_key())
 }
 
 #[cfg(test)]
@@ -322,12 +313,12 @@ mod tests {
         Rules::builder().token("doc").build().unwrap()
     }
 
-    fn quick(text: &str) -> Option<Delivery<'_>> {
-        rules().at_a_glance(text.as_bytes(), Some(text), Reference::Url)
+    fn fast(text: &str) -> Option<Delivery<'_>> {
+        rules().fast_path(text.as_bytes(), Some(text), Reference::Url)
     }
 
     #[test]
-    fn what_is_usual_is_quick_and_what_the_pipeline_says() {
+    fn what_is_usual_is_short_and_what_the_pipeline_says() {
         for text in [
             "/folder/and/a.jpg",
             "/sample.li/birds.jpg?h=400&w=600",
@@ -350,10 +341,14 @@ mod tests {
             "/sample.li/a.jpg?aaaaaaaab&aaaaaaaaa",
             "/sample.li/a.jpg?f=%3a,%C3%A9\u{e9}!&ci_sign=1&x=%2c",
             "/sample.li%2fa%20b.jpg?w=1&ci_url_encoded=1",
+            "/short.jpg",
+            "/sample.li/a.jpg?w=1=1&x",
+            "/sample.li/a.jpg?w=1?x=1",
+            "/sample.li/a.jpg?ci_sign=1",
             "/sample.li/folder/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
         ] {
             let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ());
-            assert_eq!(quick(text), Some(read.unwrap()), "{text}");
+            assert_eq!(fast(text), Some(read.unwrap()), "{text}");
         }
     }
 
@@ -366,14 +361,14 @@ mod tests {
             ("?z=1&wat_fontsize=2&z=0&wat_font=1", "?wat_font=1&wat_fontsize=2&z=1&z=0"),
         ] {
             let text = format!("/sample.li/a.jpg{query}");
-            assert_eq!(quick(&text).unwrap().variant.as_str(), key);
+            assert_eq!(fast(&text).unwrap().variant.as_str(), key);
             let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ()).unwrap();
             assert_eq!(read.variant.as_str(), key);
         }
     }
 
     #[test]
-    fn what_is_unusual_is_left_to_the_pipeline() {
+    fn unusual_requests_are_left_to_the_pipeline() {
         for text in [
             "",
             "/",
@@ -395,15 +390,11 @@ mod tests {
             "/Foo://h/Folder/a.jpg",
             "/FTP://h/folder/a.jpg",
             "/sample.li:80/folder/a.jpg",
-            "/short.jpg",
-            "/sample.li/a.jpg?w=1=1&x",
-            "/sample.li/a.jpg?w=1?x=1",
             "/sample.li/a.jpg?%77idth=1",
             "/sample.li/a.jpg?w+h=1&a=1",
             "/sample.li/a.jpg?w=%1&ci_sign=2",
             "/sample.li/a.jpg?w=1&ci_sign=%2",
             "/sample.li/a.jpg?w=1\u{7f}",
-            "/sample.li/a.jpg?ci_sign=1",
             "/%2Fsample.li%2fa%20b.jpg?ci_url_encoded=1",
             "/sample.li%2fa%23b.jpg?ci_url_encoded=1",
             "/sample.li%2fa.jpg%3Fx=1?ci_url_encoded=1",
@@ -416,7 +407,7 @@ mod tests {
             "https://doc.cloudimg.iox/a.jpg",
             "https://doc.cloudimg.io",
         ] {
-            assert_eq!(quick(text), None, "{text}");
+            assert_eq!(fast(text), None, "{text}");
         }
     }
 }

@@ -5,27 +5,60 @@
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
 use super::error::{Fault, PathError};
-use super::grouping::is_mark;
-use super::known_fast::{is_plain_key, is_plain_origin};
-use super::origin::{Origin, Settled};
-use super::query::Query;
-use super::raw::{MAX_INPUT, clean};
-use super::rules::{Root, Rules};
-use super::{MAX_NESTING, split_query};
-use crate::names::{Marks, invalid_mark};
+use super::fast_path::{is_plain_key, is_plain_origin};
+use super::input_checks::{MAX_INPUT, MAX_NESTING, clean, split_query};
+use super::path::grouping::is_mark;
+use super::path::origin::{Origin, Settled};
+use super::query::key::Query;
+use super::rules::Rules;
+use crate::names::{Marks, VariantKey, invalid_mark};
+use crate::names::{OriginPath, PathPrefix};
 
 /// The longest canonical text: every byte of the longest input written as an escape.
 pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
-/// Rules under which the first segment may be anything, and there is nothing else to mind.
-fn lenient() -> Rules {
-    let mut rules = Rules::default();
-    rules.root = Root::Path;
-    rules
+/// Adds the constructors of a name that take canonical text.
+macro_rules! from_canonical {
+    ($name:ident, $check:ident) => {
+        impl<'a> $name<'a> {
+            /// Takes text that is canonical already, under some rules.
+            ///
+            /// Cost: O(length). The text is borrowed.
+            ///
+            /// # Errors
+            ///
+            /// Names the byte at which the text differs from what canonicalization writes, or what
+            /// is wrong with the text.
+            #[inline]
+            pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
+                $check(text).map(|()| Self::new_unchecked(text))
+            }
+        }
+
+        impl<'a> TryFrom<&'a str> for $name<'a> {
+            type Error = PathError;
+
+            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
+                Self::from_canonical(text)
+            }
+        }
+
+        impl std::str::FromStr for $name<'static> {
+            type Err = PathError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $name::from_canonical(text).map($name::into_owned)
+            }
+        }
+    };
 }
 
+from_canonical!(OriginPath, check_origin);
+from_canonical!(PathPrefix, check_prefix);
+from_canonical!(VariantKey, check_variant);
+
 /// Whether `text` is a canonical origin.
-pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
+fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
         return Ok(());
@@ -39,20 +72,20 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
     }
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     let canonical = relative(path, own_query, &rules)?.into_path(&mut ())?;
     same(text, &canonical)
 }
 
 /// Whether `text` is what precedes the star of a canonical pattern.
-pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
+fn check_prefix(text: &str) -> Result<(), PathError> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
         // A pattern has no query; what follows would be compared with the queries of origins.
         return Err(Fault::QueryNotAllowed.at(at));
     }
     let pattern = format!("{text}*");
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     match relative(pattern.as_bytes(), None, &rules)?.into_prefix() {
         Ok(canonical) => same(text, &canonical),
         Err(_) => Err(Fault::NotCanonical.at(text.len())),
@@ -60,7 +93,7 @@ pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Whether `text` is a canonical variant key.
-pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
+fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
         return Ok(());

@@ -4,20 +4,20 @@
 //! where dot segments may not climb.
 //! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
 
-use super::bytes::{HOST, LABEL, SCHEME, escape_at};
-use super::error::{Fault, PathError};
+use super::super::error::{Fault, PathError};
+use super::super::settings::Root;
+use super::super::text::bytes::{HOST, SCHEME, escape_at};
+use super::super::text::scan::find_near;
+use super::super::trace::{StepKind, Trace};
 use super::escape::with_room;
-use super::explain::{StepKind, Trace};
-use super::host::split_port;
-use super::rules::Root;
-use super::scan::find_near;
+use super::host::{is_host, split_port};
 use super::segments::{has_dot_segments, leading_slashes, resolve};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// A scheme of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(in crate::canonical) enum Scheme {
     Http,
     Https,
     Ftp,
@@ -43,7 +43,7 @@ impl Scheme {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::canonical) enum Form {
     /// `https://img.example.com/a.jpg`
     Url(Scheme),
     /// `_alias_/a.jpg`
@@ -56,8 +56,8 @@ pub(super) enum Form {
 
 /// The form of a text, and where its parts are.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
-    pub(super) form: Form,
+pub(in crate::canonical) struct Shape {
+    pub(in crate::canonical) form: Form,
     /// The host and port of a URL, the first segment of other forms; nothing of relative paths.
     head: Range<usize>,
     /// The port as it is written when canonical, inside of `head`; empty if there is none.
@@ -66,7 +66,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Tells the form of `text`.
-    pub(super) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
+    pub(in crate::canonical) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
         let stop = find_near(text, 0, [b'/', b':']);
         let (len, port) = match text.get(stop) {
@@ -91,7 +91,7 @@ impl Shape {
     }
 
     /// The shape of a text that starts with the host and port `segment`.
-    pub(super) fn of_host(segment: &[u8]) -> Self {
+    pub(in crate::canonical) fn of_host(segment: &[u8]) -> Self {
         let port = segment.len() - split_port(segment).1.len();
         Self { form: Form::Host, head: 0..segment.len(), port: port..segment.len() }
     }
@@ -127,17 +127,17 @@ impl Shape {
     }
 
     /// The host and the port of forms that have one.
-    pub(super) fn host<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
+    pub(in crate::canonical) fn host<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
         let has_host = matches!(self.form, Form::Url(_) | Form::Host);
         has_host.then(|| (split_port(&text[self.head.clone()]).0, &text[self.port.clone()]))
     }
 
     /// Where the slash behind the head is, if the text goes on.
-    pub(super) fn end(&self) -> usize {
+    pub(in crate::canonical) fn end(&self) -> usize {
         self.head.end
     }
 
-    pub(super) fn is_ftp(&self) -> bool {
+    pub(in crate::canonical) fn is_ftp(&self) -> bool {
         self.form == Form::Url(Scheme::Ftp)
     }
 
@@ -147,7 +147,7 @@ impl Shape {
     }
 
     /// Writes `text`, which has this shape, in its one spelling.
-    pub(super) fn settle<'t>(
+    pub(in crate::canonical) fn settle<'t>(
         &self,
         text: Cow<'t, [u8]>,
         has_no_dots: bool,
@@ -233,32 +233,9 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
     }
 }
 
-/// Whether a first segment is shaped like a host, with or without a port.
-pub(super) fn is_host(segment: &[u8]) -> bool {
-    let (host, port) = split_port(segment);
-    let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
-    if host.len() < segment.len() && !good_port {
-        return false;
-    }
-    let mut top = 0;
-    for (at, &byte) in host.iter().enumerate() {
-        match byte {
-            // An empty label.
-            b'.' if at == top => return false,
-            b'.' => top = at + 1,
-            byte if LABEL.contains(byte) => {}
-            _ => return false,
-        }
-    }
-    let label = &host[top..];
-    let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
-    let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
-    top > 0 && (is_word || is_punycode)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::error::PathErrorKind;
+    use super::super::super::error::PathErrorKind;
     use super::*;
 
     fn settled(text: &str, root: Root) -> Result<(Form, String), PathErrorKind> {

@@ -4,7 +4,7 @@
 //! Not here: which pictures are meant; that is said by the other entries of the request.
 
 use super::parameters::canonical_name;
-use super::query::pieces;
+use super::split::parameters_of_key;
 use crate::names::{Marks, VariantKey, has_grammar};
 use std::fmt;
 
@@ -26,7 +26,7 @@ use std::fmt;
 pub struct Operations<'a>(VariantKey<'a>);
 
 impl<'a> Operations<'a> {
-    pub(super) fn new(key: VariantKey<'a>) -> Self {
+    pub(in crate::canonical) fn new(key: VariantKey<'a>) -> Self {
         Self(key)
     }
 
@@ -64,12 +64,8 @@ impl fmt::Display for Operations<'_> {
     }
 }
 
-/// Name and rest of each parameter of a key. Where a key holds both spellings of a parameter, they have kept their names; they
-/// count as one here, since it isn't known which of them is effective.
+/// Name and rest of each parameter of a key. If a key holds a parameter by both of its names, both
+/// have been kept. They count as one here, since it isn't known which of them is effective.
 fn parameters(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
-    key.as_bytes().split(|&byte| byte == b'?').flat_map(pieces).map(|piece| {
-        let len = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-        let (name, rest) = piece.split_at(len);
-        (canonical_name(name), rest)
-    })
+    parameters_of_key(key).map(|(name, rest)| (canonical_name(name), rest))
 }

@@ -3,21 +3,22 @@
 //! Invariant: the result is settled. Read again, it has the same form and stays as it is.
 //! Not here: nested delivery URLs, which start over from the path; the pipeline does that.
 
-use super::error::{Fault, PathError};
+use super::super::error::{Fault, PathError};
+use super::super::rules::Rules;
+use super::super::text::bytes::ascii;
+use super::super::text::scan;
+use super::super::text::spelling::{IN_ORIGIN_QUERY, IN_PATH};
+use super::super::trace::{StepKind, Trace};
 use super::escape::{
     append_normalized, normalize, position_before_normalizing, room_for, with_room,
 };
-use super::explain::{StepKind, Trace};
 use super::form::{Form, Shape};
-use super::rules::{Contradiction, Rules};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
-use super::spelling::{IN_ORIGIN_QUERY, IN_PATH};
-use super::{ascii, raw, scan};
 use std::borrow::Cow;
 
 /// An origin whose form is known, not yet in its one spelling.
 #[derive(Debug)]
-pub(super) struct Origin<'t> {
+pub(in crate::canonical) struct Origin<'t> {
     source: &'t [u8],
     own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
@@ -28,7 +29,7 @@ pub(super) struct Origin<'t> {
 
 impl<'t> Origin<'t> {
     /// Settles the escapes of `source` and tells the form of the result.
-    pub(super) fn read(
+    pub(in crate::canonical) fn read(
         source: &'t [u8],
         own_query: Option<&'t [u8]>,
         rules: &Rules,
@@ -52,13 +53,18 @@ impl<'t> Origin<'t> {
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
+    /// Whether the origin starts with a scheme.
+    pub(in crate::canonical) fn is_url(&self) -> bool {
+        matches!(self.shape.form, Form::Url(_))
+    }
+
     /// Whether the origin is a delivery URL of this tenant.
-    pub(super) fn is_delivery_url(&self, rules: &Rules) -> bool {
+    pub(in crate::canonical) fn is_delivery_url(&self, rules: &Rules) -> bool {
         self.shape.host(&self.text).is_some_and(|(host, port)| rules.delivers_from(host, port))
     }
 
     /// The path behind the host, for an origin that is a delivery URL; `ftp` is no way of delivery.
-    pub(super) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
+    pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
         if self.shape.is_ftp() {
             Err(Fault::ForeignHost.at(0))
         } else {
@@ -67,7 +73,7 @@ impl<'t> Origin<'t> {
     }
 
     /// Where byte `at` of that path stood in the source.
-    pub(super) fn position(&self, at: usize) -> usize {
+    pub(in crate::canonical) fn position(&self, at: usize) -> usize {
         let at = at + self.shape.end();
         if matches!(self.text, Cow::Borrowed(_)) {
             return at;
@@ -78,7 +84,7 @@ impl<'t> Origin<'t> {
     }
 
     /// The origin in its one spelling.
-    pub(super) fn settle(
+    pub(in crate::canonical) fn settle(
         self,
         rules: &Rules,
         trace: &mut impl Trace,
@@ -117,7 +123,7 @@ fn position_in(source: &[u8], form: Form, at: usize) -> usize {
 
 /// An origin in its one spelling.
 #[derive(Debug)]
-pub(super) struct Settled<'t> {
+pub(in crate::canonical) struct Settled<'t> {
     source: &'t [u8],
     own_query: Option<&'t [u8]>,
     text: Cow<'t, [u8]>,
@@ -125,7 +131,10 @@ pub(super) struct Settled<'t> {
 
 impl<'t> Settled<'t> {
     /// The origin as the name of a picture, with the query of its own if it has one.
-    pub(super) fn into_path(self, trace: &mut impl Trace) -> Result<Cow<'t, str>, PathError> {
+    pub(in crate::canonical) fn into_path(
+        self,
+        trace: &mut impl Trace,
+    ) -> Result<Cow<'t, str>, PathError> {
         let Some(own_query) = self.own_query else {
             return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
         };
@@ -138,7 +147,7 @@ impl<'t> Settled<'t> {
     }
 
     /// The origin as an invalidation entry: what precedes a star, or the whole.
-    pub(super) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
+    pub(in crate::canonical) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
         match self.text {
             Cow::Borrowed([before @ .., b'*']) => Ok(ascii(Cow::Borrowed(before))),
             Cow::Owned(mut text) if text.last() == Some(&b'*') => {
@@ -157,22 +166,4 @@ impl<'t> Settled<'t> {
     fn wildcard(&self) -> PathError {
         Fault::WildcardNotAllowed.at(self.source.len() - 1)
     }
-}
-
-/// The canonical form of an origin prefix, without its final slash.
-pub(super) fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
-    let source = raw::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
-    if let Some(at) = source.iter().position(|&byte| byte == b'?') {
-        return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
-    }
-    let origin = Origin::read(source, None, rules, &mut ()).map_err(Contradiction::Prefix)?;
-    if !matches!(origin.shape.form, Form::Url(_)) {
-        return Err(Contradiction::PrefixNoUrl(prefix.into()));
-    }
-    if origin.is_delivery_url(rules) {
-        return Err(Contradiction::PrefixIsDelivery(prefix.into()));
-    }
-    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(&mut ()));
-    let text = settled.map_err(Contradiction::Prefix)?;
-    Ok(text.strip_suffix('/').unwrap_or(&text).into())
 }

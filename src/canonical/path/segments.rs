@@ -4,18 +4,18 @@
 //! `a%2F..` does not; and a `..` never leaves the part of the text that it may not leave.
 //! Not here: merging of slashes. An empty segment inside of a path is a segment.
 
-use super::bytes::any_dot_behind_slash;
-use super::error::{Fault, PathError};
-use super::rules::V7;
-use super::scan::find_near;
+use super::super::error::{Fault, PathError};
+use super::super::settings::V7;
+use super::super::text::bytes::any_dot_behind_slash;
+use super::super::text::scan::find_near;
 
 /// How many slashes `path` starts with.
-pub(super) fn leading_slashes(path: &[u8]) -> usize {
+pub(in crate::canonical) fn leading_slashes(path: &[u8]) -> usize {
     path.iter().take_while(|&&byte| byte == b'/').count()
 }
 
 /// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the `v7` segment.
-pub(super) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
+pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
     let start = leading_slashes(path);
     let rest = &path[start..];
     // Byte for byte: `V7`, `v70` and `%767` are folders of an origin.
@@ -36,15 +36,9 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
 }
 
-/// Whether the first segment of `path` is a dot segment.
-#[inline]
-pub(super) fn starts_with_dots(path: &[u8]) -> bool {
-    matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
-}
-
 /// Whether there is anything to resolve in `path`, which starts with a segment.
 #[inline]
-pub(super) fn has_dot_segments(path: &[u8]) -> bool {
+pub(in crate::canonical) fn has_dot_segments(path: &[u8]) -> bool {
     // Few segments start with a dot, and they are found without cutting the path into segments.
     (path.first() == Some(&b'.') || any_dot_behind_slash(path))
         && path.split(|&byte| byte == b'/').any(is_dot_segment)
@@ -52,13 +46,13 @@ pub(super) fn has_dot_segments(path: &[u8]) -> bool {
 
 /// Where the next slash is, or the end.
 #[inline]
-pub(super) fn next_slash(text: &[u8], at: usize) -> usize {
+pub(in crate::canonical) fn next_slash(text: &[u8], at: usize) -> usize {
     find_near(text, at, [b'/'])
 }
 
 /// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except that a `..` with nothing left
 /// to remove is an error instead of nothing.
-pub(super) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
+pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
     let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
     text.truncate(len);
     Ok(())
@@ -67,7 +61,7 @@ pub(super) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError>
 /// The same for a text of a fixed length; gives the length that is left.
 ///
 /// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash` finds the next slash, or the end.
-pub(super) fn resolve_in<T: Copy>(
+pub(in crate::canonical) fn resolve_in<T: Copy>(
     text: &mut [T],
     floor: usize,
     byte: impl Fn(&T) -> u8,
@@ -108,7 +102,7 @@ fn parent<T>(resolved: &[T], byte: impl Fn(&T) -> u8) -> Option<usize> {
 }
 
 /// Resolves the dot segments of a relative path, and drops the leading slashes that this leaves.
-pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
+pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
     let len = text.len();
     resolve(&mut text, 0)?;
     text.drain(..leading_slashes(&text));
@@ -116,7 +110,7 @@ pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> 
 }
 
 /// Where byte `position` of what [`resolve_relative`] makes of `text` stood before.
-pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
+pub(in crate::canonical) fn position_before_resolving(text: &[u8], position: usize) -> usize {
     let mut pairs: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
     let next_slash = |pairs: &[(u8, usize)], at: usize| {
         pairs[at..].iter().position(|&(byte, _)| byte == b'/').map_or(pairs.len(), |len| at + len)
@@ -130,7 +124,7 @@ pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::PathErrorKind::{Empty, MissingV7, UnexpectedV7};
+    use super::super::super::error::PathErrorKind::{Empty, MissingV7, UnexpectedV7};
     use super::*;
 
     fn resolved(path: &str) -> Option<String> {
