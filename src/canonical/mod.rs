@@ -27,9 +27,8 @@
 //!
 //! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is canonical already is borrowed from the
 //! input, and nothing is allocated; otherwise there is one allocation for each name that had to change. A delivery URL inside of a
-//! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which the
-//! name of a parameter is encoded: one buffer each, for the text between the steps, and one for the pieces of such a query if it grows beyond
-//! [`MAX_INPUT`].
+//! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which
+//! the name of a parameter is encoded: one buffer each, for the text between the steps.
 
 mod builder;
 mod error;
