@@ -282,29 +282,6 @@ fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
 }
 
-/// Whether `text` is a canonical origin that consists of plain bytes.
-#[inline]
-pub(super) fn is_plain_origin(text: &[u8]) -> bool {
-    if matches!(text.first(), None | Some(b'/' | b'.')) {
-        return false;
-    }
-    let Some(seen) = look(text, is_plain, is_upper) else { return false };
-    let rules = Rules::of_any_root();
-    let head = || rules.short_head(text, seen.any_upper, false);
-    seen.marks.len() == 0 && head().is_some_and(|head| !head.folds)
-}
-
-/// Whether `text` is a canonical key of one group of operations, without marks, that consists of
-/// plain bytes.
-#[inline]
-pub(super) fn is_plain_key(text: &[u8]) -> bool {
-    let mut room = [Piece::default(); FEW];
-    let Some(b'?') = text.first() else { return false };
-    let Some(seen) = look(text, is_plain, |_| false) else { return false };
-    let split = Split::of(text, 1, seen.marks.ones(1), &mut room);
-    split.is_ok_and(|(split, _)| split.is_plain_key())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

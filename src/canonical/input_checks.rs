@@ -10,6 +10,9 @@ use super::text::scan::{any, find};
 /// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
 pub const MAX_INPUT: usize = 8192;
 
+/// The longest canonical text: every byte of the longest input written as an escape.
+pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
+
 /// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
 pub(super) const MAX_NESTING: usize = 4;
 

@@ -34,6 +34,7 @@ mod builder;
 mod error;
 mod explain;
 mod fast_path;
+mod fast_verify;
 mod input;
 mod input_checks;
 mod names;

@@ -5,17 +5,14 @@
 //! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
 
 use super::error::{Fault, PathError};
-use super::fast_path::{is_plain_key, is_plain_origin};
-use super::input_checks::{MAX_INPUT, MAX_NESTING, clean, split_query};
+use super::fast_verify::{is_plain_key, is_plain_origin};
+use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
 use super::path::grouping::is_mark;
 use super::path::origin::{Origin, Settled};
 use super::query::key::Query;
 use super::rules::Rules;
 use crate::origin::{OriginPath, PathPrefix};
 use crate::variant::{Marks, VariantKey, invalid_mark};
-
-/// The longest canonical text: every byte of the longest input written as an escape.
-pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
 /// Adds the constructors of a name that take canonical text.
 macro_rules! from_canonical {

@@ -144,8 +144,20 @@ impl Meaning {
     /// Set if the parameter may be dropped, or may say how the path is encoded.
     const SPECIAL: u64 = 2;
 
+    /// The place in the order of a key, counted from one.
     #[inline]
-    fn is_known(self) -> bool {
+    pub(in crate::canonical) fn rank(self) -> u64 {
+        (self.0 >> Self::ROW) + 1
+    }
+
+    /// Whether the parameter stays as it is, whatever its value.
+    #[inline]
+    pub(in crate::canonical) fn is_settled(self) -> bool {
+        self.0 & (Self::ALIAS | Self::SPECIAL) == 0
+    }
+
+    #[inline]
+    pub(in crate::canonical) fn is_known(self) -> bool {
         self.0 < Self::UNKNOWN.0
     }
 
