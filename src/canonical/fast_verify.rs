@@ -1,8 +1,8 @@
 //! The fast path of `verify`: recognizes usual canonical text at once.
 //!
 //! Invariant: what is accepted here, the pipeline writes as it stands. `false` means nothing: the
-//! pipeline decides. Not here: errors, escapes, marks, long keys, origins with a query, a colon or a
-//! comma.
+//! pipeline decides. Not here: errors, escapes, marks, long keys, origins with a query, a colon or
+//! a comma.
 #![expect(
     clippy::needless_bitwise_bool,
     reason = "branches would keep bytes out of vector registers"
@@ -63,7 +63,8 @@ fn all_are_usual(text: &[u8]) -> bool {
     odd == [0; BLOCK]
 }
 
-/// Whether `text`, which consists of usual bytes, begins with a host in its canonical spelling, and a slash.
+/// Whether `text`, which consists of usual bytes, begins with a host in its canonical spelling, and
+/// a slash.
 #[inline]
 fn starts_with_host(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -73,7 +74,8 @@ fn starts_with_host(text: &[u8]) -> bool {
         // A sum reaches the highest bit if the byte differs, and never carries into the next one.
         let differs = ((word & !HIGH) ^ (ONES * u64::from(b'/'))) + !HIGH;
         let slashes = !(differs | word) & HIGH;
-        // Of usual bytes, capitals and the underscore have the first of these bits without the second.
+        // Of usual bytes, capitals and the underscore have the first of these bits without the
+        // second.
         let capitals = ((word & (ONES << 6)) << 1) & !(word << 2);
         let before = slashes.wrapping_sub(1) & !slashes;
         if capitals & before != 0 {
@@ -123,7 +125,8 @@ fn separators(padded: &Padded, len: usize) -> Option<u64> {
     (odd == [0; BLOCK]).then_some(separators)
 }
 
-/// Whether every parameter stays as it is, and known ones are in order, each once, before all others.
+/// Whether every parameter stays as it is, and known ones are in order, each once, before all
+/// others.
 #[inline]
 fn has_settled_order(padded: &Padded, len: usize, mut separators: u64) -> bool {
     // The end of the text ends a parameter, too.

@@ -1,8 +1,9 @@
 //! Text that is said to be canonical: is it?
 //!
-//! Invariant: what passes is what canonicalization gives for some input under some rules, and nothing else. (The one liberty: of
-//! the length of the input, only the greatest possible is asked.)
-//! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
+//! Invariant: what passes is what canonicalization gives for some input under some rules, and
+//! nothing else. (The one liberty: of the length of the input, only the greatest possible is
+//! asked.) Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not
+//! where its first segment is a host.
 
 use super::error::{Fault, PathError};
 use super::fast_verify::{is_plain_key, is_plain_origin};

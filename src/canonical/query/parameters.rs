@@ -15,7 +15,8 @@ pub(in crate::canonical) enum Effect {
     Response,
     /// Nothing, but each value asks for a copy of its own.
     Copy,
-    /// The bytes of the picture; its value may hold the flag of [`PathEncoding`](Self::PathEncoding).
+    /// The bytes of the picture; its value may hold the flag of
+    /// [`PathEncoding`](Self::PathEncoding).
     Sealed,
     /// Nothing: the parameter is dropped.
     Signature,

@@ -1,4 +1,5 @@
-//! Sealed operations: whether the flag `ci_url_encoded=1` is among those inside of a `ci_eqs` value.
+//! Sealed operations: whether the flag `ci_url_encoded=1` is among those inside of a `ci_eqs`
+//! value.
 //!
 //! Invariant: the seal is only looked into, never opened: its text stays opaque in the variant key.
 //! Not here: whether the seal is genuine; that must be checked before the index is asked.
