@@ -211,7 +211,9 @@ pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterat
                 return None;
             }
             window[..first.len()].copy_from_slice(first);
-            word = gathered(&window.map(|byte| u8::from((byte == b'&') | (byte == b'='))));
+            #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+            let separates = |byte: u8| (byte == b'&') | (byte == b'=');
+            word = gathered(&window.map(|byte| u8::from(separates(byte))));
             (rest, base) = (behind, base + WORD_BITS);
         }
         let at = base - WORD_BITS + word.trailing_zeros() as usize;
