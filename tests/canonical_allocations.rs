@@ -1,4 +1,5 @@
-//! Canonical text is read without an allocation, and any other with one for each name that had to change.
+//! Canonical text is read without an allocation, and any other with one for each name that had to
+//! change.
 
 use allocation_counter::measure;
 use cache_index::OriginPath;

@@ -1,13 +1,14 @@
 //! What can be wrong with a text, and where.
 //!
-//! Invariant: the position is a byte position in the text as the caller gave it, whatever was decoded in between.
-//! Not here: the entry that was meant, which needs the rules: `suggest`.
+//! Invariant: the position is a byte position in the text as the caller gave it, whatever was
+//! decoded in between. Not here: the entry that was meant, which needs the rules: `suggest`.
 
 use std::fmt;
 
 /// Why a text names no picture.
 ///
-/// The names are those that the documentation of the rules uses; [`PathError`] says where and what was expected.
+/// The names are those that the documentation of the rules uses; [`PathError`] says where and what
+/// was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathErrorKind {
@@ -49,7 +50,8 @@ pub enum PathErrorKind {
     WildcardNotAllowed,
     /// More than [`MAX_PARAMETERS`](crate::canonical::MAX_PARAMETERS) parameters in one query.
     TooManyParameters,
-    /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
+    /// Only from the `from_canonical` constructors: well-formed text that canonicalization would
+    /// write differently.
     NotCanonical,
 }
 
@@ -86,7 +88,8 @@ impl PathError {
         self.fault.row().0
     }
 
-    /// Where, as a byte position in the text as it was given; its length, if something is missing at the end.
+    /// Where, as a byte position in the text as it was given; its length, if something is missing
+    /// at the end.
     #[must_use]
     pub const fn byte_offset(&self) -> usize {
         self.at

@@ -1,8 +1,7 @@
 //! Why a text got its names: the steps that changed something, each with the text before and after.
 //!
-//! Invariant: the explanation is that of the pipeline itself, which notes its steps while it runs; without an explanation, noting
-//! is nothing.
-//! Not here: a second copy of the rules.
+//! Invariant: the explanation is that of the pipeline itself, which notes its steps while it runs;
+//! without an explanation, noting is nothing. Not here: a second copy of the rules.
 
 use super::error::PathError;
 use super::input::Input;

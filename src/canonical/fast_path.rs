@@ -1,12 +1,15 @@
 //! The usual case: short text that is canonical already, or that needs the usual changes.
 //!
-//! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
-//! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
+//! Invariant: what is said here is what the pipeline says; about anything that needs a second look,
+//! nothing is said. Not here: errors, and rules of their own. It is a shortcut, and the laws hold
+//! with and without it.
 //!
-//! The pipeline has a pass over the text for each of its steps, as it must tell where and why it stops, and what each step did. Here, the
-//! text is looked at once; from then on it is known where separators are, and where there is anything that may have to change. With that,
-//! requests that need changes went from 736 to 403 ns, and canonical ones from 116 to 104 ns; those that are left to the pipeline after
-//! all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p peers --bench canonical`).
+//! The pipeline has a pass over the text for each of its steps, as it must tell where and why it
+//! stops, and what each step did. Here, the text is looked at once; from then on it is known where
+//! separators are, and where there is anything that may have to change. With that, requests that
+//! need changes went from 736 to 403 ns, and canonical ones from 116 to 104 ns; those that are left
+//! to the pipeline after all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p
+//! peers --bench canonical`).
 
 use super::names::Delivery;
 use super::path::delivery_host::Reference;
@@ -31,7 +34,8 @@ const CROWDED: u32 = 32;
 const FEW: usize = 16;
 
 impl Rules {
-    /// What a request names, as far as that is seen at a glance; `string` is the same as `input`, if that is known to be one.
+    /// What a request names, as far as that is seen at a glance; `string` is the same as `input`,
+    /// if that is known to be one.
     #[inline]
     pub(super) fn fast_path<'t>(
         &self,
@@ -118,7 +122,8 @@ impl Rules {
         })
     }
 
-    /// Writes the origin in its one spelling; says whether it is the path as it stands, and nothing is written.
+    /// Writes the origin in its one spelling; says whether it is the path as it stands, and nothing
+    /// is written.
     #[inline]
     fn write_origin(
         &self,
@@ -147,7 +152,8 @@ impl Rules {
         }
         let mut len = written.len();
         if spelled.any_dot {
-            // No segment of the head is removed, so that it stays the head, whatever its form. The pipeline knows when it goes.
+            // No segment of the head is removed, so that it stays the head, whatever its form. The
+            // pipeline knows when it goes.
             let floor = Some(head.len + 1).filter(|&floor| floor <= len && written[0] != b'.')?;
             len = resolve_in(written, floor, |&byte| byte, next_slash).ok()?;
         }
@@ -202,15 +208,16 @@ impl Rules {
         (rest.get(host.len()) == Some(&b'/')).then_some(behind_scheme + host.len())
     }
 
-    /// The scheme and host, or the first segment, of a path, unless they are those of a delivery URL. `is_any` if bytes may be among them
-    /// that are unusual.
+    /// The scheme and host, or the first segment, of a path, unless they are those of a delivery
+    /// URL. `is_any` if bytes may be among them that are unusual.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see `look`")]
     fn short_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
         let len = find_near(path, 0, [b'/', b':']);
         let (first, rest) = path.split_at(len);
         match rest {
-            // In lower case, a first segment is written the same whether it is a host, an alias or a folder.
+            // In lower case, a first segment is written the same whether it is a host, an alias or
+            // a folder.
             [b'/', ..] if !first.is_empty() && !self.delivers_from(first, b"") => {
                 let folds = may_have_upper_case && !is_lower(first) && self.may_be_host(first);
                 Some(Head { len, folds })
@@ -280,29 +287,6 @@ impl<'t> Parts<'t> {
 
 fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
-}
-
-/// Whether `text` is a canonical origin that consists of plain bytes.
-#[inline]
-pub(super) fn is_plain_origin(text: &[u8]) -> bool {
-    if matches!(text.first(), None | Some(b'/' | b'.')) {
-        return false;
-    }
-    let Some(seen) = look(text, is_plain, is_upper) else { return false };
-    let rules = Rules::of_any_root();
-    let head = || rules.short_head(text, seen.any_upper, false);
-    seen.marks.len() == 0 && head().is_some_and(|head| !head.folds)
-}
-
-/// Whether `text` is a canonical key of one group of operations, without marks, that consists of
-/// plain bytes.
-#[inline]
-pub(super) fn is_plain_key(text: &[u8]) -> bool {
-    let mut room = [Piece::default(); FEW];
-    let Some(b'?') = text.first() else { return false };
-    let Some(seen) = look(text, is_plain, |_| false) else { return false };
-    let split = Split::of(text, 1, seen.marks.ones(1), &mut room);
-    split.is_ok_and(|(split, _)| split.is_plain_key())
 }
 
 #[cfg(test)]

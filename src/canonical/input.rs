@@ -1,14 +1,16 @@
 //! Text as callers have it: strings, or bytes of any kind.
 //!
-//! Invariant: where it is known that the bytes are a string, canonical parts of it are borrowed without a second check. That check
-//! would be a seventh of the time that a canonical request takes.
+//! Invariant: where it is known that the bytes are a string, canonical parts of it are borrowed
+//! without a second check. That check would be a seventh of the time that a canonical request
+//! takes.
 
 use std::borrow::Cow;
 
 /// Text that can be read: a string, or bytes, which may be anything.
 ///
-/// Implemented for strings and bytes, owned, borrowed and boxed. The trait is sealed: an implementation elsewhere whose string differs
-/// from its bytes could make names that are not canonical.
+/// Implemented for strings and bytes, owned, borrowed and boxed. The trait is sealed: an
+/// implementation elsewhere whose string differs from its bytes could make names that are not
+/// canonical.
 ///
 /// # Examples
 ///

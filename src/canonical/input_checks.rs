@@ -1,7 +1,7 @@
 //! First step: checks on the text as it was given.
 //!
-//! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no raw `#`, so that no later step
-//! has to ask. Not here: anything that depends on the rules.
+//! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no
+//! raw `#`, so that no later step has to ask. Not here: anything that depends on the rules.
 
 use super::error::{Fault, PathError};
 use super::text::bytes::{is_control, never_raw};
@@ -10,7 +10,11 @@ use super::text::scan::{any, find};
 /// The longest text that is read, in bytes. RFC 9110, section 4.1, asks servers for at least 8000.
 pub const MAX_INPUT: usize = 8192;
 
-/// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest one.
+/// The longest canonical text: every byte of the longest input written as an escape.
+pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
+
+/// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest
+/// one.
 pub(super) const MAX_NESTING: usize = 4;
 
 /// Lets `input` pass, or says what is wrong with it.

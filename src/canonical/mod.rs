@@ -1,9 +1,10 @@
 //! From text to names: canonicalization of delivery URLs and of invalidation entries.
 //!
-//! Invariant: these are pure and total functions. Every text gives a name or an error that says what is wrong, where, and what was
-//! expected. Every spelling in which a picture can be requested and every spelling in which it can be invalidated give one
-//! [`OriginPath`]; renditions that may differ in a byte never share origin path and [`VariantKey`].
-//! Not here: what is stored under the names, and what may be served.
+//! Invariant: these are pure and total functions. Every text gives a name or an error that says
+//! what is wrong, where, and what was expected. Every spelling in which a picture can be requested
+//! and every spelling in which it can be invalidated give one [`OriginPath`]; renditions that may
+//! differ in a byte never share origin path and [`VariantKey`]. Not here: what is stored under the
+//! names, and what may be served.
 //!
 //! # The steps, in order
 //!
@@ -25,16 +26,17 @@
 //!
 //! # Cost
 //!
-//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is canonical already is borrowed from the
-//! input, and nothing is allocated; otherwise there is one allocation for each name that had to change. A delivery URL inside of a
-//! delivery URL takes more; so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length in which the
-//! name of a parameter is encoded: one buffer each, for the text between the steps, and one for the pieces of such a query if it grows beyond
-//! [`MAX_INPUT`].
+//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is
+//! canonical already is borrowed from the input, and nothing is allocated; otherwise there is one
+//! allocation for each name that had to change. A delivery URL inside of a delivery URL takes more;
+//! so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length
+//! in which the name of a parameter is encoded: one buffer each, for the text between the steps.
 
 mod builder;
 mod error;
 mod explain;
 mod fast_path;
+mod fast_verify;
 mod input;
 mod input_checks;
 mod names;

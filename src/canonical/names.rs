@@ -17,8 +17,9 @@ pub struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    /// The same request under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once, on exact names: a server needs the exact origin to fetch
-    /// the picture, and the grouped one to file it.
+    /// The same request under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once,
+    /// on exact names: a server needs the exact origin to fetch the picture, and the grouped one to
+    /// file it.
     ///
     /// Cost: O(length). Allocates only where grouping changes something.
     ///
@@ -68,7 +69,8 @@ impl Target<'_> {
         }
     }
 
-    /// The same target under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once, on exact names.
+    /// The same target under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once, on
+    /// exact names.
     ///
     /// Cost: O(length). Allocates only where grouping changes something.
     #[must_use]

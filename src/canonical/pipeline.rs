@@ -1,7 +1,7 @@
 //! The steps of canonicalization in their order, from the outermost to the innermost.
 //!
-//! Invariant: positions in errors are counted from the start of what a function is given; its caller
-//! moves them. Not here: what a step does; each has a file.
+//! Invariant: positions in errors are counted from the start of what a function is given; its
+//! caller moves them. Not here: what a step does; each has a file.
 
 use super::error::{Fault, PathError};
 use super::input_checks::{self, MAX_NESTING, split_query};
@@ -19,11 +19,12 @@ use crate::names::VariantKey;
 use crate::names::{OriginPath, PathPrefix};
 use std::borrow::Cow;
 
-/// The only query that an entry may have which invalidates whole pictures: it selects no variant, it says how the path is spelled.
+/// The only query that an entry may have which invalidates whole pictures: it selects no variant,
+/// it says how the path is spelled.
 const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
 
-/// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the start of what a function is
-/// given; its caller moves them.
+/// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the
+/// start of what a function is given; its caller moves them.
 impl Rules {
     pub(super) fn read_delivery<'t>(
         &self,
@@ -125,7 +126,8 @@ impl Rules {
         Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
     }
 
-    /// From an origin that is a delivery URL: the picture is that of the inner URL, and its operations come first.
+    /// From an origin that is a delivery URL: the picture is that of the inner URL, and its
+    /// operations come first.
     fn nested(
         &self,
         origin: &Origin<'_>,
@@ -207,7 +209,8 @@ impl Rules {
     }
 }
 
-/// A picture, and the variant key of the delivery URL that it was found in, if that was a nested one.
+/// A picture, and the variant key of the delivery URL that it was found in, if that was a nested
+/// one.
 struct Picture<'t> {
     origin: OriginPath<'t>,
     inner: Option<String>,
@@ -232,7 +235,8 @@ fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
     }
 }
 
-/// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and the query of its own.
+/// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and
+/// the query of its own.
 #[inline(never)]
 fn decoded<T, U: Trace>(
     path: &[u8],

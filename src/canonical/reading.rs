@@ -74,7 +74,8 @@ impl Rules {
         self.delivery_of(target.bytes(), target.text(), Reference::Target)
     }
 
-    /// Reads an entry of an invalidation request that names a whole picture, with all of its variants.
+    /// Reads an entry of an invalidation request that names a whole picture, with all of its
+    /// variants.
     ///
     /// # Errors
     ///
@@ -106,10 +107,11 @@ impl Rules {
         self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
-    /// Reads an entry of an invalidation request that names single variants: an origin with the operations behind it.
+    /// Reads an entry of an invalidation request that names single variants: an origin with the
+    /// operations behind it.
     ///
-    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the variant and, where spellings of the
-    /// origin are grouped, those stored for each of them.
+    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the
+    /// variant and, where spellings of the origin are grouped, those stored for each of them.
     ///
     /// # Errors
     ///
@@ -133,11 +135,13 @@ impl Rules {
         self.read_variant_entry(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
-    /// Reads an entry of a transformations list: operations that pick variants. The leading question mark may be missing.
+    /// Reads an entry of a transformations list: operations that pick variants. The leading
+    /// question mark may be missing.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where. No operation at all is an error, as it would pick every variant.
+    /// Says what is wrong and where. No operation at all is an error, as it would pick every
+    /// variant.
     ///
     /// # Examples
     ///

@@ -11,10 +11,11 @@ use std::borrow::Cow;
 
 /// How the URLs and the invalidation entries of one tenant are read.
 ///
-/// The default accepts request targets (`/sample.li/birds.jpg?w=600`) of a token without `v7` and without a prefix, and knows no
-/// delivery host: behind a server that has told its tenants apart already, none is needed. With a [token](RulesBuilder::token) or a
-/// [custom host](RulesBuilder::custom_host), whole delivery URLs are read as well, told from those of other hosts, and recognized
-/// where they don't belong.
+/// The default accepts request targets (`/sample.li/birds.jpg?w=600`) of a token without `v7` and
+/// without a prefix, and knows no delivery host: behind a server that has told its tenants apart
+/// already, none is needed. With a [token](RulesBuilder::token) or a [custom
+/// host](RulesBuilder::custom_host), whole delivery URLs are read as well, told from those of other
+/// hosts, and recognized where they don't belong.
 ///
 /// # Examples
 ///

@@ -1,21 +1,19 @@
 //! Text that is said to be canonical: is it?
 //!
-//! Invariant: what passes is what canonicalization gives for some input under some rules, and nothing else. (The one liberty: of
-//! the length of the input, only the greatest possible is asked.)
-//! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
+//! Invariant: what passes is what canonicalization gives for some input under some rules, and
+//! nothing else. (The one liberty: of the length of the input, only the greatest possible is
+//! asked.) Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not
+//! where its first segment is a host.
 
 use super::error::{Fault, PathError};
-use super::fast_path::{is_plain_key, is_plain_origin};
-use super::input_checks::{MAX_INPUT, MAX_NESTING, clean, split_query};
+use super::fast_verify::{is_plain_key, is_plain_origin};
+use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
 use super::path::grouping::is_mark;
 use super::path::origin::{Origin, Settled};
 use super::query::key::Query;
 use super::rules::Rules;
 use crate::names::{Marks, VariantKey, invalid_mark};
 use crate::names::{OriginPath, PathPrefix};
-
-/// The longest canonical text: every byte of the longest input written as an escape.
-pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
 /// Adds the constructors of a name that take canonical text.
 macro_rules! from_canonical {

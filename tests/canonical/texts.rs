@@ -1,4 +1,5 @@
-//! Strategies for texts: made of pieces that mean something, so that few of them fail at the first step.
+//! Strategies for texts: made of pieces that mean something, so that few of them fail at the first
+//! step.
 
 use crate::checks::encoded;
 use proptest::prelude::*;
@@ -142,8 +143,9 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Queries of many parameters, whose names are alike in their first bytes, in the next, or as a whole; some spelled so that it doesn't
-/// show. More of them than fit into small arrays and single words, over the ends of blocks.
+/// Queries of many parameters, whose names are alike in their first bytes, in the next, or as a
+/// whole; some spelled so that it doesn't show. More of them than fit into small arrays and single
+/// words, over the ends of blocks.
 pub(crate) fn long_query() -> impl Strategy<Value = String> {
     let stem = select(
         &[

@@ -1,5 +1,5 @@
-//! Against the `url` crate, which follows the WHATWG rules: on hosts, ports and dot segments of origins that are whole URLs, both
-//! say the same, except where the rules here mean to differ.
+//! Against the `url` crate, which follows the WHATWG rules: on hosts, ports and dot segments of
+//! origins that are whole URLs, both say the same, except where the rules here mean to differ.
 //!
 //! | text | WHATWG | here | why |
 //! |---|---|---|---|

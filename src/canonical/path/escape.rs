@@ -1,7 +1,9 @@
-//! Percent escapes: one spelling for each byte of a path, and the decoding of a path that is encoded as a whole.
+//! Percent escapes: one spelling for each byte of a path, and the decoding of a path that is
+//! encoded as a whole.
 //!
-//! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can make an escape of it.
-//! Not here: Unicode. Bytes are compared, not characters: no normalization form, no case folding, no guess at an encoding.
+//! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can
+//! make an escape of it. Not here: Unicode. Bytes are compared, not characters: no normalization
+//! form, no case folding, no guess at an encoding.
 
 use super::super::error::PathError;
 use super::super::text::bytes::is_path;
@@ -45,7 +47,8 @@ pub(in crate::canonical) fn append_normalized(
     Ok(())
 }
 
-/// The room that later steps need: for a second slash behind the scheme, a slash behind the host, and the query of the origin.
+/// The room that later steps need: for a second slash behind the scheme, a slash behind the host,
+/// and the query of the origin.
 pub(in crate::canonical) fn room_for(own_query: Option<&[u8]>) -> usize {
     ROOM + own_query.map_or(0, longest_path)
 }

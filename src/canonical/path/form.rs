@@ -1,8 +1,8 @@
 //! The four forms of an origin, and the one spelling of each.
 //!
-//! Invariant: the form is told from text whose escapes are settled, and the head of the text (scheme and host, or alias) ends
-//! where dot segments may not climb.
-//! Not here: what the form means to the rules: delivery hosts, prefixes, wildcards.
+//! Invariant: the form is told from text whose escapes are settled, and the head of the text
+//! (scheme and host, or alias) ends where dot segments may not climb. Not here: what the form means
+//! to the rules: delivery hosts, prefixes, wildcards.
 
 use super::super::error::{Fault, PathError};
 use super::super::settings::Root;

@@ -1,16 +1,18 @@
-//! Grouping: files all spellings of one picture under one path, and keeps them apart in the variant key.
+//! Grouping: files all spellings of one picture under one path, and keeps them apart in the variant
+//! key.
 //!
-//! The exact rules tell `http://`, `https://` and no scheme apart, and `%28` from `(`: they may be two pictures. Whoever purges one
-//! of them nearly always means all of them. Grouping maps the exact origin to a coarser one; what it dropped is written into a mark
-//! behind the operations, `?w=600@https`, from which the exact origin can be told again.
+//! The exact rules tell `http://`, `https://` and no scheme apart, and `%28` from `(`: they may be
+//! two pictures. Whoever purges one of them nearly always means all of them. Grouping maps the
+//! exact origin to a coarser one; what it dropped is written into a mark behind the operations,
+//! `?w=600@https`, from which the exact origin can be told again.
 //!
 //! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together
-//! give the exact origin back. It keeps prefixes, too: if an origin starts with a pattern's text, the
-//! grouped origin starts with the grouped text. The exception is a pattern without a dot, a colon or
-//! a slash: it names files and folders, not hosts.
+//! give the exact origin back. It keeps prefixes, too: if an origin starts with a pattern's text,
+//! the grouped origin starts with the grouped text. The exception is a pattern without a dot, a
+//! colon or a slash: it names files and folders, not hosts.
 //!
-//! Not here: what a host is, which `host` says; and anything that would split a path or let it climb.
-//! Encoded slashes, question marks and percent signs stay as they are.
+//! Not here: what a host is, which `host` says; and anything that would split a path or let it
+//! climb. Encoded slashes, question marks and percent signs stay as they are.
 //!
 //! | dropped | mark |
 //! |---|---|
@@ -32,7 +34,8 @@ const BEHIND_SCHEME: &str = "://";
 /// slash does for two.
 const ENCODED_COLON: &str = "%3A/";
 
-/// What grouping dropped from an origin, as it is written behind the operations. Nearly always short.
+/// What grouping dropped from an origin, as it is written behind the operations. Nearly always
+/// short.
 type Mark = SmallVec<[u8; 64]>;
 
 /// Groups an exact origin and the variant key that goes with it.
@@ -62,8 +65,9 @@ pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'
     if text.contains('/') {
         return PathPrefix::new_unchecked(fold(text, &mut mark));
     }
-    // The rest of the segment decides whether it is a host. Without a dot or a colon, the start of a
-    // folder or a file is meant: `DSC*` must not invalidate everything because of a host `DSC1.LI.`.
+    // The rest of the segment decides whether it is a host. Without a dot or a colon, the start of
+    // a folder or a file is meant: `DSC*` must not invalidate everything because of a host
+    // `DSC1.LI.`.
     let may_be_host = text.contains(['.', ':']);
     let start = if may_be_host { host::usual_start(&text) } else { &text };
     let mut out = Vec::new();
@@ -243,8 +247,8 @@ impl Zone {
         may_be_raw && !UNRESERVED.contains(byte)
     }
 
-    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a pattern, and a raw plus might make
-    /// a scheme of what stands before a colon.
+    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a
+    /// pattern, and a raw plus might make a scheme of what stands before a colon.
     fn is_encoded(self, byte: u8) -> bool {
         match self {
             Self::FirstSegment => matches!(byte, b'*' | b'+'),

@@ -44,7 +44,8 @@ impl<'t> Origin<'t> {
         if has_no_dots || shape.form != Form::Relative {
             return Ok(Self { source, own_query, text, shape, has_no_dots });
         }
-        // Only now is it known what the first segment is. The result has no dot segments, so there is no third look.
+        // Only now is it known what the first segment is. The result has no dot segments, so there
+        // is no third look.
         let before = trace.keep(&text);
         let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
         trace.note(StepKind::DotSegments, &before, &text);
@@ -162,7 +163,8 @@ impl<'t> Settled<'t> {
         self.text.last() == Some(&b'*')
     }
 
-    /// A raw star is the last byte of the source, too: nothing is written for it, and nothing behind it is dropped.
+    /// A raw star is the last byte of the source, too: nothing is written for it, and nothing
+    /// behind it is dropped.
     fn wildcard(&self) -> PathError {
         Fault::WildcardNotAllowed.at(self.source.len() - 1)
     }

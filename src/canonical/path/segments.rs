@@ -1,8 +1,9 @@
 //! Segments: leading slashes, the `v7` segment, dot segments.
 //!
-//! Invariant: dot segments are resolved on whole segments of text whose escapes are settled already, so `%2E%2E` counts and
-//! `a%2F..` does not; and a `..` never leaves the part of the text that it may not leave.
-//! Not here: merging of slashes. An empty segment inside of a path is a segment.
+//! Invariant: dot segments are resolved on whole segments of text whose escapes are settled
+//! already, so `%2E%2E` counts and `a%2F..` does not; and a `..` never leaves the part of the text
+//! that it may not leave. Not here: merging of slashes. An empty segment inside of a path is a
+//! segment.
 
 use super::super::error::{Fault, PathError};
 use super::super::settings::V7;
@@ -14,7 +15,8 @@ pub(in crate::canonical) fn leading_slashes(path: &[u8]) -> usize {
     path.iter().take_while(|&&byte| byte == b'/').count()
 }
 
-/// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the `v7` segment.
+/// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the
+/// `v7` segment.
 pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
     let start = leading_slashes(path);
     let rest = &path[start..];
@@ -50,8 +52,8 @@ pub(in crate::canonical) fn next_slash(text: &[u8], at: usize) -> usize {
     find_near(text, at, [b'/'])
 }
 
-/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except that a `..` with nothing left
-/// to remove is an error instead of nothing.
+/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except
+/// that a `..` with nothing left to remove is an error instead of nothing.
 pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
     let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
     text.truncate(len);
@@ -60,7 +62,8 @@ pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<
 
 /// The same for a text of a fixed length; gives the length that is left.
 ///
-/// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash` finds the next slash, or the end.
+/// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash`
+/// finds the next slash, or the end.
 pub(in crate::canonical) fn resolve_in<T: Copy>(
     text: &mut [T],
     floor: usize,

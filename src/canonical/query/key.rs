@@ -245,7 +245,8 @@ impl KeyWriter<'_> {
 mod tests {
     use super::*;
 
-    /// Parameters in any order but the right one, with values of many lengths: some of a block of bytes, some of several.
+    /// Parameters in any order but the right one, with values of many lengths: some of a block of
+    /// bytes, some of several.
     fn many(count: usize) -> Vec<String> {
         let names = ["wat_text", "wat_font", "bg_color", "f", "zz", "a", "wat_fontsize", "wa"];
         let parameter = |n: usize| format!("{}={n}{}", names[n % 8], "v".repeat(n * 7 % 60));

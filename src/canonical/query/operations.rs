@@ -30,8 +30,9 @@ impl<'a> Operations<'a> {
         Self(key)
     }
 
-    /// Returns whether a variant includes all of these operations, at whatever place: in a chain of nested delivery URLs, a parameter
-    /// counts wherever it stands. A key that doesn't begin with `?` has no operations, and never matches.
+    /// Returns whether a variant includes all of these operations, at whatever place: in a chain of
+    /// nested delivery URLs, a parameter counts wherever it stands. A key that doesn't begin with
+    /// `?` has no operations, and never matches.
     ///
     /// Cost: O(parameters of the entry × length of the key). Allocates nothing.
     #[must_use]

@@ -15,7 +15,8 @@ pub(in crate::canonical) enum Effect {
     Response,
     /// Nothing, but each value asks for a copy of its own.
     Copy,
-    /// The bytes of the picture; its value may hold the flag of [`PathEncoding`](Self::PathEncoding).
+    /// The bytes of the picture; its value may hold the flag of
+    /// [`PathEncoding`](Self::PathEncoding).
     Sealed,
     /// Nothing: the parameter is dropped.
     Signature,
@@ -144,8 +145,20 @@ impl Meaning {
     /// Set if the parameter may be dropped, or may say how the path is encoded.
     const SPECIAL: u64 = 2;
 
+    /// The place in the order of a key, counted from one.
     #[inline]
-    fn is_known(self) -> bool {
+    pub(in crate::canonical) fn rank(self) -> u64 {
+        (self.0 >> Self::ROW) + 1
+    }
+
+    /// Whether the parameter stays as it is, whatever its value.
+    #[inline]
+    pub(in crate::canonical) fn is_settled(self) -> bool {
+        self.0 & (Self::ALIAS | Self::SPECIAL) == 0
+    }
+
+    #[inline]
+    pub(in crate::canonical) fn is_known(self) -> bool {
         self.0 < Self::UNKNOWN.0
     }
 

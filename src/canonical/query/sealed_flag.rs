@@ -1,4 +1,5 @@
-//! Sealed operations: whether the flag `ci_url_encoded=1` is among those inside of a `ci_eqs` value.
+//! Sealed operations: whether the flag `ci_url_encoded=1` is among those inside of a `ci_eqs`
+//! value.
 //!
 //! Invariant: the seal is only looked into, never opened: its text stays opaque in the variant key.
 //! Not here: whether the seal is genuine; that must be checked before the index is asked.
@@ -30,7 +31,7 @@ pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
         count += 1;
         if count % 4 == 0 {
             let [_, decoded @ ..] = bits.to_be_bytes();
-            decoded.into_iter().for_each(|byte| search.push(byte));
+            search.push_all(&decoded);
         }
     }
     // Two or three digits at the end make one or two bytes; padding, if any, fills up their four.
@@ -41,7 +42,7 @@ pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
     }
     if pending > 0 {
         let [_, decoded @ ..] = (bits << (6 * (4 - pending))).to_be_bytes();
-        decoded.into_iter().take(pending - 1).for_each(|byte| search.push(byte));
+        search.push_all(&decoded[..pending - 1]);
     }
     search.ends_here()
 }
@@ -73,12 +74,14 @@ struct FlagSearch {
 
 impl FlagSearch {
     #[inline]
-    fn push(&mut self, byte: u8) {
-        if byte == b'&' {
-            *self = Self { found: self.ends_here(), ..Self::default() };
-        } else {
-            self.differs |= FLAG.get(self.len) != Some(&byte);
-            self.len += 1;
+    fn push_all(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte == b'&' {
+                *self = Self { found: self.ends_here(), ..Self::default() };
+            } else {
+                self.differs |= FLAG.get(self.len) != Some(&byte);
+                self.len += 1;
+            }
         }
     }
 

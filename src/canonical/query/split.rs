@@ -32,19 +32,21 @@ impl Piece {
     const END: u32 = 7;
     /// The longest text is what is made of a text that is said to be canonical, each byte of which
     /// becomes an escape.
-    const POSITION: usize = (1 << 17) - 1;
+    const POSITION: u64 = 0x1_FFFF;
     const ODD: u64 = 1 << 2;
 
     #[inline]
     fn new(meaning: Meaning, start: usize, name_end: usize, end: usize, is_odd: bool) -> Self {
-        debug_assert!(end <= Self::POSITION, "{end}");
-        let positions = start << Self::START | name_end << Self::NAME_END | end << Self::END;
-        Self(meaning.0 | positions as u64 | u64::from(is_odd) * Self::ODD)
+        debug_assert!(end as u64 <= Self::POSITION, "{end}");
+        let positions = (start as u64) << Self::START
+            | (name_end as u64) << Self::NAME_END
+            | (end as u64) << Self::END;
+        Self(meaning.0 | positions | (u64::from(is_odd) * Self::ODD))
     }
 
     #[inline]
     fn field(self, shift: u32) -> usize {
-        (self.0 >> shift) as usize & Self::POSITION
+        ((self.0 >> shift) & Self::POSITION) as usize
     }
 
     #[inline]
@@ -154,7 +156,7 @@ impl Split {
                 }
             }
             // Whether the next one is smaller can't be predicted, so no branch depends on it.
-            seen |= piece.0 | u64::from(piece.0 < last) * Self::OUT_OF_ORDER;
+            seen |= piece.0 | (u64::from(piece.0 < last) * Self::OUT_OF_ORDER);
             (room[kept], last) = (piece, piece.0);
             kept += 1;
         }

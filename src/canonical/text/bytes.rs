@@ -50,17 +50,19 @@ pub(in crate::canonical) const UNRESERVED: Class = Class::of(LETTERS_AND_DIGITS)
 pub(in crate::canonical) const PATH: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/");
 
-/// What the query of an origin may hold raw: a path's bytes and the question mark (RFC 3986, section 3.4).
+/// What the query of an origin may hold raw: a path's bytes and the question mark (RFC 3986,
+/// section 3.4).
 pub(in crate::canonical) const ORIGIN_QUERY: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/").and(b"?");
 
-/// What names and values of operations hold raw once canonical: the unreserved bytes (RFC 3986, section 2.3), and those that
-/// the API's own examples print raw inside of values. An encoded byte of this class is decoded, all others are written encoded.
+/// What names and values of operations hold raw once canonical: the unreserved bytes (RFC 3986,
+/// section 2.3), and those that the API's own examples print raw inside of values. An encoded byte
+/// of this class is decoded, all others are written encoded.
 pub(in crate::canonical) const OPERATION: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b",:/");
 
-/// What may stand in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without escapes and sub-delimiters,
-/// plus the underscore that names in private zones use.
+/// What may stand in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without
+/// escapes and sub-delimiters, plus the underscore that names in private zones use.
 pub(in crate::canonical) const HOST: Class = Class::of(LETTERS_AND_DIGITS).and(b".-_");
 
 /// What may stand in one label of a host that is told by its shape alone.
@@ -93,15 +95,16 @@ pub(in crate::canonical) fn is_operation(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// Whether a byte is in `first..=last`: vector registers have but signed comparisons, so the bounds are moved to where one can tell them.
+/// Whether a byte is in `first..=last`: vector registers have but signed comparisons, so the bounds
+/// are moved to where one can tell them.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "see above")]
 pub(in crate::canonical) fn is_within(byte: u8, first: u8, last: u8) -> bool {
     ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
 }
 
-/// Whether a byte stays as it is in any part of a text, and separates none; nearly all that do, in as few comparisons as possible. A
-/// slash with a dot behind it may start a dot segment.
+/// Whether a byte stays as it is in any part of a text, and separates none; nearly all that do, in
+/// as few comparisons as possible. A slash with a dot behind it may start a dot segment.
 #[inline]
 pub(in crate::canonical) fn is_plain(byte: u8, next: u8) -> bool {
     let is_member =

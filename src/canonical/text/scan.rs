@@ -3,20 +3,23 @@
 //! Invariant: what is said here is what a loop over single bytes would say.
 //! Not here: what is looked for; the caller says that, and `bytes` names the classes.
 //!
-//! Texts are short, and a loop that ends at some byte of one is mispredicted nearly every time, which takes as long as looking at thirty
-//! bytes. Two means against that, both in portable code:
+//! Texts are short, and a loop that ends at some byte of one is mispredicted nearly every time,
+//! which takes as long as looking at thirty bytes. Two means against that, both in portable code:
 //!
-//! - A predicate that doesn't branch is evaluated for blocks of sixteen bytes, which the compiler turns into vector instructions. The
-//!   last block overlaps the one before it, which is cheaper than a loop over the rest. (Loops over a constant number of bytes, called in one
-//!   place: with two calls, or with iterators over the blocks, the compiler did not.)
+//! - A predicate that doesn't branch is evaluated for blocks of sixteen bytes, which the compiler
+//!   turns into vector instructions. The last block overlaps the one before it, which is cheaper
+//!   than a loop over the rest. (Loops over a constant number of bytes, called in one place: with
+//!   two calls, or with iterators over the blocks, the compiler did not.)
 //! - Marks are found by arithmetic on sixteen bytes at once, or told by one bit each.
 //!
-//! With both, requests that are canonical went from 219 to 117 ns (`cargo bench -p peers --bench canonical`), and with one look for all that
-//! is asked of a short text to 104 ns. Tried and dropped: a table look-up for each byte that notes the places of separators (no faster than
-//! what it replaced); words that start where the last separator was (fewer instructions, but each waits for the one before it); and a copy of
-//! the text with padding behind it, so that nothing overlaps (fewer instructions, but reads of what was just written in other portions wait
-//! until it has left the processor's store buffer, which cost a tenth); and a crate that tells a byte's highest bit from sixteen bytes at once
-//! (a tenth of the instructions less, the same time).
+//! With both, requests that are canonical went from 219 to 117 ns (`cargo bench -p peers --bench
+//! canonical`), and with one look for all that is asked of a short text to 104 ns. Tried and
+//! dropped: a table look-up for each byte that notes the places of separators (no faster than what
+//! it replaced); words that start where the last separator was (fewer instructions, but each waits
+//! for the one before it); and a copy of the text with padding behind it, so that nothing overlaps
+//! (fewer instructions, but reads of what was just written in other portions wait until it has left
+//! the processor's store buffer, which cost a tenth); and a crate that tells a byte's highest bit
+//! from sixteen bytes at once (a tenth of the instructions less, the same time).
 
 /// How many bytes are looked at in one go: a vector register of any processor in use.
 const BLOCK: usize = 16;
@@ -78,8 +81,8 @@ fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
     (0..=(last - first).div_ceil(BLOCK)).map(move |n| last.min(first + n * BLOCK))
 }
 
-/// The length of a part at the start in which `is` holds of no byte; what follows is at most some blocks before one of which it does. `is` must
-/// not branch.
+/// The length of a part at the start in which `is` holds of no byte; what follows is at most some
+/// blocks before one of which it does. `is` must not branch.
 #[inline]
 pub(in crate::canonical) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     let mut start = 0;
@@ -151,7 +154,8 @@ pub(in crate::canonical) fn find(text: &[u8], byte: u8) -> Option<usize> {
     Some(find_near(text, 0, [byte])).filter(|&at| at < text.len())
 }
 
-/// Where the first of `bytes`, all ASCII, stands from `start` on, or the end: for where that is likely to be near.
+/// Where the first of `bytes`, all ASCII, stands from `start` on, or the end: for where that is
+/// likely to be near.
 #[inline]
 pub(in crate::canonical) fn find_near<const N: usize>(
     text: &[u8],
@@ -207,7 +211,9 @@ pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterat
                 return None;
             }
             window[..first.len()].copy_from_slice(first);
-            word = gathered(&window.map(|byte| u8::from((byte == b'&') | (byte == b'='))));
+            #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
+            let separates = |byte: u8| (byte == b'&') | (byte == b'=');
+            word = gathered(&window.map(|byte| u8::from(separates(byte))));
             (rest, base) = (behind, base + WORD_BITS);
         }
         let at = base - WORD_BITS + word.trailing_zeros() as usize;

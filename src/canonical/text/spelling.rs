@@ -1,10 +1,11 @@
 //! The one spelling of each byte and each escape, as tables.
 //!
-//! Invariant: what a table writes, it reads again as itself; so text that was written by it is settled.
-//! Not here: which bytes stay raw where; `bytes` names these classes.
+//! Invariant: what a table writes, it reads again as itself; so text that was written by it is
+//! settled. Not here: which bytes stay raw where; `bytes` names these classes.
 //!
-//! A text that needs changes is nothing but a sequence of units, each a byte or an escape, and what becomes of a unit doesn't depend
-//! on its neighbors. So there is one look-up for each, whether it is kept, decoded or encoded, instead of branches that the text decides.
+//! A text that needs changes is nothing but a sequence of units, each a byte or an escape, and what
+//! becomes of a unit doesn't depend on its neighbors. So there is one look-up for each, whether it
+//! is kept, decoded or encoded, instead of branches that the text decides.
 
 use super::super::error::{Fault, PathError};
 use super::bytes::{
@@ -19,7 +20,8 @@ pub(in crate::canonical) struct Spelling {
     escape: [Unit; 256],
 }
 
-/// What is written for a byte or an escape: up to three bytes, and how many they are; none if it is a fault.
+/// What is written for a byte or an escape: up to three bytes, and how many they are; none if it is
+/// a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) struct Unit([u8; 4]);
 
@@ -67,14 +69,16 @@ impl Unit {
 pub(in crate::canonical) static IN_PATH: Spelling = Spelling::of_origin(&PATH);
 /// Queries of origins.
 pub(in crate::canonical) static IN_ORIGIN_QUERY: Spelling = Spelling::of_origin(&ORIGIN_QUERY);
-/// Names and values of operations. A raw plus is not the same as an encoded one: which of the two is a space depends on the reader.
+/// Names and values of operations. A raw plus is not the same as an encoded one: which of the two
+/// is a space depends on the reader.
 pub(in crate::canonical) static IN_OPERATION: Spelling = Spelling::of_operation();
 
 /// A path that is encoded as a whole: everything is decoded, once.
 pub(in crate::canonical) static DECODED: Spelling = Spelling::of_encoded();
 
 impl Spelling {
-    /// RFC 3986, section 6.2.2: bytes of `class` stay raw, escapes of unreserved ones are decoded, everything else is encoded.
+    /// RFC 3986, section 6.2.2: bytes of `class` stay raw, escapes of unreserved ones are decoded,
+    /// everything else is encoded.
     const fn of_origin(class: &Class) -> Self {
         let mut spelling = Self { raw: [Unit::FAULT; 256], escape: [Unit::FAULT; 256] };
         let mut byte: u8 = 0;
@@ -149,7 +153,8 @@ impl Spelling {
         escape_at(text, at).map_or(Unit::FAULT, |byte| self.escape[byte as usize])
     }
 
-    /// Where `text` stops being settled from `start` on: at something that is written otherwise, or is a fault.
+    /// Where `text` stops being settled from `start` on: at something that is written otherwise, or
+    /// is a fault.
     #[inline]
     pub(in crate::canonical) fn first_change(&self, text: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
@@ -174,8 +179,8 @@ impl Spelling {
     }
 }
 
-/// How long a path or a query of an origin can become: every byte that is no path's written as an escape. An escape that stays one
-/// has one such byte, its percent sign, and doesn't grow.
+/// How long a path or a query of an origin can become: every byte that is no path's written as an
+/// escape. An escape that stays one has one such byte, its percent sign, and doesn't grow.
 pub(in crate::canonical) fn longest_path(text: &[u8]) -> usize {
     #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
     let grows = |byte| !is_path(byte) & (byte != b'%');

@@ -1,13 +1,15 @@
 //! Writes canonical text: short runs and single units in any order, one allocation at the end.
 //!
-//! Invariant: what was written last is at the end of the block, everything before it in the buffer behind it.
-//! Not here: what is written.
+//! Invariant: what was written last is at the end of the block, everything before it in the buffer
+//! behind it. Not here: what is written.
 //!
-//! Names are short, and so are the runs that they are put together from. To copy a run of some bytes with `extend_from_slice` is a
-//! call of `memcpy`, which branches on the length, after a check of the capacity. Here, a run is copied into a block on the stack
-//! sixteen bytes at a time, the last of them too many, to be written over; and text that fits into the block, as nearly all does, is
-//! allocated once its length is known. With that and the tables of `spelling`, 8 KB of bytes to encode went from 40 to 14 µs, and 1 KB
-//! of mixed ones to 2 µs (`cargo bench -p peers --bench canonical`).
+//! Names are short, and so are the runs that they are put together from. To copy a run of some
+//! bytes with `extend_from_slice` is a call of `memcpy`, which branches on the length, after a
+//! check of the capacity. Here, a run is copied into a block on the stack sixteen bytes at a time,
+//! the last of them too many, to be written over; and text that fits into the block, as nearly all
+//! does, is allocated once its length is known. With that and the tables of `spelling`, 8 KB of
+//! bytes to encode went from 40 to 14 µs, and 1 KB of mixed ones to 2 µs (`cargo bench -p peers
+//! --bench canonical`).
 
 use super::bytes::{ascii, never_raw, starts_with_dots};
 use super::scan::{Marks, STRIDE, stride};
@@ -41,7 +43,8 @@ pub(in crate::canonical) struct Respelled {
 }
 
 impl<'t> Writer<'t> {
-    /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has room for `room` more bytes.
+    /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has
+    /// room for `room` more bytes.
     #[inline]
     pub(in crate::canonical) fn new(
         source: &'t [u8],
@@ -76,7 +79,8 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// Writes `text[start..end]` in its one spelling; gives the position of a fault, if there is one.
+    /// Writes `text[start..end]` in its one spelling; gives the position of a fault, if there is
+    /// one.
     #[inline]
     pub(in crate::canonical) fn spell(
         &mut self,
@@ -137,8 +141,8 @@ impl<'t> Writer<'t> {
         debug_assert_eq!(spelled, Ok(()), "escapes were checked");
     }
 
-    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `marks` may need
-    /// a change. Nothing if there is a fault.
+    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what
+    /// stands at one of `marks` may need a change. Nothing if there is a fault.
     #[inline]
     pub(in crate::canonical) fn respell(
         &mut self,
