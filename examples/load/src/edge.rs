@@ -48,7 +48,7 @@ impl Edge {
         let path: PathBuf = path.map(Path::to_owned).or_else(beside).unwrap_or_default();
         if !path.is_file() {
             let path = path.display();
-            return Err(format!("{path} is missing: cargo build --release --example edge"));
+            return Err(format!("{path} is missing: cargo build --release -p edge"));
         }
         let mut process = Command::new(path)
             .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])

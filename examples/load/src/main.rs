@@ -1,6 +1,6 @@
 //! Load for the edge: clients that ask for pictures while others change and invalidate them, and a checker that runs along.
 //!
-//! `cargo build --release --examples && cargo run --release --example load -- --minutes 10` starts the built edge in front of an
+//! `cargo build --release -p edge && cargo run --release -p load -- --minutes 10` starts the built edge in front of an
 //! origin in this process. Every picture carries its version in its color. Each invalidation first gives its pictures a new version
 //! at the origin, and is then posted; once the reply is there, no request that begins later may get an older version. A picture that
 //! was invalidated softly may be older as long as it says `X-Cache: STALE`.
@@ -12,8 +12,6 @@ mod edge;
 mod invalidations;
 mod origin;
 mod report;
-#[path = "../common/streams.rs"]
-mod streams;
 mod versions;
 
 use clap::Parser;

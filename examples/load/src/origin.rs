@@ -7,9 +7,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use pictures::{Format, Picture};
 use std::convert::Infallible;
-use std::io::Cursor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,19 +52,13 @@ async fn answer(
 
 fn picture(version: u32) -> Bytes {
     let [_, red, green, blue] = version.to_be_bytes();
-    let picture = RgbImage::from_pixel(32, 32, Rgb([red, green, blue]));
-    let mut bytes = Cursor::new(Vec::new());
-    match DynamicImage::ImageRgb8(picture).write_to(&mut bytes, ImageFormat::Png) {
-        Ok(()) => bytes.into_inner().into(),
-        // The edge will say that this is no picture.
-        Err(_) => Bytes::new(),
-    }
+    let picture = Picture::filled(32, 32, [red, green, blue]);
+    // Without bytes, the edge will say that this is no picture.
+    picture.encode(Format::Png, 100).map(Bytes::from).unwrap_or_default()
 }
 
 /// The version that a rendition carries, if it is one color throughout.
 pub(crate) fn version(bytes: &[u8]) -> Option<u32> {
-    let picture = image::load_from_memory(bytes).ok()?.into_rgb8();
-    let Rgb([red, green, blue]) = *picture.get_pixel_checked(0, 0)?;
-    let same = picture.pixels().all(|pixel| pixel.0 == [red, green, blue]);
-    same.then(|| u32::from_be_bytes([0, red, green, blue]))
+    let [red, green, blue] = Picture::decode(bytes).ok()?.color()?;
+    Some(u32::from_be_bytes([0, red, green, blue]))
 }

@@ -1,8 +1,8 @@
 //! Capacity planning from an access log: what an index would hold, how often it would hit, and what purges would cost.
 //!
 //! ```sh
-//! cargo run --release --example replay -- --generate 1000000 >access.log     # or one of your own
-//! cargo run --release --example replay -- access.log*
+//! cargo run --release -p replay -- --generate 1000000 >access.log     # or one of your own
+//! cargo run --release -p replay -- access.log*
 //! ```
 //!
 //! Logs are in NCSA combined format, as nginx and Varnish write it, and may be compressed by gzip; `-` is standard input. Several logs
@@ -25,8 +25,6 @@ mod picture;
 mod reason;
 mod replay;
 mod report;
-#[path = "../common/streams.rs"]
-mod streams;
 
 use cache_index::canonical::{Grouping, Rules, V7};
 use clap::{Parser, ValueEnum};

@@ -8,7 +8,7 @@ use super::date::Dates;
 use super::format::Format;
 use super::input::{LONGEST, Log};
 use super::line;
-use super::streams::visible;
+use streams::visible;
 use indicatif::ProgressBar;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 
 use super::merge::Entry;
 use super::reason::Reason;
-use super::streams::visible;
+use streams::visible;
 use serde::Serialize;
 use std::fmt::{self, Display, Write};
 

@@ -1,15 +1,12 @@
 //! `examples/replay` on several logs, on compressed and damaged ones, and on logs of several sites.
 
-#[path = "common/example.rs"]
-mod example;
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A folder of this test's own, which is left to the operating system to clean up.
 fn folder(name: &str) -> PathBuf {
@@ -25,9 +22,9 @@ fn run(name: &str, arguments: &[&str], files: &[(&str, &[u8])], input: &[u8]) ->
     for (name, content) in files {
         fs::write(folder.join(name), content).unwrap();
     }
-    let mut command = example::command("replay");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
     command.args(arguments).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
-    example::run(&mut command, input)
+    checks::run(&mut command, input)
 }
 
 /// The report of a run with that exit code, and its errors, line by line.

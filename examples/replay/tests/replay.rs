@@ -1,39 +1,34 @@
 //! `examples/replay`, the command itself, on logs whose every figure is known.
 
-#[path = "../examples/replay/date.rs"]
+#[path = "../src/date.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod date;
-#[path = "../examples/replay/format.rs"]
+#[path = "../src/format.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod format;
-#[path = "../examples/replay/host.rs"]
+#[path = "../src/host.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod host;
-#[path = "../examples/replay/line.rs"]
+#[path = "../src/line.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod line;
-#[path = "../examples/replay/picture.rs"]
+#[path = "../src/picture.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod picture;
-#[path = "../examples/replay/reason.rs"]
+#[path = "../src/reason.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod reason;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 fn command() -> Command {
-    // Tests are in target/PROFILE/deps, examples in target/PROFILE/examples.
-    let profile = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let path = profile.join("examples").join(format!("replay{}", env::consts::EXE_SUFFIX));
-    assert!(path.is_file(), "{} is missing: cargo build --example replay", path.display());
-    Command::new(path)
+    Command::new(env!("CARGO_BIN_EXE_replay"))
 }
 
 /// Runs the command with that standard input.

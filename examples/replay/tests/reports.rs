@@ -1,61 +1,27 @@
-//! Rows of the kinds `log` and `tool` in `tests/data/reports.tsv`, on the built programs.
+//! Rows of the kinds `log` and `replay` in `tests/data/reports.tsv`, on the built program.
 //!
 //! What is expected is a list, separated by ` | `: counts such as `requests 2`, lists of reasons with counts such as
 //! `unreadable: empty line (1); space in the target (2)`, `says TEXT` for what the report contains, `exit CODE` of a program, and
 //! `out TEXT` and `err TEXT` for what it writes (`err -`: nothing but what is expected of a program that ends well).
 
-#[path = "common/example.rs"]
-mod example;
-#[path = "canonical/notation.rs"]
-#[allow(dead_code, reason = "cases of canonicalization need more of it")]
-mod notation;
-
+use checks::{bytes, rows, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-const ROWS: &str = include_str!("data/reports.tsv");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_replay");
 
-/// The fields of each row of that kind: configuration, input, what is expected, and why.
-fn rows(kind: &str) -> Vec<[&'static str; 4]> {
-    let rows = ROWS.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    let fields = rows.map(|row| <[&str; 5]>::try_from(row.split('\t').collect::<Vec<_>>()));
-    fields
-        .map(|fields| fields.expect("five fields"))
-        .filter(|fields| fields[0] == kind)
-        .map(|[_, rest @ ..]| rest)
-        .collect()
-}
-
-/// The bytes that a text of a row stands for. Escapes within `\{S*N}` are repeated as well.
-fn bytes(text: &str) -> Vec<u8> {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("\\{") {
-        let (repeat, behind) = behind.split_once('}').unwrap();
-        let (unit, count) = repeat.rsplit_once('*').unwrap();
-        expanded += before;
-        expanded += &unit.repeat(count.parse().unwrap());
-        rest = behind;
-    }
-    notation::unescape(&(expanded + rest)).unwrap()
-}
-
-fn run(program: &str, arguments: &[&str], folder: Option<&PathBuf>, input: &[u8]) -> Output {
-    let mut command = example::command(program);
+fn run(arguments: &[&str], folder: Option<&PathBuf>, input: &[u8]) -> Output {
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
-    example::run(&mut command, input)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    checks::run(&mut command, input)
 }
 
 /// What the report says of a list of reasons, as it is written in a row.
@@ -83,14 +49,12 @@ fn count(report: &Value, name: &str) -> String {
 
 #[test]
 fn logs_are_counted_as_expected() {
-    let rows = rows("log");
-    assert!(rows.len() >= 43, "{} rows", rows.len());
-    for [configuration, input, expected, why] in rows {
+    for [configuration, input, expected, why] in rows("log", 43) {
         let options: Vec<_> =
             configuration.split(' ').filter(|&option| option != "default").collect();
         let input = bytes(input);
-        let json = run("replay", &[&options[..], &["--json", "-"]].concat(), None, &input);
-        let shown = run("replay", &[&options[..], &["-"]].concat(), None, &input);
+        let json = run(&[&options[..], &["--json", "-"]].concat(), None, &input);
+        let shown = run(&[&options[..], &["-"]].concat(), None, &input);
         for output in [&json, &shown] {
             assert_eq!(
                 (output.status.code(), text(&output.stderr)),
@@ -149,7 +113,7 @@ fn replay(name: &str, arguments: &[&str], files: &[(&str, &[u8])]) -> Output {
     for (name, content) in files {
         fs::write(folder.join(name), content).unwrap();
     }
-    run("replay", &[&["--json"], arguments].concat(), Some(&folder), b"")
+    run(&[&["--json"], arguments].concat(), Some(&folder), b"")
 }
 
 /// Does what the input of a row says.
@@ -177,69 +141,19 @@ fn tool(input: &str) -> Vec<Output> {
             let files = [(names[0], &new[..]), (names[1], &old), (names[2], &oldest)];
             vec![replay("order", &names, &files)]
         }
-        "replay nosuch.log 2>&1 | true" => vec![unread(&["nosuch.log"])],
-        "printf with byte FF" => {
-            let lines = b"default\tdelivery\t/a.jpg\ndefault\tdelivery\t/\xFF.jpg\ndefault\tdelivery\t/b.jpg\n";
-            vec![run("canonicalize", &["--tsv"], None, lines)]
-        }
-        "canonicalize --help; canonicalize -h" => {
-            ["--help", "-h"].map(|option| run("canonicalize", &[option], None, b"")).into()
-        }
-        "purge doc x.jpg" => vec![run("shell", &[], None, b"purge doc x.jpg\n")],
-        text if text.starts_with('/') => {
-            let text = String::from_utf8(bytes(text)).unwrap();
-            vec![run("canonicalize", &[&text], None, b"")]
-        }
+        "replay nosuch.log 2>&1 | true" => vec![checks::unread(PROGRAM, &["nosuch.log"])],
         _ => panic!("{input:?} is not known"),
     }
 }
 
-/// Runs replay with output and errors into a pipe that is closed.
-#[cfg(unix)]
-fn unread(arguments: &[&str]) -> Output {
-    let closed = || {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        drop(ours);
-        Stdio::from(std::os::fd::OwnedFd::from(theirs))
-    };
-    let mut command = example::command("replay");
-    command.args(arguments).stdout(closed()).stderr(closed());
-    example::run(&mut command, b"")
-}
-
-#[cfg(not(unix))]
-fn unread(arguments: &[&str]) -> Output {
-    let mut command = example::command("replay");
-    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    example::run(&mut command, b"")
-}
-
 #[test]
-fn tools_end_as_expected() {
-    let rows = rows("tool");
-    assert!(rows.len() >= 11, "{} rows", rows.len());
-    for [_, input, expected, why] in rows {
+fn it_ends_as_expected() {
+    for [_, input, expected, why] in rows("replay", 7) {
         for output in tool(input) {
-            let written = text(&output.stdout) + &text(&output.stderr);
-            let (mut code, mut errors) = (0, Vec::new());
-            for part in expected.split(" | ") {
-                let (name, value) = part.split_once(' ').unwrap();
-                let value = text(&bytes(value));
-                match name {
-                    "exit" => code = value.parse().unwrap(),
-                    "out" => assert!(text(&output.stdout).contains(&value), "{why}: {written}"),
-                    "err" if value == "-" => {}
-                    "err" => errors.push(value),
-                    _ => {
-                        let report = serde_json::from_slice(&output.stdout).unwrap();
-                        assert_eq!(count(&report, name), value, "{name}: {why}");
-                    }
-                }
-            }
-            assert_eq!(output.status.code(), Some(code), "{why}: {written}");
-            let stderr = text(&output.stderr);
-            assert_eq!(stderr.lines().count(), errors.len(), "{why}: {stderr}");
-            assert!(errors.iter().all(|error| stderr.contains(error)), "{why}: {stderr}");
+            checks::ends_as(&output, expected, why, |name, value| {
+                let report = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(count(&report, name), value, "{name}: {why}");
+            });
         }
     }
 }

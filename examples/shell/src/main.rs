@@ -27,8 +27,8 @@
 //! that isn't empty. A line that is none of these gets `error REASON`, and the shell goes on. Try it:
 //!
 //! ```sh
-//! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run --example shell
-//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' | cargo run --example shell -- --opaque
+//! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run -p shell
+//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' | cargo run -p shell -- --opaque
 //! ```
 
 use cache_index::canonical::Rules;
@@ -42,8 +42,6 @@ use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-#[path = "common/streams.rs"]
-mod streams;
 
 /// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line
 #[derive(Parser)]

@@ -1,6 +1,6 @@
-//! `examples/shell.rs`: every command and every answer.
+//! The commands: every command and every answer.
 
-#[path = "../examples/shell.rs"]
+#[path = "../src/main.rs"]
 #[allow(dead_code, reason = "its `main` reads standard input")]
 mod shell;
 
@@ -193,7 +193,7 @@ fn opaque_names_are_any_text_that_is_not_empty() {
 fn help_lists_every_command() {
     use clap::CommandFactory;
     let help = shell::Args::command().render_help().to_string();
-    let docs = include_str!("../examples/shell.rs");
+    let docs = include_str!("../src/main.rs");
     let commands = docs.lines().skip_while(|line| *line != "//! ```text").skip(1);
     let commands: Vec<_> = commands.take_while(|line| *line != "//! ```").collect();
     assert_eq!(commands.len(), 20);

@@ -1,67 +1,25 @@
-//! Real threads, for as long as you like, with a checker that runs along.
-//!
-//! ```sh
-//! cargo run --release --example soak -- --minutes 10
-//! ```
+//! The threads and the checker.
 //!
 //! Each picture has a version at its source. Who changes a picture raises its version, invalidates it, and then raises its floor: from
 //! then on a look-up that starts may find no older version, and after a soft invalidation none that isn't stale. Fills read the version
 //! after they have taken the lease, as servers do. Every value has a serial number, so that at the end each one that was stored can be
-//! shown to have left exactly once. Exits with 1 if there was a violation.
+//! shown to have left exactly once.
 
 use cache_index::{
     CacheIndex, Config, DeadValues, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Soft,
     Tenant, VariantKey,
 };
-use clap::Parser;
 use std::collections::HashMap;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
-
-#[path = "common/streams.rs"]
-mod streams;
 
 const TENANTS: usize = 2;
 /// Folders of each tenant, and pictures of each folder.
 const FOLDERS: usize = 4;
 const PICTURES: usize = TENANTS * FOLDERS * 4;
 const VARIANTS: usize = 3;
-
-#[derive(Parser)]
-#[command(about = "Puts an index under load from many threads and checks what it promises")]
-struct Args {
-    /// How long, in minutes
-    #[arg(long, default_value_t = 1.0)]
-    minutes: f64,
-    /// How many operations each thread does, instead of a time
-    #[arg(long, conflicts_with = "minutes")]
-    rounds: Option<u64>,
-    /// How many threads; more than cores, so that some are interrupted half way
-    #[arg(long, default_value_t = 4)]
-    threads: usize,
-    /// Where the choices begin; each thread adds its number
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
-fn main() -> ExitCode {
-    let args: Args = streams::arguments();
-    let Ok(duration) = Duration::try_from_secs_f64(args.minutes * 60.0) else {
-        streams::complain("soak", "minutes must be a number from 0 on");
-        return ExitCode::FAILURE;
-    };
-    let elapsed = Until::Elapsed(duration);
-    let until = args.rounds.map_or(elapsed, Until::Rounds);
-    // If nobody reads what is printed, the exit code still says whether there was a violation.
-    let say = |text: &str| drop(streams::print(text));
-    say(&format!("seed {}, {} threads, until {until:?}\n", args.seed, args.threads));
-    let report = soak(args.threads, args.seed, until);
-    say(&report.text());
-    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
 
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +66,7 @@ impl Report {
         self.violations.extend(other.violations);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let lines = [
             format!("operations: {}", self.operations),
             format!("look-ups: {}, {} of them found something", self.lookups, self.found),

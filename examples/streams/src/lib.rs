@@ -1,13 +1,11 @@
 //! Standard streams of the example programs: a reader that goes away ends a program quietly, and no text from outside reaches a terminal
 //! as it is.
 
-#![allow(dead_code, reason = "each program uses some of it")]
-
 use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Returns the arguments of the command line, or ends the program with help or with what is wrong.
-pub(crate) fn arguments<A: clap::Parser>() -> A {
+pub fn arguments<A: clap::Parser>() -> A {
     A::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit();
@@ -19,31 +17,31 @@ pub(crate) fn arguments<A: clap::Parser>() -> A {
 }
 
 /// Writes `program: reason` to standard error, as one line. If nobody reads it, the exit code still reports the failure.
-pub(crate) fn complain(program: &str, reason: impl Display) {
+pub fn complain(program: &str, reason: impl Display) {
     let line = format!("{program}: {}\n", visible(&reason.to_string()));
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes `text` to standard output. A closed pipe is not an error: its reader, such as `head`, has seen enough.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     unless_closed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
 /// Returns `Ok` if `written` failed because the reader has gone away.
-pub(crate) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+pub fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if is_closed(&error) => Ok(()),
         written => written,
     }
 }
 
-pub(crate) fn is_closed(error: &io::Error) -> bool {
+pub fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Returns `text` with all that a terminal might obey escaped, such as `\u{1b}`.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         // Some characters that are not controls turn the direction of a text or end a line.
@@ -59,14 +57,14 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// Returns a line as text, or the place where it is not UTF-8.
-pub(crate) fn text(line: &[u8]) -> Result<&str, String> {
+pub fn text(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line)
         .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))
 }
 
 /// A stream that drops what cannot be written, and never fails.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quiet<W>(pub(crate) W);
+pub struct Quiet<W>(pub W);
 
 impl<W: Write> Write for Quiet<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {

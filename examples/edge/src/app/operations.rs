@@ -4,6 +4,7 @@
 //! Nothing is guessed and nothing is ignored in silence, so a typing error can't fill the cache with copies of one rendition.
 
 use cache_index::VariantKey;
+pub(crate) use pictures::Format;
 
 /// The longest side that can be asked for, in pixels.
 pub(crate) const LONGEST_SIDE: u32 = 4096;
@@ -44,25 +45,6 @@ pub(crate) enum Enlarge {
     Allowed,
     /// `org_if_sml=1`
     Never,
-}
-
-/// The formats that this server reads and writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Jpeg,
-    Png,
-    /// Always lossless: the encoder has no other mode.
-    WebP,
-}
-
-impl Format {
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-        }
-    }
 }
 
 impl Operations {

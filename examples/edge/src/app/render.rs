@@ -6,22 +6,11 @@
 use super::geometry::{Plan, Size};
 use super::operations::{Format, Operations};
 use axum::body::Bytes;
-use fast_image_resize::{ResizeOptions, Resizer};
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{
-    DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits, Pixel, Rgb,
-    RgbImage, Rgba, RgbaImage, imageops,
-};
+use pictures::{Picture, Source, Unreadable};
 use std::fmt;
-use std::io::Cursor;
 
 /// The most pixels of a source: 256 MiB when decoded.
 const MOST_SOURCE_PIXELS: u64 = 64 * 1024 * 1024;
-
-/// What decoding may allocate, in bytes.
-const DECODE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// The quality of a JPEG if the request doesn't say.
 const QUALITY: u8 = 82;
@@ -52,42 +41,23 @@ impl fmt::Display for RenderError {
 
 /// Does `operations` with the picture in `source`. If there is nothing to do, the bytes stay as they are.
 pub(crate) fn render(source: &Bytes, operations: &Operations) -> Result<Rendition, RenderError> {
-    let format = sniff(source)?;
-    let mut decoder = open(source).map_err(broken)?;
-    let (width, height) = decoder.dimensions();
+    let format = Format::of(source).ok_or_else(|| {
+        RenderError::Source("the source is no JPEG, PNG or WebP picture".to_owned())
+    })?;
+    let header = Source::open(source).map_err(unreadable)?;
+    let (width, height) = header.size();
     check_source(Size { width, height })?;
     if is_untouched(operations, format) {
         return Ok(Rendition { bytes: source.clone(), format });
     }
-    let orientation = decoder.orientation().map_err(broken)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    picture.apply_orientation(orientation);
-
-    let size = Size { width: picture.width(), height: picture.height() };
-    let plan = Plan::new(size, operations).map_err(RenderError::Operations)?;
-    let picture = follow(&plan, eight_bit(picture)).map_err(RenderError::Operations)?;
+    let picture = header.decode().map_err(unreadable)?;
+    let (width, height) = picture.size();
+    let plan = Plan::new(Size { width, height }, operations).map_err(RenderError::Operations)?;
     let format = operations.format.unwrap_or(format);
-    let bytes = encode(picture, format, operations.quality.unwrap_or(QUALITY))
-        .map_err(|error| RenderError::Operations(format!("encoding failed: {error}")))?;
+    let bytes = follow(&plan, picture)
+        .and_then(|picture| picture.encode(format, operations.quality.unwrap_or(QUALITY)))
+        .map_err(RenderError::Operations)?;
     Ok(Rendition { bytes: bytes.into(), format })
-}
-
-/// The format, by the first bytes: names and headers are not to be trusted.
-fn sniff(source: &[u8]) -> Result<Format, RenderError> {
-    match image::guess_format(source) {
-        Ok(ImageFormat::Jpeg) => Ok(Format::Jpeg),
-        Ok(ImageFormat::Png) => Ok(Format::Png),
-        Ok(ImageFormat::WebP) => Ok(Format::WebP),
-        _ => Err(RenderError::Source("the source is no JPEG, PNG or WebP picture".to_owned())),
-    }
-}
-
-fn open(source: &[u8]) -> ImageResult<impl ImageDecoder + '_> {
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(DECODE_BYTES);
-    let mut reader = ImageReader::new(Cursor::new(source)).with_guessed_format()?;
-    reader.limits(limits);
-    reader.into_decoder()
 }
 
 fn check_source(size: Size) -> Result<(), RenderError> {
@@ -108,85 +78,20 @@ fn is_untouched(operations: &Operations, source: Format) -> bool {
     !resized && !converted && !recompressed
 }
 
-/// Two kinds of picture are enough from here on.
-fn eight_bit(picture: DynamicImage) -> DynamicImage {
-    if picture.color().has_alpha() {
-        DynamicImage::ImageRgba8(picture.into_rgba8())
-    } else {
-        DynamicImage::ImageRgb8(picture.into_rgb8())
-    }
-}
-
-fn follow(plan: &Plan, picture: DynamicImage) -> Result<DynamicImage, String> {
-    let scaled = scale(plan, picture)?;
+fn follow(plan: &Plan, picture: Picture) -> Result<Picture, String> {
+    let part = plan.cut.map(|cut| [cut.left, cut.top, cut.width, cut.height]);
+    let scaled = picture.scale(part, plan.scaled.width, plan.scaled.height)?;
     Ok(match plan.canvas {
-        Some(canvas) => lay(canvas, &scaled),
+        Some(Size { width, height }) => scaled.on_canvas(width, height),
         None => scaled,
     })
 }
 
-fn scale(plan: &Plan, picture: DynamicImage) -> Result<DynamicImage, String> {
-    let Size { width, height } = plan.scaled;
-    if plan.cut.is_none() && (picture.width(), picture.height()) == (width, height) {
-        return Ok(picture);
-    }
-    let mut scaled = DynamicImage::new(width, height, picture.color());
-    let options = match plan.cut {
-        Some(cut) => ResizeOptions::new().crop(cut.left, cut.top, cut.width, cut.height),
-        None => ResizeOptions::new(),
-    };
-    Resizer::new()
-        .resize(&picture, &mut scaled, &options)
-        .map_err(|error| format!("resizing failed: {error}"))?;
-    Ok(scaled)
-}
-
-/// Lays a picture in the middle of a white canvas. Where the picture is transparent, the result is.
-fn lay(canvas: Size, picture: &DynamicImage) -> DynamicImage {
-    let left = i64::from(canvas.width.saturating_sub(picture.width()) / 2);
-    let top = i64::from(canvas.height.saturating_sub(picture.height()) / 2);
-    if let DynamicImage::ImageRgba8(picture) = picture {
-        let white = Rgba([u8::MAX; 4]);
-        let mut result = RgbaImage::from_pixel(canvas.width, canvas.height, white);
-        imageops::replace(&mut result, picture, left, top);
-        return DynamicImage::ImageRgba8(result);
-    }
-    let mut result = RgbImage::from_pixel(canvas.width, canvas.height, Rgb([u8::MAX; 3]));
-    imageops::replace(&mut result, &picture.to_rgb8(), left, top);
-    DynamicImage::ImageRgb8(result)
-}
-
-fn encode(picture: DynamicImage, format: Format, quality: u8) -> ImageResult<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match format {
-        Format::Jpeg => on_white(picture)
-            .write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?,
-        Format::Png => picture.write_with_encoder(PngEncoder::new(&mut bytes))?,
-        Format::WebP => picture.write_with_encoder(WebPEncoder::new_lossless(&mut bytes))?,
-    }
-    Ok(bytes)
-}
-
-/// JPEG knows no transparency.
-fn on_white(picture: DynamicImage) -> DynamicImage {
-    let DynamicImage::ImageRgba8(picture) = picture else { return picture };
-    let mut result = RgbImage::new(picture.width(), picture.height());
-    for (over, result) in picture.pixels().zip(result.pixels_mut()) {
-        let mut white = Rgba([u8::MAX; 4]);
-        white.blend(over);
-        *result = white.to_rgb();
-    }
-    DynamicImage::ImageRgb8(result)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn broken(error: image::ImageError) -> RenderError {
-    match error {
-        image::ImageError::Limits(_) => {
-            RenderError::Source("the source is too large to be decoded".to_owned())
-        }
-        _ => RenderError::Source("the source is a broken picture".to_owned()),
-    }
+fn unreadable(reason: Unreadable) -> RenderError {
+    RenderError::Source(match reason {
+        Unreadable::TooLarge => "the source is too large to be decoded".to_owned(),
+        Unreadable::Broken => "the source is a broken picture".to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -195,15 +100,14 @@ mod tests {
 
     /// Left half red, right half blue.
     fn flag(width: u32, height: u32) -> Bytes {
-        let picture = RgbImage::from_fn(width, height, |x, _| {
-            if x < width / 2 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) }
-        });
-        encode(DynamicImage::ImageRgb8(picture), Format::Png, 100).unwrap().into()
+        let color = |at: u32| if at % width < width / 2 { [255, 0, 0] } else { [0, 0, 255] };
+        let pixels = (0..width * height).flat_map(color).collect();
+        Picture::from_rgb(width, height, pixels).unwrap().encode(Format::Png, 100).unwrap().into()
     }
 
-    fn rendered(operations: &Operations) -> DynamicImage {
+    fn rendered(operations: &Operations) -> Picture {
         let rendition = render(&flag(200, 100), operations).unwrap();
-        image::load_from_memory(&rendition.bytes).unwrap()
+        Picture::decode(&rendition.bytes).unwrap()
     }
 
     fn boxed(width: u32, height: u32, func: super::super::operations::Func) -> Operations {
@@ -217,14 +121,14 @@ mod tests {
             [(Crop, (50, 50)), (Fit, (50, 50)), (Bound, (50, 25)), (Cover, (100, 50))]
         {
             let picture = rendered(&boxed(50, 50, func));
-            assert_eq!((picture.width(), picture.height()), size, "{func:?}");
+            assert_eq!(picture.size(), size, "{func:?}");
         }
-        let fit = rendered(&boxed(50, 50, Fit)).into_rgb8();
-        assert_eq!(fit.get_pixel(5, 2), &Rgb([255, 255, 255]));
-        assert_eq!(fit.get_pixel(5, 25), &Rgb([255, 0, 0]));
-        let crop = rendered(&boxed(50, 50, Crop)).into_rgb8();
-        assert_eq!(crop.get_pixel(5, 2), &Rgb([255, 0, 0]));
-        assert_eq!(crop.get_pixel(45, 2), &Rgb([0, 0, 255]));
+        let fit = rendered(&boxed(50, 50, Fit));
+        assert_eq!(fit.pixel(5, 2), [255, 255, 255, 255]);
+        assert_eq!(fit.pixel(5, 25), [255, 0, 0, 255]);
+        let crop = rendered(&boxed(50, 50, Crop));
+        assert_eq!(crop.pixel(5, 2), [255, 0, 0, 255]);
+        assert_eq!(crop.pixel(45, 2), [0, 0, 255, 255]);
     }
 
     #[test]
@@ -239,32 +143,27 @@ mod tests {
 
     #[test]
     fn each_format_comes_out_as_asked_and_transparency_turns_white_in_jpeg() {
-        let clear = RgbaImage::from_pixel(8, 8, Rgba([255, 0, 0, 0]));
-        let source: Bytes =
-            encode(DynamicImage::ImageRgba8(clear), Format::Png, 100).unwrap().into();
-        for (format, guessed) in
-            [(Format::Jpeg, ImageFormat::Jpeg), (Format::WebP, ImageFormat::WebP)]
-        {
+        let clear = Picture::from_rgba(8, 8, [255, 0, 0, 0].repeat(64)).unwrap();
+        let source: Bytes = clear.encode(Format::Png, 100).unwrap().into();
+        for format in [Format::Jpeg, Format::WebP] {
             let operations = Operations { format: Some(format), ..Operations::default() };
             let rendition = render(&source, &operations).unwrap();
-            assert_eq!(image::guess_format(&rendition.bytes).unwrap(), guessed);
-            let pixel =
-                *image::load_from_memory(&rendition.bytes).unwrap().to_rgba8().get_pixel(4, 4);
+            assert_eq!(Format::of(&rendition.bytes), Some(format));
+            let pixel = Picture::decode(&rendition.bytes).unwrap().pixel(4, 4);
             match format {
-                Format::Jpeg => assert_eq!(pixel, Rgba([255, 255, 255, 255])),
-                _ => assert_eq!(pixel.0[3], 0),
+                Format::Jpeg => assert_eq!(pixel, [255; 4]),
+                _ => assert_eq!(pixel[3], 0),
             }
         }
     }
 
     #[test]
     fn a_lower_quality_makes_a_smaller_jpeg() {
-        let noise = RgbImage::from_fn(64, 64, |x, y| {
-            let byte = |number: u32| number.to_le_bytes()[0];
-            Rgb([byte(x * 37), byte(y * 91), byte(x * y)])
-        });
-        let source: Bytes =
-            encode(DynamicImage::ImageRgb8(noise), Format::Jpeg, 95).unwrap().into();
+        let byte = |number: u32| number.to_le_bytes()[0];
+        let pixel = |(x, y)| [byte(x * 37), byte(y * 91), byte(x * y)];
+        let noise = (0..64 * 64).map(|at| (at % 64, at / 64)).flat_map(pixel).collect();
+        let noise = Picture::from_rgb(64, 64, noise).unwrap();
+        let source: Bytes = noise.encode(Format::Jpeg, 95).unwrap().into();
         let size = |quality| {
             let operations = Operations { quality: Some(quality), ..Operations::default() };
             render(&source, &operations).unwrap().bytes.len()

@@ -1,10 +1,8 @@
-//! The command itself: `target/*/examples/edge`, which `cargo test` builds before it runs the tests.
+//! The command itself.
 
 use crate::app::client::Client;
 use crate::app::tour;
 use crate::harness::{PATIENCE, Site};
-use std::env;
-use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -12,11 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 fn command() -> Command {
-    // Tests are in target/PROFILE/deps, examples in target/PROFILE/examples.
-    let profile = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let path: PathBuf = profile.join("examples").join(format!("edge{}", env::consts::EXE_SUFFIX));
-    assert!(path.is_file(), "{} is missing: cargo build --example edge", path.display());
-    let mut command = Command::new(path);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge"));
     command.env_remove("EDGE_CLIENT_KEY").kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -2,7 +2,7 @@
 
 use crate::app::edge::Limits;
 use crate::harness::{KEY, PATIENCE, Site, eventually};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use pictures::{Format, Picture};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,10 +118,10 @@ async fn who_reads_nothing_of_the_answer_is_shown_out() {
     let site = Site::start_with(Limits { write_time: time, ..Limits::default() }).await;
     // More than the operating system takes for a client that doesn't read.
     let mut random = fastrand::Rng::with_seed(1);
-    let noise = RgbImage::from_fn(2500, 2000, |_, _| Rgb(std::array::from_fn(|_| random.u8(..))));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(noise).write_to(&mut bytes, ImageFormat::Png).unwrap();
-    site.script.set("sample.li/birds.jpg", Ok(bytes.into_inner().into()));
+    let mut noise = vec![0; 2500 * 2000 * 3];
+    random.fill(&mut noise);
+    let noise = Picture::from_rgb(2500, 2000, noise).unwrap();
+    site.script.set("sample.li/birds.jpg", Ok(noise.encode(Format::Png, 100).unwrap().into()));
     site.expect("/sample.li/birds.jpg", 200, "MISS").await;
 
     // Each connection holds on to the edge.

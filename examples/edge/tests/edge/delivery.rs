@@ -6,21 +6,21 @@ use crate::app::origin::OriginError;
 use crate::harness::{BLUE, RED, Site, picture, text};
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
-use image::{ImageFormat, Rgb};
+use pictures::{Format, Picture};
 use std::time::Duration;
 
 const BIRDS: &str = "/sample.li/birds.jpg?w=30";
 
-fn rgb(answer: &Answer) -> image::RgbImage {
-    image::load_from_memory(&answer.body).unwrap().into_rgb8()
+fn picture_in(answer: &Answer) -> Picture {
+    Picture::decode(&answer.body).unwrap()
 }
 
 #[tokio::test]
 async fn a_rendition_is_made_once_and_then_served_from_memory() {
     let site = Site::start().await;
     let made = site.expect(BIRDS, 200, "MISS").await;
-    assert_eq!(rgb(&made).dimensions(), (30, 20));
-    assert_eq!(rgb(&made).get_pixel(5, 5), &Rgb(RED));
+    assert_eq!(picture_in(&made).size(), (30, 20));
+    assert_eq!(picture_in(&made).color(), Some(RED));
 
     let kept = site.expect(BIRDS, 200, "HIT").await;
     assert_eq!(kept.body, made.body);
@@ -51,10 +51,10 @@ async fn each_func_gives_its_own_size() {
     {
         let target = format!("/sample.li/birds.jpg?w=30&h=30&func={func}");
         let answer = site.expect(&target, 200, "MISS").await;
-        assert_eq!(rgb(&answer).dimensions(), size, "{func}");
+        assert_eq!(picture_in(&answer).size(), size, "{func}");
     }
     let small = site.expect("/sample.li/birds.jpg?w=600&org_if_sml=1", 200, "MISS").await;
-    assert_eq!(rgb(&small).dimensions(), (60, 40));
+    assert_eq!(picture_in(&small).size(), (60, 40));
     assert_eq!(site.variants("sample.li/birds.jpg").len(), 5);
 }
 
@@ -62,13 +62,13 @@ async fn each_func_gives_its_own_size() {
 async fn each_format_is_what_it_says() {
     let site = Site::start().await;
     for (name, format, content_type) in [
-        ("jpeg", ImageFormat::Jpeg, "image/jpeg"),
-        ("png", ImageFormat::Png, "image/png"),
-        ("webp", ImageFormat::WebP, "image/webp"),
+        ("jpeg", Format::Jpeg, "image/jpeg"),
+        ("png", Format::Png, "image/png"),
+        ("webp", Format::WebP, "image/webp"),
     ] {
         let target = format!("/sample.li/birds.jpg?w=30&force_format={name}");
         let answer = site.expect(&target, 200, "MISS").await;
-        assert_eq!(image::guess_format(&answer.body).unwrap(), format);
+        assert_eq!(Format::of(&answer.body), Some(format));
         assert_eq!(answer.header("content-type"), content_type);
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
@@ -246,10 +246,8 @@ async fn an_origin_that_takes_too_long_is_given_up() {
 #[tokio::test]
 async fn a_result_without_measure_is_refused() {
     let site = Site::start().await;
-    let sliver = image::DynamicImage::new_rgb8(1, 600);
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    sliver.write_to(&mut bytes, ImageFormat::Png).unwrap();
-    site.script.set("sample.li/birds.jpg", Ok(bytes.into_inner().into()));
+    let sliver = Picture::filled(1, 600, RED).encode(Format::Png, 100).unwrap();
+    site.script.set("sample.li/birds.jpg", Ok(sliver.into()));
     let answer = site.expect("/sample.li/birds.jpg?w=4096", 400, "").await;
     assert!(text(&answer).starts_with("the result would have 4096 x 2457600 pixels"));
     site.assert_agreement();

@@ -11,10 +11,9 @@ use crate::app::server::Running;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Method, StatusCode};
 use cache_index::canonical::{Delivery, Grouping, Root};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use pictures::{Format, Picture};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,10 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small picture in one color.
 pub(crate) fn picture(color: [u8; 3]) -> Bytes {
-    let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(60, 40, Rgb(color)));
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
-    bytes.into_inner().into()
+    Picture::filled(60, 40, color).encode(Format::Png, 100).unwrap().into()
 }
 
 pub(crate) const RED: [u8; 3] = [255, 0, 0];

@@ -2,7 +2,7 @@
 //!
 //! Not here: what the operations do to pixels, and how names are made canonical; that is tested beside the code.
 
-#[path = "../../examples/edge/app/mod.rs"]
+#[path = "../../src/app/mod.rs"]
 #[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]
 mod app;
 
@@ -18,4 +18,5 @@ mod invalidation;
 mod race;
 mod reports;
 mod soft;
+mod streams;
 mod tenants;

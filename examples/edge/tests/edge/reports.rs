@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-const REPORTS: &str = include_str!("../data/reports.tsv");
+const REPORTS: &str = include_str!("../../../../tests/data/reports.tsv");
 
 /// A row: kind, configuration, input, expected, reason.
 fn rows(kind: &str) -> Vec<[&'static str; 5]> {

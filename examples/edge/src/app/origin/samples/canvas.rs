@@ -3,7 +3,7 @@
 //! Coordinates are pixels from the upper left corner. Shapes that can't be (a circle without a radius) are not drawn.
 
 use font8x8::legacy::BASIC_LEGACY;
-use image::{DynamicImage, RgbaImage};
+use pictures::Picture;
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LinearGradient, Paint, Path, PathBuilder, Pixmap,
     Point, RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
@@ -155,11 +155,12 @@ impl Canvas {
     }
 
     /// What was drawn.
-    pub(super) fn into_picture(self) -> DynamicImage {
+    pub(super) fn into_picture(self) -> Picture {
         let (width, height) = (self.0.width(), self.0.height());
-        // The pixels of a pixmap always fill its size; if they didn't, an empty picture would be better than a panic.
-        let picture = RgbaImage::from_raw(width, height, self.0.take_demultiplied());
-        DynamicImage::ImageRgba8(picture.unwrap_or_default())
+        let pixels = self.0.take_demultiplied();
+        // The pixels of a pixmap always fill its size; if they didn't, a white picture would be better than a panic.
+        Picture::from_rgba(width, height, pixels)
+            .unwrap_or_else(|| Picture::filled(width, height, [u8::MAX; 3]))
     }
 
     fn fill(&mut self, path: &Path, shader: Shader<'_>) {

@@ -9,10 +9,8 @@ mod scenes;
 use super::{Fetch, Fetched, Origin, OriginError, Wanted};
 use axum::body::Bytes;
 use cache_index::canonical::Root;
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::{DynamicImage, ImageError};
 use jiff::Timestamp;
+use pictures::{Format, Picture};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task;
@@ -32,13 +30,13 @@ impl Samples {
     ///
     /// # Errors
     /// If one can't be encoded.
-    pub(crate) fn draw() -> Result<Self, ImageError> {
+    pub(crate) fn draw() -> Result<Self, String> {
         let pictures = vec![
-            ("sample.li/birds.jpg", jpeg(&scenes::birds())?),
-            ("sample.li/boat.jpg", jpeg(&scenes::boat())?),
-            ("sample.li/logo.png", png(&scenes::logo())?),
-            ("sample.li/avatars/ann.png", png(&scenes::avatar("Ann", 330.0))?),
-            ("sample.li/avatars/ben.png", png(&scenes::avatar("Ben", 160.0))?),
+            ("sample.li/birds.jpg", jpeg(scenes::birds())?),
+            ("sample.li/boat.jpg", jpeg(scenes::boat())?),
+            ("sample.li/logo.png", png(scenes::logo())?),
+            ("sample.li/avatars/ann.png", png(scenes::avatar("Ann", 330.0))?),
+            ("sample.li/avatars/ben.png", png(scenes::avatar("Ben", 160.0))?),
         ];
         Ok(Self { pictures, drawn: Arc::default() })
     }
@@ -57,7 +55,7 @@ impl Origin for Samples {
             let failed = || OriginError::Failed("the picture could not be drawn".to_owned());
             let drawing = task::spawn_blocking(move || {
                 let count = drawn.fetch_add(1, Ordering::Relaxed) + 1;
-                png(&scenes::now(Timestamp::now(), count))
+                png(scenes::now(Timestamp::now(), count))
             });
             let drawn = drawing.await.map_err(|_| failed())?.map_err(|_| failed())?;
             Ok(Fetched::from(drawn))
@@ -87,14 +85,11 @@ fn name(wanted: Wanted<'_>) -> String {
     }
 }
 
-fn jpeg(picture: &DynamicImage) -> Result<Bytes, ImageError> {
-    let mut bytes = Vec::new();
-    picture.to_rgb8().write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 90))?;
-    Ok(bytes.into())
+fn jpeg(picture: Picture) -> Result<Bytes, String> {
+    picture.encode(Format::Jpeg, 90).map(Bytes::from)
 }
 
-fn png(picture: &DynamicImage) -> Result<Bytes, ImageError> {
-    let mut bytes = Vec::new();
-    picture.write_with_encoder(PngEncoder::new(&mut bytes))?;
-    Ok(bytes.into())
+fn png(picture: Picture) -> Result<Bytes, String> {
+    // The quality is that of a JPEG.
+    picture.encode(Format::Png, 90).map(Bytes::from)
 }

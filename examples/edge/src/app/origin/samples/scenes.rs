@@ -1,11 +1,11 @@
 //! The sample pictures themselves: what is drawn where, and in which color.
 
 use super::canvas::{Canvas, hsl, rgba};
-use image::DynamicImage;
 use jiff::Timestamp;
+use pictures::Picture;
 
 /// Birds over hills at dusk.
-pub(super) fn birds() -> DynamicImage {
+pub(super) fn birds() -> Picture {
     let mut canvas = Canvas::new(1200, 800);
     let (width, height) = (canvas.width(), canvas.height());
     let sky = [0x2B_3A_67_FF, 0x8E_5A_8C_FF, 0xF0_8A_5D_FF, 0xFF_D1_8C_FF].map(rgba);
@@ -41,7 +41,7 @@ fn bird(canvas: &mut Canvas, (x, y): (f32, f32), span: f32) {
 }
 
 /// A sailing boat at noon.
-pub(super) fn boat() -> DynamicImage {
+pub(super) fn boat() -> Picture {
     let mut canvas = Canvas::new(1200, 800);
     let (width, height) = (canvas.width(), canvas.height());
     canvas.gradient(0.0, 480.0, &[0x3F_9B_DC_FF, 0xA6_DB_F5_FF, 0xEA_F7_FB_FF].map(rgba));
@@ -84,7 +84,7 @@ fn sails(canvas: &mut Canvas) {
 }
 
 /// A mark on a transparent ground.
-pub(super) fn logo() -> DynamicImage {
+pub(super) fn logo() -> Picture {
     let mut canvas = Canvas::new(640, 640);
     for (nth, hue) in [(0.0_f32, 200.0), (1.0, 320.0), (2.0, 80.0)] {
         let angle = nth * std::f32::consts::TAU / 3.0 - std::f32::consts::FRAC_PI_2;
@@ -98,7 +98,7 @@ pub(super) fn logo() -> DynamicImage {
 }
 
 /// A face, in shades of one hue.
-pub(super) fn avatar(name: &str, hue: f32) -> DynamicImage {
+pub(super) fn avatar(name: &str, hue: f32) -> Picture {
     let mut canvas = Canvas::new(400, 400);
     let height = canvas.height();
     canvas.gradient(0.0, height, &[hsl(hue, 0.5, 0.78), hsl(hue, 0.55, 0.58)]);
@@ -114,7 +114,7 @@ pub(super) fn avatar(name: &str, hue: f32) -> DynamicImage {
 }
 
 /// The time. Its color changes from one drawing to the next, so that a new picture is seen at a glance.
-pub(super) fn now(time: Timestamp, count: u64) -> DynamicImage {
+pub(super) fn now(time: Timestamp, count: u64) -> Picture {
     let mut canvas = Canvas::new(960, 540);
     let (width, height) = (canvas.width(), canvas.height());
     // The golden angle: neighbors differ, and no color comes back soon.
