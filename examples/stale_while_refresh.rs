@@ -27,7 +27,7 @@ fn main() -> Result<(), NameError> {
 
     // A soft purge overtakes a fetch: it may have read the old version, so it is stored as stale.
     let late = index.lease(&news, &front);
-    index.purge(&news, &front, Soft);
+    assert_eq!(index.purge(&news, &front, Soft).overtaken_fills(), 1);
     assert!(late.commit(&key, "version 2 again").is_stored());
     assert_eq!(index.lookup(&news, &front, &key), Lookup::Stale("version 2 again"));
 

@@ -21,8 +21,8 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use streams::Quiet;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -94,17 +94,13 @@ fn origin(source: &Source) -> Result<Arc<dyn Origin>, String> {
 
 /// Logs go to standard error, so that the greeting can be read by a program.
 fn start_log(json: bool) -> Result<(), String> {
-    let filter = EnvFilter::builder()
-        .with_env_var("EDGE_LOG")
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env()
-        .map_err(|error| format!("EDGE_LOG is malformed: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Quiet(io::stderr()));
-    if json {
-        log.json().init();
-    } else {
-        log.with_target(false).init();
-    }
+    let filter = match std::env::var("EDGE_LOG") {
+        Ok(text) => text.parse().map_err(|error| format!("EDGE_LOG is malformed: {error}"))?,
+        Err(_) => Targets::new().with_default(LevelFilter::INFO),
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(|| Quiet(io::stderr()));
+    let log = if json { log.json().boxed() } else { log.with_target(false).boxed() };
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
     Ok(())
 }
 

@@ -69,6 +69,7 @@ impl From<ImageError> for Unreadable {
 }
 
 /// A picture of which only the header has been read.
+#[expect(missing_debug_implementations, reason = "decoders have none")]
 pub struct Source<'a>(Box<dyn ImageDecoder + 'a>);
 
 impl<'a> Source<'a> {
@@ -172,9 +173,7 @@ impl Picture {
         }
         let mut scaled = DynamicImage::new(width, height, self.0.color());
         let options = match part {
-            Some([left, top, width, height]) => {
-                ResizeOptions::new().crop(left, top, width, height)
-            }
+            Some([left, top, width, height]) => ResizeOptions::new().crop(left, top, width, height),
             None => ResizeOptions::new(),
         };
         Resizer::new()

@@ -8,10 +8,10 @@ use super::date::Dates;
 use super::format::Format;
 use super::input::{LONGEST, Log};
 use super::line;
-use streams::visible;
 use indicatif::ProgressBar;
 use std::io;
 use std::path::{Path, PathBuf};
+use streams::visible;
 
 /// How many bytes of a log are searched for its first date.
 const SEARCHED: usize = 1 << 20;

@@ -4,9 +4,9 @@
 
 use super::merge::Entry;
 use super::reason::Reason;
-use streams::visible;
 use serde::Serialize;
 use std::fmt::{self, Display, Write};
+use streams::visible;
 
 /// How much of a line is shown as an example.
 const SHOWN: usize = 120;

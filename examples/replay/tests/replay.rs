@@ -61,7 +61,8 @@ fn report(arguments: &[&str], input: &[u8]) -> Value {
 
 /// A folder of this test's own, which is left to the operating system to clean up.
 fn folder(name: &str) -> PathBuf {
-    let folder = env::temp_dir().join(format!("cache-index-replay-{}-{name}", std::process::id()));
+    let folder =
+        std::env::temp_dir().join(format!("cache-index-replay-{}-{name}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     folder
 }

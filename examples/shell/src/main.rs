@@ -42,7 +42,6 @@ use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-
 /// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line
 #[derive(Parser)]
 #[command(after_help = COMMANDS)]

@@ -36,6 +36,8 @@ pub fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Returns whether the reader of a stream has gone away.
+#[must_use]
 pub fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_lower_quality_makes_a_smaller_jpeg() {
         let byte = |number: u32| number.to_le_bytes()[0];
-        let pixel = |(x, y)| [byte(x * 37), byte(y * 91), byte(x * y)];
+        let pixel = |(x, y): (u32, u32)| [byte(x * 37), byte(y * 91), byte(x * y)];
         let noise = (0..64 * 64).map(|at| (at % 64, at / 64)).flat_map(pixel).collect();
         let noise = Picture::from_rgb(64, 64, noise).unwrap();
         let source: Bytes = noise.encode(Format::Jpeg, 95).unwrap().into();

@@ -8,14 +8,9 @@ use crate::app::client_key::ClientKey;
 use crate::app::edge::{Edge, Limits, Setup};
 use crate::app::origin::samples::Samples;
 use crate::app::server::Running;
+use crate::driver::{Client, ENTER, Element, TAB};
 use crate::harness::{KEY, PATIENCE, setup};
-use axum::http::Method;
 use cache_index::canonical::{Grouping, V7};
-use fantoccini::elements::Element;
-use fantoccini::key::Key;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,7 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
-use url::{ParseError, Url};
 
 const OTHER_KEY: &str = "another-key-for-tests";
 const NOW: &str = "/sample.li/now.png";
@@ -119,13 +113,12 @@ async fn driver() -> Option<(Child, String)> {
 }
 
 async fn session(port: String) -> Client {
-    let mut capabilities = Capabilities::new();
-    capabilities.insert("goog:chromeOptions".to_owned(), json!({ "args": FLAGS }));
-    capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    builder.capabilities(capabilities);
-    let driver = format!("http://127.0.0.1:{port}");
-    timeout(PATIENCE, builder.connect(&driver)).await.unwrap().unwrap()
+    let capabilities = json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": { "args": FLAGS },
+        "goog:loggingPrefs": { "browser": "ALL" },
+    });
+    timeout(PATIENCE, Client::open(&port, &capabilities)).await.unwrap().unwrap()
 }
 
 /// An edge in front of the sample pictures.
@@ -150,23 +143,6 @@ async fn serve_two() -> Running {
     let samples = Arc::new(Samples::draw().unwrap());
     let edge = Edge::new(samples, Setup { accounts, unnamed: Unnamed::Nobody, ..one }).unwrap();
     Running::start(edge).await.unwrap()
-}
-
-/// A command of chromedriver's own.
-#[derive(Debug)]
-struct Extra {
-    path: &'static str,
-    body: Value,
-}
-
-impl WebDriverCompatibleCommand for Extra {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.body.to_string()))
-    }
 }
 
 struct Browser {
@@ -252,7 +228,7 @@ impl Browser {
     }
 
     async fn find(&self, selector: &str) -> Element {
-        self.client.find(Locator::Css(selector)).await.unwrap()
+        self.client.find(selector).await.unwrap()
     }
 
     async fn click(&self, selector: &str) {
@@ -333,8 +309,7 @@ impl Browser {
 
     /// Warnings and errors of the browser's console: scripts that fail, what the content security policy refuses.
     async fn complaints(&self) -> Vec<String> {
-        let log = Extra { path: "se/log", body: json!({ "type": "browser" }) };
-        let log = self.client.issue_cmd(log).await.unwrap();
+        let log = self.client.post("/se/log", &json!({ "type": "browser" })).await.unwrap();
         let entries = log.as_array().unwrap().iter();
         let bad =
             entries.filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")));
@@ -375,7 +350,7 @@ impl Browser {
         )
         .await;
         key.clear().await.unwrap();
-        key.send_keys(&format!("{KEY}{}", char::from(Key::Enter))).await.unwrap();
+        key.send_keys(&format!("{KEY}{ENTER}")).await.unwrap();
         self.until("return document.querySelectorAll('#cached tr').length === 3", vec![]).await;
         // A refusal changes nothing.
         assert!(self.after("#reload").await.values().all(|seen| seen.all("HIT")));
@@ -456,11 +431,7 @@ impl Browser {
     /// From the top of the page by Tab to the picture's own button, and then by Enter.
     async fn keyboard_alone_will_do(&self) {
         self.open(BEN).await;
-        self.find("#key")
-            .await
-            .send_keys(&format!("{KEY}{}", char::from(Key::Enter)))
-            .await
-            .unwrap();
+        self.find("#key").await.send_keys(&format!("{KEY}{ENTER}")).await.unwrap();
         let before = self.now().await;
         self.run(
             "document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0);",
@@ -474,7 +445,7 @@ impl Browser {
         .await;
         let mut names = Vec::new();
         loop {
-            self.press(Key::Tab).await;
+            self.press(TAB).await;
             let script = "const node = document.activeElement; return [node.getAttribute('aria-label') || node.textContent || node.id, node.matches(':focus-visible') && getComputedStyle(node).outlineStyle !== 'none'];";
             let (name, is_seen): (String, bool) =
                 serde_json::from_value(self.run(script, vec![]).await).unwrap();
@@ -487,7 +458,7 @@ impl Browser {
         }
         let turns: BTreeMap<_, _> =
             self.turns().await.into_iter().map(|(path, turn)| (path, turn + 1)).collect();
-        self.press(Key::Enter).await;
+        self.press(ENTER).await;
         let after = self.look(&turns).await;
         assert!(after[NOW].all("MISS"), "{:?}", after[NOW]);
         assert_others_stayed(&before, &after, &[NOW]);
@@ -498,14 +469,8 @@ impl Browser {
         );
     }
 
-    async fn press(&self, key: Key) {
-        self.client
-            .active_element()
-            .await
-            .unwrap()
-            .send_keys(&char::from(key).to_string())
-            .await
-            .unwrap();
+    async fn press(&self, key: &str) {
+        self.client.active_element().await.unwrap().send_keys(key).await.unwrap();
     }
 
     async fn another_picture_can_be_shown(&self) {
@@ -585,7 +550,7 @@ impl Browser {
 
     async fn devtools(&self, cmd: &str, params: Value) {
         let body = json!({ "cmd": cmd, "params": params });
-        self.client.issue_cmd(Extra { path: "goog/cdp/execute", body }).await.unwrap();
+        self.client.post("/goog/cdp/execute", &body).await.unwrap();
     }
 
     /// And nothing before there is a key.
@@ -627,7 +592,7 @@ impl Browser {
     async fn type_key(&self, key: &str) {
         let field = self.find("#key").await;
         field.clear().await.unwrap();
-        field.send_keys(&format!("{key}{}", char::from(Key::Enter))).await.unwrap();
+        field.send_keys(&format!("{key}{ENTER}")).await.unwrap();
     }
 
     async fn says_that_the_server_is_gone(&self) {

@@ -11,6 +11,7 @@ mod command;
 mod connections;
 mod control;
 mod delivery;
+mod driver;
 mod folder;
 mod harness;
 mod http_origin;
