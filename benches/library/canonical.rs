@@ -1,4 +1,4 @@
-//! Canonicalization: `cargo bench --bench canonical`. Every bench checks the result of what it measures.
+//! Canonicalization: `cargo bench -p benchmarks --bench canonical`. Every bench checks the result of what it measures.
 //!
 //! Axes: how much of the text must change, its length, how many parameters it has. Beside URL parsers: `cargo bench -p peers --bench
 //! canonical`.

@@ -1,4 +1,4 @@
-//! The operations of the index, each alone: `cargo bench --bench index`. A part: `cargo bench --bench index -- flush`.
+//! The operations of the index, each alone: `cargo bench -p benchmarks --bench index`. A part: `cargo bench -p benchmarks --bench index -- flush`.
 //!
 //! Every bench checks the result of what it measures. Axes: variants of a path, paths in the index, threads; what doesn't vary is
 //! 100,000 paths of 6 variants and one thread. Beside other structures: `benches/peers`.

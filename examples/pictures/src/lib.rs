@@ -3,6 +3,8 @@
 //! No function is generic, so that the decoders are compiled once, optimized, in this crate. A decoder that is called with a
 //! reader of the caller's would be compiled in the caller's crate, once for each of its binaries.
 
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
 use fast_image_resize::{ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -11,6 +13,7 @@ use image::{
     DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader,
     ImageResult, Limits, Pixel, Rgb, RgbImage, Rgba, RgbaImage, imageops,
 };
+use std::error::Error;
 use std::io::Cursor;
 
 /// Decoding one picture allocates at most this many bytes.
@@ -171,15 +174,17 @@ impl Picture {
         if part.is_none() && self.size() == (width, height) {
             return Ok(self);
         }
-        let mut scaled = DynamicImage::new(width, height, self.0.color());
-        let options = match part {
-            Some([left, top, width, height]) => ResizeOptions::new().crop(left, top, width, height),
-            None => ResizeOptions::new(),
-        };
-        Resizer::new()
-            .resize(&self.0, &mut scaled, &options)
+        let has_alpha = self.0.color().has_alpha();
+        let mut options = ResizeOptions::new().use_alpha(has_alpha);
+        if let Some([left, top, width, height]) = part {
+            options = options.crop(left, top, width, height);
+        }
+        let source = self.0.into_rgba8();
+        let mut scaled = RgbaImage::new(width, height);
+        resize(&source, &mut scaled, &options)
             .map_err(|error| format!("resizing failed: {error}"))?;
-        Ok(Self(scaled))
+        let scaled = DynamicImage::ImageRgba8(scaled);
+        Ok(Self(if has_alpha { scaled } else { scaled.into_rgb8().into() }))
     }
 
     /// Puts the picture in the middle of a white canvas. Transparent parts of the picture stay transparent.
@@ -215,6 +220,18 @@ impl Picture {
         }
         Ok(bytes)
     }
+}
+
+fn resize(
+    source: &RgbaImage,
+    scaled: &mut RgbaImage,
+    options: &ResizeOptions,
+) -> Result<(), Box<dyn Error>> {
+    let (width, height) = scaled.dimensions();
+    let from = TypedImageRef::<U8x4>::from_buffer(source.width(), source.height(), source)?;
+    let mut to = TypedImage::<U8x4>::from_buffer(width, height, scaled)?;
+    Resizer::new().resize_typed(&from, &mut to, options)?;
+    Ok(())
 }
 
 /// JPEG has no transparency.

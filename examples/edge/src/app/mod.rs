@@ -2,7 +2,7 @@
 //!
 //! One idea a file. What a request needs is in [`edge`]; [`server`] gives connections to [`delivery`] and to [`control`]. Read
 //! [`delivery`], [`fill`] and [`edge`] first if you want to link the index into a server of yours. The unit tests in here are run as
-//! a part of `tests/edge`.
+//! a part of `tests/edge` beside this folder.
 
 pub(crate) mod accounts;
 pub(crate) mod args;
