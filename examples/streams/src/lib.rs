@@ -23,12 +23,18 @@ pub fn complain(program: &str, reason: impl Display) {
 }
 
 /// Writes `text` to standard output. A closed pipe is not an error: its reader, such as `head`, has seen enough.
+///
+/// # Errors
+/// If it cannot be written for another reason.
 pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     unless_closed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
 /// Returns `Ok` if `written` failed because the reader has gone away.
+///
+/// # Errors
+/// If it failed for another reason.
 pub fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if is_closed(&error) => Ok(()),
@@ -59,6 +65,9 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Returns a line as text, or the place where it is not UTF-8.
+///
+/// # Errors
+/// If it is not UTF-8; the text names the place.
 pub fn text(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line)
         .map_err(|error| format!("line is not UTF-8 at byte {}", error.valid_up_to()))

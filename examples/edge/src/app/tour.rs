@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Takes the tour and writes its table. `true` if every step held.
 pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
     let key = client_key::generate();
-    let samples = Samples::draw().map_err(|error| error.to_string())?;
+    let samples = Samples::draw()?;
     let gate = Gate::new(Arc::new(samples));
     let setup = Setup {
         accounts: vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)],
