@@ -1,8 +1,8 @@
-//! Real threads: P1, P2 and P4 while everything happens at once; a short run of `examples/soak.rs`, and one that purges only what the
+//! Real threads: P1, P2 and P4 while everything happens at once; a short run of `examples/soak`, and one that purges only what the
 //! fills are not about.
 
-#[path = "../examples/soak.rs"]
-#[allow(dead_code, reason = "its `main` reads the command line")]
+#[path = "../examples/soak/src/soak.rs"]
+#[allow(dead_code, reason = "the command prints its report")]
 mod soak;
 
 mod common;
