@@ -1,9 +1,11 @@
-//! Knows, for every picture, which resized renditions of it a cache holds, so that purging a picture, a tenant or everything is
-//! exact, immediate, and cannot be undone by a fetch that was already under way.
+//! Knows, for every picture, which resized renditions of it a cache holds, so that purging a
+//! picture, a tenant or everything is exact, immediate, and cannot be undone by a fetch that was
+//! already under way.
 //!
-//! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`], has many stored renditions, each
-//! named by a [`VariantKey`]. The [`CacheIndex`] maps each picture to the set of its variants, and each variant to a value that you
-//! choose: an object id, a file offset, `()`.
+//! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`],
+//! has many stored renditions, each named by a [`VariantKey`]. The [`CacheIndex`] maps each picture
+//! to the set of its variants, and each variant to a value that you choose: an object id, a file
+//! offset, `()`.
 //!
 //! ```
 //! use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
@@ -70,61 +72,73 @@
 //!
 //! # Promises
 //!
-//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no lookup that starts later returns a
-//! value whose fill began before it, in any thread: not if the path had no entry at the time, not if the fill commits later, not after
-//! the entry was removed and stored again. After a soft one, such a value is at best stale. A fill begins when its lease is taken; so
-//! take it before the source is read, also to revalidate. [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
+//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no
+//! lookup that starts later returns a value whose fill began before it, in any thread: not if the
+//! path had no entry at the time, not if the fill commits later, not after the entry was removed
+//! and stored again. After a soft one, such a value is at best stale. A fill begins when its lease
+//! is taken; so take it before the source is read, also to revalidate.
+//! [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
 //!
-//! **P2, nothing else goes.** A purge of one path refuses no fill and touches no entry of any other path; a flush of one tenant none of
-//! another's. Refusals are exact, not probable. Within one path, a purge of some variants refuses the path's open fills, whatever they
-//! would be stored as. The one exception is announced: see P7.
+//! **P2, nothing else goes.** A purge of one path refuses no fill and touches no entry of any other
+//! path; a flush of one tenant none of another's. Refusals are exact, not probable. Within one
+//! path, a purge of some variants refuses the path's open fills, whatever they would be stored as.
+//! The one exception is announced: see P7.
 //!
-//! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no ties.
+//! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no
+//! ties.
 //!
-//! **P4, every value is handed over once.** A value that was stored is live or stale, or was returned by replace, evict, remove, purge or
-//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops dead values itself, never while holding a
-//! lock. This holds even if the caller's `Clone`, `PartialEq` or `Drop` panics.
+//! **P4, every value is handed over once.** A value that was stored is live or stale, or was
+//! returned by replace, evict, remove, purge or reclaim, or is dead and waits to be reclaimed. With
+//! [`DeadValues::Drop`] the index drops dead values itself, never while holding a lock. This holds
+//! even if the caller's `Clone`, `PartialEq` or `Drop` panics.
 //!
-//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
-//! drops them outside. Tables grow per shard. A flush visits nothing. Lookups don't queue behind a purge that waits for another lookup;
-//! lookups that follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
+//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A
+//! purge unlinks variants under the lock and drops them outside. Tables grow per shard. A flush
+//! visits nothing. Lookups don't queue behind a purge that waits for another lookup; lookups that
+//! follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
 //!
-//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
-//! [`reclaim`](CacheIndex::reclaim); a prefix rule is dropped once every older entry has been checked against it.
-//! Lookups never free memory.
+//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the
+//! index is used, faster by [`reclaim`](CacheIndex::reclaim); a prefix rule is dropped once every
+//! older entry has been checked against it. Lookups never free memory.
 //!
-//! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
-//! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
-//! too much and is never too little, and [says so](PrefixPurged::widened). Memory for in-flight fills is proportional to the number of open
-//! leases, and is released when a lease is dropped. The number of tenants is not bounded: ask for those that exist, and
-//! [forget](CacheIndex::forget_tenant) those that have left.
+//! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see
+//! [`ConfigBuilder`]. Over a limit there is a [`Refusal`], or the oldest variant is handed over;
+//! one prefix rule too many invalidates the whole tenant of the oldest, which may be too much and
+//! is never too little, and [says so](PrefixPurged::widened). Memory for in-flight fills is
+//! proportional to the number of open leases, and is released when a lease is dropped. The number
+//! of tenants is not bounded: ask for those that exist, and [forget](CacheIndex::forget_tenant)
+//! those that have left.
 //!
-//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. A client that
-//! enumerates variants runs into the limits of P7.
+//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants
+//! that collide. A client that enumerates variants runs into the limits of P7.
 //!
-//! **P9, one picture, one name.** All canonical spellings of one picture map to the same name, and different pictures never do. With
-//! opaque names, this is the caller's job.
+//! **P9, one picture, one name.** All canonical spellings of one picture map to the same name, and
+//! different pictures never do. With opaque names, this is the caller's job.
 //!
 //! # Features
 //!
-//! `cloudimage`, on by default: the modules `canonical` and `invalidation`, and names that are canonical. Without it, the index stands
-//! alone, and all names are opaque.
+//! `cloudimage`, on by default: the modules `canonical` and `invalidation`, and names that are
+//! canonical. Without it, the index stands alone, and all names are opaque.
 //!
 //! `serde`, off by default: reads requests to invalidate from JSON. It implies `cloudimage`.
 //!
-//! `prefetch`, off by default: [`lookup_many`](CacheIndex::lookup_many) waits for the memory of several keys at once.
+//! `prefetch`, off by default: [`lookup_many`](CacheIndex::lookup_many) waits for the memory of
+//! several keys at once.
 //!
 //! # Under concurrency
 //!
-//! Every operation is linearizable: it happens at one moment between its call and its return, in an order on which all threads agree.
-//! Operations on one path hold its shard's lock; each flush is published by one atomic write. No call returns a lock guard, runs a
-//! callback, blocks on I/O, or holds two shard locks at once. Values are dropped by the caller, or by the index outside of its locks.
+//! Every operation is linearizable: it happens at one moment between its call and its return, in an
+//! order on which all threads agree. Operations on one path hold its shard's lock; each flush is
+//! published by one atomic write. No call returns a lock guard, runs a callback, blocks on I/O, or
+//! holds two shard locks at once. Values are dropped by the caller, or by the index outside of its
+//! locks.
 //!
 //! # What it is not
 //!
-//! It is not a cache: it doesn't fetch, doesn't evict by itself, and doesn't store bytes. It is not distributed: it knows one process. It
-//! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache. The crate
-//! `cache-index-persist` keeps an index on disk.
+//! It is not a cache: it doesn't fetch, doesn't evict by itself, and doesn't store bytes. It is not
+//! distributed: it knows one process. It is not persistent: after a restart it is empty. The server
+//! fills it as it reads its cache, or drops the cache. The crate `cache-index-persist` keeps an
+//! index on disk.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "cloudimage")]
