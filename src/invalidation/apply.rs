@@ -46,9 +46,14 @@ impl<V> CacheIndex<V> {
     /// let tenant = index.tenant("doc");
     /// let rules = Rules::builder().allow_wildcards().build()?;
     /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
-    /// assert!(index.insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64).is_stored());
+    /// assert!(
+    ///     index
+    ///         .insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64)
+    ///         .is_stored()
+    /// );
     ///
-    /// let request = InvalidationRequest::builder(&rules).original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
+    /// let request = InvalidationRequest::builder(&rules)
+    ///     .original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
     /// let [avatars, birds] = index.apply(&tenant, &request).into_entries().try_into().unwrap();
     /// assert_eq!((avatars.outcome(), avatars.variants()), (EntryOutcome::NotCounted, None));
     /// assert_eq!((birds.outcome(), birds.variants()), (EntryOutcome::Removed, Some(1)));
@@ -102,7 +107,10 @@ impl<V> CacheIndex<V> {
     /// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
     ///
     /// let receipt = index.dry_run(&tenant, &InvalidationRequest::all(Severity::Hard));
-    /// assert_eq!((receipt.entries()[0].outcome(), receipt.variants()), (EntryOutcome::Removed, 1));
+    /// assert_eq!(
+    ///     (receipt.entries()[0].outcome(), receipt.variants()),
+    ///     (EntryOutcome::Removed, 1)
+    /// );
     /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -66,7 +66,10 @@ pub enum InvalidationErrorKind {
 /// assert_eq!(error.entry_index(), Some(1));
 ///
 /// let reason = error.path_error().unwrap();
-/// assert_eq!(reason.to_string(), "unexpected query at byte 19: this entry invalidates the whole picture");
+/// assert_eq!(
+///     reason.to_string(),
+///     "unexpected query at byte 19: this entry invalidates the whole picture"
+/// );
 /// assert!(reason.suggestions().eq(["sample.li/boat.jpg"]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,8 @@ impl InvalidationRequest {
     ///
     /// ```json
     /// {"scope":"original","urls":["/sample.li/birds.jpg"]}
-    /// {"scope":"original","urls":["/sample.li/birds.jpg"],"transformations":["?w=200"],"mode":"soft"}
+    /// {"scope":"original","urls":["/sample.li/birds.jpg"],"transformations":["?w=200"],
+    ///  "mode":"soft"}
     /// {"scope":"urls","urls":["/sample.li/birds.jpg?w=200"]}
     /// {"scope":"all"}
     /// ```
@@ -43,12 +44,14 @@ impl InvalidationRequest {
     /// use cache_index::canonical::{Rules, V7};
     /// use cache_index::invalidation::{InvalidationLimits, InvalidationRequest};
     ///
-    /// let (rules, limits) = (Rules::builder().v7(V7::Required).build()?, InvalidationLimits::default());
+    /// let (rules, limits) =
+    ///     (Rules::builder().v7(V7::Required).build()?, InvalidationLimits::default());
     /// let body = br#"{"scope":"original","urls":["/v7/sample.li/birds.jpg"]}"#;
     /// let request = InvalidationRequest::from_json(body, &rules, &limits)?;
     /// assert_eq!(request.entries()[0].target().as_str(), "sample.li/birds.jpg");
     ///
-    /// let error = InvalidationRequest::from_json(b"{\"scope\":\"everything\"}", &rules, &limits).unwrap_err();
+    /// let error = InvalidationRequest::from_json(b"{\"scope\":\"everything\"}", &rules, &limits)
+    ///     .unwrap_err();
     /// assert_eq!(error.to_string(), "unknown scope: expected \"original\", \"urls\" or \"all\"");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

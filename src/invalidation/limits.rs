@@ -11,7 +11,9 @@ use crate::config::ConfigError;
 /// ```
 /// use cache_index::invalidation::InvalidationLimits;
 ///
-/// let limits = InvalidationLimits::builder().entries(InvalidationLimits::DOCUMENTED_ENTRIES).build()?;
+/// let limits = InvalidationLimits::builder()
+///     .entries(InvalidationLimits::DOCUMENTED_ENTRIES)
+///     .build()?;
 /// assert_eq!((limits.entries(), limits.bytes()), (15, InvalidationLimits::DEFAULT_BYTES));
 ///
 /// let error = InvalidationLimits::builder().depth(1000).build().unwrap_err();

@@ -2,10 +2,11 @@
 //! a whole, and answered with the outcome of each entry.
 //!
 //! ```text
-//!   lists or JSON ── by the tenant's rules, within limits ──>  InvalidationRequest
-//!                                                                   │ CacheIndex::apply, CacheIndex::dry_run
-//!                                                                   v
-//!                                                                Receipt: of each entry what went, with its values
+//!   lists or JSON ── read by the tenant's rules, within limits ──>  InvalidationRequest
+//!                                                                     │ CacheIndex::apply
+//!                                                                     │ CacheIndex::dry_run
+//!                                                                     v
+//!                                         Receipt: the outcome of each entry, with its values
 //! ```
 //!
 //! Invariant: nothing is invalidated before every entry of a request was checked. The outcome of
@@ -18,7 +19,7 @@
 //!
 //! | scope | `urls` | invalidated |
 //! |---|---|---|
-//! | `original` | pictures, or wildcards if the rules allow them | every variant, or those that match `transformations` |
+//! | `original` | pictures, or wildcards if the rules allow them | variants: all, or by `transformations` |
 //! | `urls` | pictures with operations after them | these variants and the origin copies |
 //! | `all` | absent | everything of the tenant |
 //!
@@ -46,9 +47,15 @@
 //!
 //! /// Status and text of the reply.
 //! # #[cfg(feature = "serde")]
-//! fn invalidate(index: &CacheIndex<u64>, tenant: &Tenant, rules: &Rules, body: &[u8]) -> (u16, String) {
+//! fn invalidate(
+//!     index: &CacheIndex<u64>,
+//!     tenant: &Tenant,
+//!     rules: &Rules,
+//!     body: &[u8],
+//! ) -> (u16, String) {
 //!     use cache_index::invalidation::InvalidationErrorKind as Kind;
-//!     let request = match InvalidationRequest::from_json(body, rules, &InvalidationLimits::default()) {
+//!     let limits = InvalidationLimits::default();
+//!     let request = match InvalidationRequest::from_json(body, rules, &limits) {
 //!         Ok(request) => request,
 //!         Err(error) => {
 //!             let status = match error.kind() {
@@ -64,7 +71,10 @@
 //!     let lines: Vec<_> = receipt
 //!         .entries()
 //!         .iter()
-//!         .map(|entry| format!("{}: {}", entry.target().map_or("*", |target| target.as_str()), entry.outcome()))
+//!         .map(|entry| {
+//!             let target = entry.target().map_or("*", |target| target.as_str());
+//!             format!("{target}: {}", entry.outcome())
+//!         })
 //!         .collect();
 //!     for (_variant, _object) in receipt.into_removed() {
 //!         // Delete the object.
@@ -81,9 +91,14 @@
 //! let (status, text) = invalidate(&index, &tenant, &rules, body);
 //! assert_eq!((status, text.as_str()), (201, "sample.li/birds.jpg: matched nothing"));
 //!
-//! let (status, text) = invalidate(&index, &tenant, &rules, br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#);
+//! let body = br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#;
+//! let (status, text) = invalidate(&index, &tenant, &rules, body);
 //! assert_eq!(status, 422);
-//! assert_eq!(text, "urls[0] names no picture: unexpected query at byte 6: this entry invalidates the whole picture");
+//! assert_eq!(
+//!     text,
+//!     "urls[0] names no picture: unexpected query at byte 6: this entry invalidates the whole \
+//!      picture"
+//! );
 //! # }
 //! ```
 

@@ -69,10 +69,15 @@ impl fmt::Display for EntryOutcome {
 /// let index = CacheIndex::default();
 /// let tenant = index.tenant("doc");
 /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
-/// assert!(index.insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64).is_stored());
+/// assert!(
+///     index
+///         .insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64)
+///         .is_stored()
+/// );
 ///
 /// let rules = Rules::default();
-/// let request = InvalidationRequest::builder(&rules).original(["/sample.li/birds.jpg", "/sample.li/brids.jpg"])?;
+/// let request = InvalidationRequest::builder(&rules)
+///     .original(["/sample.li/birds.jpg", "/sample.li/brids.jpg"])?;
 /// let receipt = index.apply(&tenant, &request);
 /// assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::Removed);
 /// assert_eq!(receipt.entries()[1].outcome(), EntryOutcome::MatchedNothing);

@@ -24,7 +24,10 @@ name_type! {
     /// assert_eq!(path.as_str(), "https://img.domain.com/a.jpg?w=22");
     ///
     /// let error = OriginPath::from_canonical("images/a b.jpg").unwrap_err();
-    /// assert_eq!(error.to_string(), "text not canonical at byte 8: expected what canonicalization writes");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "text not canonical at byte 8: expected what canonicalization writes"
+    /// );
     ///
     /// // A server with rules of its own.
     /// assert_eq!(OriginPath::opaque("images/a b.jpg")?.as_str(), "images/a b.jpg");

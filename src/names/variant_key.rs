@@ -32,11 +32,16 @@ name_type! {
     ///
     /// | | key that begins with `?` | any other key |
     /// |---|---|---|
-    /// | [`operations`](Self::operations) | the text before the first mark | the whole text |
-    /// | [`representation`](Self::representation) | the text after `#`, if any | always `None` |
-    /// | [`with_representation`](Self::with_representation) | replaces or adds the mark | an error |
-    /// | [`covers`](Self::covers) | the key, with or without more marks | the same key only |
+    /// | [`operations`] | the text before the first mark | the whole text |
+    /// | [`representation`] | the text after `#`, if any | always `None` |
+    /// | [`with_representation`] | replaces or adds the mark | an error |
+    /// | [`covers`] | the key, with or without more marks | the same key only |
     /// | selected by operations, `?w=200` | if it includes them | never |
+    ///
+    /// [`operations`]: Self::operations
+    /// [`representation`]: Self::representation
+    /// [`with_representation`]: Self::with_representation
+    /// [`covers`]: Self::covers
     ///
     /// So a server that stores several answers for one key begins its opaque keys with `?`. A
     /// server whose keys have no meaning to the index does not.

@@ -3,9 +3,9 @@
 //!
 //! Invariant: `impatient` counts the writers that have waited for [`PATIENCE`] and still wait.
 //!
-//! With parking_lot's lock alone, readers wait as soon as a writer waits. That writer may wait for
-//! a lookup whose thread was descheduled. Then every lookup of the shard waits as well, for the
-//! milliseconds until that thread runs again.
+//! With parking_lot's lock alone, readers wait as soon as a writer waits. The writer may itself
+//! wait for a lookup whose thread was descheduled. Then every lookup of the shard waits as well,
+//! for the milliseconds until that thread runs again.
 //!
 //! With this lock, new readers join the readers that are inside. Lookups without a gap would block
 //! a purge forever. So after `PATIENCE` new readers stop, and the purge gets its turn.
