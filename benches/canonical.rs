@@ -1,7 +1,8 @@
-//! Canonicalization: `cargo bench --bench canonical`. Every bench checks the result of what it measures.
+//! Canonicalization: `cargo bench --bench canonical`. Every bench checks the result of its
+//! operation.
 //!
-//! Axes: how much of the text must change, its length, how many parameters it has. Beside URL parsers: `cargo bench -p peers --bench
-//! canonical`.
+//! Axes: how much of the text must change, its length, how many parameters it has. Beside URL
+//! parsers: `cargo bench -p peers --bench canonical`.
 
 use cache_index::canonical::{Grouping, Rules, Target};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

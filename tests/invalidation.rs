@@ -1,4 +1,5 @@
-//! Requests to invalidate: what is taken, what is refused and how, and what an index makes of them.
+//! Requests to invalidate: which are accepted, which are refused and how, and their effect on an
+//! index.
 
 mod common;
 
@@ -237,7 +238,7 @@ fn outcome_of_a_variant_and_its_origin_copy_is_that_of_both() {
             assert_eq!(softened.len(), 1);
         }
     };
-    // What is stale before: the variant, the origin copy.
+    // The entries that are stale before: the variant, the origin copy.
     for (stale, outcome, counts) in [
         ([false, false], MadeStale, (2, 0)),
         ([true, false], MadeStale, (1, 1)),

@@ -1,5 +1,5 @@
-//! The cases of `tests/data/reports.tsv` that ask the library: what was reported of other caches,
-//! and what is right.
+//! The cases of `tests/data/reports.tsv` that concern the library: the report about another cache,
+//! and the correct answer.
 //!
 //! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs
 //! fails.
@@ -55,7 +55,7 @@ fn reports() -> Vec<Report> {
     reports.collect()
 }
 
-/// What an input names: its origin path, its variant key if it has one, and whether it is a
+/// The names of an input: its origin path, its variant key if it has one, and whether it is a
 /// request.
 type Named = (String, String, bool);
 

@@ -1,5 +1,5 @@
-//! Real threads: P1, P2 and P4 while everything happens at once; a short run of `examples/soak.rs`, and one that purges only what the
-//! fills are not about.
+//! Real threads: P1, P2 and P4 under concurrent operations. Includes a short run of
+//! `examples/soak.rs`, and a run whose purges never concern the fills.
 
 #[path = "../examples/soak.rs"]
 #[allow(dead_code, reason = "its `main` reads the command line")]
@@ -14,8 +14,8 @@ use std::thread;
 
 #[test]
 fn nothing_comes_back_and_no_value_is_lost_or_doubled() {
-    // What was never tried can't have failed: until each kind of meeting has been seen, which one run mostly shows, and few do not if
-    // the machine is busy.
+    // A meeting that never occurred cannot have failed. So the test repeats until each kind of
+    // meeting has occurred: mostly in one run, and in a few on a busy machine.
     let mut seen = [0; 5];
     for seed in 1..=50 {
         let report = soak::soak(4, seed, soak::Until::Rounds(50_000));

@@ -1,5 +1,5 @@
-//! Several threads at once: look-ups alone, and with fills and purges among them. The time is that of one operation of one thread; where
-//! there are more threads than cores, they take turns.
+//! Several threads at once: look-ups alone, and with fills and purges among them. The time is that
+//! of one operation of one thread; where there are more threads than cores, they take turns.
 
 use super::{PATHS, VARIANTS, World};
 use cache_index::{Hard, Lookup};

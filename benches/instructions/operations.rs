@@ -1,11 +1,12 @@
-//! One operation, many times, between two markers: what `benches/instructions/check` counts the instructions of.
+//! One operation, many times, between two markers: what `benches/instructions/check` counts the
+//! instructions of.
 //!
 //! ```sh
 //! bash benches/instructions/check
 //! ```
 //!
-//! Only what happens in [`measured`] is counted. Seeds of hash functions are random, so that no two runs take the same way through a
-//! table; over this many different paths, that evens out.
+//! Only what happens in [`measured`] is counted. Seeds of hash functions are random, so that no two
+//! runs take the same way through a table; over this many different paths, that evens out.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
 
@@ -30,7 +31,7 @@ struct World {
     keys: Vec<VariantKey<'static>>,
 }
 
-/// What is counted: a name, how often it is done, and how.
+/// The counted operations: the name, the number of repetitions, and the function.
 const OPERATIONS: [(&str, usize, fn(&World)); 10] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),

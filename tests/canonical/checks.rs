@@ -1,4 +1,5 @@
-//! The laws themselves, for any text. The properties try them on generated texts, the fuzz targets on everything else.
+//! The laws themselves, for any text. The properties try them on generated texts, the fuzz targets
+//! on everything else.
 
 use crate::naive::{Naive, Outcome};
 use crate::notation::{Entries, Kind, Settings};
@@ -166,7 +167,7 @@ fn naive(settings: &str) -> Naive {
     }
 }
 
-/// What the plain implementation gives.
+/// Returns the result of the plain implementation.
 fn plainly(settings: &str, kind: Kind, text: &[u8]) -> Outcome {
     let (naive, entries) = (naive(settings), Settings::parse(settings).unwrap().entries);
     match (kind, entries) {
@@ -245,7 +246,8 @@ fn head_len(text: &str, drops: bool) -> usize {
     let authority = scheme.map_or(0, str::len);
     let Some(len) = text[authority..].find('/') else { return 0 };
     let first = &text[..authority + len];
-    // A host is told as the rules tell it: what they write in lower case, when it is followed by something.
+    // A host is told as the rules tell it: what they write in lower case, when it is followed by
+    // something.
     let upper = format!("{}/", first.to_ascii_uppercase());
     let told =
         || Rules::default().invalidation(&upper).is_ok_and(|target| target.as_str() != upper);

@@ -1,7 +1,9 @@
-//! No two pictures share names: over many pairs of requests that name different renditions, none agree in origin and variant key.
+//! No two pictures share names: over many pairs of requests that name different renditions, none
+//! agree in origin and variant key.
 //!
-//! The pairs are made so that they are as near to each other as can be: a base request, and one with a single meaning changed.
-//! 20,000 pairs by default; all of ten million, in about a minute, with
+//! The pairs are made so that they are as near to each other as can be: a base request, and one
+//! with a single meaning changed. 20,000 pairs by default; all of ten million, in about a minute,
+//! with
 //!
 //! ```sh
 //! COLLISION_PAIRS=10000000 cargo test --release --test canonical collisions
@@ -139,7 +141,8 @@ fn different_pictures_have_different_names() {
         }
         compared += 1;
     }
-    // What should meet does: else, the test would pass for names that are never the same.
+    // Equal requests must have equal names. Otherwise, the test would pass for names that are never
+    // the same.
     let meaning = Meaning {
         head: 4,
         segments: vec![0, 9],

@@ -1,9 +1,10 @@
-//! Classes of faults by which caches have served the wrong thing, or kept what was purged: each with the case that is on public
-//! record, and at least six spellings here, in requests and in invalidation entries.
+//! Classes of faults by which caches have served the wrong thing, or kept what was purged: each
+//! with the case that is on public record, and at least six spellings here, in requests and in
+//! invalidation entries.
 
 use cache_index::canonical::{PathErrorKind, Rules, Target};
 
-/// What is to be shown of two spellings.
+/// The expected relation of two spellings.
 enum Relation {
     /// They are one picture: whichever is requested, purging the other takes it.
     Meet,
@@ -16,7 +17,7 @@ fn rules() -> Rules {
     Rules::builder().token("doc").custom_host("img.example.com").build().unwrap()
 }
 
-/// What a request and an entry name, or that both are refused for the same reason.
+/// Returns the names of a request and an entry. If both are refused, returns their common reason.
 fn named(text: &str) -> Result<(String, String), PathErrorKind> {
     let rules = rules();
     let request = format!("/{text}");
@@ -93,7 +94,8 @@ fn k1_the_host_is_in_the_name_and_tenants_are_told_apart() {
     }
 }
 
-/// trafficserver issue 7563: `http://%3A%40victim.com%2F@attacker.com/` has the key of `victim.com/:@attacker.com/`.
+/// trafficserver issue 7563: `http://%3A%40victim.com%2F@attacker.com/` has the key of
+/// `victim.com/:@attacker.com/`.
 #[test]
 fn k2_delimiters_inside_of_parts_stay_inside() {
     check(
@@ -134,7 +136,8 @@ fn k3_dot_segments_are_resolved_before_the_name() {
     );
 }
 
-/// keycloak pull request 51526; fast-uri, CVE-2026-6321: `%2E%2E` was decoded after dot segments had been resolved.
+/// keycloak pull request 51526; fast-uri, CVE-2026-6321: `%2E%2E` was decoded after dot segments
+/// had been resolved.
 #[test]
 fn k4_encoded_dots_are_dots() {
     check(
@@ -254,7 +257,8 @@ fn k9_queries_have_one_reading() {
     );
 }
 
-/// Cached and Confused, USENIX Security 2020: `x.css`, `%00`, `%0a`, `%23` and `%3f` ended the path for one side.
+/// Cached and Confused, USENIX Security 2020: `x.css`, `%00`, `%0a`, `%23` and `%3f` ended the path
+/// for one side.
 #[test]
 fn k10_nothing_ends_a_path_early() {
     check(
@@ -327,7 +331,8 @@ fn k12_bytes_are_compared_not_characters() {
     );
 }
 
-/// cloudflare-docs issue 5767: purges ignored the normalization of URLs, and content under normalized ones stayed.
+/// cloudflare-docs issue 5767: purges ignored the normalization of URLs, and content under
+/// normalized ones stayed.
 #[test]
 fn k13_every_request_spelling_meets_every_entry_spelling() {
     let families: [(&[&str], &[&str]); 3] = [

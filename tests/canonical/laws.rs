@@ -41,7 +41,8 @@ proptest! {
         checks::request(settings, text.as_bytes());
     }
 
-    /// There is a shortcut for these, so that one law counts above all: the names are those that the pipeline gives when it explains them.
+    /// There is a shortcut for these, so that one law counts above all: the names are those that
+    /// the pipeline gives when it explains them.
     #[test]
     fn short_requests_obey_the_laws(settings in select(&SETTINGS[..]), text in short_request()) {
         checks::request(settings, text.as_bytes());
@@ -80,7 +81,8 @@ proptest! {
         if let (true, Ok(delivery)) = (text.starts_with('/') && !text.starts_with("//"), rules.delivery(&text)) {
             let path = text.split('?').next().unwrap();
             if let Ok(target) = rules.invalidation(path) {
-                // A request may hold the flag that its path is encoded, and be nested; what is left names the same picture.
+                // A request may hold the flag that its path is encoded, and be nested; what is left
+                // names the same picture.
                 let flagged = key(text.split_once('?').map(|(_, query)| query.as_bytes())).unwrap().1;
                 prop_assert!(flagged || target == Target::Path(delivery.origin));
             }
@@ -106,7 +108,8 @@ proptest! {
         let matters = |at: usize| {
             let before = text.get(..at).unwrap_or("%");
             let signed = before.rsplit(['?', '&']).next().unwrap().starts_with("ci_sign");
-            // A port may become the default one, a letter of a parameter's name may make it a known one.
+            // A port may become the default one, a letter of a parameter's name may make it a known
+            // one.
             let (in_port, in_name) = (before.contains(':') && !before.contains('?'), before.contains('?') && !before.rsplit('&').next().unwrap().contains('='));
             text.as_bytes()[at].is_ascii_digit() && !in_escape(&text, at) && !signed && !in_port && !in_name
         };
@@ -166,7 +169,8 @@ proptest! {
             if let Ok(prefix) = PathPrefix::from_canonical(start) {
                 let grouped = delivery.grouped();
                 let Target::Prefix(prefix) = Target::Prefix(prefix).grouped() else { unreachable!() };
-                // Without any of these, the start of a folder or a file is meant, not that of a host.
+                // Without any of these, the start of a folder or a file is meant, not that of a
+                // host.
                 let is_name = !start.is_empty() && !start.contains(['/', '.', ':']) && !start.contains("%3A");
                 let is_scheme = ["http", "https", "ftp"].contains(&&*start.to_ascii_lowercase());
                 if is_name && !is_scheme {
@@ -432,7 +436,7 @@ fn a_source_with_a_query_of_its_own_has_two_readings() {
         let flagged = format!("{encoded}?ci_url_encoded=1");
         assert!(error.suggestions().eq([picture, &flagged]), "{entry}: {error:?}");
     }
-    // Of a delivery URL, the query is that of the request.
+    // In a delivery URL, the query belongs to the request.
     for entry in
         ["//doc.cloudimg.io/a.jpg?id=7&w=3", "a.jpg?w=3&height=1", "a.jpg?", "a.jpg?ci_sign=5"]
     {

@@ -1,4 +1,5 @@
-//! The rules of canonicalization, from outside: cases, laws, and comparisons with other implementations.
+//! The rules of canonicalization, from outside: cases, laws, and comparisons with other
+//! implementations.
 
 mod checks;
 mod collisions;

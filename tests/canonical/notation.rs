@@ -14,7 +14,8 @@
 //! | `scope=original`, `scope=urls` | entries name whole pictures, or single variants |
 //! | `item=url`, `item=transformation` | entries are paths, or operations |
 //!
-//! Text: `\\` is one backslash, `\xHH` the byte HH, and `\{S*N}` the text S written N times. All else stands for itself.
+//! Text: `\\` is one backslash, `\xHH` the byte HH, and `\{S*N}` the text S written N times. All
+//! else stands for itself.
 
 use cache_index::canonical::{Grouping, PathError, Root, Rules, Target, V7};
 use std::fmt::Write;
@@ -25,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) entries: Entries,
 }
 
-/// What invalidation entries name.
+/// The targets of invalidation entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entries {
     Pictures,

@@ -1,4 +1,5 @@
-//! Strategies for texts: made of pieces that mean something, so that few of them fail at the first step.
+//! Strategies for texts: made of pieces that mean something, so that few of them fail at the first
+//! step.
 
 use crate::checks::encoded;
 use proptest::prelude::*;
@@ -142,8 +143,9 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Queries of many parameters, whose names are alike in their first bytes, in the next, or as a whole; some spelled so that it doesn't
-/// show. More of them than fit into small arrays and single words, over the ends of blocks.
+/// Queries of many parameters, whose names are alike in their first bytes, in the next, or as a
+/// whole; some spelled so that it doesn't show. More of them than fit into small arrays and single
+/// words, over the ends of blocks.
 pub(crate) fn long_query() -> impl Strategy<Value = String> {
     let stem = select(
         &[
@@ -185,7 +187,7 @@ pub(crate) fn long_query() -> impl Strategy<Value = String> {
         .prop_map(|pieces| pieces.join("&"))
 }
 
-/// Requests whose parts are longer than what is looked at in one go, canonical or nearly so.
+/// Requests with parts that are longer than one step of the scan, canonical or nearly so.
 pub(crate) fn long_request() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         6 => "[a-z0-9._-]{1,20}",
@@ -298,7 +300,7 @@ pub(crate) fn entry() -> impl Strategy<Value = String> {
     })
 }
 
-/// What a server may be asked for.
+/// Requests that a server may receive.
 pub(crate) fn request() -> impl Strategy<Value = String> {
     let start = select(
         &["/", "/", "/", "/v7/", "//", "https://doc.cloudimg.io/", "//DOC.cloudimg.io:80/v7/", ""]

@@ -1,14 +1,14 @@
-//! Against the `url` crate, which follows the WHATWG rules: on hosts, ports and dot segments of origins that are whole URLs, both
-//! say the same, except where the rules here mean to differ.
+//! Against the `url` crate, which follows the WHATWG rules: on hosts, ports and dot segments of
+//! origins that are whole URLs, both say the same, except where the rules here mean to differ.
 //!
 //! | text | WHATWG | here | why |
 //! |---|---|---|---|
 //! | `..` at the root | stays at the root | error | an entry that leaves its origin is a mistake, or an attack |
-//! | `\` | a slash | error | whoever reads it otherwise sees another path |
+//! | `\` | a slash | error | a reader with other rules sees another path |
 //! | `%2e` in a path | a dot only where the segment is a dot segment | always a dot | one spelling for each byte |
 //! | `%7E`, `%7e`, `%c3` | kept as written | `~`, `~`, `%C3` | one spelling for each byte |
 //! | `"`, `<`, `>`, space, `` ` ``, `{`, `}` | encoded | encoded | |
-//! | `\|`, `[`, `]`, `^` | kept raw (some of them) | encoded | only what RFC 3986 allows is raw |
+//! | `\|`, `[`, `]`, `^` | kept raw (some of them) | encoded | only bytes that RFC 3986 allows are raw |
 //! | `%zz` | kept | error | not an escape |
 //! | credentials | kept | error | they belong in no key |
 //! | Unicode host | converted to `xn--` | error | one spelling for each host |

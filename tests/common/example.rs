@@ -1,4 +1,5 @@
-//! The built example programs: `target/PROFILE/examples`, which `cargo test` builds before it runs the tests.
+//! The built example programs: `target/PROFILE/examples`, which `cargo test` builds before it runs
+//! the tests.
 
 use std::env;
 use std::io::Write;
@@ -13,7 +14,8 @@ pub(crate) fn command(name: &str) -> Command {
     Command::new(path)
 }
 
-/// Runs `command` to its end with that standard input. Streams that are set already stay as they are.
+/// Runs `command` to its end with that standard input. Streams that are set already stay as they
+/// are.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     // Beside the reading, so that neither waits for the other.

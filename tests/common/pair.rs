@@ -12,7 +12,8 @@ use cache_index::{
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const TENANTS: usize = 2;
-/// What an operation names: a tenant, or the one that had its name before and was forgotten last.
+/// The handles that an operation may use: of each tenant, and of the forgotten tenant that had its
+/// name before.
 pub const HANDLES: usize = 2 * TENANTS;
 /// More than a small set holds.
 pub const VARIANTS: usize = 40;
@@ -38,7 +39,8 @@ pub enum Op {
     PurgeWidth(usize, usize, usize, Mode),
     PurgeMany(usize, Vec<usize>, Mode),
     PurgePrefix(usize, usize, Mode),
-    /// Pictures, and beyond those, prefixes; of some width alone, if so many are given and all are pictures.
+    /// Pictures, and beyond those, prefixes; of some width alone, if so many are given and all are
+    /// pictures.
     Request(usize, Vec<usize>, Option<usize>, Mode),
     /// Single variants of paths.
     RequestUrls(usize, Vec<(usize, usize)>, Mode),
@@ -53,7 +55,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// What of a tenant the operation names, if any.
+    /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
             Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
@@ -135,9 +137,11 @@ pub struct Pair {
     dead_values: DeadValues,
     names: Names,
     model: Model,
-    /// By the number that the model has for a tenant. A forgotten tenant keeps its number, the next of its name gets another.
+    /// By the number that the model has for a tenant. A forgotten tenant keeps its number, the next
+    /// of its name gets another.
     tenants: Vec<Tenant>,
-    /// The numbers of the tenants that have a name now, and those of the tenants that had it before.
+    /// The numbers of the tenants that have a name now, and those of the tenants that had it
+    /// before.
     named: [usize; TENANTS],
     before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
@@ -366,7 +370,8 @@ impl Pair {
 
     fn purge_many(&mut self, t: usize, ps: &[usize], mode: Mode) {
         let paths: Vec<_> = ps.iter().map(|p| self.paths[*p].clone()).collect();
-        // One path after the other, in the model as in the index; a path named twice has nothing left the second time.
+        // One path after the other, in the model as in the index; a path named twice has nothing
+        // left the second time.
         let mut expected = Vec::new();
         for p in ps {
             let fills = self.model.valid_fills(t, *p);
@@ -386,7 +391,7 @@ impl Pair {
         assert_eq!(purged, expected);
     }
 
-    /// What comes out must have died and must not have come out before.
+    /// A reclaimed entry must have died, and must not have been returned before.
     fn reclaim(&mut self, limit: usize) -> bool {
         let reclaimed = self.index.reclaim(limit);
         let done = reclaimed.is_done();
@@ -402,7 +407,7 @@ impl Pair {
         let stats = self.index.stats();
         let (live, stale, paths) = self.model.counts();
         if self.unsettled {
-            // What a prefix purge reached counts as before until it is come across.
+            // Entries killed by a prefix purge are counted as before until the sweep reaches them.
             let (of_index, of_model) =
                 (stats.live + stats.stale + stats.dead, live + stale + self.model.dead.len());
             match self.dead_values {

@@ -1,13 +1,16 @@
-//! Canonicalization against what a server would write instead: a URL parser, and the query's pairs sorted.
+//! Canonicalization against what a server would write instead: a URL parser, and the query's pairs
+//! sorted.
 //!
 //! ```sh
 //! cargo bench -p peers --bench canonical
 //! ```
 //!
-//! Three mixes of 2,000 different delivery URLs of 40 to 200 bytes. All contestants take turns in one process, on the same texts;
-//! printed are the medians per URL and the ratio to the faster peer. Below that: what the longest text costs, in shapes that are meant to be
-//! slow, beside an honest one. Each peer runs twice: once it only parses, collects the pairs
-//! and sorts them; once it writes them back, so that there is a text that could be a key. None of the rules is applied by either.
+//! Three mixes of 2,000 different delivery URLs of 40 to 200 bytes. All contestants take turns in
+//! one process, on the same texts; printed are the medians per URL and the ratio to the faster
+//! peer. Below that: what the longest text costs, in shapes that are meant to be slow, beside an
+//! honest one. Each peer runs twice: once it only parses, collects the pairs and sorts them; once
+//! it writes them back, so that there is a text that could be a key. None of the rules is applied
+//! by either.
 
 use cache_index::canonical::Rules;
 use std::borrow::Cow;
@@ -50,7 +53,8 @@ type Mix = (&'static str, fn(&mut fastrand::Rng, usize) -> String);
 const MIXES: [Mix; 3] =
     [("canonical", canonical), ("needing changes", needing_changes), ("hostile", hostile)];
 
-/// How many URLs are timed in one go: few enough that most times are free of interruptions, even on a machine with other work.
+/// How many URLs are timed in one go: few enough that most times are free of interruptions, even on
+/// a machine with other work.
 const CHUNK: usize = 50;
 
 /// The times of one contestant, for each chunk of the URLs those of all rounds.
@@ -130,7 +134,7 @@ fn ada_key(text: &str) {
     }
 }
 
-/// The mixes are what they are said to be.
+/// Checks that each mix matches its description.
 fn check(name: &str, urls: &[String], rules: &Rules) {
     let different: std::collections::HashSet<_> = urls.iter().collect();
     assert_eq!(different.len(), urls.len(), "{name}: all URLs differ");
@@ -194,7 +198,8 @@ fn canonical(random: &mut fastrand::Rng, n: usize) -> String {
     format!("https://doc.cloudimg.io/{path}{query}")
 }
 
-/// As clients write it: long names, any order, signatures, encoded punctuation, spaces, other scripts, the whole path encoded.
+/// As clients write it: long names, any order, signatures, encoded punctuation, spaces, other
+/// scripts, the whole path encoded.
 fn needing_changes(random: &mut fastrand::Rng, n: usize) -> String {
     let mut operations = vec![
         format!("width={}", random.usize(100..2000)),
@@ -249,7 +254,7 @@ fn hostile(random: &mut fastrand::Rng, n: usize) -> String {
     format!("{start}{}{tail}", piece.repeat(room / piece.len()))
 }
 
-/// What 8 KB cost at worst, against 1 KB of honest text.
+/// The worst cost of 8 KB, compared with 1 KB of honest text.
 fn longest(rules: &Rules, rounds: usize) {
     println!("\n{:<44}{:>12}{:>10}", "length", "this crate", "ratio");
     let honest = "https://doc.cloudimg.io/sample.li/".to_owned()

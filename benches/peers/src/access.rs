@@ -48,7 +48,8 @@ impl Draw {
                     reason = "a rank, from 1 on"
                 )]
                 let rank = zipf.sample(&mut self.random) as u64 - 1;
-                // A prime that divides no number of pictures used here: the popular ones don't lie side by side.
+                // A prime that divides no number of pictures used here: the popular ones don't lie
+                // side by side.
                 rank.wrapping_mul(1_000_000_007) % self.pictures
             }
             None => self.below(self.pictures),

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 const PICTURES: u64 = 3000;
 const STEPS: u64 = 60_000;
 
-/// What a contestant should know, told by the standard library.
+/// The expected content of a contestant, kept by the standard library.
 type Model = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// Makes all of them do the same long mix of operations, and compares each answer with a model's.
 ///
 /// # Errors
-/// Says who answered what, and what it should have been.
+/// If an answer differs from that of the model: the contestant, its answer and the expected answer.
 pub fn check() -> Result<(), String> {
     let site = Site::default();
     contestants::<u64>().iter().try_for_each(|contestant| agrees(contestant, &site))?;

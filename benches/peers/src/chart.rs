@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::path::Path;
 
-/// What a line must begin with to be shown.
+/// The prefixes of the lines that are shown.
 const SHOWN: [&str; 8] = [
     "heap bytes per entry, V = u64, 1,",
     "look-up, hit, in a loop, Zipf, 1,",

@@ -1,7 +1,8 @@
-//! `cache-index` beside the structures that would be used instead of it. Not published: it keeps heavy peers out of the
-//! library's own dependencies.
+//! `cache-index` beside the structures that would be used instead of it. Not published: it keeps
+//! heavy peers out of the library's own dependencies.
 //!
-//! [`race`] shows who serves an old picture after a purge that met a fetch under way: `cargo run --release -p peers --bin race`.
+//! [`race`] shows who serves an old picture after a purge that met a fetch under way:
+//! `cargo run --release -p peers --bin race`.
 
 pub mod access;
 pub mod adapters;

@@ -1,9 +1,9 @@
-//! What this was measured on.
+//! The machine of the measurement.
 
 use std::fs;
 use std::process::Command;
 
-/// The machine, as lines of a Markdown list. What can't be found out is left out.
+/// Returns the machine as lines of a Markdown list. Unknown properties are left out.
 pub fn description() -> String {
     let mut text = String::new();
     let mut add = |what: &str, value: Option<String>| {

@@ -28,13 +28,14 @@ struct Options {
     /// Only these contestants, by name; this crate always takes part.
     #[arg(long, value_name = "NAME")]
     peer: Vec<String>,
-    /// Where the table goes, with what it was measured on.
+    /// The file for the table and the description of the machine.
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
     /// Also draws the main lines.
     #[arg(long, value_name = "FILE.svg")]
     chart: Option<PathBuf>,
-    /// Instead of all this: stores so many entries in this crate's index, looks them up, flushes and reclaims them.
+    /// Instead of all this: stores so many entries in this crate's index, looks them up, flushes
+    /// and reclaims them.
     #[arg(long, value_name = "ENTRIES")]
     scale: Option<u64>,
 }
@@ -53,7 +54,7 @@ enum Part {
     Growth,
     /// Flushes and purges of prefixes: the call.
     Invalidation,
-    /// What readers notice of a flush.
+    /// The effect of a flush on readers.
     Readers,
     /// A purge of 10,000 variants.
     Detached,
@@ -154,8 +155,8 @@ fn measure(
     Ok(())
 }
 
-/// Has the other program count, as counting would slow down what is timed here. Nothing is timed meanwhile, so that both sites are
-/// weighed at the same time.
+/// Has the other program count, as counting would slow down what is timed here. Nothing is timed
+/// meanwhile, so that both sites are weighed at the same time.
 fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String> {
     let start = |keys| {
         let mut program = heap_program();

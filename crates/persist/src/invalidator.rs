@@ -51,7 +51,8 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
             let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
             Scope::Operations { tenant, path, operations }
         }
-        // A selection that this version does not know is logged as all variants: too much, never too little.
+        // A selection that this version does not know is logged as all variants: too much, never
+        // too little.
         _ => Scope::Path { tenant, path },
     }
 }

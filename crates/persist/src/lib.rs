@@ -27,17 +27,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What is guaranteed
+//! # Guarantees
 //!
 //! | failure | what holds |
 //! |---|---|
 //! | killed process | every acknowledged purge and flush; fills since the last snapshot are misses |
-//! | power loss | the same, for what was acknowledged as [`Durable`](Durability::Durable) |
+//! | power loss | the same, for records acknowledged as [`Durable`](Durability::Durable) |
 //! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
 //! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`](Durability::NotDurable); a crash is followed by a cold start; the next snapshot heals it |
 //! | a disk that loses what it said it had synced | found if anything written later survived, else nothing is guaranteed |
 //!
-//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the files.
+//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the
+//! files.
 //!
 //! # Ids of objects
 //!
@@ -45,7 +46,7 @@
 //! [`Persistent::incarnation`], so that no id is used twice; and the server must verify an object
 //! when it first reads it.
 //!
-//! # What it needs
+//! # Requirements
 //!
 //! A Unix file system on which a synced directory makes a rename durable. Other storages can be put
 //! behind [`FileLayer`].

@@ -1,11 +1,11 @@
-//! What the operations return.
+//! The results of the operations.
 
 use crate::damage::ColdReason;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What was found on disk when an index was opened.
+/// The state on disk when an index was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -26,15 +26,15 @@ pub enum Recovery {
         /// Whether the log ended in the middle of a write that nobody had been promised.
         torn: bool,
     },
-    /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts
-    /// as dead.
+    /// The data on disk cannot be trusted: the index is empty, and every earlier entry counts as
+    /// dead.
     Cold {
         /// Why.
         reason: ColdReason,
     },
 }
 
-/// What is known of the durability of an invalidation. It holds in memory in any case.
+/// The known durability of an invalidation. The invalidation holds in memory in any case.
 #[must_use]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -46,9 +46,9 @@ pub enum Durability {
     Written,
     /// Neither is promised, for this reason.
     ///
-    /// The manifest is removed when the log fails, so that a crash is followed by a cold start
-    /// rather than by the return of what was invalidated. Only if the removal fails too can a crash
-    /// undo the invalidation. The next snapshot makes it durable.
+    /// The manifest is removed when the log fails. So a crash is followed by a cold start, and
+    /// invalidated entries are not served again. A crash can undo the invalidation only if the
+    /// removal fails as well. The next snapshot makes the invalidation durable.
     NotDurable(Arc<LogError>),
 }
 
@@ -59,7 +59,7 @@ impl Durability {
     }
 }
 
-/// What an invalidation did, and what is known of its durability.
+/// The outcome of an invalidation, and its known durability.
 #[must_use = "an invalidation that is not durable is reported here"]
 #[derive(Clone, Debug)]
 pub struct Acknowledged<T> {
@@ -123,7 +123,7 @@ impl std::error::Error for LogError {
     }
 }
 
-/// What a snapshot wrote.
+/// The counts of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotWritten {

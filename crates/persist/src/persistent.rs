@@ -76,7 +76,7 @@ pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
     is_closed: AtomicBool,
 }
 
-/// What the background thread shares.
+/// The parts that are shared with the background thread.
 #[derive(Debug)]
 pub(crate) struct Parts<V> {
     pub(crate) core: Core<V>,
@@ -94,7 +94,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Opens the index in a directory, which is created if it is missing. No other process may have
     /// it open.
     ///
-    /// What cannot be trusted is never used: then the index starts empty, and
+    /// Data that cannot be trusted is never used. In that case the index starts empty, and
     /// [`recovery`](Self::recovery) returns the reason.
     ///
     /// **Cost:** O(entries of the snapshot and records of the log), and a few syncs.
@@ -155,9 +155,9 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Returns the number of this opening: larger than that of every earlier one, and durable.
     ///
-    /// **Ids of objects must contain it.** Fills since the last snapshot are lost in a crash, and
-    /// so is what was known of the ids that they used. An id without the incarnation would be given
-    /// out again, while the object of the lost fill is still there under it.
+    /// **Ids of objects must contain it.** A crash loses the fills since the last snapshot, and
+    /// also the ids that they used. An id without the incarnation would be assigned again, while
+    /// the object of the lost fill still has it.
     pub fn incarnation(&self) -> u64 {
         self.parts.snapshotter.incarnation()
     }

@@ -1,4 +1,4 @@
-//! Requests to invalidate, on both sides: what a dry run foretells, what happens, and what the receipt says of it.
+//! Requests to invalidate, on both sides: the forecast of a dry run, the effect, and the receipt.
 
 use super::super::model::{Met, Mode, PATHS, PREFIXES, Scope, Value, Variant};
 use super::{Pair, of_width};
@@ -141,7 +141,7 @@ impl Pair {
     }
 }
 
-/// What is named, each once.
+/// Returns the named items without duplicates.
 fn unique<T: Copy + PartialEq>(list: &[T]) -> Vec<T> {
     let mut seen = Vec::new();
     for item in list {

@@ -1,9 +1,12 @@
 //! The contestants: one trait, and for each a file that uses it as someone would who knows it well.
 //!
-//! What holds for all: the same hash function with random seeds, as many stripes as this crate has shards where the number can be set,
-//! look-ups by borrowed text without allocating, and what is taken out dropped outside of the locks where the peer lets its user do so.
-//! A peer holds one tenant, so that no look-up pays for telling tenants apart. What is timed has the fastest sets of variants, and what
-//! is weighed has the smallest ones: see `variants`.
+//! The rules for all contestants:
+//! - the same hash function with random seeds
+//! - as many stripes as this crate has shards, if the number can be set
+//! - lookups by borrowed text, without allocation
+//! - removed values are dropped outside of the locks, if the peer lets its user do so
+//! - one tenant per peer, so that no lookup pays for distinguishing tenants
+//! - the fastest variant sets for timing, and the smallest for weighing: see `variants`
 
 mod cache_index;
 mod dashmap;
@@ -25,7 +28,7 @@ use variants::{Inline, Lean, Short};
 /// As many as this crate has shards unless told otherwise.
 const STRIPES: usize = 256;
 
-/// What a cache server needs of an index.
+/// The operations that a cache server needs of an index.
 pub trait Peer<V: Payload> {
     /// The value of a variant.
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V>;
@@ -42,7 +45,8 @@ pub trait Peer<V: Payload> {
     /// Stores a value; gives the one that was there.
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V>;
 
-    /// Stores what was fetched, so that a purge meanwhile would have kept it out. The peers have nothing for this and just store.
+    /// Stores what was fetched, so that a purge meanwhile would have kept it out. The peers have
+    /// nothing for this and just store.
     fn fill(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         self.insert(path, key, value)
     }
@@ -133,7 +137,7 @@ impl<V: Payload> Built<V> {
     }
 }
 
-/// What a contestant is good for besides look-ups and inserts.
+/// The abilities of a contestant besides lookups and inserts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// This crate.
@@ -142,7 +146,7 @@ pub enum Class {
     Peer,
     /// A peer whose figures are shown, but not compared with.
     Apart,
-    /// Without locks: no contestant, but what the others can be held against.
+    /// Without locks: not a contestant, but a lower bound for comparison.
     Floor,
     /// The same, and can't purge, as it has no strings.
     LossyFloor,
@@ -155,7 +159,7 @@ pub struct Contestant<V> {
     pub name: &'static str,
     /// How it is used.
     pub usage: &'static str,
-    /// What it is.
+    /// The class of the contestant.
     pub class: Class,
     /// Makes one.
     pub make: Make<V>,

@@ -1,5 +1,5 @@
-//! papaya: each path with a set of variants behind a lock of its own, as values of this map can't be changed in place and copying a
-//! set for each variant would cost more.
+//! papaya: each path with a set of variants behind a lock of its own, as values of this map can't
+//! be changed in place and copying a set for each variant would cost more.
 
 use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};

@@ -1,5 +1,6 @@
-//! quick_cache, `sync::Cache`: an entry per variant. Its capacity is twice what is stored, so that no shard evicts. It has to be told
-//! what to expect, so its tables are presized even where those of the other contestants grow.
+//! quick_cache, `sync::Cache`: an entry per variant. Its capacity is twice what is stored, so that
+//! no shard evicts. It has to be told what to expect, so its tables are presized even where those
+//! of the other contestants grow.
 
 use super::names::{Asked, Name, Named, Store};
 use super::variants::Short;

@@ -1,4 +1,5 @@
-//! A hash table of paths in stripes, each behind a reader-writer lock: what one writes by hand with `hashbrown` and `parking_lot`.
+//! A hash table of paths in stripes, each behind a reader-writer lock: what one writes by hand with
+//! `hashbrown` and `parking_lot`.
 
 use super::STRIPES;
 use ahash::RandomState;

@@ -32,7 +32,8 @@ impl Usage for MapPerPath {
     }
 
     fn fill(&self, rendition: Rendition, read: &dyn Fn() -> Version) {
-        // Not with the entry's guard held: that would lock out a whole shard for as long as the source takes.
+        // Not with the entry's guard held: that would lock out a whole shard for as long as the
+        // source takes.
         let picture = read();
         self.0.entry(rendition.path).or_default().insert(rendition.variant, picture);
     }

@@ -80,8 +80,8 @@ struct NamesBeside {
 }
 
 impl NamesBeside {
-    // Not before the guard: a purge between the two would forget the name and leave the entry. Not after the reading: a purge between
-    // the two would not find the placeholder.
+    // Not before the guard: a purge between the two would forget the name and leave the entry. Not
+    // after the reading: a purge between the two would not find the placeholder.
     fn enter(&self, rendition: Rendition) {
         self.names.lock().entry(rendition.path).or_default().insert(rendition.variant);
     }

@@ -42,7 +42,7 @@ const BLOCK_LEN: usize = 1 << 20;
 /// Only a path or key of a megabyte makes one.
 pub(crate) const MAX_PACKED: usize = 2 << 20;
 
-/// What is written of one path.
+/// The data that is written for one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathEntries<V> {
     pub(crate) tenant: String,
