@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `token=NAME` | pictures are delivered from `NAME.cloudimg.io`; `doc` if not given |
 //! | `cname=HOST` | a custom host beside it |
-//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7`; never if not given |
+//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7` (default: never) |
 //! | `prefix=URL` | the origin prefix |
 //! | `root=host`, `root=path` | what a first segment is |
 //! | `wildcard=on`, `wildcard=off` | whether an entry may end in a star; off if not given |
-//! | `grouping=on` | the spellings of a picture are filed together |
+//! | `grouping=on` | the spellings of a picture share an origin path |
 //! | `scope=original`, `scope=urls` | entries name whole pictures, or single variants |
 //! | `item=url`, `item=transformation` | entries are paths, or operations |
 //!

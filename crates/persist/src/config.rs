@@ -4,13 +4,18 @@ use cache_index::Config;
 use std::fmt;
 use std::time::Duration;
 
-/// When the log is synced, and therefore what an acknowledgement promises.
+/// The time at which the log is synced, and so the meaning of an acknowledgement.
 ///
-/// | policy | the call returns after | survives a killed process | survives a power loss | acknowledged as |
-/// |---|---|---|---|---|
-/// | `Always` | the sync | all that was acknowledged | all that was acknowledged | [`Durable`](crate::Durability::Durable) |
-/// | `Every(d)` | the write | all that was acknowledged | what is older than `d`, and the time that a sync takes | [`Written`](crate::Durability::Written) |
-/// | `Never` | the write | all that was acknowledged | what the operating system has happened to write | [`Written`](crate::Durability::Written) |
+/// | policy | the call returns after | acknowledged as | survives a power loss |
+/// |---|---|---|---|
+/// | `Always` | the sync | [`Durable`] | every acknowledged record |
+/// | `Every(d)` | the write | [`Written`] | records older than `d` plus the time of a sync |
+/// | `Never` | the write | [`Written`] | records that the operating system has written |
+///
+/// Every acknowledged record survives a killed process, with each policy.
+///
+/// [`Durable`]: crate::Durability::Durable
+/// [`Written`]: crate::Durability::Written
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncPolicy {
     /// Before each acknowledgement. Callers that wait at the same time share one sync.

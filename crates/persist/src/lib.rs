@@ -29,13 +29,18 @@
 //!
 //! # Guarantees
 //!
-//! | failure | what holds |
+//! | failure | guarantee |
 //! |---|---|
 //! | killed process | every acknowledged purge and flush; fills since the last snapshot are misses |
 //! | power loss | the same, for records acknowledged as [`Durable`](Durability::Durable) |
 //! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
-//! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`](Durability::NotDurable); a crash is followed by a cold start; the next snapshot heals it |
-//! | a disk that loses what it said it had synced | found if anything written later survived, else nothing is guaranteed |
+//! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`] |
+//! | a disk that loses synced data | detected if any later write survived, else no guarantee |
+//!
+//! After a failed write or sync, a crash is followed by a cold start, until the next snapshot makes
+//! the invalidations durable.
+//!
+//! [`NotDurable`]: Durability::NotDurable
 //!
 //! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the
 //! files.

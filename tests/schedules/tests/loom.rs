@@ -1,7 +1,8 @@
 //! Every schedule of small races, with the orderings that the atomics really have.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 cargo test --release -p schedules --test loom
+//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 \
+//!   cargo test --release -p schedules --test loom
 //! ```
 //!
 //! Each test creates an index of one shard and lets two threads race. It then checks conditions

@@ -2,7 +2,8 @@
 //! within the time that each took, that a sequential index would have answered in the same way?
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release -p schedules --test shuttle
+//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle \
+//!   cargo test --release -p schedules --test shuttle
 //! ```
 //!
 //! `SHUTTLE_SCHEDULES` sets how many schedules are tried (default 20,000); a failure prints the
