@@ -60,7 +60,7 @@ fn one_name_that_changes_needs_one_allocation() {
         assert_eq!(allocations_of(&doc(), &format!("/a.jpg?f={grown}&ar")), 1, "{grows}");
         assert_eq!(allocations_of(&doc(), &format!("/A.li/a{}", grown.replace('!', "\""))), 1);
     }
-    for count in [30, 300, 1500] {
+    for count in [30, 100, 255] {
         let names: Vec<_> = (0..count).rev().map(|n: u16| n.to_string()).collect();
         let parameters = names.join("&");
         assert_eq!(allocations_of(&doc(), &format!("/a.jpg?{parameters}")), 0, "{count}");

@@ -1,36 +1,37 @@
-//! What can be wrong with a text, and where.
+//! `PathError`: the reason why a text names no picture, and the position of the mistake.
 //!
-//! Invariant: the position is a byte position in the text as the caller gave it, whatever was decoded in between.
-//! Not here: the entry that was meant, which needs the rules: `suggest`.
+//! Invariant: the position is a byte position in the text as the caller passed it, whatever was
+//! decoded in between. Not here: suggestions, which need the rules; see `suggest`.
 
 use std::fmt;
 
-/// Why a text names no picture.
+/// The reason why a text does not name a picture.
 ///
-/// The names are those that the documentation of the rules uses; [`PathError`] says where and what was expected.
+/// The names are those of the documentation of the rules. [`PathError`] adds the position and the
+/// expected content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathErrorKind {
-    /// More than [`MAX_INPUT`](crate::canonical::MAX_INPUT) bytes.
+    /// The text has more than [`MAX_INPUT`](crate::canonical::MAX_INPUT) bytes.
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, a raw space at an end of the text, a byte order mark, or a byte
-    /// that a mark may not hold.
+    /// A raw backslash in a path, a leading or trailing raw space, a byte order mark, or a byte
+    /// that a mark must not contain.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
-    /// A delivery URL of another host, or no delivery URL at all.
+    /// A delivery URL of another host, or a text that is not a delivery URL.
     ForeignHost,
-    /// A query where only whole pictures are invalidated.
+    /// A query in an entry that invalidates whole pictures.
     QueryNotAllowed,
     /// `%` without two hexadecimal digits.
     InvalidEscape,
-    /// No leading `v7` segment, although the token needs one.
+    /// The leading `v7` segment is missing, although the token needs one.
     MissingV7,
     /// A leading `v7` segment, although the token has none.
     UnexpectedV7,
-    /// Nothing is left that could name a picture, or an operation.
+    /// The rest of the text is empty: it does not name a picture, or an operation.
     Empty,
     /// An origin with a scheme other than `http`, `https` and `ftp`.
     UnsupportedScheme,
@@ -42,48 +43,25 @@ pub enum PathErrorKind {
     Traversal,
     /// A delivery URL where only the origin part is expected, or delivery URLs nested too deeply.
     DeliveryUrl,
-    /// An origin that repeats the configured prefix.
+    /// An origin that contains the configured prefix.
     PrefixIncluded,
-    /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere
+    /// A path that ends in a raw `*`. In invalidation entries with wildcards: a raw `*` anywhere
     /// else, or a leading `^`.
     WildcardNotAllowed,
-    /// Only from the `from_canonical` constructors: well-formed text that canonicalization would write differently.
+    /// More than [`MAX_PARAMETERS`](crate::canonical::MAX_PARAMETERS) parameters in one query.
+    TooManyParameters,
+    /// Only from the `from_canonical` constructors: valid text that canonicalization would write
+    /// differently.
     NotCanonical,
-}
-
-impl PathErrorKind {
-    /// Returns the name of the kind, as in `QueryNotAllowed`.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::TooLong => "TooLong",
-            Self::ControlByte => "ControlByte",
-            Self::InvalidCharacter => "InvalidCharacter",
-            Self::Fragment => "Fragment",
-            Self::ForeignHost => "ForeignHost",
-            Self::QueryNotAllowed => "QueryNotAllowed",
-            Self::InvalidEscape => "InvalidEscape",
-            Self::MissingV7 => "MissingV7",
-            Self::UnexpectedV7 => "UnexpectedV7",
-            Self::Empty => "Empty",
-            Self::UnsupportedScheme => "UnsupportedScheme",
-            Self::UserInfo => "UserInfo",
-            Self::InvalidHost => "InvalidHost",
-            Self::Traversal => "Traversal",
-            Self::DeliveryUrl => "DeliveryUrl",
-            Self::PrefixIncluded => "PrefixIncluded",
-            Self::WildcardNotAllowed => "WildcardNotAllowed",
-            Self::NotCanonical => "NotCanonical",
-        }
-    }
 }
 
 impl fmt::Display for PathErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(&format!("{self:?}"))
     }
 }
 
-/// The error of canonicalization: what is wrong, where, and what was expected.
+/// The error of canonicalization, with its kind, its position and the expected content.
 ///
 /// # Examples
 ///
@@ -93,38 +71,43 @@ impl fmt::Display for PathErrorKind {
 /// let error = Rules::default().invalidation("sample.li/birds%2").unwrap_err();
 /// assert_eq!(error.kind(), PathErrorKind::InvalidEscape);
 /// assert_eq!(error.byte_offset(), 15);
-/// assert_eq!(error.to_string(), "invalid percent escape at byte 15: expected two hex digits");
+/// assert_eq!(
+///     error.to_string(),
+///     "invalid percent escape at byte 15: expected two hex digits"
+/// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathError {
     fault: Fault,
     at: usize,
-    /// Nothing if there are none, so that an error is small.
+    /// `None` if there are no suggestions, so that an error is small.
     suggestions: Option<Box<[Box<str>]>>,
 }
 
 impl PathError {
-    /// What is wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> PathErrorKind {
-        self.fault.kind()
+        self.fault.row().0
     }
 
-    /// Where, as a byte position in the text as it was given; its length, if something is missing at the end.
+    /// Returns the byte position in the text as it was passed. If the end of the text is missing,
+    /// this is the length of the text.
     #[must_use]
     pub const fn byte_offset(&self) -> usize {
         self.at
     }
 
-    /// The entries that may have been meant, the likeliest first, for invalidation entries with a
-    /// mistake that the API's documentation warns of:
+    /// Returns the entries that were probably meant, the most likely first. There are suggestions
+    /// for invalidation entries with a mistake that the API's documentation warns of:
     /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed),
     /// [`MissingV7`](PathErrorKind::MissingV7), [`UnexpectedV7`](PathErrorKind::UnexpectedV7),
     /// [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
-    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). Each is read without error by the same rules.
+    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). The same rules accept each suggestion.
     ///
-    /// There are two for a source with a query of its own: the source without it, as which it is
-    /// filed when it is requested as it stands; and the whole, encoded.
+    /// For a source with its own query, there are two suggestions. The first is the source without
+    /// the query, which is its name if it is requested without encoding. The second is the whole
+    /// source, encoded.
     ///
     /// # Examples
     ///
@@ -132,7 +115,8 @@ impl PathError {
     /// use cache_index::canonical::Rules;
     ///
     /// let rules = Rules::builder().token("doc").build()?;
-    /// let error = rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
+    /// let error =
+    ///     rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
     /// assert!(error.suggestions().eq(["sample.li/boat.jpg"]));
     ///
     /// let error = rules.invalidation("sample.li/boat.php?id=7").unwrap_err();
@@ -150,7 +134,7 @@ impl PathError {
         Self { suggestions: Some(entries).filter(|entries| !entries.is_empty()), ..self }
     }
 
-    /// The same error, seen from the text that this one was made from.
+    /// Returns the same error with its position mapped to the text that this text was made from.
     pub(super) fn moved(self, position: impl FnOnce(usize) -> usize) -> Self {
         Self { at: position(self.at), ..self }
     }
@@ -158,7 +142,7 @@ impl PathError {
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, expected) = self.fault.words();
+        let (_, what, expected) = self.fault.row();
         f.write_str(what)?;
         if let Fault::ControlByte(byte) | Fault::EncodedControlByte(byte) = self.fault {
             write!(f, " 0x{byte:02X}")?;
@@ -169,41 +153,66 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// A kind, in the detail that its message needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    TooLong,
-    ControlByte(u8),
-    EncodedControlByte(u8),
-    OuterSpace,
-    ByteOrderMark,
-    Backslash,
-    Fragment,
-    ForeignHost,
-    NotADeliveryUrl,
-    NotARequestTarget,
-    QueryNotAllowed,
-    InvalidEscape,
-    MissingV7,
-    UnexpectedV7,
-    Empty,
-    NoOperation,
-    UnsupportedScheme,
-    UserInfo,
-    EmptyHost,
-    InvalidHost,
-    HostNotAscii,
-    InvalidPort,
-    Traversal,
-    DeliveryUrl,
-    NestedTooDeep,
-    PrefixIncluded,
-    WildcardNotAllowed,
-    InnerWildcard,
-    RegularExpression,
-    NotCanonical,
-    EmptyMark,
-    BadMark,
+macro_rules! faults {
+    ($($fault:ident $(($data:ty))? => $kind:ident, $what:literal, $expected:expr;)*) => {
+        /// A kind, with the details that its message needs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($fault $(($data))?,)*
+        }
+
+        impl Fault {
+            /// Returns the kind, the mistake, and the expected content.
+            const fn row(self) -> (PathErrorKind, &'static str, &'static str) {
+                match self {
+                    $(Self::$fault { .. } => (PathErrorKind::$kind, $what, $expected),)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    TooLong => TooLong, "text too long", "at most 8192 bytes";
+    ControlByte(u8) => ControlByte, "control byte", "printable characters";
+    EncodedControlByte(u8) => ControlByte, "encoded control byte", "printable characters in a path";
+    OuterSpace => InvalidCharacter, "leading or trailing space", "\"%20\" for a space in a name";
+    ByteOrderMark => InvalidCharacter, "byte order mark", "text without one, or \"%EF%BB%BF\"";
+    Backslash => InvalidCharacter, "backslash",
+        "\"/\" between segments, or \"%5C\" inside a segment";
+    Fragment => Fragment, "raw \"#\"", "\"%23\" for a hash sign in a name";
+    ForeignHost => ForeignHost, "foreign host", "a delivery host of these rules";
+    NotADeliveryUrl => ForeignHost, "not a delivery URL",
+        "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"";
+    NotARequestTarget => ForeignHost, "not a request target",
+        "\"/\", or \"https://\" or \"http://\" and a delivery host";
+    QueryNotAllowed => QueryNotAllowed, "unexpected query",
+        "this entry invalidates the whole picture";
+    InvalidEscape => InvalidEscape, "invalid percent escape", "two hex digits";
+    MissingV7 => MissingV7, "missing segment", "\"v7/\", which URLs of this token start with";
+    UnexpectedV7 => UnexpectedV7, "unexpected \"v7\"",
+        "the origin, as URLs of this token have no \"v7/\"";
+    Empty => Empty, "path is empty", "the path of an origin";
+    NoOperation => Empty, "transformation is empty", "at least one operation";
+    UnsupportedScheme => UnsupportedScheme, "unsupported scheme", "\"https\", \"http\" or \"ftp\"";
+    UserInfo => UserInfo, "credentials", "a host without \"@\"";
+    EmptyHost => InvalidHost, "empty host", "a host name";
+    InvalidHost => InvalidHost, "invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\"";
+    HostNotAscii => InvalidHost, "host not in ASCII", "its \"xn--\" form";
+    InvalidPort => InvalidHost, "invalid port", "a number up to 65535";
+    Traversal => Traversal, "path climbs above its root",
+        "no more \"..\" than there are segments before it";
+    DeliveryUrl => DeliveryUrl, "delivery URL", "its origin part alone";
+    NestedTooDeep => DeliveryUrl, "delivery URL", "at most 4 of them nested in another";
+    PrefixIncluded => PrefixIncluded, "origin prefix included", "the path below the prefix alone";
+    WildcardNotAllowed => WildcardNotAllowed, "wildcard not allowed",
+        "\"%2A\" for a star in a name";
+    InnerWildcard => WildcardNotAllowed, "misplaced wildcard", ONLY_FINAL;
+    RegularExpression => WildcardNotAllowed, "misplaced \"^\"", ONLY_FINAL;
+    EmptyMark => InvalidCharacter, "empty mark", "the name of a representation";
+    BadMark => InvalidCharacter, "invalid mark", "letters, digits and \"-._~,:/+\"";
+    TooManyParameters => TooManyParameters, "more than 256 parameters", "at most 256";
+    NotCanonical => NotCanonical, "text not canonical", "what canonicalization writes";
 }
 
 impl Fault {
@@ -211,96 +220,11 @@ impl Fault {
         PathError { fault: self, at, suggestions: None }
     }
 
-    const fn kind(self) -> PathErrorKind {
-        match self {
-            Self::TooLong => PathErrorKind::TooLong,
-            Self::ControlByte(_) | Self::EncodedControlByte(_) => PathErrorKind::ControlByte,
-            Self::OuterSpace
-            | Self::ByteOrderMark
-            | Self::Backslash
-            | Self::EmptyMark
-            | Self::BadMark => PathErrorKind::InvalidCharacter,
-            Self::Fragment => PathErrorKind::Fragment,
-            Self::ForeignHost | Self::NotADeliveryUrl | Self::NotARequestTarget => {
-                PathErrorKind::ForeignHost
-            }
-            Self::QueryNotAllowed => PathErrorKind::QueryNotAllowed,
-            Self::InvalidEscape => PathErrorKind::InvalidEscape,
-            Self::MissingV7 => PathErrorKind::MissingV7,
-            Self::UnexpectedV7 => PathErrorKind::UnexpectedV7,
-            Self::Empty | Self::NoOperation => PathErrorKind::Empty,
-            Self::UnsupportedScheme => PathErrorKind::UnsupportedScheme,
-            Self::UserInfo => PathErrorKind::UserInfo,
-            Self::EmptyHost | Self::InvalidHost | Self::HostNotAscii | Self::InvalidPort => {
-                PathErrorKind::InvalidHost
-            }
-            Self::Traversal => PathErrorKind::Traversal,
-            Self::DeliveryUrl | Self::NestedTooDeep => PathErrorKind::DeliveryUrl,
-            Self::PrefixIncluded => PathErrorKind::PrefixIncluded,
-            Self::WildcardNotAllowed | Self::InnerWildcard | Self::RegularExpression => {
-                PathErrorKind::WildcardNotAllowed
-            }
-            Self::NotCanonical => PathErrorKind::NotCanonical,
-        }
-    }
-
-    /// What introduces the second half of [`words`](Self::words).
+    /// Returns the words that introduce the second half of a message.
     const fn lead(self) -> &'static str {
         match self {
             Self::QueryNotAllowed | Self::InnerWildcard | Self::RegularExpression => "",
             _ => "expected ",
-        }
-    }
-
-    /// What is wrong, and what was expected.
-    const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::TooLong => ("text too long", "at most 8192 bytes"),
-            Self::ControlByte(_) => ("control byte", "printable characters"),
-            Self::EncodedControlByte(_) => {
-                ("encoded control byte", "printable characters in a path")
-            }
-            Self::OuterSpace => ("leading or trailing space", "\"%20\" for a space in a name"),
-            Self::ByteOrderMark => ("byte order mark", "text without one, or \"%EF%BB%BF\""),
-            Self::Backslash => ("backslash", "\"/\" between segments, or \"%5C\" inside a segment"),
-            Self::Fragment => ("raw \"#\"", "\"%23\" for a hash sign in a name"),
-            Self::ForeignHost => ("foreign host", "a delivery host of these rules"),
-            Self::NotADeliveryUrl => (
-                "not a delivery URL",
-                "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"",
-            ),
-            Self::NotARequestTarget => (
-                "not a request target",
-                "\"/\", or \"https://\" or \"http://\" and a delivery host",
-            ),
-            Self::QueryNotAllowed => {
-                ("unexpected query", "this entry invalidates the whole picture")
-            }
-            Self::InvalidEscape => ("invalid percent escape", "two hex digits"),
-            Self::MissingV7 => ("missing segment", "\"v7/\", which URLs of this token start with"),
-            Self::UnexpectedV7 => {
-                ("unexpected \"v7\"", "the origin, as URLs of this token have no \"v7/\"")
-            }
-            Self::Empty => ("path is empty", "the path of an origin"),
-            Self::NoOperation => ("transformation is empty", "at least one operation"),
-            Self::UnsupportedScheme => ("unsupported scheme", "\"https\", \"http\" or \"ftp\""),
-            Self::UserInfo => ("credentials", "a host without \"@\""),
-            Self::EmptyHost => ("empty host", "a host name"),
-            Self::InvalidHost => ("invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\""),
-            Self::HostNotAscii => ("host not in ASCII", "its \"xn--\" form"),
-            Self::InvalidPort => ("invalid port", "a number up to 65535"),
-            Self::Traversal => {
-                ("path climbs above its root", "no more \"..\" than there are segments before it")
-            }
-            Self::DeliveryUrl => ("delivery URL", "its origin part alone"),
-            Self::NestedTooDeep => ("delivery URL", "at most 4 of them nested in another"),
-            Self::PrefixIncluded => ("origin prefix included", "the path below the prefix alone"),
-            Self::WildcardNotAllowed => ("wildcard not allowed", "\"%2A\" for a star in a name"),
-            Self::InnerWildcard => ("misplaced wildcard", ONLY_FINAL),
-            Self::RegularExpression => ("misplaced \"^\"", ONLY_FINAL),
-            Self::EmptyMark => ("empty mark", "the name of a representation"),
-            Self::BadMark => ("invalid mark", "letters, digits and \"-._~,:/+\""),
-            Self::NotCanonical => ("text not canonical", "what canonicalization writes"),
         }
     }
 }

@@ -1,99 +1,29 @@
-//! Why a text got its names: the steps that changed something, each with the text before and after.
+//! Explains the names of a text: the steps that changed it, each with the text before and after.
 //!
-//! Invariant: the explanation is that of the pipeline itself, which notes its steps while it runs; without an explanation, noting
-//! is nothing.
-//! Not here: a second copy of the rules.
+//! Invariant: the explanation comes from the pipeline itself, which records its steps while it
+//! runs. Without an explanation, recording costs nothing. Not here: a second copy of the rules.
 
-use super::host::Reference;
+use super::error::PathError;
+use super::input::Input;
 use super::names::{Delivery, Target, VariantTarget};
-use super::operations::Operations;
+use super::path::delivery_host::Reference;
+use super::query::operations::Operations;
 use super::rules::Rules;
-use super::{Input, PathError};
-use std::fmt;
+use super::trace::Step;
 
-/// Why a step changed a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StepKind {
-    /// Scheme and host of the delivery URL are no part of a name.
-    DeliveryHost,
-    /// Neither are leading slashes and the `v7` segment.
-    PathStart,
-    /// A path that was encoded as a whole is decoded once.
-    PathEncoding,
-    /// Each byte of a path has one spelling.
-    Escapes,
-    /// Dot segments are resolved.
-    DotSegments,
-    /// Scheme and host are in lower case, a default port and an empty path have one spelling.
-    SchemeAndHost,
-    /// The same picture is meant by the delivery URL inside.
-    NestedDelivery,
-    /// Each byte of an origin's query has one spelling.
-    OwnQuery,
-    /// A parameter that changes nothing is left out.
-    Dropped,
-    /// A parameter has one name.
-    ParameterName,
-    /// Each byte of a parameter has one spelling.
-    ParameterEscapes,
-    /// Known parameters come first, in the order of their names; empty ones are left out.
-    Order,
-    /// All spellings of a picture are filed together.
-    Grouping,
-}
-
-impl fmt::Display for StepKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::DeliveryHost => "scheme and host of a delivery URL are no part of a name",
-            Self::PathStart => "leading slashes and \"v7\" are no part of a name",
-            Self::PathEncoding => "a path that is encoded as a whole is decoded once",
-            Self::Escapes => "each byte of a path has one spelling",
-            Self::DotSegments => "dot segments are resolved",
-            Self::SchemeAndHost => "scheme, host, port and empty path have one spelling",
-            Self::NestedDelivery => "the picture is that of the delivery URL inside",
-            Self::OwnQuery => "each byte of an origin's query has one spelling",
-            Self::Dropped => "a parameter that changes nothing is left out",
-            Self::ParameterName => "a parameter has one name",
-            Self::ParameterEscapes => "each byte of a parameter has one spelling",
-            Self::Order => "known parameters come first, in the order of their names",
-            Self::Grouping => "all spellings of a picture are filed together",
-        })
-    }
-}
-
-/// One change.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Step {
-    /// Why the text was changed.
-    pub kind: StepKind,
-    /// The part of the text that was changed; bytes that are no UTF-8 are shown as `\xHH`.
-    pub from: String,
-    /// What it was changed to.
-    pub to: String,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: \"{}\" -> \"{}\"", self.kind, self.from, self.to)
-    }
-}
-
-/// What a text names, and how that was found.
+/// The names of a text, and the steps that led to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation<T> {
-    /// What the function without explanation gives.
+    /// The result of the function without explanation.
     pub outcome: Result<T, PathError>,
     /// The steps that changed something, in order; up to the error, if there is one.
     pub steps: Vec<Step>,
 }
 
-/// For the support engineer who must say why two URLs do or don't meet.
+/// For a support engineer who must explain why two URLs have equal or different names.
 impl Rules {
-    /// As [`delivery`](Self::delivery), with the steps that changed something.
+    /// Does the same as [`delivery`](Self::delivery), and returns the steps that changed the text.
     ///
     /// # Examples
     ///
@@ -115,7 +45,8 @@ impl Rules {
         explained(|steps| self.read_delivery(input.bytes(), Reference::Url, steps))
     }
 
-    /// As [`request_target`](Self::request_target), with the steps that changed something.
+    /// Does the same as [`request_target`](Self::request_target), and returns the steps that
+    /// changed the text.
     pub fn explain_request_target<'a>(
         &self,
         target: &'a (impl Input + ?Sized),
@@ -123,7 +54,8 @@ impl Rules {
         explained(|steps| self.read_delivery(target.bytes(), Reference::Target, steps))
     }
 
-    /// As [`invalidation`](Self::invalidation), with the steps that changed something.
+    /// Does the same as [`invalidation`](Self::invalidation), and returns the steps that changed
+    /// the text.
     pub fn explain_invalidation<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -135,7 +67,8 @@ impl Rules {
         })
     }
 
-    /// As [`variant_entry`](Self::variant_entry), with the steps that changed something.
+    /// Does the same as [`variant_entry`](Self::variant_entry), and returns the steps that changed
+    /// the text.
     pub fn explain_variant_entry<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -147,7 +80,8 @@ impl Rules {
         })
     }
 
-    /// As [`operations`](Self::operations), with the steps that changed something.
+    /// Does the same as [`operations`](Self::operations), and returns the steps that changed the
+    /// text.
     pub fn explain_operations<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -162,76 +96,11 @@ fn explained<T>(read: impl FnOnce(&mut Vec<Step>) -> Result<T, PathError>) -> Ex
     Explanation { outcome, steps }
 }
 
-/// Who listens while a text is read: nobody, or someone who notes the steps.
-pub(super) trait Trace {
-    /// Whether anything is noted, and copies are worth making.
-    const RECORDS: bool;
-
-    /// Notes a step, if it changed something.
-    fn note(&mut self, kind: StepKind, from: &[u8], to: &[u8]);
-
-    /// A copy of a text that is about to be changed in place, for a note.
-    fn keep(&self, text: &[u8]) -> Vec<u8> {
-        if Self::RECORDS { text.to_vec() } else { Vec::new() }
-    }
-
-    fn group_delivery<'t>(&mut self, exact: Delivery<'t>) -> Delivery<'t> {
-        let before = self.keep(exact.origin.as_str().as_bytes());
-        let before_key = self.keep(exact.variant.as_str().as_bytes());
-        let grouped = exact.grouped();
-        self.note(StepKind::Grouping, &before, grouped.origin.as_str().as_bytes());
-        self.note(StepKind::Grouping, &before_key, grouped.variant.as_str().as_bytes());
-        grouped
-    }
-
-    fn group_target<'t>(&mut self, exact: Target<'t>) -> Target<'t> {
-        let before = self.keep(exact.as_str().as_bytes());
-        let grouped = exact.grouped();
-        self.note(StepKind::Grouping, &before, grouped.as_str().as_bytes());
-        grouped
-    }
-}
-
-impl Trace for () {
-    const RECORDS: bool = false;
-
-    #[inline]
-    fn note(&mut self, _: StepKind, _: &[u8], _: &[u8]) {}
-}
-
-impl Trace for Vec<Step> {
-    const RECORDS: bool = true;
-
-    fn note(&mut self, kind: StepKind, from: &[u8], to: &[u8]) {
-        if from != to {
-            self.push(Step { kind, from: shown(from), to: shown(to) });
-        }
-    }
-}
-
-fn shown(text: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in text.utf8_chunks() {
-        out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Grouping;
+    use super::super::trace::StepKind;
     use super::*;
-    use crate::canonical::Grouping;
-
-    #[test]
-    fn step_says_why_and_what_became_of_what() {
-        let mut steps = Vec::new();
-        steps.note(StepKind::Escapes, b"a", b"a");
-        steps.note(StepKind::Escapes, b"%41\xff", b"A%FF");
-        let [step] = &steps[..] else { panic!("{steps:?}") };
-        let said = "each byte of a path has one spelling: \"%41\\xFF\" -> \"A%FF\"";
-        assert_eq!(step.to_string(), said);
-    }
 
     fn assert_steps(text: &str, expected: &[(StepKind, &str, &str)]) {
         let rules = Rules::builder().token("doc").grouping(Grouping::Grouped).build().unwrap();

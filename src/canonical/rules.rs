@@ -1,47 +1,23 @@
-//! The rules of one tenant: its delivery hosts, and how its paths are to be read.
+//! The rules of one tenant: its delivery hosts, and how its paths are read.
 //!
-//! Invariant: rules that exist don't contradict themselves, so that canonicalization has no configuration error to report.
-//! Not here: what the rules do to a text.
+//! Invariant: the results do not depend on the order of the settings. Not here: the effect of the
+//! rules on a text.
 
-use super::bytes::{HOST, LABEL};
-use super::error::PathError;
-use super::grouping::{self, Grouping};
-use super::host::split_port;
-use super::origin::canonical_prefix;
+use super::path::grouping;
+use super::path::host::split_port;
+use super::settings::{Grouping, Root, V7};
 use crate::names::OriginPath;
 use std::borrow::Cow;
-use std::fmt;
 
-/// Whether paths of the token start with the segment `v7`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum V7 {
-    /// Tokens since November 2021: they never do, and a `v7` is an error.
-    #[default]
-    Never,
-    /// Tokens from before November 2021: they always do.
-    Required,
-    /// Migrated tokens: both spellings name the same picture.
-    Optional,
-}
-
-/// What the first segment of a path without a scheme is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Root {
-    /// A host if it is shaped like one (`sample.li/birds.jpg`), and a folder otherwise.
-    #[default]
-    Host,
-    /// Always a folder: a library, or the part below an origin prefix.
-    Path,
-}
-
-/// How the URLs and the invalidation entries of one tenant are read.
+/// The rules for reading the URLs and the invalidation entries of one tenant.
 ///
-/// The default accepts request targets (`/sample.li/birds.jpg?w=600`) of a token without `v7` and without a prefix, and knows no
-/// delivery host: behind a server that has told its tenants apart already, none is needed. With a [token](RulesBuilder::token) or a
-/// [custom host](RulesBuilder::custom_host), whole delivery URLs are read as well, told from those of other hosts, and recognized
-/// where they don't belong.
+/// The default accepts request targets (`/sample.li/birds.jpg?w=600`) of a token without `v7` and
+/// without a prefix. It has no delivery host, because a server that has already identified the
+/// tenant does not need one.
+///
+/// With a [token](RulesBuilder::token) or a [custom host](RulesBuilder::custom_host), whole
+/// delivery URLs are read as well. They are distinguished from those of other hosts, and recognized
+/// where they do not belong.
 ///
 /// # Examples
 ///
@@ -49,79 +25,99 @@ pub enum Root {
 /// use cache_index::canonical::{Rules, V7};
 ///
 /// let rules = Rules::builder().token("doc").v7(V7::Optional).build()?;
-/// let request = rules.delivery("https://doc.cloudimg.io/v7/Sample.LI/b%69rds.jpg?width=600&h=400")?;
+/// let request =
+///     rules.delivery("https://doc.cloudimg.io/v7/Sample.LI/b%69rds.jpg?width=600&h=400")?;
 /// assert_eq!(request.origin.as_str(), "sample.li/birds.jpg");
 /// assert_eq!(request.variant.as_str(), "?h=400&w=600");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// In lower case, with a port where one is needed.
-    hosts: Vec<Box<str>>,
+    pub(super) hosts: Vec<DeliveryHost>,
     pub(super) v7: V7,
     pub(super) root: Root,
     /// A canonical origin without its final slash.
-    prefix: Option<Box<str>>,
-    /// The same, grouped, where it is recognized in every spelling.
-    grouped_prefix: Option<Box<str>>,
+    pub(super) prefix: Option<Box<str>>,
+    /// The same prefix, grouped, if it is recognized in every spelling.
+    pub(super) grouped_prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
-    grouping: Grouping,
+    pub(super) grouping: Grouping,
+}
+
+/// A host that pictures are delivered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeliveryHost {
+    /// In lower case, with a port if one is needed.
+    pub(super) text: Box<str>,
+    name_len: usize,
+}
+
+impl DeliveryHost {
+    pub(super) fn new(text: &str) -> Self {
+        let name_len = split_port(text.as_bytes()).0.len();
+        Self { text: text.to_ascii_lowercase().into(), name_len }
+    }
+
+    /// Returns whether this is `host` with `port`, in any case.
+    pub(super) fn matches(&self, host: &[u8], port: &[u8]) -> bool {
+        let (name, known_port) = self.text.as_bytes().split_at(self.name_len);
+        let is_port = match known_port {
+            [] => matches!(port, b"" | b"80" | b"443"),
+            [_colon, known_port @ ..] => known_port == port,
+        };
+        is_port && name.eq_ignore_ascii_case(host)
+    }
 }
 
 impl Rules {
-    /// Rules that differ from the default ones.
-    pub fn builder() -> RulesBuilder {
-        RulesBuilder::default()
+    /// Returns rules under which the first segment may be anything, without other restrictions.
+    #[inline]
+    pub(super) fn of_any_root() -> Self {
+        Self { root: Root::Path, ..Self::default() }
     }
 
-    /// Whether spellings of one picture are filed together.
+    /// Returns whether spellings of one picture are grouped.
     pub(super) fn groups(&self) -> bool {
         self.grouping == Grouping::Grouped
     }
 
-    /// The delivery hosts, in lower case.
+    /// Returns the delivery hosts, in lower case.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &[u8]> {
-        self.hosts.iter().map(|host| host.as_bytes())
+        self.hosts.iter().map(|host| host.text.as_bytes())
     }
 
-    /// Whether `host` with `port` is one that pictures are delivered from, in any case.
+    /// Returns whether pictures are delivered from `host` with `port`, in any case.
     #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         // Most others differ in length.
-        self.hosts.iter().any(|known| known.len() >= host.len() && known.len() <= host.len() + 6)
-            && self.is_delivery(host, port)
+        self.hosts.iter().any(|known| known.name_len == host.len() && known.matches(host, port))
     }
 
-    fn is_delivery(&self, host: &[u8], port: &[u8]) -> bool {
-        self.hosts.iter().any(|known| {
-            let (name, known_port) = split_port(known.as_bytes());
-            let is_port = match known_port {
-                b"" => matches!(port, b"" | b"80" | b"443"),
-                known => known == port,
-            };
-            is_port && name.eq_ignore_ascii_case(host)
-        })
-    }
-
-    /// Whether a first segment is a delivery host although it isn't shaped like a host, such as
-    /// `localhost:8080`.
+    /// Returns whether a first segment is a delivery host although it does not have the shape of a
+    /// host, such as `localhost:8080`.
     pub(super) fn delivers_from_segment(&self, segment: &[u8]) -> bool {
         let (host, port) = split_port(segment);
         self.root == Root::Host && self.delivers_from(host, port)
     }
 
-    /// These rules without grouping: the names are exact, and what these refuse is refused. A
-    /// server that fetches pictures by their exact origins and files them under grouped ones reads
-    /// requests by these, see [`Delivery::grouped`](super::Delivery::grouped).
+    /// Returns these rules without grouping: names are exact, and the same texts are refused. A
+    /// server that fetches pictures by their exact origins and stores them under grouped ones reads
+    /// requests by these rules, see [`Delivery::grouped`](super::Delivery::grouped).
     ///
     /// # Examples
     ///
     /// ```
     /// use cache_index::canonical::{Grouping, Rules};
     ///
-    /// let filing = Rules::builder().grouping(Grouping::Grouped).prefix("https://hello.s3.aws.com/").build()?;
+    /// let filing = Rules::builder()
+    ///     .grouping(Grouping::Grouped)
+    ///     .prefix("https://hello.s3.aws.com/")
+    ///     .build()?;
     /// let exact = filing.without_grouping();
-    /// assert_eq!(exact.delivery("/http://h.example/a.jpg")?.origin.as_str(), "http://h.example/a.jpg");
+    /// assert_eq!(
+    ///     exact.delivery("/http://h.example/a.jpg")?.origin.as_str(),
+    ///     "http://h.example/a.jpg"
+    /// );
     /// assert!(exact.delivery("/http://hello.s3.aws.com/a.jpg").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -130,7 +126,7 @@ impl Rules {
         Self { grouping: Grouping::Exact, ..self.clone() }
     }
 
-    /// These rules without those that only tell mistakes.
+    /// Returns these rules without those that only detect mistakes.
     pub(super) fn lenient(&self) -> Self {
         Self {
             v7: V7::Optional,
@@ -141,8 +137,8 @@ impl Rules {
         }
     }
 
-    /// `origin`, which is exact, without the prefix, if it starts with it; nothing if nothing is
-    /// left.
+    /// Returns `origin`, which is exact, without the prefix. Returns `None` if it does not start
+    /// with the prefix, or if the rest is empty.
     pub(super) fn below_prefix(&self, origin: &str) -> Option<String> {
         if !self.has_prefix(origin.as_bytes()) {
             return Some(origin.to_owned());
@@ -162,8 +158,8 @@ impl Rules {
         (!below.is_empty()).then(|| below.to_owned())
     }
 
-    /// Whether `origin` is the prefix, or something below it; where spellings are grouped, in any
-    /// of them.
+    /// Returns whether `origin` is the prefix, or is below it. If spellings are grouped, any
+    /// spelling counts.
     #[inline]
     pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
         self.prefix.as_deref().is_some_and(|prefix| {
@@ -176,332 +172,25 @@ impl Rules {
     }
 }
 
-/// Whether `origin` is `prefix`, or something below it.
+/// Returns whether `origin` is `prefix`, or is below it.
 fn is_below(origin: &[u8], prefix: &str) -> bool {
     matches!(origin.strip_prefix(prefix.as_bytes()), Some([] | [b'/', ..]))
 }
 
-/// The same when it is grouped. It may be one that isn't in its one spelling yet; then, the answer
-/// may be no.
+/// Does the same with grouping. `origin` may not yet be in its canonical spelling; then the answer
+/// may be false.
 #[inline(never)]
 fn is_spelled_below(origin: &[u8], grouped_prefix: &str) -> bool {
     let origin = std::str::from_utf8(origin).unwrap_or_default();
     is_below(grouped(origin).as_bytes(), grouped_prefix)
 }
 
-fn grouped(origin: &str) -> Cow<'_, str> {
+pub(super) fn grouped(origin: &str) -> Cow<'_, str> {
     grouping::group_path(OriginPath::new_unchecked(origin)).into_cow()
 }
 
-/// What follows scheme and host.
+/// Returns the part after scheme and host.
 fn path_of(origin: &str) -> &str {
     let authority = origin.find("//").map_or(0, |at| at + "//".len());
     origin[authority..].find('/').map_or("", |len| &origin[authority + len..])
-}
-
-/// Settings for [`Rules`].
-///
-/// # Examples
-///
-/// ```
-/// use cache_index::canonical::{Root, Rules};
-///
-/// let error = Rules::builder().prefix("https://hello.s3.aws.com/").root(Root::Host).build().unwrap_err();
-/// assert_eq!(error.to_string(), "root is set to hosts although a prefix makes every first segment a folder");
-/// ```
-#[derive(Clone, Debug, Default)]
-#[must_use = "settings have no effect before `build`"]
-pub struct RulesBuilder {
-    token: Option<String>,
-    custom_host: Option<String>,
-    delivery_hosts: Vec<String>,
-    v7: V7,
-    prefix: Option<String>,
-    root: Option<Root>,
-    wildcards: bool,
-    grouping: Grouping,
-}
-
-impl RulesBuilder {
-    /// The token: pictures are delivered from `token.cloudimg.io`.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
-        self
-    }
-
-    /// A host of the tenant's own that pictures are delivered from, beside that of the token.
-    pub fn custom_host(mut self, host: impl Into<String>) -> Self {
-        self.custom_host = Some(host.into());
-        self
-    }
-
-    /// A further host that the server answers to, with a port if it isn't 80 or 443, such as
-    /// `localhost:8080`. May be given several times. Whole delivery URLs of it are read, and
-    /// recognized where they don't belong, as a user copies them from the address bar.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cache_index::canonical::Rules;
-    ///
-    /// let rules = Rules::builder().delivery_host("localhost:8080").delivery_host("img.example.org").build()?;
-    /// let error = rules.invalidation("http://localhost:8080/sample.li/birds.jpg?w=300").unwrap_err();
-    /// assert!(error.suggestions().eq(["sample.li/birds.jpg"]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn delivery_host(mut self, host: impl Into<String>) -> Self {
-        self.delivery_hosts.push(host.into());
-        self
-    }
-
-    /// Whether paths start with `v7`; by default, never.
-    pub fn v7(mut self, v7: V7) -> Self {
-        self.v7 = v7;
-        self
-    }
-
-    /// The URL that relative paths are below of. It makes every first segment a folder.
-    pub fn prefix(mut self, url: impl Into<String>) -> Self {
-        self.prefix = Some(url.into());
-        self
-    }
-
-    /// What a first segment is; by default a host if it looks like one and there is no prefix.
-    pub fn root(mut self, root: Root) -> Self {
-        self.root = Some(root);
-        self
-    }
-
-    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such
-    /// an entry is an error. A star anywhere else is an error then: in a name, it is written `%2A`.
-    pub fn allow_wildcards(mut self) -> Self {
-        self.wildcards = true;
-        self
-    }
-
-    /// Whether the spellings of a picture are filed together; by default not.
-    pub fn grouping(mut self, grouping: Grouping) -> Self {
-        self.grouping = grouping;
-        self
-    }
-
-    /// Checks the settings and makes rules of them.
-    ///
-    /// # Errors
-    ///
-    /// If a host or the prefix is malformed, or two settings contradict each other.
-    pub fn build(self) -> Result<Rules, RulesError> {
-        let mut rules = Rules {
-            v7: self.v7,
-            wildcards: self.wildcards,
-            grouping: self.grouping,
-            ..Rules::default()
-        };
-        if let Some(token) = self.token {
-            if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
-                return Err(RulesError(Contradiction::Token(token)));
-            }
-            rules.hosts.push(format!("{}.cloudimg.io", token.to_ascii_lowercase()).into());
-        }
-        if let Some(host) = self.custom_host {
-            if host.is_empty() || !HOST.contains_all(host.as_bytes()) {
-                return Err(RulesError(Contradiction::CustomHost(host)));
-            }
-            if rules.delivers_from(host.as_bytes(), b"") {
-                return Err(RulesError(Contradiction::SameHost(host)));
-            }
-            rules.hosts.push(host.to_ascii_lowercase().into());
-        }
-        for host in self.delivery_hosts {
-            let (name, port) = split_port(host.as_bytes());
-            let is_port = port.is_empty() || port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
-            if name.is_empty()
-                || !HOST.contains_all(name)
-                || !is_port
-                || port.first() == Some(&b'0')
-            {
-                return Err(RulesError(Contradiction::DeliveryHost(host)));
-            }
-            // One that is there already is no contradiction.
-            let host = host.to_ascii_lowercase();
-            let host = host.strip_suffix(':').unwrap_or(&host);
-            let host = host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host);
-            if !rules.hosts.iter().any(|known| **known == *host) {
-                rules.hosts.push(host.into());
-            }
-        }
-        rules.root = match (&self.prefix, self.root) {
-            (Some(_), Some(Root::Host)) => return Err(RulesError(Contradiction::PrefixAndHosts)),
-            (Some(_), _) => Root::Path,
-            (None, root) => root.unwrap_or_default(),
-        };
-        if let Some(prefix) = self.prefix {
-            let prefix = canonical_prefix(&prefix, &rules)?;
-            if rules.groups() {
-                let folder = grouped(&format!("{prefix}/")).into_owned();
-                rules.grouped_prefix = folder.strip_suffix('/').map(Into::into);
-            }
-            rules.prefix = Some(prefix);
-        }
-        Ok(rules)
-    }
-}
-
-/// The error of [`RulesBuilder::build`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RulesError(Contradiction);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Contradiction {
-    Token(String),
-    CustomHost(String),
-    SameHost(String),
-    DeliveryHost(String),
-    PrefixAndHosts,
-    PrefixNoUrl(String),
-    PrefixIsDelivery(String),
-    Prefix(PathError),
-}
-
-impl From<Contradiction> for RulesError {
-    fn from(contradiction: Contradiction) -> Self {
-        Self(contradiction)
-    }
-}
-
-impl fmt::Display for RulesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Contradiction::Token(token) => write!(
-                f,
-                "token must be 1 to 63 letters, digits, \"-\" or \"_\", got \"{}\"",
-                token.escape_debug()
-            ),
-            Contradiction::CustomHost(host) => write!(
-                f,
-                "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \"{}\"{}",
-                host.escape_debug(),
-                hint(host)
-            ),
-            Contradiction::DeliveryHost(host) => write!(
-                f,
-                "delivery host must be a name of letters, digits, \".\", \"-\" and \"_\" with or without a port, got \"{}\"{}",
-                host.escape_debug(),
-                hint(host)
-            ),
-            Contradiction::SameHost(host) => {
-                write!(f, "custom host \"{host}\" is the token's own host")
-            }
-            Contradiction::PrefixAndHosts => f.write_str(
-                "root is set to hosts although a prefix makes every first segment a folder",
-            ),
-            Contradiction::PrefixNoUrl(prefix) => write!(
-                f,
-                "origin prefix must be a URL that starts with a scheme, got \"{}\"",
-                prefix.escape_debug()
-            ),
-            Contradiction::PrefixIsDelivery(prefix) => write!(
-                f,
-                "origin prefix \"{}\" is on a delivery host of these rules",
-                prefix.escape_debug()
-            ),
-            Contradiction::Prefix(_) => f.write_str("origin prefix is malformed"),
-        }
-    }
-}
-
-/// How a name in another script is written.
-fn hint(host: &str) -> &'static str {
-    if host.is_ascii() { "" } else { ": write other scripts in their \"xn--\" form" }
-}
-
-impl std::error::Error for RulesError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Contradiction::Prefix(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(builder: RulesBuilder) -> String {
-        builder.build().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        let prefix = || Rules::builder().prefix("https://hello.s3.aws.com/");
-        assert_eq!(
-            refusal(prefix().root(Root::Host)),
-            "root is set to hosts although a prefix makes every first segment a folder"
-        );
-        assert!(prefix().root(Root::Path).build().is_ok());
-        assert_eq!(
-            refusal(Rules::builder().token("doc").custom_host("DOC.cloudimg.io")),
-            "custom host \"DOC.cloudimg.io\" is the token's own host"
-        );
-        assert_eq!(
-            refusal(
-                Rules::builder().custom_host("i.example.com").prefix("http://I.example.com:80/x")
-            ),
-            "origin prefix \"http://I.example.com:80/x\" is on a delivery host of these rules"
-        );
-    }
-
-    #[test]
-    fn malformed_settings_are_refused() {
-        let token = "token must be 1 to 63 letters, digits, \"-\" or \"_\", got ";
-        assert_eq!(refusal(Rules::builder().token("")), format!("{token}\"\""));
-        assert_eq!(refusal(Rules::builder().token("a.b\n")), format!("{token}\"a.b\\n\""));
-        assert_eq!(Rules::builder().token("a".repeat(63)).build().map(drop), Ok(()));
-        let long = "a".repeat(64);
-        assert_eq!(refusal(Rules::builder().token(&*long)), format!("{token}\"{long}\""));
-        assert_eq!(
-            refusal(Rules::builder().custom_host("img.example.com:443")),
-            "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \
-             \"img.example.com:443\""
-        );
-        let host = "must be a name of letters, digits, \".\", \"-\" and \"_\"";
-        let hint = ": write other scripts in their \"xn--\" form";
-        assert_eq!(
-            refusal(Rules::builder().custom_host("m\u{fc}nchen.example")),
-            format!("custom host {host} without a port, got \"m\u{fc}nchen.example\"{hint}")
-        );
-        for bad in ["", ":80", "a b", "h:0", "h:x", "h:123456", "h/", "[::1]:80"] {
-            assert_eq!(
-                refusal(Rules::builder().delivery_host(bad)),
-                format!("delivery host {host} with or without a port, got \"{bad}\"")
-            );
-        }
-        let no_url = "origin prefix must be a URL that starts with a scheme, got ";
-        assert_eq!(
-            refusal(Rules::builder().prefix("hello.s3.aws.com/")),
-            format!("{no_url}\"hello.s3.aws.com/\"")
-        );
-    }
-
-    #[test]
-    fn a_malformed_prefix_says_where() {
-        use std::error::Error;
-        for (prefix, reason) in [
-            ("https://h/%2", "invalid percent escape at byte 10: expected two hex digits"),
-            (
-                "https://h/a?b",
-                "unexpected query at byte 11: this entry invalidates the whole picture",
-            ),
-            (
-                "https://h/*",
-                "wildcard not allowed at byte 10: expected \"%2A\" for a star in a name",
-            ),
-            ("s3://h/", "unsupported scheme at byte 0: expected \"https\", \"http\" or \"ftp\""),
-        ] {
-            let error = Rules::builder().prefix(prefix).build().unwrap_err();
-            assert_eq!(error.to_string(), "origin prefix is malformed");
-            assert_eq!(error.source().unwrap().to_string(), reason);
-        }
-    }
 }

@@ -1,7 +1,8 @@
 //! Every message in full, with the position in the text as it was given.
 
+use crate::checks;
 use crate::notation::{Kind, Settings, unescape};
-use cache_index::canonical::Rules;
+use cache_index::canonical::{PathErrorKind, Rules};
 use cache_index::{OriginPath, PathPrefix, VariantKey};
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ fn message(settings: &str, kind: Kind, text: &str) -> String {
     read.unwrap_err().to_string()
 }
 
-const MESSAGES: [(&str, Kind, &str, &str); 43] = {
+const MESSAGES: [(&str, Kind, &str, &str); 47] = {
     use Kind::{Delivery, Invalidation};
     [
         (
@@ -129,6 +130,30 @@ const MESSAGES: [(&str, Kind, &str, &str); 43] = {
             Invalidation,
             "a/..",
             "path is empty at byte 4: expected the path of an origin",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?\\{a&*256}w",
+            "more than 256 parameters at byte 519: expected at most 256",
+        ),
+        (
+            "default",
+            Delivery,
+            "/a.jpg?\\{ci_sign&*128}\\{&&a=%*128}&b%",
+            "more than 256 parameters at byte 1672: expected at most 256",
+        ),
+        (
+            "scope=urls",
+            Invalidation,
+            "a.jpg?\\{a&*256}&&w",
+            "more than 256 parameters at byte 520: expected at most 256",
+        ),
+        (
+            "item=transformation",
+            Invalidation,
+            "\\{a&*256}w",
+            "more than 256 parameters at byte 512: expected at most 256",
         ),
         (
             "item=transformation",
@@ -396,6 +421,44 @@ fn the_longest_canonical_text_is_three_times_the_longest_input() {
     let (longest, longer) = (format!("?{}", &longer[2..]), format!("?{longest}"));
     assert!(VariantKey::from_canonical(&longest).is_ok());
     assert_eq!(VariantKey::from_canonical(&longer).unwrap_err().to_string(), error);
+}
+
+#[test]
+fn text_that_is_longest_when_respelled_is_read_to_its_end() {
+    for name in ["!".repeat(24_575), format!("{}!", "!&".repeat(200)) + &"!".repeat(24_000)] {
+        let error = VariantKey::from_canonical(&format!("?{name}")).unwrap_err();
+        assert_eq!((error.kind(), error.byte_offset()), (PathErrorKind::NotCanonical, 1));
+    }
+}
+
+#[test]
+fn a_query_has_at_most_256_parameters() {
+    for (one, is_dropped) in [("w=1", false), ("a", false), ("ci_sign=1", true), ("%61=%2c", false)]
+    {
+        for count in 254..=259 {
+            let query = format!("?{}", vec![one; count].join("&&"));
+            let nested =
+                format!("/https://doc.cloudimg.io/a.jpg{}{query}", query.replace('?', "%3F"));
+            checks::request("default", format!("/a.jpg{query}").as_bytes());
+            checks::request("default", nested.as_bytes());
+            checks::entry("scope=urls", format!("/a.jpg{query}").as_bytes());
+            let rules = Rules::builder().token("doc").build().unwrap();
+            let read = rules.delivery(format!("/a.jpg{query}").as_bytes()).map(|read| {
+                assert_eq!(read.variant.as_str() == "?", is_dropped);
+                read.variant.as_str().len()
+            });
+            assert_eq!(read.is_ok(), count <= 256, "{count} {one}");
+            let Err(error) = read else { continue };
+            let at = "/a.jpg?".len() + 256 * (one.len() + "&&".len());
+            assert_eq!((error.kind(), error.byte_offset()), (PathErrorKind::TooManyParameters, at));
+        }
+    }
+    let key = |count| format!("?r=1?{}", vec!["w=1"; count].join("&"));
+    assert!(VariantKey::from_canonical(&key(256)).is_ok());
+    assert_eq!(
+        VariantKey::from_canonical(&key(257)).unwrap_err().to_string(),
+        "more than 256 parameters at byte 1029: expected at most 256"
+    );
 }
 
 #[test]

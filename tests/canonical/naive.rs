@@ -178,7 +178,8 @@ impl Naive {
         if first.len() >= 3 && first.starts_with('_') && first.ends_with('_') {
             return Ok((first.into(), rest, None));
         }
-        if self.hosts_are_told && looks_like_host(first) {
+        let is_host = looks_like_host(first) || self.is_delivery_host(first);
+        if self.hosts_are_told && is_host {
             return Ok((first.to_ascii_lowercase(), rest, Some(first.into())));
         }
         Ok((String::new(), path.into(), None))
@@ -348,7 +349,11 @@ const KNOWN: &str = "w h org_if_sml func gravity tl_px br_px aspect_ratio ar fac
 pub(crate) fn key(query: Option<&[u8]>) -> Result<(String, bool), &'static str> {
     let mut encoded = false;
     let mut parameters: Vec<(String, Option<String>)> = Vec::new();
-    for piece in query.unwrap_or_default().split(|b| *b == b'&').filter(|piece| !piece.is_empty()) {
+    let pieces = query.unwrap_or_default().split(|b| *b == b'&').filter(|piece| !piece.is_empty());
+    if pieces.clone().count() > 256 {
+        return Err("TooManyParameters");
+    }
+    for piece in pieces {
         let mut halves = piece.splitn(2, |b| *b == b'=');
         let name = canonical_text(halves.next().unwrap_or_default())?;
         let raw_value = halves.next();

@@ -1,42 +1,50 @@
-//! The usual case: short text that is canonical already, or that needs the usual changes.
+//! The usual case: short text that is already canonical, or that needs the usual changes.
 //!
-//! Invariant: what is said here is what the pipeline says; about anything that needs a second look, nothing is said.
-//! Not here: errors, and rules of their own. It is a shortcut, and the laws hold with and without it.
+//! Invariant: the result, if any, equals the pipeline's. Anything unusual returns `None`, and the
+//! pipeline takes over. Not here: errors, and rules of its own. The fast path is optional, and the
+//! laws hold with and without it.
 //!
-//! The pipeline has a pass over the text for each of its steps, as it must tell where and why it stops, and what each step did. Here, the
-//! text is looked at once; from then on it is known where separators are, and where there is anything that may have to change. With that,
-//! requests that need changes went from 736 to 403 ns, and canonical ones from 116 to 104 ns; those that are left to the pipeline after
-//! all (errors, odd names, crowded texts) take 80 ns longer (`cargo bench -p peers --bench canonical`).
+//! The pipeline makes one pass over the text for each of its steps, because it must report the
+//! position and reason of an error, and the effect of each step. The fast path scans the text once.
+//! From then on the positions of separators and of possible changes are known.
+//!
+//! This reduced requests that need changes from 736 to 403 ns, and canonical requests from 116 to
+//! 104 ns. Requests that fall back to the pipeline (errors, unusual names, crowded texts) take 80
+//! ns longer (`cargo bench -p peers --bench canonical`).
 
-use super::bytes::{HOST, is_plain, is_upper};
-use super::cut;
-use super::form::is_host;
-use super::host::Reference;
 use super::names::Delivery;
-use super::parameters::{UNKNOWN, settled_rank};
-use super::query;
-use super::rules::{Root, Rules, V7};
-use super::scan::{Seen, find_near, look};
-use super::segments::{leading_slashes, next_slash, resolve_in};
-use super::spelling::{DECODED, IN_PATH};
-use super::writer::Writer;
-use crate::names::{OriginPath, VariantKey};
+use super::path::delivery_host::Reference;
+use super::path::host::is_host;
+use super::path::segments::{leading_slashes, next_slash, resolve_in};
+use super::query::key::{NO_OPERATION, write_short};
+use super::query::split::{Piece, Split};
+use super::rules::Rules;
+use super::settings::{Root, V7};
+use super::text::bytes::{HOST, is_plain, is_upper};
+use super::text::scan::{Seen, find_near, look};
+use super::text::spelling::{DECODED, IN_PATH};
+use super::text::writer::Writer;
+use crate::names::OriginPath;
+use crate::names::VariantKey;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// With more places than that, the pipeline is quicker, which looks at every byte anyway.
+/// With more marks than this, the pipeline is faster, because it reads every byte anyway.
 const CROWDED: u32 = 32;
+/// The maximum number of parameters in honest requests.
+const FEW: usize = 16;
 
 impl Rules {
-    /// What a request names, as far as that is seen at a glance; `string` is the same as `input`, if that is known to be one.
+    /// Returns the names in a request if the fast path can determine them. `string` is the same
+    /// text as `input`, if that is known to be a string.
     #[inline]
-    pub(super) fn at_a_glance<'t>(
+    pub(super) fn fast_path<'t>(
         &self,
         input: &'t [u8],
         string: Option<&'t str>,
         reference: Reference,
     ) -> Option<Delivery<'t>> {
-        let path_start = self.quick_path_start(input, reference)?;
+        let path_start = self.short_path_start(input, reference)?;
         let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
@@ -48,59 +56,62 @@ impl Rules {
             return None;
         }
         // Ampersands and equals signs may be part of a path.
-        let string = string.map(|string| &string[path_start..]);
-        let mut places = seen.places.ones(start);
-        let end = places.next().unwrap_or(text.len());
-        if text.get(end).is_some_and(|&byte| byte != b'?') {
-            if seen.places.len() > CROWDED {
-                return None;
-            }
-            let end = places.find(|&at| text[at] == b'?').unwrap_or(text.len());
-            return self.quick_changes(&Parts { text, string, path: start..end }, &seen);
+        let mut marks = seen.marks.ones(start);
+        let first = marks.next().unwrap_or(text.len());
+        let is_plain_path = matches!(text.get(first), None | Some(b'?'));
+        if !is_plain_path && seen.marks.len() > CROWDED {
+            return None;
+        }
+        let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
+        let end = end.unwrap_or(text.len());
+        let parts = Parts { text, string, before: path_start, path: start..end };
+        let mut room = [Piece::default(); FEW];
+        let (split, pieces) = Split::of(text, end + 1, seen.marks.ones(end + 1), &mut room).ok()?;
+        if !is_plain_path || !split.is_plain_key() {
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let path = &text[start..end];
-        let parts = Parts { text, string, path: start..end };
-        if !is_canonical_query(text, end + 1, places) {
-            return self.quick_changes(&parts, &seen);
-        }
-        let head = self.quick_head(path, seen.any_upper, false)?;
+        let head = self.short_head(path, seen.any_upper, false)?;
         if head.folds || self.has_prefix(path) {
-            return self.quick_changes(&parts, &seen);
+            return self.short_changes(&parts, &seen, split, pieces);
         }
         let origin = parts.string(start..end)?;
-        let key = if end < text.len() { parts.string(end..text.len())? } else { "?" };
+        let key = if end < text.len() { parts.string(end..text.len())? } else { NO_OPERATION };
         Some(Delivery {
             origin: OriginPath::new_unchecked(origin),
             variant: VariantKey::new_unchecked(key),
         })
     }
 
-    /// The same for a request that may need changes. Nothing is allocated before all is said.
+    /// Does the same for a request that may need changes. Does not allocate unless it returns a
+    /// result.
     #[inline(never)]
-    fn quick_changes<'t>(&self, parts: &Parts<'t>, seen: &Seen) -> Option<Delivery<'t>> {
+    fn short_changes<'t>(
+        &self,
+        parts: &Parts<'t>,
+        seen: &Seen,
+        split: Split,
+        pieces: &mut [Piece],
+    ) -> Option<Delivery<'t>> {
         let (text, end) = (parts.text, parts.path.end);
         if text.ends_with(b" ") {
             return None;
         }
         let mut out = Writer::new(b"", <[u8]>::len, 0);
-        let is_bare = matches!(&text[end..], b"" | b"?");
-        let query = if is_bare {
-            query::Written { is_key: true, encodes_path: false }
-        } else {
-            query::write_key(text, end, &seen.places, &mut out)?
-        };
+        let has_operations = !pieces.is_empty();
+        let is_written = write_short(text, end, split, pieces, &seen.marks, &mut out)?;
         let key_len = out.len();
-        let is_origin = if query.encodes_path {
+        let is_origin = if split.encodes_path() {
             self.write_encoded_origin(text, parts.path.clone(), seen, &mut out)?;
             false
         } else {
             self.write_origin(text, parts.path.clone(), seen, &mut out)?
         };
         let written = out.short_text()?;
-        let key = match query.is_key {
-            true if is_bare => Cow::Borrowed("?"),
-            true => Cow::Borrowed(parts.string(end..text.len())?),
-            false => Cow::Owned(written.get(..key_len)?.to_owned()),
+        let key = match (has_operations, is_written) {
+            (false, _) => Cow::Borrowed(NO_OPERATION),
+            (true, false) => Cow::Borrowed(parts.string(end..text.len())?),
+            (true, true) => Cow::Owned(written.get(..key_len)?.to_owned()),
         };
         let origin = if is_origin {
             Cow::Borrowed(parts.string(parts.path.clone())?)
@@ -113,7 +124,8 @@ impl Rules {
         })
     }
 
-    /// Writes the origin in its one spelling; says whether it is the path as it stands, and nothing is written.
+    /// Writes the origin in its canonical spelling. Returns whether the origin is the path without
+    /// a change; in that case nothing is written.
     #[inline]
     fn write_origin(
         &self,
@@ -124,7 +136,7 @@ impl Rules {
     ) -> Option<bool> {
         let start = out.len();
         let raw = &text[path.clone()];
-        let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.places)?;
+        let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.marks)?;
         let is_respelled = spelled.rest > path.start;
         let may_have_upper_case = is_respelled || seen.any_upper;
         if !is_respelled && !spelled.any_dot {
@@ -142,7 +154,8 @@ impl Rules {
         }
         let mut len = written.len();
         if spelled.any_dot {
-            // No segment of the head is removed, so that it stays the head, whatever its form. The pipeline knows when it goes.
+            // No segment of the head is removed, so that it stays the head, whatever its form. The
+            // pipeline handles the removal.
             let floor = Some(head.len + 1).filter(|&floor| floor <= len && written[0] != b'.')?;
             len = resolve_in(written, floor, |&byte| byte, next_slash).ok()?;
         }
@@ -154,7 +167,7 @@ impl Rules {
         Some(false)
     }
 
-    /// Writes the origin in a path that is encoded as a whole.
+    /// Writes the origin of a path that is encoded as a whole.
     #[inline(never)]
     fn write_encoded_origin(
         &self,
@@ -164,14 +177,14 @@ impl Rules {
         out: &mut Writer<'_>,
     ) -> Option<()> {
         let mut decoded = Writer::new(b"", <[u8]>::len, 0);
-        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.places)?;
+        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.marks)?;
         decoded.copy(text, spelled.rest, path.end);
         let text = &*decoded.short(0)?;
         let seen = look(text, is_plain, is_upper)?;
         if matches!(text.first(), None | Some(b'/' | b'.')) {
             return None;
         }
-        if seen.places.ones(0).any(|at| text[at] == b'?') {
+        if seen.marks.ones(0).any(|at| text[at] == b'?') {
             return None;
         }
         if self.write_origin(text, 0..text.len(), &seen, out)? {
@@ -180,9 +193,10 @@ impl Rules {
         Some(())
     }
 
-    /// Where the slash is that the path starts with, if the host is written as the rules have it.
+    /// Returns the position of the slash that starts the path, if the host is written as in the
+    /// rules.
     #[inline]
-    fn quick_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
+    fn short_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
         let behind_scheme = match input {
             [b'/', b'/', ..] if reference == Reference::Target => {
                 return Some(leading_slashes(input) - 1);
@@ -197,15 +211,16 @@ impl Rules {
         (rest.get(host.len()) == Some(&b'/')).then_some(behind_scheme + host.len())
     }
 
-    /// The scheme and host, or the first segment, of a path, unless they are those of a delivery URL. `is_any` if bytes may be among them
-    /// that are unusual.
+    /// Returns the scheme and host, or the first segment, of a path, unless they belong to a
+    /// delivery URL. `is_any` is true if the path may contain unusual bytes.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see `look`")]
-    fn quick_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
+    fn short_head(&self, path: &[u8], may_have_upper_case: bool, is_any: bool) -> Option<Head> {
         let len = find_near(path, 0, [b'/', b':']);
         let (first, rest) = path.split_at(len);
         match rest {
-            // In lower case, a first segment is written the same whether it is a host, an alias or a folder.
+            // In lower case, a first segment has the same spelling whether it is a host, an alias
+            // or a folder.
             [b'/', ..] if !first.is_empty() && !self.delivers_from(first, b"") => {
                 let folds = may_have_upper_case && !is_lower(first) && self.may_be_host(first);
                 Some(Head { len, folds })
@@ -217,7 +232,7 @@ impl Rules {
                         && (first.eq_ignore_ascii_case(b"https")
                             || first.eq_ignore_ascii_case(b"http"))) =>
             {
-                // Of plain bytes, these are no host's.
+                // Among plain bytes, these do not occur in a host.
                 let (host, path) = rest.split_at(find_near(rest, 0, *b"/:,"));
                 if host.is_empty()
                     || path.first() != Some(&b'/')
@@ -235,10 +250,10 @@ impl Rules {
         }
     }
 
-    /// The same, of a path with anything in it.
+    /// Does the same for a path with any content.
     #[inline(never)]
     fn any_head(&self, path: &[u8], may_have_upper_case: bool) -> Option<Head> {
-        self.quick_head(path, may_have_upper_case, true)
+        self.short_head(path, may_have_upper_case, true)
     }
 
     fn may_be_host(&self, segment: &[u8]) -> bool {
@@ -253,20 +268,22 @@ struct Head {
     folds: bool,
 }
 
-/// A text that was looked at, and what its parts are.
+/// A scanned text and the positions of its parts.
 struct Parts<'t> {
     text: &'t [u8],
-    /// The same, if it is known to be a string.
+    /// The string that the text is the end of, if it is known to be one, and the length before the
+    /// text.
     string: Option<&'t str>,
+    before: usize,
     path: Range<usize>,
 }
 
 impl<'t> Parts<'t> {
-    /// A part that is ASCII.
+    /// Returns a part that is ASCII.
     #[inline]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
-            Some(string) => string.get(part),
+            Some(string) => string.get(self.before + part.start..self.before + part.end),
             None => std::str::from_utf8(&self.text[part]).ok(),
         }
     }
@@ -274,44 +291,6 @@ impl<'t> Parts<'t> {
 
 fn is_lower(segment: &[u8]) -> bool {
     !segment.iter().any(u8::is_ascii_uppercase)
-}
-
-/// Whether the query that starts at `name_start`, behind its question mark, is its own key. It may
-/// say no of one with repeats of known parameters, with known names of more than eight bytes that
-/// begin alike, with an empty name, or with unusual bytes.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "see `look`")]
-fn is_canonical_query(
-    text: &[u8],
-    mut name_start: usize,
-    mut places: impl Iterator<Item = usize>,
-) -> bool {
-    let len = text.len();
-    // There is no query, or nothing in it.
-    if name_start >= len {
-        return true;
-    }
-    let mut previous = 0;
-    let mut next = move || places.next().unwrap_or(len);
-    loop {
-        let name_end = next();
-        let key = cut::key(text, name_start, name_end);
-        let rank = settled_rank(key, &text[name_start..name_end]);
-        // Unknown parameters stay in the order that they have. An empty name may be an empty piece.
-        if (rank <= previous && rank != UNKNOWN) || key == 0 {
-            return false;
-        }
-        previous = rank;
-        let mut end = name_end;
-        if text.get(name_end) == Some(&b'=') {
-            end = next();
-        }
-        match text.get(end) {
-            None => return true,
-            Some(b'&') => name_start = end + 1,
-            Some(_) => return false,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -322,12 +301,12 @@ mod tests {
         Rules::builder().token("doc").build().unwrap()
     }
 
-    fn quick(text: &str) -> Option<Delivery<'_>> {
-        rules().at_a_glance(text.as_bytes(), Some(text), Reference::Url)
+    fn fast(text: &str) -> Option<Delivery<'_>> {
+        rules().fast_path(text.as_bytes(), Some(text), Reference::Url)
     }
 
     #[test]
-    fn what_is_usual_is_quick_and_what_the_pipeline_says() {
+    fn what_is_usual_is_short_and_what_the_pipeline_says() {
         for text in [
             "/folder/and/a.jpg",
             "/sample.li/birds.jpg?h=400&w=600",
@@ -336,7 +315,7 @@ mod tests {
             "https://doc.cloudimg.io/_Alias.x_/a.jpg?sharp&w=1",
             "https://doc.cloudimg.io/10.0.0.1/folder/X",
             "https://doc.cloudimg.io/a/b/c/file=1&2.jpg",
-            // What has to be changed.
+            // Texts that need changes.
             "/sample.li/a%2fb%41(1)%20\u{e9}.jpg",
             "/Sample.LI/My(Folder)/a.jpg",
             "/HTTPS://IMG.domain.com/%41.jpg",
@@ -350,10 +329,14 @@ mod tests {
             "/sample.li/a.jpg?aaaaaaaab&aaaaaaaaa",
             "/sample.li/a.jpg?f=%3a,%C3%A9\u{e9}!&ci_sign=1&x=%2c",
             "/sample.li%2fa%20b.jpg?w=1&ci_url_encoded=1",
+            "/short.jpg",
+            "/sample.li/a.jpg?w=1=1&x",
+            "/sample.li/a.jpg?w=1?x=1",
+            "/sample.li/a.jpg?ci_sign=1",
             "/sample.li/folder/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
         ] {
             let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ());
-            assert_eq!(quick(text), Some(read.unwrap()), "{text}");
+            assert_eq!(fast(text), Some(read.unwrap()), "{text}");
         }
     }
 
@@ -366,14 +349,14 @@ mod tests {
             ("?z=1&wat_fontsize=2&z=0&wat_font=1", "?wat_font=1&wat_fontsize=2&z=1&z=0"),
         ] {
             let text = format!("/sample.li/a.jpg{query}");
-            assert_eq!(quick(&text).unwrap().variant.as_str(), key);
+            assert_eq!(fast(&text).unwrap().variant.as_str(), key);
             let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ()).unwrap();
             assert_eq!(read.variant.as_str(), key);
         }
     }
 
     #[test]
-    fn what_is_unusual_is_left_to_the_pipeline() {
+    fn unusual_requests_are_left_to_the_pipeline() {
         for text in [
             "",
             "/",
@@ -395,15 +378,11 @@ mod tests {
             "/Foo://h/Folder/a.jpg",
             "/FTP://h/folder/a.jpg",
             "/sample.li:80/folder/a.jpg",
-            "/short.jpg",
-            "/sample.li/a.jpg?w=1=1&x",
-            "/sample.li/a.jpg?w=1?x=1",
             "/sample.li/a.jpg?%77idth=1",
             "/sample.li/a.jpg?w+h=1&a=1",
             "/sample.li/a.jpg?w=%1&ci_sign=2",
             "/sample.li/a.jpg?w=1&ci_sign=%2",
             "/sample.li/a.jpg?w=1\u{7f}",
-            "/sample.li/a.jpg?ci_sign=1",
             "/%2Fsample.li%2fa%20b.jpg?ci_url_encoded=1",
             "/sample.li%2fa%23b.jpg?ci_url_encoded=1",
             "/sample.li%2fa.jpg%3Fx=1?ci_url_encoded=1",
@@ -416,7 +395,7 @@ mod tests {
             "https://doc.cloudimg.iox/a.jpg",
             "https://doc.cloudimg.io",
         ] {
-            assert_eq!(quick(text), None, "{text}");
+            assert_eq!(fast(text), None, "{text}");
         }
     }
 }

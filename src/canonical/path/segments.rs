@@ -1,21 +1,22 @@
 //! Segments: leading slashes, the `v7` segment, dot segments.
 //!
-//! Invariant: dot segments are resolved on whole segments of text whose escapes are settled already, so `%2E%2E` counts and
-//! `a%2F..` does not; and a `..` never leaves the part of the text that it may not leave.
-//! Not here: merging of slashes. An empty segment inside of a path is a segment.
+//! Invariant: dot segments are resolved on whole segments of text with normalized escapes, so
+//! `%2E%2E` counts and `a%2F..` does not. A `..` never leaves the part of the text that it may not
+//! leave. Not here: merging of slashes. An empty segment inside of a path is a segment.
 
-use super::bytes::any_dot_behind_slash;
-use super::error::{Fault, PathError};
-use super::rules::V7;
-use super::scan::find_near;
+use super::super::error::{Fault, PathError};
+use super::super::settings::V7;
+use super::super::text::bytes::any_dot_behind_slash;
+use super::super::text::scan::find_near;
 
-/// How many slashes `path` starts with.
-pub(super) fn leading_slashes(path: &[u8]) -> usize {
+/// Returns the number of slashes that `path` starts with.
+pub(in crate::canonical) fn leading_slashes(path: &[u8]) -> usize {
     path.iter().take_while(|&&byte| byte == b'/').count()
 }
 
-/// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the `v7` segment.
-pub(super) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
+/// Returns the position where the origin starts in `path`: after leading slashes and, if the rules
+/// have one, the `v7` segment.
+pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
     let start = leading_slashes(path);
     let rest = &path[start..];
     // Byte for byte: `V7`, `v70` and `%767` are folders of an origin.
@@ -36,38 +37,33 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
 }
 
-/// Whether the first segment of `path` is a dot segment.
+/// Returns whether `path`, which starts with a segment, contains dot segments.
 #[inline]
-pub(super) fn starts_with_dots(path: &[u8]) -> bool {
-    matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
-}
-
-/// Whether there is anything to resolve in `path`, which starts with a segment.
-#[inline]
-pub(super) fn has_dot_segments(path: &[u8]) -> bool {
-    // Few segments start with a dot, and they are found without cutting the path into segments.
+pub(in crate::canonical) fn has_dot_segments(path: &[u8]) -> bool {
+    // Few segments start with a dot, and the scan finds them without splitting the path.
     (path.first() == Some(&b'.') || any_dot_behind_slash(path))
         && path.split(|&byte| byte == b'/').any(is_dot_segment)
 }
 
-/// Where the next slash is, or the end.
+/// Returns the position of the next slash, or of the end.
 #[inline]
-pub(super) fn next_slash(text: &[u8], at: usize) -> usize {
+pub(in crate::canonical) fn next_slash(text: &[u8], at: usize) -> usize {
     find_near(text, at, [b'/'])
 }
 
-/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except that a `..` with nothing left
-/// to remove is an error instead of nothing.
-pub(super) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
+/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does. There
+/// is one difference: a `..` without a segment to remove is an error.
+pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
     let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
     text.truncate(len);
     Ok(())
 }
 
-/// The same for a text of a fixed length; gives the length that is left.
+/// Does the same for a text of a fixed length. Returns the remaining length.
 ///
-/// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash` finds the next slash, or the end.
-pub(super) fn resolve_in<T: Copy>(
+/// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash`
+/// finds the next slash, or the end.
+pub(in crate::canonical) fn resolve_in<T: Copy>(
     text: &mut [T],
     floor: usize,
     byte: impl Fn(&T) -> u8,
@@ -87,7 +83,7 @@ pub(super) fn resolve_in<T: Copy>(
             at = text.len().min(next_slash(text, at) + 1);
             end = at;
         } else {
-            // Segments are short: a loop is quicker than a search and a copy.
+            // Segments are short: a loop is faster than a search and a copy.
             while at < text.len() {
                 let element = text[at];
                 text[end] = element;
@@ -101,22 +97,22 @@ pub(super) fn resolve_in<T: Copy>(
     Ok(end)
 }
 
-/// How much is left of `resolved` when its last segment goes.
+/// Returns the length of `resolved` without its last segment.
 fn parent<T>(resolved: &[T], byte: impl Fn(&T) -> u8) -> Option<usize> {
     let (_slash, before) = resolved.split_last()?;
     Some(before.iter().rposition(|element| byte(element) == b'/').map_or(0, |slash| slash + 1))
 }
 
-/// Resolves the dot segments of a relative path, and drops the leading slashes that this leaves.
-pub(super) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
+/// Resolves the dot segments of a relative path, and drops the leading slashes that remain.
+pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
     let len = text.len();
     resolve(&mut text, 0)?;
     text.drain(..leading_slashes(&text));
     if text.is_empty() { Err(Fault::Empty.at(len)) } else { Ok(text) }
 }
 
-/// Where byte `position` of what [`resolve_relative`] makes of `text` stood before.
-pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
+/// Returns the position in `text` of byte `position` of the output of [`resolve_relative`].
+pub(in crate::canonical) fn position_before_resolving(text: &[u8], position: usize) -> usize {
     let mut pairs: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
     let next_slash = |pairs: &[(u8, usize)], at: usize| {
         pairs[at..].iter().position(|&(byte, _)| byte == b'/').map_or(pairs.len(), |len| at + len)
@@ -130,7 +126,7 @@ pub(super) fn position_before_resolving(text: &[u8], position: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::PathErrorKind::{Empty, MissingV7, UnexpectedV7};
+    use super::super::super::error::PathErrorKind::{Empty, MissingV7, UnexpectedV7};
     use super::*;
 
     fn resolved(path: &str) -> Option<String> {

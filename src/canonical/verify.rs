@@ -1,31 +1,62 @@
-//! Text that is said to be canonical: is it?
+//! Checks text that claims to be canonical.
 //!
-//! Invariant: what passes is what canonicalization gives for some input under some rules, and nothing else. (The one liberty: of
-//! the length of the input, only the greatest possible is asked.)
-//! Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not where its first segment is a host.
+//! Invariant: accepted text is exactly the text that canonicalization writes for some input under
+//! some rules. (One exception: the length of the input is checked only against the maximum.) Not
+//! here: under which rules. `My.Folder/a.jpg` is canonical in a library, but not if its first
+//! segment is a host.
 
 use super::error::{Fault, PathError};
-use super::grouping::is_mark;
-use super::known_fast::{is_plain_key, is_plain_origin};
-use super::origin::{Origin, Settled};
-use super::query::Query;
-use super::raw::{MAX_INPUT, clean};
-use super::rules::{Root, Rules};
-use super::{MAX_NESTING, split_query};
-use crate::names::{Marks, invalid_mark};
+use super::fast_verify::{is_plain_key, is_plain_origin};
+use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
+use super::path::grouping::is_mark;
+use super::path::origin::{Origin, Settled};
+use super::query::key::Query;
+use super::rules::Rules;
+use crate::names::{Marks, VariantKey, invalid_mark};
+use crate::names::{OriginPath, PathPrefix};
 
-/// The longest canonical text: every byte of the longest input written as an escape.
-pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
+/// Adds the constructors of a name that accept canonical text.
+macro_rules! from_canonical {
+    ($name:ident, $check:ident) => {
+        impl<'a> $name<'a> {
+            /// Accepts text that is already canonical under some rules.
+            ///
+            /// Cost: O(length). The text is borrowed.
+            ///
+            /// # Errors
+            ///
+            /// If the text is not canonical. The error has the byte where the text differs from the
+            /// output of canonicalization, or the mistake in the text.
+            #[inline]
+            pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
+                $check(text).map(|()| Self::new_unchecked(text))
+            }
+        }
 
-/// Rules under which the first segment may be anything, and there is nothing else to mind.
-fn lenient() -> Rules {
-    let mut rules = Rules::default();
-    rules.root = Root::Path;
-    rules
+        impl<'a> TryFrom<&'a str> for $name<'a> {
+            type Error = PathError;
+
+            fn try_from(text: &'a str) -> Result<Self, Self::Error> {
+                Self::from_canonical(text)
+            }
+        }
+
+        impl std::str::FromStr for $name<'static> {
+            type Err = PathError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $name::from_canonical(text).map($name::into_owned)
+            }
+        }
+    };
 }
 
-/// Whether `text` is a canonical origin.
-pub(crate) fn check_origin(text: &str) -> Result<(), PathError> {
+from_canonical!(OriginPath, check_origin);
+from_canonical!(PathPrefix, check_prefix);
+from_canonical!(VariantKey, check_variant);
+
+/// Returns an error unless `text` is a canonical origin.
+fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
         return Ok(());
@@ -39,28 +70,28 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
     }
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     let canonical = relative(path, own_query, &rules)?.into_path(&mut ())?;
     same(text, &canonical)
 }
 
-/// Whether `text` is what precedes the star of a canonical pattern.
-pub(crate) fn check_prefix(text: &str) -> Result<(), PathError> {
+/// Returns an error unless `text` is the part before the star of a canonical pattern.
+fn check_prefix(text: &str) -> Result<(), PathError> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
-        // A pattern has no query; what follows would be compared with the queries of origins.
+        // A pattern has no query; it would be compared with the queries of origins.
         return Err(Fault::QueryNotAllowed.at(at));
     }
     let pattern = format!("{text}*");
-    let rules = lenient();
+    let rules = Rules::of_any_root();
     match relative(pattern.as_bytes(), None, &rules)?.into_prefix() {
         Ok(canonical) => same(text, &canonical),
         Err(_) => Err(Fault::NotCanonical.at(text.len())),
     }
 }
 
-/// Whether `text` is a canonical variant key.
-pub(crate) fn check_variant(text: &str) -> Result<(), PathError> {
+/// Returns an error unless `text` is a canonical variant key.
+fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
         return Ok(());
@@ -87,7 +118,7 @@ fn check_any_variant(text: &str) -> Result<(), PathError> {
     })
 }
 
-/// Whether `mark` may name a representation.
+/// Returns an error unless `mark` may name a representation.
 fn check_representation(mark: &str) -> Result<(), PathError> {
     if mark.is_empty() {
         return Err(Fault::EmptyMark.at(0));
@@ -154,7 +185,7 @@ mod tests {
         assert_eq!(check_variant(text), check_any_variant(text), "{text}");
     }
 
-    /// Calls `check` with every sequence of up to `len` of the parts, behind `text`.
+    /// Calls `check` with every sequence of up to `len` of the parts, appended to `text`.
     fn every_sequence(parts: &[&str], len: usize, text: &mut String, check: &impl Fn(&str)) {
         check(text);
         if len == 0 {

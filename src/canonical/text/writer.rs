@@ -1,72 +1,68 @@
 //! Writes canonical text: short runs and single units in any order, one allocation at the end.
 //!
-//! Invariant: what was written last is at the end of the block, everything before it in the buffer behind it.
-//! Not here: what is written.
+//! Invariant: the latest output is at the end of the block, and all earlier output in the buffer.
+//! Not here: the content of the output.
 //!
-//! Names are short, and so are the runs that they are put together from. To copy a run of some bytes with `extend_from_slice` is a
-//! call of `memcpy`, which branches on the length, after a check of the capacity. Here, a run is copied into a block on the stack
-//! sixteen bytes at a time, the last of them too many, to be written over; and text that fits into the block, as nearly all does, is
-//! allocated once its length is known. With that and the tables of `spelling`, 8 KB of bytes to encode went from 40 to 14 µs, and 1 KB
-//! of mixed ones to 2 µs (`cargo bench -p peers --bench canonical`).
+//! Names are short, and so are the runs that they consist of. Copying a short run with
+//! `extend_from_slice` is a call of `memcpy`, which branches on the length, after a check of the
+//! capacity. Here, a run is copied into a block on the stack, 16 bytes at a time. The excess bytes
+//! are overwritten later. Text that fits into the block, as nearly all does, is allocated once its
+//! length is known.
+//!
+//! With this writer and the tables of `spelling`, 8 KB of bytes to encode went from 40 to 14 µs,
+//! and 1 KB of mixed bytes to 2 µs (`cargo bench -p peers --bench canonical`).
 
-use super::ascii;
-use super::bytes::never_raw;
-use super::scan::{Places, STRIDE, stride};
-use super::segments::starts_with_dots;
+use super::bytes::{ascii, never_raw, starts_with_dots};
+use super::scan::{Marks, STRIDE, stride};
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
-/// How much of a text is written before it goes into a buffer: all of what honest requests have.
+/// The length of text that is written before it goes into a buffer. The text of honest requests
+/// fits.
 const FULL: usize = 256;
-/// Room for a full block, and a separator and a stride behind it.
-const SIZE: usize = FULL + 1 + STRIDE;
+/// Room for a full block and a stride after it.
+const SIZE: usize = FULL + STRIDE;
 
 /// A text that is being written.
-pub(super) struct Writer<'t> {
+pub(in crate::canonical) struct Writer<'t> {
     block: [u8; SIZE],
     len: usize,
-    /// What doesn't fit into the block; empty if everything does.
+    /// The part that does not fit into the block. Empty if everything fits.
     buffer: Vec<u8>,
-    /// What the text is made from, and how long it can be at most.
+    /// The source of the text, and the maximum length of the result.
     source: &'t [u8],
     longest: fn(&[u8]) -> usize,
-    /// How many bytes more there must be room for.
+    /// The additional room that is needed.
     room: usize,
 }
 
-/// What came of [`Writer::respell`].
-pub(super) struct Respelled {
-    /// Where the rest of the text starts, which stays as it is and isn't written yet.
-    pub(super) rest: usize,
-    /// Whether a dot was decoded, or a dot segment is among what was looked at.
-    pub(super) any_dot: bool,
+/// The result of [`Writer::respell`].
+pub(in crate::canonical) struct Respelled {
+    /// The start of the rest of the text, which stays the same and is not written yet.
+    pub(in crate::canonical) rest: usize,
+    /// Whether a dot was decoded, or the examined text contains a dot segment.
+    pub(in crate::canonical) any_dot: bool,
 }
 
 impl<'t> Writer<'t> {
-    /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has room for `room` more bytes.
+    /// Creates a writer for text that is made from `source` and has at most `longest` bytes. The
+    /// resulting buffer has room for `room` more bytes.
     #[inline]
-    pub(super) fn new(source: &'t [u8], longest: fn(&[u8]) -> usize, room: usize) -> Self {
+    pub(in crate::canonical) fn new(
+        source: &'t [u8],
+        longest: fn(&[u8]) -> usize,
+        room: usize,
+    ) -> Self {
         Self { block: [0; SIZE], len: 0, buffer: Vec::new(), source, longest, room }
     }
 
-    /// Writes behind the text in `buffer`, which has room for it.
-    pub(super) fn behind(buffer: Vec<u8>) -> Self {
+    /// Creates a writer that appends to `buffer`, which has room for the text.
+    pub(in crate::canonical) fn behind(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::new(b"", <[u8]>::len, 0) }
     }
 
-    /// Copies `text[start..end]` behind a separator.
     #[inline]
-    pub(super) fn copy_behind(&mut self, separator: u8, text: &[u8], start: usize, end: usize) {
-        let at = self.place();
-        let len = (end - start).min(STRIDE);
-        self.block[at] = separator;
-        self.block[at + 1..at + 1 + STRIDE].copy_from_slice(&stride(text, start));
-        self.len = at + 1 + len;
-        self.copy(text, start + len, end);
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(in crate::canonical) fn push(&mut self, byte: u8) {
         let at = self.place();
         self.block[at] = byte;
         self.len = at + 1;
@@ -74,7 +70,7 @@ impl<'t> Writer<'t> {
 
     /// Copies `text[start..end]`.
     #[inline]
-    pub(super) fn copy(&mut self, text: &[u8], start: usize, end: usize) {
+    pub(in crate::canonical) fn copy(&mut self, text: &[u8], start: usize, end: usize) {
         let mut from = start;
         while from < end {
             let at = self.place();
@@ -85,20 +81,20 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// Writes `text[start..end]` in its one spelling; gives the position of a fault, if there is one.
+    /// Writes `text[start..end]` in its canonical spelling. Returns the position of a fault, if
+    /// there is one.
     #[inline]
-    pub(super) fn spell(
+    pub(in crate::canonical) fn spell(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
         start: usize,
         end: usize,
     ) -> Result<(), usize> {
-        let text = &text[..end];
-        let mut at = start;
+        let (text, mut at) = (&text[..end], start);
         while at < end {
             let mut len = self.place();
-            // As many units as fit for sure, of one kind.
+            // The number of units of one kind that surely fit.
             let room = (FULL + STRIDE - size_of::<Unit>() - len) / Unit::LONGEST;
             let mut write = |unit: Unit| {
                 self.block[len..len + size_of::<Unit>()].copy_from_slice(&unit.bytes());
@@ -134,9 +130,9 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
-    /// Writes `text[start..end]` in its one spelling; its escapes were checked.
+    /// Writes `text[start..end]` in its canonical spelling; its escapes were checked.
     #[inline]
-    pub(super) fn spell_checked(
+    pub(in crate::canonical) fn spell_checked(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
@@ -147,21 +143,21 @@ impl<'t> Writer<'t> {
         debug_assert_eq!(spelled, Ok(()), "escapes were checked");
     }
 
-    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what stands at one of `places` may need
-    /// a change. Nothing if there is a fault.
+    /// Writes `text[start..]` in its canonical spelling up to the last change. Only bytes at
+    /// `marks` may need a change. Returns `None` if there is a fault.
     #[inline]
-    pub(super) fn respell(
+    pub(in crate::canonical) fn respell(
         &mut self,
         spelling: &Spelling,
         text: &[u8],
         start: usize,
-        places: &Places,
+        marks: &Marks,
     ) -> Option<Respelled> {
         let mut spelled = Respelled { rest: start, any_dot: false };
         let mut from = start;
-        while let Some(at) = places.from(from).filter(|&at| at < text.len()) {
+        while let Some(at) = marks.from(from).filter(|&at| at < text.len()) {
             let (unit, read) = spelling.unit(text, at);
-            // The first step has no say in what was only looked at.
+            // The first step has not checked text that was only scanned.
             if unit.is_fault() || never_raw(text[at]) {
                 return None;
             }
@@ -181,16 +177,16 @@ impl<'t> Writer<'t> {
         Some(spelled)
     }
 
-    /// How much is written.
-    pub(super) fn len(&self) -> usize {
+    /// Returns the number of bytes written.
+    pub(in crate::canonical) fn len(&self) -> usize {
         self.buffer.len() + self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::canonical) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where the next bytes go in the block, where there is room for a stride.
+    /// Returns the position of the next bytes in the block, where there is room for a stride.
     #[inline]
     fn place(&mut self) -> usize {
         if self.len > FULL {
@@ -209,8 +205,8 @@ impl<'t> Writer<'t> {
         self.len = 0;
     }
 
-    /// The whole text.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// Returns the whole text.
+    pub(in crate::canonical) fn finish(mut self) -> Vec<u8> {
         let written = &self.block[..self.len];
         if self.buffer.capacity() == 0 {
             let mut text = Vec::with_capacity(written.len() + self.room);
@@ -221,40 +217,41 @@ impl<'t> Writer<'t> {
         self.buffer
     }
 
-    /// The whole text, all of which is ASCII.
-    pub(super) fn finish_text(mut self) -> String {
+    /// Returns the whole text, which is ASCII.
+    pub(in crate::canonical) fn finish_text(mut self) -> String {
         match self.short_text() {
             Some(text) => text.to_owned(),
             None => ascii(Cow::Owned(self.finish())).into_owned(),
         }
     }
 
-    /// The whole text, all of which is ASCII, if it fits into the block.
+    /// Returns the whole text, which is ASCII, if it fits into the block.
     #[inline]
-    pub(super) fn short_text(&mut self) -> Option<&str> {
+    pub(in crate::canonical) fn short_text(&mut self) -> Option<&str> {
         let len = self.len;
         if len > FULL || self.buffer.capacity() > 0 {
             return None;
         }
-        // With zeros up to the end of a stride, no single bytes are left to be checked.
+        // With zeros up to the end of a stride, no single bytes are left to check.
         self.block[len..len + STRIDE].fill(0);
         let padded = std::str::from_utf8(&self.block[..len.next_multiple_of(STRIDE)]).ok()?;
         padded.get(..len)
     }
 
-    /// The text from `start` on, to be changed in place; nothing if not all of it is in the block.
+    /// Returns the text from `start` on, to be changed in place. Returns `None` if part of it is
+    /// not in the block.
     #[inline]
-    pub(super) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
+    pub(in crate::canonical) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
         if self.buffer.capacity() == 0 { self.block.get_mut(start..self.len) } else { None }
     }
 
-    /// Leaves the first `len` bytes of a text that fits into the block.
-    pub(super) fn truncate(&mut self, len: usize) {
+    /// Keeps the first `len` bytes of a text that fits into the block.
+    pub(in crate::canonical) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// The whole text, for a look at it.
-    pub(super) fn written(&mut self) -> &[u8] {
+    /// Returns the whole text for reading.
+    pub(in crate::canonical) fn written(&mut self) -> &[u8] {
         if self.buffer.is_empty() {
             return &self.block[..self.len];
         }
