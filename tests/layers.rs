@@ -58,7 +58,8 @@ impl Source {
 
     /// The file behind a name that `module` re-exports.
     fn through(&self, module: &[&str], text: &str, name: Option<&&str>) -> String {
-        let Some(name) = name else { panic!("`{}` is used as a whole", module.join("::")) };
+        // A folder as a whole; the names that follow it are other paths.
+        let Some(name) = name else { return [module, &["mod"]].concat().join("::") };
         let exported = uses(text).into_iter().find(|path| path.last().is_some_and(|n| n == name));
         let Some(exported) = exported else {
             panic!("`{}` doesn't re-export `{name}`", module.join("::"));
@@ -87,7 +88,7 @@ impl Source {
                 _ => {}
             }
         }
-        used.retain(|other| other != file);
+        used.retain(|other| other != file && !other.ends_with("::mod"));
         used.sort();
         used.dedup();
         used
