@@ -10,8 +10,8 @@ pub(super) fn benches(c: &mut Criterion) {
     purge_prefix(c);
 }
 
-/// The call itself, whatever lies under the prefix: nothing, a path, a folder of some hundred
-/// paths, all of them.
+/// The call itself, for prefixes of no path, one path, a folder of a few hundred paths, and all
+/// paths.
 fn purge_prefix(c: &mut Criterion) {
     let mut group = c.benchmark_group("purge of a prefix");
     let world = World::new(PATHS, VARIANTS);
@@ -50,7 +50,7 @@ fn prefix_rules(c: &mut Criterion) {
             b.iter_custom(|iterations| {
                 let (mut left, mut time) = (iterations, Duration::ZERO);
                 while left > 0 {
-                    // From here on every path counts as not held against the rules.
+                    // From here on, every path still has to be checked against the rules.
                     match prefixes.first() {
                         Some(prefix) => {
                             world.index.purge_prefix(&world.tenant, prefix, Hard).generation()

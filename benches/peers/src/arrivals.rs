@@ -9,11 +9,11 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use std::time::Duration;
 
-/// Requests that are written out before they are made: as many as stay in the first levels of the
-/// processor's cache.
+/// The number of requests that are written before they are made: as many as fit into the first
+/// cache levels.
 pub const BATCH: usize = 512;
 
-/// An entry: the number of its picture, and which of the picture's variants.
+/// An entry: the number of its picture, and the index of its variant.
 pub type Entry = (u32, u32);
 
 /// All variants of some pictures, shuffled. The same pictures give the same order.
@@ -40,8 +40,7 @@ pub fn path_by_path(site: &Site, pictures: impl Iterator<Item = u64>) -> Vec<Ent
     entries
 }
 
-/// Stores entries that aren't there. Returns the processor time without that of writing the
-/// requests.
+/// Stores new entries. Returns the processor time without the time of writing the requests.
 ///
 /// # Panics
 /// If one of them was there.

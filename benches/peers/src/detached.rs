@@ -1,6 +1,6 @@
-//! A purge of 10,000 variants: how long it takes, and how long another thread has to wait for it
-//! that looks up the same path: the longest look-up meanwhile, and of that the lower quartile of
-//! the rounds, as whatever else the machine does makes it longer.
+//! A purge of 10,000 variants: the duration of the call, and the delay of another thread that looks
+//! up the same path. The delay is the longest concurrent lookup. The figure is the lower quartile
+//! of the rounds, because other work of the machine only increases the delay.
 
 use crate::adapters::{Contestant, Peer, Room};
 use crate::single::median;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const VARIANTS: u64 = 10_000;
 
-/// A reader that runs doesn't pause for longer between two look-ups.
+/// A running reader does not pause longer than this between two lookups.
 const STEADY: Duration = Duration::from_micros(20);
 
 /// Both lines.
@@ -69,7 +69,7 @@ fn measure(contestant: &Contestant<u64>, rounds: u64) -> Option<(f64, Option<f64
             break;
         }
     }
-    // Other programs only ever add to it.
+    // Other programs only increase the delay.
     waits.sort_by(f64::total_cmp);
     Some((median(calls), waits.get(waits.len() / 4).copied()))
 }

@@ -1,6 +1,6 @@
-//! While a site's paths become twice as many: how long the longest insert takes.
+//! The longest insert while the number of a site's paths doubles.
 //!
-//! In processor time of the thread, page faults included, as other programs on the machine can make
+//! Measured in processor time of the thread, including page faults, because other programs can make
 //! a thread wait much longer.
 
 use crate::adapters::{Contestant, Room};
@@ -49,7 +49,7 @@ fn grow(contestant: &Contestant<u64>, pictures: u64) -> Histogram<u64> {
         requests.clear();
         (from..(from + 500).min(2 * pictures)).for_each(|at| requests.push(&site, at, 0));
         for request in &requests.ready() {
-            // Looking at this clock takes longer than many inserts do.
+            // Reading this clock takes longer than many inserts.
             let start = (from >= pictures).then(ThreadTime::now);
             let replaced = peer.insert(&request.path, &request.key, request.number);
             let took = start.map(|start| start.elapsed().as_nanos());

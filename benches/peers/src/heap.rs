@@ -6,9 +6,9 @@ use crate::single::site_label;
 use crate::site::{Keys, Payload, Site};
 use crate::table::{Line, Target, Unit};
 
-/// Counts what is allocated while something runs.
+/// Counts allocations during a function.
 pub trait Weighing {
-    /// Runs it.
+    /// Runs the function.
     fn measure(&self, run: &mut dyn FnMut()) -> Weight;
 }
 
@@ -19,12 +19,12 @@ pub struct Weight {
     pub left: i64,
     /// The same as [`malloc_bytes`].
     pub with_words: i64,
-    /// The most requested bytes that were there at once.
+    /// The maximum number of requested bytes at any time.
     pub peak: i64,
 }
 
-/// The bytes that glibc's `malloc` takes for a request: a header of 8 bytes, all of it in steps of
-/// 16, and at least 32.
+/// Returns the bytes that glibc's `malloc` takes for a request: a header of 8 bytes, rounded up to
+/// 16 bytes in total, and at least 32.
 pub fn malloc_bytes(requested: usize) -> usize {
     (requested + 8).next_multiple_of(16).max(32)
 }

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// A call that takes less than this is made often, and the median counts.
+/// A call shorter than this is repeated, and the median counts.
 const SHORT: Duration = Duration::from_micros(100);
 
 /// The minimum number of lookups for the effect on readers. All lookups during the call count as
 /// well.
 const LOOK_UPS: u32 = 100_000;
 
-/// How long calls take.
+/// Returns the duration of calls.
 pub fn calls(contestants: &[Contestant<u64>], pictures: u64) -> Vec<Line> {
     let mut by_contestant = Vec::new();
     for contestant in contestants {
@@ -67,7 +67,7 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
     let whole = built(contestant, &site, pictures);
     let flush = || |peer: &dyn Peer<u64>| peer.flush_all();
     times[4] = often(whole.peer(), &site, pictures, flush);
-    // The peers hold one tenant each; what flushes it is the same call.
+    // The peers hold one tenant each, so the same call flushes it.
     times[3] = times[4];
     if contestant.class == Class::Ours {
         let whole = built(contestant, &site, pictures);
@@ -77,8 +77,8 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
     times
 }
 
-/// The median of many calls, between which entries are looked up and stored; or the first call, if
-/// that is long.
+/// Returns the median of many calls, between which entries are looked up and stored. Returns the
+/// first call if it is long.
 fn often<F: FnOnce(&dyn Peer<u64>)>(
     peer: &dyn Peer<u64>,
     site: &Site,
@@ -153,7 +153,7 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
     ]
 }
 
-/// The p99.9 of a reader's look-ups: undisturbed, from a flush on, from a reclaim on.
+/// Returns the p99.9 of a reader's lookups: undisturbed, from a flush on, from a reclaim on.
 fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round: u64) -> [f64; 3] {
     const END: u8 = 4;
     let mut draw = Draw::new(pictures, Skew::Uniform, round);
@@ -190,7 +190,7 @@ fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round
                 }
             }
         });
-        // The first is warming up.
+        // The first phase is a warm-up.
         for now in 0..END {
             phase.store(now, Ordering::Relaxed);
             match now {

@@ -1,7 +1,7 @@
-//! `cache-index` beside the structures that would be used instead of it. Not published: it keeps
+//! Compares `cache-index` with the structures that would be used instead. Not published: it keeps
 //! heavy peers out of the library's own dependencies.
 //!
-//! [`race`] shows who serves an old picture after a purge that met a fetch under way:
+//! [`race`] shows which structures serve an old picture after a purge that met an in-flight fetch:
 //! `cargo run --release -p peers --bin race`.
 
 pub mod access;

@@ -25,7 +25,7 @@ pub fn description() -> String {
     text
 }
 
-/// How much of this process is in memory, and was at most.
+/// Returns the resident memory of this process, and its maximum.
 pub fn resident() -> String {
     let field = |name| field("/proc/self/status", name).unwrap_or_else(|| "?".into());
     format!("{} (at most {})", field("VmRSS"), field("VmHWM"))

@@ -95,7 +95,7 @@ fn run(options: &Options) -> Result<(), String> {
     let start = Instant::now();
     measure(options, &chosen, &mut |part, lines| {
         table.lines.extend(lines);
-        // Written after each part: an interrupted run leaves what it has measured.
+        // Written after each part, so that an interrupted run keeps its measurements.
         let text = report(options, &chosen, &table, &machine, start);
         std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         eprintln!("{part} done after {:.0?}", start.elapsed());
@@ -155,8 +155,8 @@ fn measure(
     Ok(())
 }
 
-/// Has the other program count, as counting would slow down what is timed here. Nothing is timed
-/// meanwhile, so that both sites are weighed at the same time.
+/// Runs the other program to count, because counting would slow down the timings here. Nothing is
+/// timed meanwhile, so both sites are weighed at the same time.
 fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String> {
     let start = |keys| {
         let mut program = heap_program();
@@ -180,7 +180,7 @@ fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String>
     Ok(lines)
 }
 
-/// By cargo, which builds it if need be.
+/// Uses cargo, which builds the program if needed.
 fn heap_program() -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

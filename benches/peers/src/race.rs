@@ -1,5 +1,6 @@
-//! A fill that an invalidation overtakes: the source is read, the picture changes, everything that
-//! covers it is invalidated, the fill ends, and somebody looks it up. Who serves the old picture?
+//! A fill that an invalidation overtakes. The source is read, the picture changes, an invalidation
+//! covers it, the fill ends, and a lookup follows. The race shows which structures serve the old
+//! picture.
 //!
 //! Invariant: the invalidation begins after the fill has read the source, and returns before the
 //! fill goes on. Two channels enforce this; the order does not depend on a clock, so each run
@@ -27,7 +28,7 @@ use std::time::Duration;
 /// The value that is stored with a rendition: the version of its picture.
 pub type Version = u64;
 
-/// Stored before the fill began, where the path is present.
+/// The version stored before the fill began, if the path is present.
 const EARLIER: Version = 1;
 /// The version that the fill reads before the picture changes.
 const OLD: Version = 2;
@@ -79,12 +80,12 @@ impl Before {
     pub const EACH: [Self; 2] = [Self::Absent, Self::Present];
 }
 
-/// How the race ended.
+/// The outcome of the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The old picture is found by a look-up that began after the invalidation had returned.
+    /// A lookup that began after the invalidation had returned found the old picture.
     ServedOld,
-    /// It isn't.
+    /// No lookup found the old picture.
     Refused,
 }
 
@@ -97,16 +98,16 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A structure, used in one certain way to know which renditions are stored.
+/// A structure, and one way to use it as an index of stored renditions.
 pub trait Usage: Sync {
-    /// The version of the picture that would be served.
+    /// Returns the version of the picture that would be served.
     fn lookup(&self, rendition: Rendition) -> Option<Version>;
 
-    /// Handles a miss: calls `read` once, where the source is read, and stores what it brought
+    /// Handles a miss: calls `read` once, at the time of reading the source, and stores the result
     /// unless the structure refuses.
     fn fill(&self, rendition: Rendition, read: &dyn Fn() -> Version);
 
-    /// Handles an entry that is to be read anew, as [`fill`](Self::fill) does.
+    /// Handles an entry that must be fetched again, as [`fill`](Self::fill) handles a miss.
     fn refresh(&self, rendition: Rendition, read: &dyn Fn() -> Version) {
         self.fill(rendition, read);
     }
@@ -135,7 +136,8 @@ pub struct Entrant {
     make: fn() -> Box<dyn Usage>,
 }
 
-/// All entrants, this crate first, then each peer as its documentation shows it and at its best.
+/// Returns all entrants: this crate first, then each peer as its documentation recommends, and at
+/// its best.
 pub fn entrants() -> impl Iterator<Item = &'static Entrant> {
     [cache_index::ENTRANTS, moka::ENTRANTS, quick_cache::ENTRANTS, dashmap::ENTRANTS]
         .into_iter()
@@ -143,9 +145,11 @@ pub fn entrants() -> impl Iterator<Item = &'static Entrant> {
 }
 
 impl Entrant {
-    /// Runs the race once, on an instance of its own, with the checks without which "refused" would
-    /// mean nothing: an undisturbed fill is served, the invalidation takes what was stored and
-    /// leaves what it doesn't cover, and a later fill is served.
+    /// Runs the race once, on a separate instance. Without these checks, "refused" would have no
+    /// meaning:
+    /// - an undisturbed fill is served
+    /// - the invalidation removes the stored entries and leaves others
+    /// - a later fill is served
     ///
     /// # Errors
     /// One of the checks failed: what it was, in words.

@@ -13,7 +13,7 @@ use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
 use std::time::Duration;
 
-/// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
+/// Lookups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
 
 /// Requests made before the clock counts, after other contestants have had the caches.
@@ -238,7 +238,7 @@ impl Field {
         self.batches(&mut write, make)
     }
 
-    /// The processor may begin a look-up before the one before has ended.
+    /// The processor may begin a lookup before the one before has ended.
     fn hits(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {
             let found = ready.iter().filter(|request| {
@@ -248,7 +248,7 @@ impl Field {
         })
     }
 
-    /// Each look-up waits for the one before, as the value that this one finds says which request
+    /// Each lookup waits for the one before, as the value that this one finds says which request
     /// comes next.
     fn hits_one_at_a_time(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {

@@ -122,7 +122,7 @@ fn pick<T: AsRef<str>>(bits: u64, from: &[T]) -> &str {
     from[usize::try_from(bits % from.len() as u64).expect("a small number")].as_ref()
 }
 
-/// Writes a number of at least so many digits. `format!` would take longer than the look-up that is
+/// Writes a number of at least so many digits. `format!` would take longer than the lookup that is
 /// measured next.
 fn digits(text: &mut String, number: u64, least: usize) {
     let mut buffer = [b'0'; 20];

@@ -55,7 +55,7 @@ impl Field {
         ]
     }
 
-    /// Pictures that the site doesn't have, and that no look-up asks for: those with so many
+    /// Pictures that the site doesn't have, and that no lookup asks for: those with so many
     /// variants.
     fn fresh_with(&self, variants: u64) -> impl Iterator<Item = u64> {
         let all = 2 * self.pictures..;

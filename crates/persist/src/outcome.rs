@@ -16,20 +16,20 @@ pub enum Recovery {
     Warm {
         /// Entries that were loaded from the snapshot, before the log was replayed.
         entries: u64,
-        /// Entries that were not taken, because the index is configured with lower limits than
+        /// Entries that were refused, because the index is configured with lower limits than
         /// before.
         refused: u64,
         /// Records of the log that were replayed.
         replayed: u64,
         /// Whether the last process called [`Persistent::close`](crate::Persistent::close).
         closed: bool,
-        /// Whether the log ended in the middle of a write that nobody had been promised.
+        /// Whether the log ended in the middle of a write that was not acknowledged.
         torn: bool,
     },
     /// The data on disk cannot be trusted: the index is empty, and every earlier entry counts as
     /// dead.
     Cold {
-        /// Why.
+        /// The reason.
         reason: ColdReason,
     },
 }
@@ -44,7 +44,7 @@ pub enum Durability {
     /// Given to the operating system. Survives a killed process; for a power loss, see
     /// [`SyncPolicy`](crate::SyncPolicy).
     Written,
-    /// Neither is promised, for this reason.
+    /// Neither is guaranteed, for this reason.
     ///
     /// The manifest is removed when the log fails. So a crash is followed by a cold start, and
     /// invalidated entries are not served again. A crash can undo the invalidation only if the
@@ -72,12 +72,12 @@ impl<T> Acknowledged<T> {
         Self { outcome, durability }
     }
 
-    /// Returns what the invalidation did.
+    /// Returns the outcome of the invalidation.
     pub fn outcome(&self) -> &T {
         &self.outcome
     }
 
-    /// Returns what is known of its durability.
+    /// Returns its known durability.
     pub fn durability(&self) -> &Durability {
         &self.durability
     }
@@ -93,7 +93,7 @@ impl<T> Acknowledged<T> {
     }
 }
 
-/// Why the log cannot make anything durable.
+/// The reason why the log cannot make records durable.
 #[derive(Debug)]
 pub struct LogError {
     what: &'static str,
@@ -133,7 +133,8 @@ pub struct SnapshotWritten {
     pub bytes: u64,
 }
 
-/// Why an index could not be opened, or a snapshot not be written. The state on disk is still good.
+/// The reason why an index could not be opened, or a snapshot could not be written. The state on
+/// disk is still good.
 #[derive(Clone, Debug)]
 pub struct PersistError {
     what: &'static str,

@@ -1,4 +1,5 @@
-//! How many heap bytes a contestant takes, and this crate at scale. Run by the `peers` program.
+//! Measures the heap bytes of a contestant, and of this crate at scale. The `peers` program runs
+//! it.
 //!
 //! A separate program, because counting adds time to each allocation, and so would distort the
 //! timings. It counts the requested bytes, and the bytes that glibc's `malloc` would take for them:
