@@ -1,4 +1,4 @@
-//! P6 and P7 under attack: memory comes back to where it was. One test in this binary, as it counts
+//! P6 and P7 under attack: all memory is freed. There is one test in this binary, as it counts
 //! every allocation of the process.
 //!
 //! `MEMORY_SCALE=10 cargo test --release --test memory` is the long form: a million leases and
@@ -33,8 +33,7 @@ fn scale() -> u64 {
 }
 
 impl World {
-    /// As a server does it, by leases: each shard keeps the smallest table for them, whatever comes
-    /// later.
+    /// By leases, as a server does it: each shard keeps the smallest table for leases from then on.
     fn populate(&self) {
         for n in 0..5000 {
             let text = format!("shop.example/pictures/{n}.jpg");
@@ -111,7 +110,7 @@ impl World {
 
 type Attack = fn(&World);
 
-/// Keys that differ in one number, as who enumerates sizes would send them.
+/// Keys that differ in one number, as a client that enumerates sizes sends them.
 trait Numbered {
     fn new_numbered(n: u64) -> Self;
 }

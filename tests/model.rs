@@ -16,7 +16,7 @@ fn mode() -> impl Strategy<Value = Mode> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    // Seldom one that is forgotten: it finds nothing.
+    // Rarely a forgotten tenant, which has no entries.
     let t = prop_oneof![8 => 0..TENANTS, 1 => TENANTS..HANDLES];
     let p = 0..PATHS.len();
     // Few variants as a rule, so that they meet; now and then enough of them for the set to change

@@ -1,8 +1,7 @@
 //! The cases of `tests/data/reports.tsv` that concern the library: the report about another cache,
 //! and the correct answer.
 //!
-//! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs
-//! fails.
+//! The programs that [`OWNERS`] names run the other kinds. A row of an unknown kind fails.
 
 #[path = "canonical/notation.rs"]
 mod notation;
@@ -138,7 +137,7 @@ fn grouping() -> Rules {
     rules.grouping(Grouping::Grouped).build().unwrap()
 }
 
-/// Takes the steps that `words` tell, and says what came of them.
+/// Carries out the steps in `words`, and returns the result.
 fn on_an_index(words: &str) -> Result<String, String> {
     let index = CacheIndex::default();
     let cache = Cache { tenant: index.tenant("doc"), index };

@@ -55,7 +55,7 @@ fn purges_of_other_paths_and_flushes_of_other_tenants_refuse_no_fill() {
             }
         });
         barrier.wait();
-        // At least so many fills, and as many more as it takes for some to overlap.
+        // At least this many fills, and more until some overlap.
         let mut fills = 0_u64;
         while fills < 50_000 || overlapped < 100 {
             let before = purges.load(SeqCst);

@@ -7,7 +7,7 @@
 use cache_index::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Paths that prefixes tell apart in every way: by folder, within a name, by nothing but a slash.
+/// Paths that prefixes distinguish in every way: by folder, within a name, only by a slash.
 pub const PATHS: [&str; 5] = ["a/b/1.jpg", "a/b/2.jpg", "a/bc.jpg", "a/c/1.jpg", "b/1.jpg"];
 pub const PREFIXES: [&str; 5] = ["a/", "a/b", "a/b/", "a/b/1.jpg", "c"];
 
@@ -23,7 +23,7 @@ pub enum Scope {
     Path(Tenant, Path),
     /// The variants of a path whose bit is set, and all in-flight fills of the path.
     Variants(Tenant, Path, u64),
-    /// All paths whose text begins with that of this prefix.
+    /// All paths whose text begins with this prefix.
     Prefix(Tenant, &'static str),
 }
 
@@ -158,7 +158,7 @@ impl Model {
         }
     }
 
-    /// Opens a lease and gives its name.
+    /// Opens a lease and returns its name.
     pub fn lease(&mut self, tenant: Tenant, path: Path) -> usize {
         let began = self.tick();
         self.names += 1;

@@ -28,19 +28,19 @@ pub enum Op {
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
-    /// So many variants, one after the other.
+    /// This number of variants, one after the other.
     InsertSome(usize, usize, usize),
     /// With the value that is there, or with another.
     Remove(usize, usize, usize, bool),
     Purge(usize, usize, Mode),
     /// The variants whose bit is set, each by its key.
     PurgeKeys(usize, usize, u64, Mode),
-    /// The variants of that width, whatever their height.
+    /// The variants of this width, whatever their height.
     PurgeWidth(usize, usize, usize, Mode),
     PurgeMany(usize, Vec<usize>, Mode),
     PurgePrefix(usize, usize, Mode),
-    /// Pictures, and beyond those, prefixes; of some width alone, if so many are given and all are
-    /// pictures.
+    /// Pictures, and for larger numbers prefixes. With a width, only the variants of that width, if
+    /// all are pictures.
     Request(usize, Vec<usize>, Option<usize>, Mode),
     /// Single variants of paths.
     RequestUrls(usize, Vec<(usize, usize)>, Mode),
@@ -84,7 +84,7 @@ impl Op {
     pub fn read(bytes: &mut impl Iterator<Item = u8>) -> Option<Self> {
         let kind = bytes.next()?;
         let mut next = || bytes.next().map(usize::from);
-        // As bits of one byte: what the fuzzer changes is then one thing at a time.
+        // The values are bits of one byte, so that the fuzzer changes one value at a time.
         let place = |byte: usize| (byte & 1 | byte >> 6 & 2, (byte >> 1 & 0x3F) % PATHS.len());
         let few = |byte: usize| if byte < 192 { byte % 4 } else { byte % VARIANTS };
         let mode = |byte: u8| if byte & 0x80 == 0 { Mode::Hard } else { Mode::Soft };
@@ -208,7 +208,7 @@ impl Pair {
         self.model.forget(t);
         let slot = handle % TENANTS;
         let next = self.index.tenant(self.tenants[t].name());
-        // An old handle forgets nothing of the tenant that has its name now.
+        // An old handle must not forget the tenant that has its name now.
         assert_eq!(
             next == self.tenants[self.named[slot]],
             handle >= TENANTS && t != self.named[slot]
@@ -370,8 +370,8 @@ impl Pair {
 
     fn purge_many(&mut self, t: usize, ps: &[usize], mode: Mode) {
         let paths: Vec<_> = ps.iter().map(|p| self.paths[*p].clone()).collect();
-        // One path after the other, in the model as in the index; a path named twice has nothing
-        // left the second time.
+        // One path after the other, in the model as in the index. A path that is named twice has no
+        // entries the second time.
         let mut expected = Vec::new();
         for p in ps {
             let fills = self.model.valid_fills(t, *p);

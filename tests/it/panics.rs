@@ -1,5 +1,5 @@
 //! A panic in any hook of the caller's value, at the n-th call for every n: the index stays usable
-//! and loses nothing.
+//! and loses no value.
 
 use crate::common::{path, variant};
 use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, Soft, Tenant, WhenFull};
