@@ -51,8 +51,3 @@ fn main() -> Result<(), NameError> {
     assert_eq!(index.lookup(&shop, other, key), Lookup::Live(2));
     Ok(())
 }
-
-#[test]
-fn one_purge_takes_the_renditions_of_both_servers() {
-    main().unwrap();
-}

@@ -1,8 +1,8 @@
 //! Real threads: P1, P2 and P4 under concurrent operations. Includes a short run of
-//! `examples/soak.rs`, and a run whose purges never concern the fills.
+//! `examples/soak`, and a run whose purges never concern the fills.
 
-#[path = "../examples/soak.rs"]
-#[allow(dead_code, reason = "its `main` reads the command line")]
+#[path = "../examples/soak/src/soak.rs"]
+#[allow(dead_code, reason = "the command prints its report")]
 mod soak;
 
 mod common;

@@ -1,0 +1,32 @@
+//! The edge itself: everything except the command's own `main`, so that the tests can run the same server in their process.
+//!
+//! One idea a file. What a request needs is in [`edge`]; [`server`] gives connections to [`delivery`] and to [`control`]. Read
+//! [`delivery`], [`fill`] and [`edge`] first if you want to link the index into a server of yours. The unit tests in here are run as
+//! a part of `tests/edge` beside this folder.
+
+pub(crate) mod accounts;
+pub(crate) mod args;
+pub(crate) mod client;
+pub(crate) mod client_key;
+pub(crate) mod control;
+pub(crate) mod delivery;
+pub(crate) mod edge;
+pub(crate) mod fault;
+pub(crate) mod fill;
+pub(crate) mod flights;
+pub(crate) mod geometry;
+pub(crate) mod hints;
+pub(crate) mod history;
+pub(crate) mod inspect;
+pub(crate) mod invalidate;
+pub(crate) mod metrics;
+pub(crate) mod operations;
+pub(crate) mod origin;
+pub(crate) mod page;
+pub(crate) mod receipt;
+pub(crate) mod render;
+pub(crate) mod request_id;
+pub(crate) mod server;
+pub(crate) mod store;
+pub(crate) mod tenants_file;
+pub(crate) mod tour;

@@ -1,0 +1,127 @@
+//! A small caching image CDN edge that links `cache_index`.
+//!
+//! `cargo run -p edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the browser on
+//! <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises; `-- --help` lists the options. In here: the
+//! command line, signals and exit codes. The server is in `app`.
+
+mod app;
+
+use app::accounts::{AccountSettings, TOKEN, Unnamed};
+use app::args::{Args, Source};
+use app::client_key::{self, ClientKey};
+use app::edge::{Edge, Limits, Setup};
+use app::origin::Origin;
+use app::origin::folder::Folder;
+use app::origin::http::Http;
+use app::origin::samples::Samples;
+use app::server::{self, Listeners};
+use app::tenants_file;
+use cache_index::canonical::Grouping;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use streams::Quiet;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Args = streams::arguments();
+    let ended = if args.tour { tour().await } else { serve(args).await };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            streams::complain("edge", reason);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tour() -> Result<(), String> {
+    // Whether all held is in the exit code, too.
+    let held = app::tour::tour(&mut Quiet(io::stdout())).await?;
+    if held { Ok(()) } else { Err("the tour found something that did not hold".to_owned()) }
+}
+
+async fn serve(args: Args) -> Result<(), String> {
+    start_log(args.log_json)?;
+    // First of all, so that a port in use is told at once.
+    let listeners = Listeners::open(&args.listen, &args.control).await?;
+    let (delivery, control) = listeners.addresses()?;
+    let mut made_up = None;
+    let (accounts, unnamed) = if let Some(file) = &args.tenants {
+        (tenants_file::read(file)?, Unnamed::Nobody)
+    } else {
+        let key = match args.client_key {
+            Some(key) => key,
+            None => made_up.insert(client_key::generate()).clone(),
+        };
+        (vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)], Unnamed::Sole)
+    };
+    let limits = Limits { store_bytes: u64::from(args.store) << 20, ..Limits::default() };
+    let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
+    let setup = Setup { accounts, unnamed, grouping, limits };
+    let mut edge = Edge::new(origin(&args.source)?, setup)?;
+    edge.listens_on(delivery.port())?;
+    edge.shown_key.clone_from(&made_up);
+    let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
+
+    let mut greeting = format!("edge: pictures on http://{delivery}/\n");
+    greeting += &format!("edge: control and page on http://{control}/ (Ctrl-C ends it)\n");
+    if let Some(key) = made_up {
+        greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
+    }
+    // A server goes on, whether its greeting is read or not.
+    let _ = streams::print(&greeting);
+    server::serve(listeners, Arc::new(edge), signal).await;
+    let _ = streams::print("edge: ended\n");
+    Ok(())
+}
+
+fn origin(source: &Source) -> Result<Arc<dyn Origin>, String> {
+    if let Some(url) = &source.origin {
+        return Ok(Arc::new(Http::new(url)?));
+    }
+    if let Some(path) = &source.origin_dir {
+        return Folder::open(path)
+            .map(|folder| Arc::new(folder) as Arc<dyn Origin>)
+            .map_err(|error| format!("can't open the folder {}: {error}", path.display()));
+    }
+    Samples::draw()
+        .map(|samples| Arc::new(samples) as Arc<dyn Origin>)
+        .map_err(|error| format!("can't draw the sample pictures: {error}"))
+}
+
+/// Logs go to standard error, so that the greeting can be read by a program.
+fn start_log(json: bool) -> Result<(), String> {
+    let filter = match std::env::var("EDGE_LOG") {
+        Ok(text) => text.parse().map_err(|error| format!("EDGE_LOG is malformed: {error}"))?,
+        Err(_) => Targets::new().with_default(LevelFilter::INFO),
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(|| Quiet(io::stderr()));
+    let log = if json { log.json().boxed() } else { log.with_target(false).boxed() };
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
+    Ok(())
+}
+
+/// Ready when the process is told to end.
+#[cfg(unix)]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ready when the process is told to end.
+#[cfg(not(unix))]
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,23 @@
+//! The edge example, end to end: real HTTP to a server in this process, and the built command itself.
+//!
+//! Not here: what the operations do to pixels, and how names are made canonical; that is tested beside the code.
+
+#[path = "../../src/app/mod.rs"]
+#[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]
+mod app;
+
+mod browser;
+mod command;
+mod connections;
+mod control;
+mod delivery;
+mod driver;
+mod folder;
+mod harness;
+mod http_origin;
+mod invalidation;
+mod race;
+mod reports;
+mod soft;
+mod streams;
+mod tenants;
