@@ -1,8 +1,9 @@
 //! A small caching image CDN edge that links `cache_index`.
 //!
-//! `cargo run -p edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the browser on
-//! <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises; `-- --help` lists the options. In here: the
-//! command line, signals and exit codes. The server is in `app`.
+//! `cargo run -p edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the
+//! browser on <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises;
+//! `-- --help` lists the options. In here: the command line, signals and exit codes. The server is
+//! in `app`.
 
 mod app;
 

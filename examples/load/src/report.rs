@@ -1,4 +1,4 @@
-//! What was seen: counts, times, and what went wrong.
+//! The observations: counts, times, and errors.
 
 use std::fmt::Write;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How many faults of a kind are told in full.
 const TOLD: usize = 10;
 
-/// What the clients have seen so far.
+/// The observations of the clients so far.
 #[derive(Default)]
 pub(crate) struct Report {
     hits: Times,
@@ -37,7 +37,8 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Four steps to each power of two, in microseconds: the figures are off by less than a quarter.
+    /// Four steps to each power of two, in microseconds: the figures are off by less than a
+    /// quarter.
     fn note(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(4);
         let power = micros.ilog2();
@@ -224,7 +225,7 @@ fn mebibytes(bytes: f64) -> u64 {
     (bytes / f64::from(1 << 20)).round() as u64
 }
 
-/// What the edge says of itself.
+/// The edge's own metrics.
 pub(crate) struct Metrics(String);
 
 impl Metrics {

@@ -45,7 +45,8 @@ pub(crate) fn is_like_date(text: &[u8]) -> bool {
 }
 
 fn parse(text: &str) -> Option<i64> {
-    // The time begins at the first colon, or just before it; no sign and no point in front of it belongs to a zone or fraction.
+    // The time begins at the first colon, or just before it; no sign and no point in front of it
+    // belongs to a zone or fraction.
     let time = text.find(':')?;
     let (text, offset) = split_zone(text, time)?;
     let text = without_fraction(text, time)?;

@@ -4,7 +4,7 @@
 //! cargo run --release -p soak -- --minutes 10
 //! ```
 //!
-//! What is checked is in [`soak`]. Exits with 1 if there was a violation.
+//! [`soak`] has the checks. Exits with 1 if there was a violation.
 
 mod soak;
 

@@ -1,9 +1,15 @@
-//! `Flights`: fills under way, so that several requests that miss one rendition wait for one fill instead of each beginning its own.
+//! `Flights`: fills under way, so that several requests that miss one rendition wait for one fill
+//! instead of each beginning its own.
 //!
-//! Invariants: of one key there is at most one flight that can be joined. It can be joined until it *lands*, which takes it off the
-//! board and commits its lease in one step under the board's lock; so whoever has joined has done so before the commit. If a purge
-//! had returned before they joined, that commit is refused, and they can tell: what was stored is as new as their request. And
-//! whoever comes after the landing looks into the index once more, under the same lock, and finds what was stored.
+//! Invariants: for each key there is at most one flight that can be joined. It can be joined until
+//! it *lands*: one step under the board's lock removes it from the board and commits its lease. So
+//! every request that has joined did so before the commit.
+//!
+//! If a purge had returned before the request joined, that commit is refused. The request can
+//! detect this, so a stored value is as recent as the request.
+//!
+//! A request that arrives after the landing looks into the index once more, under the same lock,
+//! and finds the stored value.
 //!
 //! A flight that nobody waits for any more is dropped, with its lease.
 
@@ -50,7 +56,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         Self { board: Mutex::new(Board { flights: HashMap::new(), begun: 0 }) }
     }
 
-    /// Joins the flight of `key`; or, if there is none and `look` finds nothing either, begins one that does `work`.
+    /// Joins the flight of `key`; or, if there is none and `look` finds nothing either, begins one
+    /// that does `work`.
     pub(crate) fn board<F>(
         self: &Arc<Self>,
         key: &K,
@@ -78,7 +85,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         Boarded::Began(flight)
     }
 
-    /// Takes off those that an invalidation has overtaken: their commits will be refused, and whoever comes now needn't wait for that.
+    /// Removes the flights that an invalidation has overtaken: their commits will be refused, and
+    /// new requests need not wait for them.
     pub(crate) fn overtake(&self, overtaken: impl Fn(&K) -> bool) {
         self.board.lock().flights.retain(|key, _| !overtaken(key));
     }
@@ -90,7 +98,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
 }
 
 impl<K: Eq + Hash, T: Clone> Place<K, T> {
-    /// Ends the flight: from here on nobody joins it. `commit` is done before anybody else can begin another.
+    /// Ends the flight: from here on nobody joins it. `commit` is done before anybody else can
+    /// begin another.
     pub(crate) fn land<R>(self, commit: impl FnOnce() -> R) -> R {
         let mut board = self.flights.board.lock();
         board.clear(&self.key, self.number);
@@ -228,7 +237,8 @@ mod tests {
             || None,
             move |place| async move {
                 place.land(|| ());
-                // Still running, but its commit is done: whoever comes now may have come after a purge that it doesn't know of.
+                // It still runs, but its commit is done. A new request may come after a purge that
+                // the flight does not know of.
                 matches!(again.board(&"a", || None, |_| async { true }), Boarded::Began(_))
             },
         ) else {

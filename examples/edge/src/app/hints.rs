@@ -1,6 +1,8 @@
-//! Hints: what a client probably meant, where the answer is right and still doesn't help its reader.
+//! Hints: what a client probably meant, where the answer is right and still doesn't help its
+//! reader.
 //!
-//! Invariant: a hint changes neither the status nor what is invalidated, and repeats nothing of the input.
+//! Invariant: a hint changes neither the status nor what is invalidated, and repeats nothing of the
+//! input.
 
 use cache_index::canonical::{PathError, PathErrorKind};
 
@@ -44,8 +46,8 @@ pub(crate) fn of_body(body: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether an entry reads like several, with something between them. A name may hold any of these bytes, so that only a hint can
-/// come of it.
+/// Whether an entry reads like several, with something between them. A name may hold any of these
+/// bytes, so that only a hint can come of it.
 fn names_several(entry: &str) -> bool {
     let entry = entry.replace("%2C", ",").replace("%2c", ",").replace("%20", " ");
     let between = |c: char| matches!(c, ',' | ';' | '|') || c.is_whitespace();

@@ -98,8 +98,8 @@ pub(crate) async fn check(State(edge): State<Arc<Edge>>) -> Response<Full<Bytes>
     }
 }
 
-/// Compares index and store, while they are in use: what looks wrong at first may only have been on its way, so it is looked at
-/// again, after what is dead has been deleted.
+/// Compares index and store while they are in use. An apparent difference may only be in transit.
+/// So it is checked again after dead objects have been deleted.
 pub(crate) fn agreement(edge: &Edge) -> Agreement {
     edge.reclaim();
     let filed = entries(edge);

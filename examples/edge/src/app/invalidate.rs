@@ -1,7 +1,8 @@
-//! Invalidation: `POST /invalidate`, and `GET /invalidate/<uuid>` for who wants to see it again.
+//! Invalidation: `POST /invalidate`, and `GET /invalidate/<uuid>` to read a receipt again.
 //!
-//! Invariant: a request is done as a whole or not at all. The key is checked before the body is read, all of the body before
-//! anything is invalidated; and the reply says of each entry what went, because a typing error otherwise looks like success.
+//! Invariant: a request is done as a whole or not at all. The key is checked before the body is
+//! read, all of the body before anything is invalidated; and the reply says of each entry what
+//! went, because a typing error otherwise looks like success.
 
 use super::accounts::Account;
 use super::control::{authorize, head_of, reply};
@@ -30,7 +31,8 @@ use uuid::Uuid;
 /// How much of an unwanted body is read, in bytes, before the connection is closed on who sends it.
 const MOST_DISCARDED: usize = 64 << 20;
 
-/// From this size on, a body is dealt with on a thread where that may take its time: thousands of entries take milliseconds.
+/// From this size on, a body is dealt with on a thread where that may take its time: thousands of
+/// entries take milliseconds.
 const LARGE_BODY: usize = 16 << 10;
 
 /// Answers `POST /invalidate`.
@@ -141,7 +143,8 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
     Ok(Done::Applied(account, record))
 }
 
-/// Why a body is refused, and what its sender probably meant.
+/// Returns the reason why a body is refused, and the suggestion of the entry that was probably
+/// meant.
 fn fault(error: &InvalidationError, body: &[u8]) -> Fault {
     let status = match error.kind() {
         InvalidationErrorKind::NotJson => StatusCode::BAD_REQUEST,
@@ -194,15 +197,16 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Deals with a body that nobody has begun to read. A client that waits to be asked for it (`Expect`) just isn't asked.
+/// Deals with a body that nobody has begun to read. A client that waits to be asked for it
+/// (`Expect`) just isn't asked.
 async fn decline(edge: &Edge, headers: &HeaderMap, body: Body) {
     if !headers.contains_key(header::EXPECT) {
         discard(edge, body).await;
     }
 }
 
-/// Reads what nobody wants, within bounds, and forgets it: a client that is still sending when the connection is closed on it
-/// would see a reset connection and never the reply.
+/// Reads what nobody wants, within bounds, and forgets it: a client that is still sending when the
+/// connection is closed on it would see a reset connection and never the reply.
 async fn discard(edge: &Edge, mut body: Body) {
     let drain = async {
         let mut left = MOST_DISCARDED;

@@ -1,7 +1,8 @@
 //! Rendering: from the bytes of a picture to the bytes of a rendition.
 //!
-//! Invariant: nothing that isn't a picture comes out, and no picture is decoded that would need more than [`MOST_SOURCE_PIXELS`]:
-//! the header is looked at first. Blocking and heavy: call it where that is allowed. No cache and no HTTP in here.
+//! Invariant: nothing that isn't a picture comes out, and no picture is decoded that would need
+//! more than [`MOST_SOURCE_PIXELS`]: the header is looked at first. Blocking and heavy: call it
+//! where that is allowed. No cache and no HTTP in here.
 
 use super::geometry::{Plan, Size};
 use super::operations::{Format, Operations};
@@ -25,7 +26,8 @@ pub(crate) struct Rendition {
 /// Why there is no rendition.
 #[derive(Debug)]
 pub(crate) enum RenderError {
-    /// The origin gave something that isn't a picture of a known format, or a broken one, or one too large.
+    /// The origin gave something that isn't a picture of a known format, or a broken one, or one
+    /// too large.
     Source(String),
     /// The picture is good, but the operations can't be done with it.
     Operations(String),
@@ -39,7 +41,8 @@ impl fmt::Display for RenderError {
     }
 }
 
-/// Does `operations` with the picture in `source`. If there is nothing to do, the bytes stay as they are.
+/// Does `operations` with the picture in `source`. If there is nothing to do, the bytes stay as
+/// they are.
 pub(crate) fn render(source: &Bytes, operations: &Operations) -> Result<Rendition, RenderError> {
     let format = Format::of(source).ok_or_else(|| {
         RenderError::Source("the source is no JPEG, PNG or WebP picture".to_owned())

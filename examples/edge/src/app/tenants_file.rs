@@ -66,7 +66,8 @@ fn parse(text: &str) -> Result<Vec<AccountSettings>, String> {
     file.tenant.into_iter().map(settings).collect()
 }
 
-/// What an error says, without what it has found: that may be a key in the wrong place.
+/// Returns the reason of an error without the text that it found: that text may be a key in the
+/// wrong place.
 fn reason(message: &str) -> &str {
     let first = message.lines().next().unwrap_or_default();
     let repeats = ["invalid", "unknown"].iter().any(|word| first.starts_with(word));

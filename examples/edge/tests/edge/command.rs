@@ -105,7 +105,7 @@ async fn it_serves_on_when_nobody_reads_its_log() {
     let mut command = command();
     command.stderr(std::os::fd::OwnedFd::from(theirs));
     let (mut child, client, _lines) = start(&mut command).await;
-    // What is not in the cache is logged.
+    // Requests that miss the cache are logged.
     for size in [90, 91] {
         let target = format!("/sample.li/birds.jpg?w={size}");
         assert_eq!(client.get(&target).await.unwrap().cache(), "MISS");

@@ -1,4 +1,4 @@
-//! The control listener: dry runs, what was invalidated, what is cached, counters, and the page.
+//! The control listener: dry runs, receipts, the content of the cache, counters, and the page.
 
 use crate::app::edge::{Edge, Limits};
 use crate::app::inspect::agreement;
@@ -156,7 +156,7 @@ async fn the_check_sees_an_object_and_an_entry_that_are_lost() {
     assert!(!found.agree);
     assert_eq!((found.entries_without_object, found.objects_without_entry), (1, 1), "{found:?}");
     assert_eq!(site.ask("/check").await.status.as_u16(), 409);
-    // A look-up that comes across the entry makes the picture anew.
+    // A lookup that comes across the entry makes the picture anew.
     site.expect(BOAT, 200, "MISS").await;
     assert_eq!(agreement(edge).entries_without_object, 0);
     let _ = edge.index.flush_all(Soft);

@@ -1,4 +1,5 @@
-//! `Client`: the few commands of chromedriver that the test of the page needs, by the protocol WebDriver: JSON over HTTP.
+//! `Client`: the few commands of chromedriver that the test of the page needs, by the protocol
+//! WebDriver: JSON over HTTP.
 
 use axum::body::Bytes;
 use axum::http::{Method, Request};

@@ -1,4 +1,5 @@
-//! `POST /invalidate`: what goes, what the reply says, and what is refused and changes nothing.
+//! `POST /invalidate`: the removed entries, the reply, and requests that are refused and change
+//! nothing.
 
 use crate::app::client::Answer;
 use crate::app::edge::Limits;

@@ -1,4 +1,5 @@
-//! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the test lets it go.
+//! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the
+//! test lets it go.
 
 use crate::app::client::Answer;
 use crate::app::edge::Limits;
@@ -39,7 +40,7 @@ async fn an_old_picture_does_not_come_back_after_a_purge_that_found_nothing() {
 
     drop(held);
     let answer = asking.await.unwrap();
-    // Who asked before the purge may still get the old picture; nobody else does.
+    // A client that asked before the purge may still get the old picture; no other client does.
     assert_eq!((answer.body.clone(), answer.cache()), (picture(RED), "MISS"));
     assert_eq!(answer.header("x-not-kept"), "purged");
     assert_eq!(site.variants(BIRDS), [""; 0]);
@@ -199,7 +200,8 @@ async fn index_and_store_agree_after_a_storm_in_a_store_that_is_always_full() {
     assert!(evicted > 20, "{evicted} evictions");
 }
 
-/// Clients that ask and invalidate, hard and soft, all at once. How many objects were evicted meanwhile.
+/// Clients that ask and invalidate, hard and soft, all at once. How many objects were evicted
+/// meanwhile.
 async fn storm(limits: Limits) -> u64 {
     let site = Site::start_with(limits).await;
     let mut clients = Vec::new();

@@ -1,6 +1,8 @@
-//! `Gate`: an origin whose answers can be held back, so that a race can be shown, and tested, without waiting for luck.
+//! `Gate`: an origin whose answers can be held back, so that a race can be shown, and tested,
+//! without waiting for luck.
 //!
-//! Invariant: what is held back was read from the origin *before* it was held; it is the old picture, whatever happens meanwhile.
+//! Invariant: what is held back was read from the origin *before* it was held; it is the old
+//! picture, whatever happens meanwhile.
 
 use super::{Fetch, Origin, Wanted};
 use cache_index::canonical::Root;

@@ -113,7 +113,8 @@ pub(super) fn avatar(name: &str, hue: f32) -> Picture {
     canvas.into_picture()
 }
 
-/// The time. Its color changes from one drawing to the next, so that a new picture is seen at a glance.
+/// The time. Its color changes from one drawing to the next, so that a new picture is seen at a
+/// glance.
 pub(super) fn now(time: Timestamp, count: u64) -> Picture {
     let mut canvas = Canvas::new(960, 540);
     let (width, height) = (canvas.width(), canvas.height());
