@@ -162,8 +162,8 @@
 //!
 //! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A
 //! purge unlinks variants under the lock and drops them outside. Tables grow per shard. A flush
-//! does not visit entries. Lookups do not queue behind a purge that waits for another lookup. Lookups that
-//! follow each other without a gap delay a purge for about 1 ms, and then let it pass.
+//! does not visit entries. Lookups do not queue behind a purge that waits for another lookup.
+//! Lookups that follow each other without a gap delay a purge for about 1 ms, and then let it pass.
 //!
 //! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the
 //! index is used, and faster by [`reclaim`]. A prefix rule is dropped once every older entry has

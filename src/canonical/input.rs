@@ -1,7 +1,7 @@
 //! Input text: strings, or bytes of any kind.
 //!
 //! Invariant: if the bytes are known to be a string, canonical parts of it are borrowed without a
-//! second check. That check would take a seventh of the time of a canonical request.
+//! second check. Such a check would take a seventh of the time of a canonical request.
 
 use std::borrow::Cow;
 

@@ -19,7 +19,7 @@
 //!
 //! | scope | `urls` | invalidated |
 //! |---|---|---|
-//! | `original` | pictures, or wildcards if the rules allow them | variants: all, or by `transformations` |
+//! | `original` | pictures, or wildcards if allowed | variants: all, or by `transformations` |
 //! | `urls` | pictures with operations after them | these variants and the origin copies |
 //! | `all` | absent | everything of the tenant |
 //!

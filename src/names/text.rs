@@ -146,7 +146,8 @@ macro_rules! name_type {
             ///
             /// # Errors
             ///
-            #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be, which is ", stringify!($limit), " bytes.")]
+            #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be: ")]
+            #[doc = concat!(stringify!($limit), " bytes.")]
             pub fn opaque(
                 text: impl Into<std::borrow::Cow<'a, str>>,
             ) -> Result<Self, crate::NameError> {

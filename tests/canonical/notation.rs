@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `token=NAME` | pictures are delivered from `NAME.cloudimg.io`; `doc` if not given |
 //! | `cname=HOST` | a custom host beside it |
-//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7` (default: never) |
+//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7` |
 //! | `prefix=URL` | the origin prefix |
 //! | `root=host`, `root=path` | what a first segment is |
 //! | `wildcard=on`, `wildcard=off` | whether an entry may end in a star; off if not given |

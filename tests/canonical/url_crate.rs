@@ -13,7 +13,7 @@
 //! | credentials | kept | error | they belong in no key |
 //! | Unicode host | converted to `xn--` | error | one spelling for each host |
 //! | `%41` in a host | decoded | decoded | |
-//! | `127.1`, `0x7f.1`, `[::1]` | IP addresses, `127.0.0.1` | names; brackets are an error | the resolver decides |
+//! | `127.1`, `0x7f.1`, `[::1]` | IP addresses | names, or an error | the resolver decides |
 //! | `a_b`, `a..b`, trailing dot | kept | kept | |
 //! | tab and line feed inside | removed | error | |
 //! | `#` | a fragment | error | it never reaches a server |

@@ -31,14 +31,14 @@
 //!
 //! | failure | guarantee |
 //! |---|---|
-//! | killed process | every acknowledged purge and flush; fills since the last snapshot are misses |
+//! | killed process | every acknowledged purge and flush; later fills are misses |
 //! | power loss | the same, for records acknowledged as [`Durable`](Durability::Durable) |
 //! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
 //! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`] |
 //! | a disk that loses synced data | detected if any later write survived, else no guarantee |
 //!
-//! After a failed write or sync, a crash is followed by a cold start, until the next snapshot makes
-//! the invalidations durable.
+//! Fills since the last snapshot are lost. After a failed write or sync, a crash is followed by a
+//! cold start, until the next snapshot makes the invalidations durable.
 //!
 //! [`NotDurable`]: Durability::NotDurable
 //!

@@ -1,7 +1,8 @@
 //! Dates of log lines, in the notation of NCSA logs and in ISO 8601:
 //!
 //! ```text
-//! 24/Nov/2026:20:24:17 +0000    24/Nov/2026:20:24:17.123    2026-11-24T20:24:17+00:00    2026-11-24 20:24:17Z
+//! 24/Nov/2026:20:24:17 +0000    24/Nov/2026:20:24:17.123
+//! 2026-11-24T20:24:17+00:00     2026-11-24 20:24:17Z
 //! ```
 //!
 //! A date without a zone is UTC. Fractions of a second are dropped.

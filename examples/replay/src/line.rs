@@ -1,7 +1,7 @@
 //! One line of an access log in NCSA combined format, as nginx, Varnish and Apache write it:
 //!
 //! ```text
-//! client ident user [24/Nov/2026:20:24:17 +0000] "GET /sample.li/birds.jpg?w=200 HTTP/1.1" 200 5120 "referrer" "agent"
+//! client ident user [24/Nov/2026:20:24:17 +0000] "GET /birds.jpg?w=200 HTTP/1.1" 200 5120 "-" "-"
 //! ```
 //!
 //! Referrer and agent may be missing (the common format), more fields may follow, and fields may

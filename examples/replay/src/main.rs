@@ -1,5 +1,5 @@
-//! Capacity planning from an access log: what an index would hold, how often it would hit, and what
-//! purges would cost.
+//! Capacity planning from an access log: the content of an index, its hit rate, and the cost of
+//! purges.
 //!
 //! ```sh
 //! cargo run --release -p replay -- --generate 1000000 >access.log     # or one of your own
@@ -76,7 +76,7 @@ struct Args {
     seed: u64,
 }
 
-/// Of the URLs.
+/// The generation of the URLs.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Generation {
     /// Tokens since November 2021
@@ -111,7 +111,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The error and what caused it, each as a line.
+/// Returns the error and its causes, one per line.
 fn causes(error: &dyn Error) -> Vec<String> {
     let mut lines = vec![error.to_string()];
     let mut cause = error.source();

@@ -11,7 +11,7 @@
 //! purge TENANT PATH                   purged N
 //! purge-soft TENANT PATH              softened N
 //! purge-variant TENANT PATH VARIANT   purged N       with all representations of the variant
-//! purge-where TENANT PATH OPERATIONS  purged N       variants that include the operations, such as ?w=200
+//! purge-where TENANT PATH OPERATIONS  purged N       variants that include them, as ?w=200
 //! purge-prefix TENANT PREFIX          purged         PREFIX is the text before the star
 //! purge-prefix-soft TENANT PREFIX     purged
 //! flush TENANT                        flushed
@@ -30,7 +30,8 @@
 //!
 //! ```sh
 //! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run -p shell
-//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' | cargo run -p shell -- --opaque
+//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' |
+//!   cargo run -p shell -- --opaque
 //! ```
 
 use cache_index::canonical::Rules;

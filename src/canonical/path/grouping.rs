@@ -22,8 +22,8 @@
 //! | the spelling of reserved bytes | `%` and one bit per byte, see below |
 //! | any other spelling of scheme, host and port | `=` and that spelling, with the slash after it |
 //!
-//! A bit is one if the byte was written the other way. Four bits make a hexadecimal digit, the first
-//! in its lowest bit. Zeros at the end are left out.
+//! A bit is one if the byte was written the other way. Four bits make a hexadecimal digit, the
+//! first in its lowest bit. Zeros at the end are left out.
 
 use super::super::text::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};

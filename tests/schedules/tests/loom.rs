@@ -515,7 +515,7 @@ fn look_up_between_two_flushes_settles_nothing_that_the_first_has_yet_to_reach()
     });
 }
 
-/// Of two lookups, one may publish the flush, and the other may settle the record because of that.
+/// One of two lookups may publish the flush, and the other may settle the record because of it.
 #[test]
 fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
     model(|| {

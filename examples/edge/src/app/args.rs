@@ -39,8 +39,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) store: u32,
 
-    /// Log as JSON, a line each. What is logged, the environment variable EDGE_LOG says: `info`
-    /// (the default), `debug` for hits, too.
+    /// Log as JSON, one object per line. The environment variable EDGE_LOG sets the level: `info`
+    /// (the default), or `debug` to include hits.
     #[arg(long)]
     pub(crate) log_json: bool,
 
