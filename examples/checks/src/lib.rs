@@ -19,7 +19,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     // Beside the reading, so that neither waits for the other.
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     let writing = std::thread::spawn(move || {
-        // A program that refuses its arguments reads nothing.
+        // A program that refuses its arguments reads no input.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().unwrap();
@@ -54,7 +54,7 @@ fn closed() -> Stdio {
     std::os::fd::OwnedFd::from(theirs).into()
 }
 
-/// Checks that a program whose output nobody reads ends quietly and well.
+/// Checks that a program succeeds quietly if its output is not read.
 ///
 /// # Panics
 /// If it does not.
@@ -67,8 +67,8 @@ pub fn ends_quietly(program: &str, arguments: &[&str], input: &[u8]) {
     assert_eq!(ended, (Some(0), String::new()), "{program} {arguments:?}");
 }
 
-/// Checks that a program ends with that exit code if nobody reads its errors, be its output read or
-/// not.
+/// Checks that a program ends with that exit code if its errors are not read, whether its output is
+/// read or not.
 ///
 /// # Panics
 /// If it does not.
@@ -82,7 +82,7 @@ pub fn ends_with_code(program: &str, arguments: &[&str], code: i32) {
     }
 }
 
-/// Runs a program with output and errors that nobody reads.
+/// Runs a program whose output and errors are not read.
 ///
 /// # Panics
 /// If the program cannot be run.
@@ -92,7 +92,7 @@ pub fn unread(program: &str, arguments: &[&str]) -> Output {
     run(Command::new(program).args(arguments).stdout(closed()).stderr(closed()), b"")
 }
 
-/// Runs a program with output and errors that nobody reads.
+/// Runs a program whose output and errors are not read.
 ///
 /// # Panics
 /// If the program cannot be run.

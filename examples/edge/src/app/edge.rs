@@ -1,5 +1,5 @@
-//! `Edge`: what every request needs. The index, the objects, the origin, the customers, and the
-//! limits on work at a time.
+//! `Edge`, the state that every request needs: the index, the objects, the origin, the customers,
+//! and the limits on concurrent work.
 //!
 //! Invariant: index and object store agree. Each object in the store is the value of one entry of
 //! the index, of one that is dead and not yet reclaimed, or of a fill that is just ending; each
@@ -33,7 +33,7 @@ use tokio::task;
 use tokio::time::timeout;
 use tracing::warn;
 
-/// How many dead entries are taken out of the index at a time.
+/// The number of dead entries that are removed from the index at a time.
 const RECLAIM_STEP: usize = 1000;
 
 /// How often the index is asked for dead entries if no flush has asked before.
@@ -44,8 +44,8 @@ const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Limits {
     /// The maximum size of all renditions in the store, in bytes.
     pub(crate) store_bytes: u64,
-    /// How many renditions a picture may have. The next takes the place of the oldest, so that
-    /// nobody can fill the store by asking for all sizes of one picture.
+    /// The maximum number of renditions of a picture. The next one replaces the oldest, so that no
+    /// client can fill the store by requesting all sizes of one picture.
     pub(crate) renditions: usize,
     /// How many renditions there may be of all pictures together: the smallest take more room in
     /// the tables than in the store.
@@ -108,8 +108,8 @@ pub(crate) struct Edge {
     /// There may be something to reclaim.
     dead: Notify,
     lag: Mutex<Lag>,
-    /// One pass at a time: a second one would end while the first has yet to delete what it took
-    /// from the index.
+    /// One pass at a time: a second pass would end before the first has deleted the objects that it
+    /// took from the index.
     reclaiming: Mutex<()>,
 }
 
@@ -128,14 +128,14 @@ pub(crate) enum Kept {
     Live,
     /// A soft invalidation has overtaken it.
     Stale,
-    /// It serves the clients that waited, and nobody else.
+    /// It serves only the clients that waited.
     Refused(Refusal),
-    /// It was evicted before it was filed: the store is too small for it.
+    /// It was evicted before it had an entry: the store is too small for it.
     NoRoom,
 }
 
 impl Kept {
-    /// Whether the commit was accepted: nothing hard has overtaken the fill.
+    /// Returns whether the commit was accepted: no hard invalidation has overtaken the fill.
     pub(crate) fn is_stored(self) -> bool {
         !matches!(self, Self::Refused(_))
     }
@@ -281,10 +281,10 @@ impl Edge {
         let begun = Instant::now();
         let receipt = self.index.apply(&account.tenant, request);
         self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
-        // Only so that nobody waits in vain: what was overtaken is refused anyway.
+        // Only so that no client waits in vain: an overtaken fill is refused anyway.
         self.overtake(account, request);
         for widened in receipt.entries().iter().filter_map(|entry| entry.widened()) {
-            // Not told to the sender: it may be another tenant.
+            // Not revealed to the sender: it may be another tenant.
             warn!(tenant = widened.name(), "all of it invalidated, to make room for a wildcard");
         }
         let summary = Summary::of(&receipt, request);
@@ -316,8 +316,8 @@ impl Edge {
         });
     }
 
-    /// Deletes the objects of dead entries, and says how many. When it ends, all are deleted that
-    /// were dead when it began.
+    /// Deletes the objects of dead entries, and returns their number. When it returns, all objects
+    /// are deleted whose entries were dead when it began.
     pub(crate) fn reclaim(&self) -> usize {
         let _pass = self.reclaiming.lock();
         let since = {
@@ -351,9 +351,8 @@ impl Edge {
     /// Reclaims after each flush, for as long as the server runs.
     pub(crate) async fn keep_reclaiming(self: Arc<Self>) {
         loop {
-            // The index may come across a dead entry at any time and queue it a moment after a pass
-            // has ended. So there is a pass now and then; with nothing to do it costs next to
-            // nothing.
+            // The index may find a dead entry at any time and queue it right after a pass has
+            // ended. So there is a pass at intervals; with an empty queue it costs next to nothing.
             let _ = timeout(RECLAIM_EVERY, self.dead.notified()).await;
             let edge = Arc::clone(&self);
             let _ = task::spawn_blocking(move || edge.reclaim()).await;

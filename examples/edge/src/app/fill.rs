@@ -44,7 +44,7 @@ pub(crate) struct Job {
     pub(crate) account: Arc<Account>,
     /// The picture that is fetched: its exact name.
     pub(crate) origin: OriginPath<'static>,
-    /// The names under which it is filed.
+    /// The names under which it is stored.
     pub(crate) filed: Filed,
     pub(crate) operations: Operations,
 }
@@ -86,7 +86,7 @@ pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> 
     }
 }
 
-/// Has a stale rendition made anew in the background, unless that is being done, or has just
+/// Fetches a stale rendition again in the background, unless this is in progress, or has just
 /// failed.
 pub(crate) fn refresh(edge: &Arc<Edge>, stale: Stale, job: impl FnOnce() -> Option<Job>) {
     if !stale.object.may_refresh() {
@@ -151,9 +151,9 @@ async fn attempt(
     let permit = timeout(edge.limits.fetch_time, edge.fetches.acquire()).await;
     let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
 
-    // Before the source is read: from here on, an invalidation of this picture is noticed when the
-    // lease is committed. If anything fails on the way, or nobody waits any more, the lease is
-    // dropped and nothing is kept.
+    // Taken before the source is read: from here on, the commit detects an invalidation of this
+    // picture. If the fill fails, or no client waits any more, the lease is dropped and nothing is
+    // kept.
     let lease = edge.index.lease(&job.filed.tenant, &job.filed.path);
     let known = stale.and_then(|stale| stale.object.validator.as_ref());
     let object = match fetch(edge, job, known).await? {

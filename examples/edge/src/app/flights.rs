@@ -11,7 +11,7 @@
 //! A request that arrives after the landing looks into the index once more, under the same lock,
 //! and finds the stored value.
 //!
-//! A flight that nobody waits for any more is dropped, with its lease.
+//! A flight without waiting clients is dropped, with its lease.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -21,16 +21,16 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// A flight that somebody waits for.
+/// A flight with waiting clients.
 pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
 
-/// How somebody came to wait for a flight.
+/// The way in which a client came to wait for a flight.
 pub(crate) enum Boarded<T: Clone> {
     /// They began it.
     Began(Flight<T>),
     /// It had begun before.
     Joined(Flight<T>),
-    /// None is needed: it has landed meanwhile.
+    /// No flight is needed: it has landed in between.
     Landed(T),
 }
 
@@ -56,8 +56,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         Self { board: Mutex::new(Board { flights: HashMap::new(), begun: 0 }) }
     }
 
-    /// Joins the flight of `key`; or, if there is none and `look` finds nothing either, begins one
-    /// that does `work`.
+    /// Joins the flight of `key`. If there is none and `look` finds no value either, begins a
+    /// flight that does `work`.
     pub(crate) fn board<F>(
         self: &Arc<Self>,
         key: &K,
@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         board.begun += 1;
         let number = board.begun;
         let place = Place { flights: Arc::clone(self), key: key.clone(), number };
-        // Not begun here, where the board is locked: a place that is dropped locks it, too.
+        // Not started here, while the board is locked: dropping a place also locks it.
         let flight = async move { work(place).await }.boxed().shared();
         if let Some(weak) = flight.downgrade() {
             board.flights.insert(key.clone(), (number, weak));
@@ -98,8 +98,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
 }
 
 impl<K: Eq + Hash, T: Clone> Place<K, T> {
-    /// Ends the flight: from here on nobody joins it. `commit` is done before anybody else can
-    /// begin another.
+    /// Ends the flight: from here on it cannot be joined. `commit` is done before another flight
+    /// can begin.
     pub(crate) fn land<R>(self, commit: impl FnOnce() -> R) -> R {
         let mut board = self.flights.board.lock();
         board.clear(&self.key, self.number);
@@ -132,7 +132,7 @@ mod tests {
 
     type Counted = Arc<Flights<&'static str, usize>>;
 
-    /// A flight that gives its number once it is let go.
+    /// A flight that returns its number once it is released.
     fn held(
         count: &Arc<AtomicUsize>,
     ) -> (

@@ -27,7 +27,7 @@ pub(crate) struct Cut {
     pub(crate) height: f64,
 }
 
-/// The steps, in order: cut the source, scale what is left, lay it in the middle of a canvas.
+/// The steps, in order: crop the source, scale the rest, place it in the middle of a canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) cut: Option<Cut>,
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// # Errors
-    /// If the result would be too large; the text says how large.
+    /// If the result would be too large; the text contains the size.
     pub(crate) fn new(source: Size, operations: &Operations) -> Result<Self, String> {
         let plan = match (operations.width, operations.height) {
             (None, None) => Self { cut: None, scaled: source, canvas: None },

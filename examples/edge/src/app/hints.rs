@@ -1,8 +1,7 @@
-//! Hints: what a client probably meant, where the answer is right and still doesn't help its
-//! reader.
+//! Hints: the probable intention of a client, for answers that are correct and still do not help.
 //!
-//! Invariant: a hint changes neither the status nor what is invalidated, and repeats nothing of the
-//! input.
+//! Invariant: a hint changes neither the status nor the invalidated entries, and repeats no part of
+//! the input.
 
 use cache_index::canonical::{PathError, PathErrorKind};
 

@@ -1,4 +1,4 @@
-//! `History`: what a customer has invalidated, so that they can ask for it later.
+//! `History`: the invalidations of a customer, for later requests.
 //!
 //! Invariant: bounded in number and in bytes; the oldest go first. Customers have one each, so none
 //! can push out another's.

@@ -1,6 +1,6 @@
-//! Looking in: what is cached of a picture, whether index and store agree, and counters.
+//! Inspection: the cached renditions of a picture, the agreement of index and store, and counters.
 //!
-//! Invariant: nothing in here changes what is served.
+//! Invariant: this module does not change what is served.
 
 use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::task;
 use url::form_urlencoded;
 
-/// Answers `GET /variants?origin=...`: what is cached of a picture.
+/// Answers `GET /variants?origin=...` with the cached renditions of a picture.
 pub(crate) async fn variants(
     State(edge): State<Arc<Edge>>,
     request: Request,

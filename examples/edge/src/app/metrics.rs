@@ -1,4 +1,4 @@
-//! Metrics: what the edge counts, as Prometheus reads it.
+//! Metrics: the counters of the edge, in the format of Prometheus.
 //!
 //! Invariant: the delivery of a cached picture costs one atomic addition and no lock. Counts of the
 //! index and the store are read from them for each request of the metrics.
@@ -34,7 +34,7 @@ pub(crate) struct Metrics {
     /// Misses that waited for the fill of another.
     pub(crate) joined: Counter,
     pub(crate) fills: Counter,
-    /// Fills for which the origin said that the picture is as it was.
+    /// Fills for which the origin answered that the picture has not changed.
     pub(crate) confirmed: Counter,
     pub(crate) refreshes: Counter,
     pub(crate) refreshes_failed: Counter,
@@ -47,7 +47,7 @@ pub(crate) struct Metrics {
     /// A whole request to invalidate, its body included.
     pub(crate) invalidation_seconds: Histogram,
     pub(crate) reclaimed: Counter,
-    /// How long what a flush or the purge of a prefix has killed took to be deleted.
+    /// The time until the objects that a flush or a prefix purge has killed were deleted.
     pub(crate) reclaim_seconds: Histogram,
 }
 
@@ -180,7 +180,8 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     registry.register(name, help, gauge);
 }
 
-/// Memory of this process, in bytes; 0 where the operating system doesn't say it in this way.
+/// Returns the memory of this process in bytes, or 0 if the operating system does not report it in
+/// this way.
 pub(crate) fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,8 +1,8 @@
 //! Operations: from a canonical variant key to the changes of the picture.
 //!
-//! Invariant: [`Operations`] that exist are within the limits of this server, and every parameter
-//! of the key was understood. Nothing is guessed and nothing is ignored in silence, so a typing
-//! error can't fill the cache with copies of one rendition.
+//! Invariant: [`Operations`] are within the limits of this server, and every parameter of the key
+//! was understood. No parameter is guessed or silently ignored, so a typing error cannot fill the
+//! cache with copies of one rendition.
 
 use cache_index::VariantKey;
 pub(crate) use pictures::Format;
@@ -30,7 +30,7 @@ pub(crate) struct Operations {
 /// proportion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Func {
-    /// Fills the box; what sticks out is cut off, the same on both sides.
+    /// Fills the box; the excess is cut off equally on both sides.
     #[default]
     Crop,
     /// Lies inside the box, whole; the rest of the box is white.
@@ -85,7 +85,7 @@ impl Operations {
                 // Names of a version: they change no byte, but ask for a copy of their own, and
                 // have one by being in the key.
                 "v" | "vh" => {}
-                // The canonical key has the short names, unless both were given and nobody knows
+                // The canonical key has the short names, unless both were given and it is not known
                 // which one is meant.
                 "width" => return Err("both w and width are given".to_owned()),
                 "height" => return Err("both h and height are given".to_owned()),

@@ -32,8 +32,7 @@ pub(crate) async fn page(State(edge): State<Arc<Edge>>, request: Request) -> Res
     let nonce = Uuid::new_v4().simple().to_string();
     let pictures = match edge.accounts.sole() {
         Some(sole) => delivery(&edge, &parts, Some(sole)),
-        // Each customer has a host of their own, and which there are is told to nobody who has no
-        // key.
+        // Each customer has its own host. The hosts are not revealed without a key.
         None => format!("http://*:{}", edge.delivery_port()),
     };
     let policy = format!(
@@ -119,7 +118,7 @@ fn delivery(edge: &Edge, parts: &Parts, account: Option<&Arc<Account>>) -> Strin
 /// Returns the generated key, for clients that may read it.
 fn shown_key<'e>(edge: &'e Edge, parts: &Parts) -> Option<&'e str> {
     let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
-    // A name could have been made to point here by somebody else's page.
+    // Another site's page could have made a name point here.
     let by_address = Host::of(&parts.uri, &parts.headers).name().is_ok_and(is_address);
     edge.shown_key.as_deref().filter(|_| peer.loopback && by_address)
 }

@@ -26,7 +26,7 @@ pub(crate) struct Summary {
     /// The number of the last purge or flush that the request caused.
     generation: u64,
     entries: Vec<Line>,
-    /// Entries that named again what an earlier one had named.
+    /// Entries that repeated an earlier entry.
     duplicates: usize,
     #[serde(skip)]
     pub(crate) variants: usize,
@@ -46,7 +46,7 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
     outcome: &'static str,
-    /// Absent where nobody counted: a flush visits no entry.
+    /// Absent if nothing was counted: a flush visits no entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     variants: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ impl Summary {
         if broad > 0 {
             parts.push(match self.scope {
                 "all" => "everything invalidated".to_owned(),
-                // A valid wildcard may still cover nothing, and that looks like success.
+                // A valid wildcard may still match nothing, and that looks like success.
                 _ => format!("{} invalidated ({NOT_COUNTED})", count(broad, "wildcard")),
             });
         }

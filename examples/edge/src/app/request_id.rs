@@ -15,7 +15,7 @@ pub(crate) struct RequestIds {
     given_out: AtomicU64,
 }
 
-/// The name of a request. It costs a number until somebody wants to read it.
+/// The id of a request. It costs only a number until it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestId {
     server: u32,

@@ -1,8 +1,8 @@
-//! The server: listens twice, gives each connection to delivery or to control, and ends in good
-//! order.
+//! The server: opens two listeners, passes each connection to delivery or to control, and shuts
+//! down gracefully.
 //!
-//! Invariant: no client can hold a connection for long without saying something or reading what it
-//! was told. HTTP/1 alone, and no parser of our own: a body that nobody read is either drained or
+//! Invariant: no client can hold a connection for long without sending, or without reading the
+//! answer. HTTP/1 only, without a parser of our own. A body that was not read is either drained or
 //! the connection is closed, so its bytes never count as the next request.
 
 use super::control;
@@ -33,7 +33,7 @@ const HEAD_BYTES: usize = 32 << 10;
 /// How many connections there may be at a time to each listener. Further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 4096;
 
-/// How long requests under way may take to end when the server is told to.
+/// The time for in-flight requests to end when the server shuts down.
 const LAST_ORDERS: Duration = Duration::from_secs(5);
 
 /// How long to wait when a connection can't be accepted because files or memory have run out;
@@ -111,7 +111,7 @@ pub(crate) async fn serve(
             }
         })
     });
-    // Each ends by itself once it is told to.
+    // Each ends by itself after the signal.
     let (delivery, control) = (tokio::spawn(delivery), tokio::spawn(control));
     shutdown.await;
     let _ = stop.send(());
@@ -119,7 +119,7 @@ pub(crate) async fn serve(
     reclaiming.abort();
 }
 
-/// Accepts connections until it is told to stop, and then waits for those that there are.
+/// Accepts connections until the signal to stop, and then waits for the open ones.
 async fn accept_all<S>(
     listener: TcpListener,
     edge: Arc<Edge>,

@@ -29,8 +29,8 @@ const SHARD_BYTES: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ObjectId(u64);
 
-/// Under which names an object is filed in the index; needed to take it out there when it is
-/// evicted here.
+/// The names of an object in the index. They are needed to remove its entry when the object is
+/// evicted.
 #[derive(Clone, Debug)]
 pub(crate) struct Filed {
     pub(crate) tenant: Tenant,
@@ -69,7 +69,7 @@ impl Weighter<ObjectId, Arc<Object>> for ByBytes {
     }
 }
 
-/// Collects what is evicted while a shard is locked, so that it is dealt with when none is.
+/// Collects evicted objects while a shard is locked, so that they are handled without a lock.
 #[derive(Clone)]
 struct HandOver;
 
@@ -89,7 +89,7 @@ impl Object {
         Self { filed, bytes, format, etag, made: Instant::now(), validator, retry_at }
     }
 
-    /// The same rendition, for which the origin has just said that it has no newer version.
+    /// Returns the same rendition after the origin confirmed that it has no newer version.
     pub(crate) fn confirmed(&self) -> Self {
         Self {
             filed: self.filed.clone(),
@@ -144,8 +144,7 @@ impl ObjectStore {
         Self { objects, given_out: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
-    /// Keeps an object, and hands over what had to make room. If it doesn't fit at all, that is the
-    /// object itself.
+    /// Keeps an object, and returns the evicted objects. If it does not fit, it is returned itself.
     #[must_use = "evicted objects must be taken out of the index"]
     pub(crate) fn put(&self, object: Arc<Object>) -> (ObjectId, Vec<(ObjectId, Arc<Object>)>) {
         let id = ObjectId(self.given_out.fetch_add(1, Ordering::Relaxed));
@@ -165,7 +164,7 @@ impl ObjectStore {
         self.objects.contains_key(&id)
     }
 
-    /// Deletes objects, and says how many of them were there.
+    /// Deletes objects, and returns how many of them existed.
     pub(crate) fn delete(&self, ids: impl IntoIterator<Item = ObjectId>) -> usize {
         ids.into_iter().filter_map(|id| self.objects.remove(&id)).count()
     }

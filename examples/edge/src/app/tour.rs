@@ -170,7 +170,7 @@ impl<W: Write> Tour<'_, W> {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        // If it never does, the next step says so.
+        // If it never does, the next step reports it.
         let _ = timeout(PATIENCE, waiting).await;
     }
 

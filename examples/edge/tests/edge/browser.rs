@@ -91,7 +91,7 @@ async fn driver() -> Option<(Child, String)> {
     if let Some(missing) = ["chromium", "chromedriver"].into_iter().find(|name| !has(name)) {
         let required = env::var("EDGE_BROWSER").is_ok_and(|value| value == "required");
         assert!(!required, "{missing} is missing");
-        // Past the harness, which keeps what a passing test prints to itself.
+        // Bypasses the harness, which hides the output of a passing test.
         let said = "SKIPPED: the page was not tested in a browser";
         let _ = writeln!(std::io::stderr(), "{said}, as {missing} is not installed");
         return None;

@@ -112,7 +112,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 fn read(root: &Dir, name: &Path) -> Result<Bytes, OriginError> {
-    // Asked first: opening a named pipe would wait for somebody to write into it.
+    // Checked first: opening a named pipe would wait for a writer.
     if !root.metadata(name).map_err(failure)?.is_file() {
         return Err(OriginError::NotFound);
     }

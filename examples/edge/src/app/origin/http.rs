@@ -19,11 +19,11 @@ use std::time::Duration;
 /// The largest source, in bytes.
 const MOST_BYTES: usize = 32 << 20;
 
-/// How long the server may take to accept a connection. How long everything may take, the edge
-/// says.
+/// The time limit for the server to accept a connection. The edge sets the limit for the whole
+/// fetch.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that nobody uses.
+/// The time for which an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// A web server.
@@ -120,8 +120,8 @@ impl Http {
     }
 }
 
-/// Pictures are compressed already; who compresses them once more would have it unpacked without a
-/// bound.
+/// Pictures are already compressed. A server that compresses them again would make the client
+/// unpack without a bound.
 fn check_encoding(headers: &HeaderMap) -> Result<(), OriginError> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => {
@@ -148,7 +148,7 @@ impl Origin for Http {
     }
 
     fn examples(&self) -> Vec<String> {
-        // Nobody has said what it has.
+        // Its content is not known.
         Vec::new()
     }
 }

@@ -65,6 +65,6 @@ pub(crate) trait Origin: Send + Sync {
 pub(crate) enum OriginError {
     /// There is no such picture.
     NotFound,
-    /// There may be one, but it could not be had; the text says why.
+    /// There may be a picture, but the fetch failed; the text has the reason.
     Failed(String),
 }
