@@ -1,4 +1,4 @@
-//! Eviction: the store decides which objects go, and the index forgets them and nothing else.
+//! Eviction: the store decides which objects are evicted, and the index removes only their entries.
 //!
 //! ```sh
 //! cargo run --example eviction

@@ -1,4 +1,4 @@
-//! URLs of other image servers in the index: those of imgproxy and of thumbor, filed under opaque
+//! URLs of other image servers in the index: those of imgproxy and of thumbor, stored under opaque
 //! names.
 //!
 //! Both servers resize the same source picture here. When it changes, one purge takes the

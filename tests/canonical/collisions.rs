@@ -80,7 +80,7 @@ impl Meaning {
         other
     }
 
-    /// The order of different known parameters means nothing.
+    /// The order of different known parameters has no meaning.
     fn sorted(&self) -> Self {
         let mut sorted = self.clone();
         sorted.operations.sort_by_key(|&(name, _)| name.min(KNOWN_NAMES));

@@ -1,6 +1,6 @@
-//! A second implementation of the rules, as slow and as plain as possible: every step copies its
-//! whole text, nothing is shared with the library, and no position is kept. Whatever both agree on
-//! is hardly wrong by a slip.
+//! A second implementation of the rules, as slow and as plain as possible. Every step copies its
+//! whole text, no code is shared with the library, and no position is kept. A result on which both
+//! agree is hardly wrong by a slip.
 
 pub(crate) struct Naive {
     pub(crate) hosts: Vec<String>,

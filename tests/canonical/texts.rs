@@ -290,7 +290,7 @@ pub(crate) fn short_request() -> impl Strategy<Value = String> {
     })
 }
 
-/// A path, sometimes encoded as a whole, and a query that often says so.
+/// A path, sometimes encoded as a whole, and a query that often has the flag for it.
 pub(crate) fn entry() -> impl Strategy<Value = String> {
     (path(), query(), path(), 0..4_u8).prop_map(|(path, query, inner, form)| match form {
         0 => format!("{}{query}", encoded(&path)),

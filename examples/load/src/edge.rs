@@ -1,4 +1,4 @@
-//! The edge as a process of its own, so that its memory is its own, too.
+//! The edge as a separate process, so that its memory is separate.
 
 use crate::report::Metrics;
 use http_body_util::{BodyExt, Full};

@@ -114,8 +114,8 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(report.is_clean() && agreement.contains("\"agree\": true"))
 }
 
-/// Prints a line. Returns whether anybody reads it. A reader such as `head` that goes away ends the
-/// run early, with its exit code.
+/// Prints a line. Returns whether the output is still read. A reader such as `head` that goes away
+/// ends the run early, with its exit code.
 fn say(line: &str) -> bool {
     use std::io::Write;
     writeln!(std::io::stdout(), "{line}").is_ok()

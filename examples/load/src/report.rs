@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How many faults of a kind are told in full.
+/// The number of faults of a kind that are reported in full.
 const TOLD: usize = 10;
 
 /// The observations of the clients so far.
@@ -152,7 +152,7 @@ impl Report {
     ) -> String {
         let mut text = String::from("\n");
         let mut line = |what: &str, value: String| {
-            // Writing to a string can't fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "{what:<44} {value}");
         };
         let requests = self.requests();
@@ -239,7 +239,8 @@ impl Metrics {
         self.0.lines().find_map(of).unwrap_or(0.0)
     }
 
-    /// How many of a histogram took less than some seconds, as far as its steps tell.
+    /// Returns how many values of a histogram are below a number of seconds, as far as its steps
+    /// show.
     fn below(&self, histogram: &str, seconds: f64) -> String {
         let bucket = |line: &str| -> Option<(f64, u64)> {
             let rest = line.strip_prefix(histogram)?.strip_prefix("_bucket{le=\"")?;

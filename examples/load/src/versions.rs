@@ -34,8 +34,8 @@ impl Versions {
         self.0.len()
     }
 
-    // Sequentially consistent throughout: this is the clock of the check, and it isn't what is
-    // measured.
+    // Sequentially consistent throughout: this is the clock of the check, and not part of the
+    // measurement.
 
     pub(crate) fn at_origin(&self, number: usize) -> Option<u32> {
         self.0.get(number).map(|picture| picture.at_origin.load(Ordering::SeqCst))

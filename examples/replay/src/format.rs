@@ -118,7 +118,7 @@ pub(crate) fn refusal(head: &[u8]) -> Option<String> {
         .then(|| "tar archive: unpack it first, as in tar -xOf FILE | replay -".to_owned())
 }
 
-/// Returns what is wrong with a file in which so many zero bytes stand in front of `head`.
+/// Returns the reason why a file cannot be read in which this number of zero bytes precedes `head`.
 pub(crate) fn refusal_behind_zeros(zeros: u64, head: &[u8]) -> Option<String> {
     if head.starts_with(&GZIP) {
         return Some(format!(

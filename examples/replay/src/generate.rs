@@ -5,7 +5,7 @@
 //! - a bot that enumerates sizes
 //! - lines of scanners and log rotations, as in every log
 //!
-//! The same seed gives the same log.
+//! The same seed produces the same log.
 
 use fastrand::Rng;
 use jiff::Timestamp;

@@ -21,7 +21,7 @@ pub(crate) fn is_other(host: &[u8], line: &Line<'_>) -> bool {
     let [Some(first), Some(second)] = columns else {
         return between().any(is_name);
     };
-    // A client can have a name, too, but no port, and no address stands behind it.
+    // A client can also have a name, but no port, and no address follows it.
     let with_port = without_port(first).len() < first.len();
     let begins_with_site = (is_name(first) || with_port) && is_address(second);
     begins_with_site || is_name(second) || between().any(is_name)

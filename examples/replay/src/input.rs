@@ -1,7 +1,7 @@
 //! Logs, compressed or not, line by line.
 //!
-//! Invariant: no line takes more memory than [`LONGEST`], however long it is, and none is lost:
-//! what ends a log early is an error.
+//! Invariant: no line takes more memory than [`LONGEST`], however long it is, and no line is lost:
+//! the early end of a log is an error.
 
 use super::format::{self, Format};
 use super::gzip::{Members, Notes, pass_zeros};
@@ -122,7 +122,7 @@ impl Log {
         self.format
     }
 
-    /// Returns what is worth knowing about the log.
+    /// Returns remarks about the log.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.borrow().clone();
         // In UTF-16, they are half of the text.

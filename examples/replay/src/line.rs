@@ -50,7 +50,7 @@ impl<'l> Line<'l> {
     }
 }
 
-/// Returns the seconds since 1970 of a line of which nothing else is needed.
+/// Returns the seconds since 1970 of a line, without reading its other parts.
 pub(crate) fn second(line: &[u8], dates: &mut Dates) -> Option<i64> {
     let (start, end) = date(line).ok()?;
     dates.second(&line[start..end])

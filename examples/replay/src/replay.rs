@@ -23,8 +23,8 @@ use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// After so many requests the size of the index is looked at; it is also before each purge, which
-/// may make it smaller.
+/// The size of the index is recorded after this number of requests, and before each purge, which
+/// may reduce it.
 const LOOK: u64 = 1000;
 
 /// How many of the pictures with the most variants are named.
@@ -52,7 +52,7 @@ pub(crate) struct Replay {
     /// Which request filled an entry.
     index: CacheIndex<u64>,
     tenant: Tenant,
-    /// Every variant that was ever asked for; nothing of it is purged.
+    /// Every variant that was ever requested; it is never purged.
     seen: CacheIndex<()>,
     seen_tenant: Tenant,
     variants: HashMap<Box<str>, u64>,
@@ -95,8 +95,7 @@ impl Replay {
             lines: 0,
             requests: Requests::default(),
             purges: Purges::default(),
-            // From a nanosecond to an hour, within a thousandth; what takes longer counts as an
-            // hour.
+            // From 1 ns to 1 h, with a precision of 0.1 %; a longer time counts as 1 h.
             purge_times: Histogram::new_with_max(3_600_000_000_000, 3)
                 .expect("these bounds are in order"),
             requests_of_other_names: 0,
@@ -130,7 +129,7 @@ impl Replay {
         let path = path(&line.target);
         let below = if is_get { self.below_purge_path(path) } else { Some(path) };
         let served = matches!(line.status, 200 | 206 | 304);
-        // Servers say 404 and 412 where there was nothing to purge.
+        // Servers answer 404 and 412 if there was nothing to purge.
         let purged = matches!(line.status, 200..=299 | 404 | 412);
         match below {
             Some(_) if !purged => return Err((Reason::RefusedPurge, None)),
@@ -183,7 +182,7 @@ impl Replay {
         self.latest = self.latest.max(second);
     }
 
-    /// Returns what a GET line purges, if it is one that does.
+    /// Returns the target that a GET line purges, if it does.
     fn below_purge_path<'t>(&mut self, path: &'t [u8]) -> Option<&'t [u8]> {
         if let Some(purge_path) = &self.options.purge_path {
             let below = path.strip_prefix(purge_path.as_bytes())?;
@@ -362,9 +361,9 @@ fn second(second: i64) -> String {
 
 fn pictures(variants: HashMap<Box<str>, u64>) -> Pictures {
     let mut by_count: Vec<_> = variants.into_iter().collect();
-    // The path decides between equals, so that a log always gives the same report.
+    // The path decides between equal counts, so that a log always has the same report.
     by_count.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then_with(|| a.cmp(b)));
-    // Nearest rank: the smallest count that so many of a hundred pictures do not exceed.
+    // Nearest rank: the smallest count that this percentage of pictures does not exceed.
     let percentile = |percent: usize| {
         let beyond = by_count.len() - (by_count.len() * percent).div_ceil(100).max(1);
         by_count[beyond].1

@@ -127,7 +127,7 @@ fn mixed() -> Vec<u8> {
     ])
 }
 
-/// All that the report says of [`mixed`], but for times.
+/// The full report of [`mixed`], except for times.
 #[track_caller]
 fn expect_mixed(report: &Value) {
     assert_eq!(report["lines"]["count"], 29);

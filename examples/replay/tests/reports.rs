@@ -120,7 +120,7 @@ fn replay(name: &str, arguments: &[&str], files: &[(&str, &[u8])]) -> Output {
     run(&[&["--json"], arguments].concat(), Some(&folder), b"")
 }
 
-/// Does what the input of a row says.
+/// Carries out the input of a row.
 fn tool(input: &str) -> Vec<Output> {
     let log = requests(0..3);
     let a_gz = |name: &str, content: Vec<u8>| vec![replay(name, &["a.gz"], &[("a.gz", &content)])];

@@ -135,8 +135,8 @@ struct Worker<'w> {
 /// How often each serial number was stored (+) and handed back (-), for those that are not even.
 type Accounts = HashMap<u64, i64>;
 
-/// So many are kept by a thread before it adds them to those of all, where what one stored and
-/// another was handed is even.
+/// The number of accounts that a thread keeps before it adds them to the common accounts, where
+/// stored and received values balance.
 const KEPT: usize = 100_000;
 
 fn account(accounts: &mut Accounts, serial: u64, change: i64) {
@@ -228,8 +228,7 @@ impl World {
         (self.tenant(picture % TENANTS), &self.paths[picture])
     }
 
-    /// Flushes and reclaims what is left: then every value that was stored must have left exactly
-    /// once.
+    /// Flushes and reclaims the rest: then every stored value must have left exactly once.
     fn settle(self, mut accounts: Accounts, report: &mut Report) {
         self.index.flush_all(Hard);
         loop {

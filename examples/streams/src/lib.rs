@@ -16,8 +16,8 @@ pub fn arguments<A: clap::Parser>() -> A {
     })
 }
 
-/// Writes `program: reason` to standard error, as one line. If nobody reads it, the exit code still
-/// reports the failure.
+/// Writes `program: reason` to standard error, as one line. If the error is not read, the exit code
+/// still reports the failure.
 pub fn complain(program: &str, reason: impl Display) {
     let line = format!("{program}: {}\n", visible(&reason.to_string()));
     let _ = io::stderr().write_all(line.as_bytes());

@@ -115,7 +115,7 @@ const SOFT: [Invalidate; 4] = [
     |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Soft)),
 ];
 
-/// Two paths, in shards of their own: what they have in common is the number of a key.
+/// Two paths in separate shards. They share only the number of a key.
 struct TwoPaths {
     index: CacheIndex<u32>,
     tenant: Tenant,
@@ -137,7 +137,7 @@ impl TwoPaths {
         self.index.lookup(&self.tenant, &NAMES.paths[path], &self.keys[key])
     }
 
-    /// Takes everything out, and says under which keys it was stored.
+    /// Removes everything, and returns the keys with their values.
     fn purge(&self, path: usize) -> Vec<(String, u32)> {
         let gone = self.index.purge(&self.tenant, &NAMES.paths[path], Hard);
         gone.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
@@ -292,8 +292,8 @@ fn request_for_the_name_against_the_forgetting_of_the_tenant() {
     });
 }
 
-/// The sweep drops what is left of a forgotten tenant while a new one is made: the new one gets an
-/// id that nothing has.
+/// The sweep drops the rest of a forgotten tenant while a new one is created: the new one gets an
+/// unused id.
 #[test]
 fn reclaim_of_a_forgotten_tenant_against_a_new_one() {
     model(|| {
@@ -343,8 +343,8 @@ fn commit_against_soft_invalidations_is_stale() {
     }
 }
 
-/// The whole fill races: the source changes, then the invalidation; whatever is served in the end
-/// is new.
+/// The whole fill races with a change of the source and then an invalidation. The picture that is
+/// served in the end is new.
 #[test]
 fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
     for invalidate in HARD {
@@ -530,7 +530,7 @@ fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
     });
 }
 
-/// A flush and then a soft flush by the same thread: nobody sees the second without the first.
+/// A flush and then a soft flush by the same thread: no thread sees the second without the first.
 #[test]
 fn no_look_up_sees_a_later_invalidation_without_an_earlier_one() {
     model(|| {
@@ -574,8 +574,8 @@ fn reclaim_against_insert_loses_nothing() {
     });
 }
 
-/// Making room for a rule replaces the oldest by a flush of its tenant: a lookup sees one of the
-/// two.
+/// Making room for a rule replaces the oldest rule by a flush of its tenant. A lookup sees one of
+/// the two.
 #[test]
 fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
     model(|| {
@@ -593,7 +593,7 @@ fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
     });
 }
 
-/// A rule retires when a sweep has settled everything, the open fill included.
+/// A rule retires when a sweep has settled every record, and the open fill as well.
 #[test]
 fn retiring_a_rule_against_a_commit_that_it_covers() {
     model(|| {

@@ -56,7 +56,7 @@ enum Step {
     Commit(Variant),
     Drop,
     Insert(Place, Variant),
-    /// Removes what the thread found last at this place.
+    /// Removes the value that the thread found last at this place.
     Remove(Place, Variant),
     Hard(Scope),
     Soft(Scope),
@@ -79,7 +79,7 @@ enum Done {
     Remove(Place, Variant, u32, bool),
     /// The removed entries, if the operation returns them.
     Hard(Scope, Option<BTreeSet<(Variant, u32)>>),
-    /// How many became stale, where that is said.
+    /// The number of entries that became stale, if the operation returns it.
     Soft(Scope, Option<usize>),
     Forget(usize),
     /// Whether the name still is the first tenant's.
@@ -328,7 +328,7 @@ impl World {
                         Done::Tenant(t, tenant == self.tenants[t])
                     });
                 }
-                // Answers nothing that an order could contradict.
+                // No order can contradict its answer.
                 Step::Reclaim => {
                     self.hand_back(self.index.reclaim(2).into_iter().map(|dead| dead.value));
                 }
@@ -488,7 +488,7 @@ fn schedules() -> usize {
     set.map_or(20_000, |n| n.parse().expect("a number of schedules"))
 }
 
-/// Says how long it took to find what made the test fail.
+/// Reports how long it took to find the failure.
 struct Tried(Arc<AtomicUsize>);
 
 impl Drop for Tried {

@@ -1,9 +1,9 @@
 //! The page of the control listener, in a real headless Chromium, driven as a user would: by clicks
 //! and keys.
 //!
-//! Needs `chromium` and `chromedriver` (Debian's packages chromium and chromium-driver). Where
-//! there are none the test says so on standard error and passes, unless `EDGE_BROWSER=required` is
-//! set. `EDGE_SCREENSHOT=FILE.png` keeps a picture of the page.
+//! Needs `chromium` and `chromedriver` (Debian's packages chromium and chromium-driver). Without
+//! them, the test reports this on standard error and passes, unless `EDGE_BROWSER=required` is set.
+//! `EDGE_SCREENSHOT=FILE.png` keeps a picture of the page.
 
 use crate::app::accounts::{AccountSettings, Unnamed};
 use crate::app::client_key::ClientKey;
@@ -174,7 +174,7 @@ impl Seen {
     }
 }
 
-/// Gives what is seen of each picture, once each has been asked for so often and is shown; null
+/// Returns the content of each picture, once each has been requested this often and is shown; null
 /// before.
 const LOOK: &str = r#"
 const turns = arguments[0], cards = [...document.querySelectorAll("article")];
@@ -205,7 +205,7 @@ impl Browser {
         timeout(PATIENCE, running).await.unwrap().unwrap()
     }
 
-    /// Waits until the script gives something other than null and false.
+    /// Waits until the script returns a value other than null and false.
     #[track_caller]
     fn until<'a>(
         &'a self,
@@ -359,7 +359,7 @@ impl Browser {
         self.until("return document.querySelectorAll('#cached tr').length === 3", vec![]).await;
         // A refusal changes nothing.
         assert!(self.after("#reload").await.values().all(|seen| seen.all("HIT")));
-        // The browser tells of refusals in its console.
+        // The browser reports refusals in its console.
         self.complaints().await;
     }
 
@@ -531,7 +531,7 @@ impl Browser {
             self.click(button).await;
         }
         sleep(Duration::from_secs(5)).await;
-        // The key of the tests is nobody's, but it would look like one.
+        // The key of the tests is not secret, but it would look like a secret key.
         self.run("const curl = document.querySelector('#curl'); curl.textContent = curl.textContent.replace(arguments[0], 'YOUR-KEY'); scrollTo(0, 0)", vec![KEY.into()]).await;
         std::fs::write(file, self.client.screenshot().await.unwrap()).unwrap();
         self.run("document.querySelector('#key-field').hidden = false; document.querySelector('#again').click()", vec![]).await;
@@ -558,7 +558,7 @@ impl Browser {
         self.client.post("/goog/cdp/execute", &body).await.unwrap();
     }
 
-    /// And nothing before there is a key.
+    /// Nothing is shown before there is a key.
     async fn shows_each_customer_their_own(&self) {
         // The page of the server that is gone still asks for it, and the browser complains.
         self.client.goto("about:blank").await.unwrap();
@@ -574,8 +574,8 @@ impl Browser {
         self.type_key(KEY).await;
         let first = self.look(&BTreeMap::from([(NOW.to_owned(), 1)])).await;
         assert!(first.len() == 6 && first.values().all(|seen| seen.all("MISS")), "{first:?}");
-        // The refusal above is one that the browser tells of; pictures that the policy keeps out
-        // would be, too.
+        // The browser reports the refusal above. It would also report pictures that the policy
+        // blocks.
         let complaints = self.complaints().await;
         assert!(complaints.iter().all(|text| text.contains("401")), "{complaints:?}");
 

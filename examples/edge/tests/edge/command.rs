@@ -125,7 +125,7 @@ async fn signals_end_it_cleanly_and_a_given_key_is_never_printed() {
         assert_eq!(answer.status.as_u16(), 201);
         assert_eq!(client.get("/sample.li/now.png?w=90").await.unwrap().cache(), "MISS");
 
-        // The connection of `client` is still open and idle; it keeps nobody waiting.
+        // The connection of `client` is still open and idle; it does not delay the end.
         let id = child.id().unwrap().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
         assert!(sent.success());

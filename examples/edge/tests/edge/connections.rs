@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Sends bytes to the delivery listener, and gives all that comes back until the server closes the
+/// Sends bytes to the delivery listener, and returns all bytes until the server closes the
 /// connection. A reset counts as closed.
 async fn exchange(site: &Site, request: &[u8]) -> String {
     exchange_with(site.running.delivery, request).await

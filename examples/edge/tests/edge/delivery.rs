@@ -138,7 +138,7 @@ async fn a_client_that_has_the_bytes_gets_304_until_they_change() {
     let answer = ask(&etag).await;
     assert_eq!((answer.status, answer.cache()), (StatusCode::OK, "MISS"));
     assert_ne!(answer.header("etag"), etag);
-    // The same bytes again have the same ETag: this 304 is a miss that was made anew.
+    // The same bytes again have the same ETag: this 304 is a miss with a new fetch.
     site.purge(&["/sample.li/birds.jpg"]).await;
     let answer = ask(answer.header("etag")).await;
     assert_eq!((answer.status, answer.cache()), (StatusCode::NOT_MODIFIED, "MISS"));
@@ -319,7 +319,7 @@ async fn other_methods_are_told_which_ones_there_are() {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.header("allow"), "GET, HEAD");
     }
-    // A header that asks for another method is a header and nothing else.
+    // A header that names another method is only a header.
     let headers = [("x-http-method-override", "POST"), ("x-forwarded-host", "evil.example")];
     let answer = site.client.send(Method::GET, BIRDS, &headers, Bytes::new()).await.unwrap();
     assert_eq!((answer.status, answer.cache()), (StatusCode::OK, "HIT"));

@@ -1,4 +1,4 @@
-//! `Site`: an edge that is running, in front of an origin that does what a test tells it to.
+//! `Site`: a running edge, in front of an origin that a test controls.
 
 use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) const KEY: &str = "a-key-for-tests";
 
-/// How long something may take before a test gives up. Nothing is expected to take long.
+/// The time limit of a test for any step. No step is expected to take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small picture in one color.
@@ -184,7 +184,7 @@ impl Site {
         json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
     }
 
-    /// Invalidates pictures, and gives the lines of the receipt.
+    /// Invalidates pictures, and returns the lines of the receipt.
     pub(crate) async fn purge(&self, urls: &[&str]) -> Vec<Value> {
         let body = serde_json::json!({ "scope": "original", "urls": urls });
         let answer = self.post(body.to_string()).await;
