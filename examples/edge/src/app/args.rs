@@ -3,8 +3,8 @@
 use clap::{Args as Group, Parser};
 use std::path::PathBuf;
 
-/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory, and forgets
-/// them when it is told to.
+/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory, and removes
+/// them on request.
 #[derive(Debug, Parser)]
 #[command(name = "edge")]
 pub(crate) struct Args {
@@ -44,8 +44,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) log_json: bool,
 
-    /// Start on free ports, try everything out over HTTP, say of each step whether it held, and
-    /// end.
+    /// Start on free ports, drive the edge over HTTP, print whether each step held, and end.
     #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants"])]
     pub(crate) tour: bool,
 }
