@@ -1,11 +1,13 @@
 //! From text to names by Cloudimage's URL rules: canonicalization of delivery URLs and of
 //! invalidation entries. A server with other URLs uses opaque names instead, see
-//! [`OriginPath::opaque`].
+//! [`OriginPath::opaque`](crate::OriginPath::opaque).
 //!
 //! Invariant: these functions are pure and total.
 //! - Every text has a name, or an error with its kind, its position and the expected content.
-//! - All spellings in which a picture can be requested or invalidated map to one [`OriginPath`].
-//! - Renditions that may differ in a byte never share both origin path and [`VariantKey`].
+//! - All spellings in which a picture can be requested or invalidated map to one
+//!   [`OriginPath`](crate::OriginPath).
+//! - Renditions that may differ in a byte never share both origin path and
+//!   [`VariantKey`](crate::VariantKey).
 //!
 //! Not here: the entries that are stored under the names, and whether they may be served.
 //!

@@ -123,8 +123,8 @@ impl Rules {
     /// Reads an entry of an invalidation request that names single variants: an origin followed by
     /// operations.
     ///
-    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the
-    /// variant. If spellings of the origin are grouped, it also covers the variants of each
+    /// The key has no marks, so that it [covers](crate::VariantKey::covers) all representations of
+    /// the variant. If spellings of the origin are grouped, it also covers the variants of each
     /// spelling.
     ///
     /// # Errors

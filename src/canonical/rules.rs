@@ -15,9 +15,9 @@ use std::borrow::Cow;
 /// without a prefix. It has no delivery host, because a server that has already identified the
 /// tenant does not need one.
 ///
-/// With a [token](RulesBuilder::token) or a [custom host](RulesBuilder::custom_host), whole
-/// delivery URLs are read as well. They are distinguished from those of other hosts, and recognized
-/// where they do not belong.
+/// With a [token](super::RulesBuilder::token) or a [custom host](super::RulesBuilder::custom_host),
+/// whole delivery URLs are read as well. They are distinguished from those of other hosts, and
+/// recognized where they do not belong.
 ///
 /// # Examples
 ///
