@@ -1,5 +1,5 @@
-//! A fixed piece of work, for `.ci/speed`: what compilers and tests do most (hashing, sorting, text, memory in no order), about two
-//! seconds of it. Prints the milliseconds that it took.
+//! A fixed piece of work, for `.ci/speed`: what compilers and tests do most (hashing, sorting,
+//! text, memory in no order), about two seconds of it. Prints the milliseconds that it took.
 
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! Eviction: the store decides which objects go, and the index forgets them and nothing else.
+//! Eviction: the store decides which objects are evicted, and the index removes only their entries.
 //!
 //! ```sh
 //! cargo run --example eviction
@@ -55,7 +55,7 @@ fn main() -> Result<(), NameError> {
     assert_eq!(index.lookup(&shop, &a, &key), Lookup::Miss);
     assert_eq!(index.lookup(&shop, &b, &key), Lookup::Live(3));
 
-    // What a purge returns is deleted from the store as well.
+    // The values that a purge returns are deleted from the store as well.
     let gone: Vec<u64> = index.purge(&shop, &b, Hard).into_iter().map(|(_, id)| id).collect();
     store.objects.retain(|(id, _)| !gone.contains(id));
     assert_eq!(store.objects.len(), 1);

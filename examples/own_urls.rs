@@ -1,6 +1,8 @@
-//! URLs of other image servers in the index: those of imgproxy and of thumbor, filed under opaque names.
+//! URLs of other image servers in the index: those of imgproxy and of thumbor, stored under opaque
+//! names.
 //!
-//! Both servers resize the same source picture here. When it changes, one purge takes the renditions of both.
+//! Both servers resize the same source picture here. When it changes, one purge takes the
+//! renditions of both.
 //!
 //! ```sh
 //! cargo run --example own_urls
@@ -8,7 +10,8 @@
 
 use cache_index::{CacheIndex, Hard, Lookup, NameError, OriginPath, VariantKey};
 
-/// `/SIGNATURE/OPTIONS/plain/SOURCE@FORMAT`: the signature and the scheme of the source don't change the picture.
+/// `/SIGNATURE/OPTIONS/plain/SOURCE@FORMAT`: the signature and the scheme of the source don't
+/// change the picture.
 fn imgproxy(target: &str) -> Option<Result<(OriginPath<'_>, VariantKey<'_>), NameError>> {
     let (_signature, rest) = target.strip_prefix('/')?.split_once('/')?;
     let (options, source) = rest.split_once("/plain/")?;

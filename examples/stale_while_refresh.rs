@@ -16,7 +16,7 @@ fn main() -> Result<(), NameError> {
     let softened = index.purge(&news, &front, Soft);
     assert_eq!(softened.len(), 1);
 
-    // Requests are served at once, and told apart from hits.
+    // Requests are served at once, and distinguished from hits.
     assert_eq!(index.lookup(&news, &front, &key), Lookup::Stale("version 1"));
 
     // One of them takes a lease and refreshes the picture in the background.

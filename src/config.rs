@@ -1,4 +1,4 @@
-//! `Config`: the knobs of an index, checked when it is built.
+//! `Config`: the settings of an index, checked when it is built.
 //!
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
@@ -6,7 +6,7 @@ use crate::limits::{Limits, WhenFull};
 use crate::names::MAX_LEN;
 use std::fmt;
 
-/// How an index is laid out and what it does with dead values.
+/// The layout and the limits of an index, and its policy for dead values.
 ///
 /// # Examples
 ///
@@ -26,15 +26,16 @@ pub struct Config {
     limits: Limits,
 }
 
-/// What happens to the values of entries that a flush has killed.
+/// The policy for the values of entries that a flush has killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadValues {
-    /// The index drops them as it is used, never while a lock is held. For values that own nothing, or whose `Drop` does all that is
-    /// needed.
+    /// The index drops them as it is used, never while a lock is held. Choose this for values that
+    /// own nothing, or whose `Drop` does all that is needed.
     #[default]
     Drop,
-    /// The index keeps them until [`reclaim`](crate::CacheIndex::reclaim) returns them. For values that name objects which the server
-    /// must delete. Memory grows with what has been flushed and not reclaimed.
+    /// The index keeps them until [`reclaim`](crate::CacheIndex::reclaim) returns them. Choose this
+    /// for values that name objects which the server must delete. Memory grows with the entries
+    /// that were flushed and not yet reclaimed.
     Queue,
 }
 
@@ -43,7 +44,7 @@ pub enum DeadValues {
 #[must_use]
 pub struct ConfigBuilder(Config);
 
-/// A setting that is out of range.
+/// The error for a setting that is out of range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
@@ -52,18 +53,23 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// Upper bound for [`max_path_len`](ConfigBuilder::max_path_len), in bytes. A few dozen paths share one text block that is addressed
-    /// with 32-bit offsets.
+    /// Upper bound for [`max_path_len`](ConfigBuilder::max_path_len), in bytes. A few dozen paths
+    /// share one text block that is addressed with 32-bit offsets.
     pub const MAX_PATH_LEN: usize = MAX_LEN;
 
-    /// Upper bound for [`max_key_len`](ConfigBuilder::max_key_len), in bytes: that of paths, so that one length field fits both.
+    /// Upper bound for [`max_key_len`](ConfigBuilder::max_key_len), in bytes. It equals the bound
+    /// for paths, so that one length field fits both.
     pub const MAX_KEY_LEN: usize = Self::MAX_PATH_LEN;
 
     /// Upper bound for the number of shards.
     pub const MAX_SHARDS: usize = 1 << 16;
 
-    /// Creates a builder with the defaults: 256 shards, dead values dropped, 4096 prefix rules, 16,384 variants a path (more are refused), any
-    /// number of paths and entries, paths and variant keys of up to 24,576 bytes.
+    /// Creates a builder with the defaults:
+    /// - 256 shards, and dead values are dropped
+    /// - 4096 prefix rules
+    /// - 16,384 variants per path; the index refuses more
+    /// - any number of paths and entries
+    /// - paths and variant keys of up to 24,576 bytes
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder(Self::default())
     }
@@ -90,7 +96,8 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            // Far more than cores, so that two threads seldom meet, and tables small enough that growing one is short.
+            // Far more shards than cores, so that two threads seldom meet. Each table is small, so
+            // growing one takes little time.
             shards: 256,
             dead_values: DeadValues::Drop,
             max_prefix_rules: 4096,
@@ -100,19 +107,21 @@ impl Default for Config {
 }
 
 impl ConfigBuilder {
-    /// Sets the number of shards, each a lock and a table of its own: a power of two, up to [`Config::MAX_SHARDS`].
+    /// Sets the number of shards, each with a lock and a table of its own. It must be a power of
+    /// two, up to [`Config::MAX_SHARDS`].
     pub fn shards(mut self, shards: usize) -> Self {
         self.0.shards = shards;
         self
     }
 
-    /// Sets what happens to dead values.
+    /// Sets the policy for dead values.
     pub fn dead_values(mut self, dead_values: DeadValues) -> Self {
         self.0.dead_values = dead_values;
         self
     }
 
-    /// Sets how many variants a path may have, at least one, and what happens to the next.
+    /// Sets how many variants a path may have, at least one, and the policy for a variant beyond
+    /// that.
     pub fn max_variants(mut self, variants: usize, when_full: WhenFull) -> Self {
         (self.0.limits.variants, self.0.limits.when_full) = (variants, when_full);
         self
@@ -124,26 +133,29 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets how many entries the index may hold, all paths together, at least one.
+    /// Sets how many entries the index may hold over all paths, at least one.
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.0.limits.entries = Some(entries as u64);
         self
     }
 
-    /// Sets the length of the longest path that is stored, in bytes, from 1 to [`Config::MAX_PATH_LEN`].
+    /// Sets the length of the longest path that is stored, in bytes, from 1 to
+    /// [`Config::MAX_PATH_LEN`].
     pub fn max_path_len(mut self, bytes: usize) -> Self {
         self.0.limits.path_length = bytes;
         self
     }
 
-    /// Sets the length of the longest variant key that is stored, in bytes, from 1 to [`Config::MAX_KEY_LEN`].
+    /// Sets the length of the longest variant key that is stored, in bytes, from 1 to
+    /// [`Config::MAX_KEY_LEN`].
     pub fn max_key_len(mut self, bytes: usize) -> Self {
         self.0.limits.key_length = bytes;
         self
     }
 
-    /// Sets how many prefix rules are open at a time, at least one. One purge of a prefix more invalidates the whole tenant of the
-    /// oldest rule: see [`PrefixPurged::widened`](crate::PrefixPurged::widened).
+    /// Sets how many prefix rules may be open at a time, at least one. A prefix purge beyond that
+    /// number invalidates the whole tenant of the oldest rule: see
+    /// [`PrefixPurged::widened`](crate::PrefixPurged::widened).
     pub fn max_prefix_rules(mut self, rules: usize) -> Self {
         self.0.max_prefix_rules = rules;
         self
@@ -152,7 +164,8 @@ impl ConfigBuilder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the number of shards is not a power of two or is too large, if a limit is zero, or if a length is too large.
+    /// If the number of shards is not a power of two or is too large, if a limit is zero, or if a
+    /// length is too large.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Config { shards, max_prefix_rules, ref limits, .. } = self.0;
         let whole =

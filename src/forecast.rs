@@ -1,17 +1,17 @@
-//! What an invalidation would meet: the answers that a dry run is made of.
+//! The matches of an invalidation that has not happened: a dry run is answered from them.
 
 use std::sync::Arc;
 
-/// What a purge of a path would meet.
+/// The entries and in-flight fills that a purge of a path would match.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
-    /// The variants that may be served, each with whether it is stale.
+    /// The variants that may be served. The flag is true if the variant is stale.
     pub(crate) variants: Vec<(Arc<str>, bool)>,
-    /// The open fills that it would overtake.
+    /// The in-flight fills that the purge would overtake.
     pub(crate) fills: usize,
 }
 
-/// How much a purge of a prefix would meet.
+/// The numbers of entries and in-flight fills that a prefix purge would match.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extent {
     pub(crate) live: usize,

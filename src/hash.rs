@@ -1,30 +1,32 @@
-//! Hashing: a path is hashed once per operation, and the bits are split between the shard and the shard's table.
+//! Hashing: a path is hashed once per operation, and the bits are split between the shard and the
+//! shard's table.
 //!
-//! Invariant: the bits that choose the shard are none of those that the shard's tables look at, so that the paths of one shard
-//! spread over its tables like any others.
+//! Invariant: the shard's tables use none of the bits that choose the shard. So the paths of one
+//! shard spread over its tables like any others.
 //!
 //! Not here: identity. Equal hashes never stand for equal paths; whole keys are compared.
 
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// The hash of a tenant and a path, good within one index of one process only.
+/// The hash of a tenant and a path. It is valid within one index of one process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PathHash(u64);
 
-/// The half of a hash that tables use, and keep with what they file. Tables hold less than 2^32 places, so the other half would only
-/// make them larger.
+/// The half of the hash that tables store and probe with. A table has fewer than 2^32 slots, so
+/// storing all 64 bits would only waste memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableHash(u32);
 
 impl PathHash {
-    /// The low half.
+    /// Returns the low half.
     #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
     pub(crate) fn table(self) -> TableHash {
         TableHash(self.0 as u32)
     }
 
-    /// The shard, for a number of shards that is a power of two of at most 2^16: from the high half.
+    /// Returns the shard, taken from the high half. The number of shards must be a power of two, at
+    /// most 2^16.
     #[allow(clippy::cast_possible_truncation, reason = "the mask leaves at most sixteen bits")]
     pub(crate) fn shard(self, shards: usize) -> usize {
         (self.0 >> 32) as usize & (shards - 1)
@@ -36,22 +38,25 @@ impl TableHash {
         self.0
     }
 
-    /// A hash that was stored as a number.
+    /// Restores a hash that was stored as a number.
     pub(crate) fn from_stored(hash: u32) -> Self {
         Self(hash)
     }
 
-    /// The byte that tells most records of one bucket apart, and most keys of one record: the highest, as the bucket comes from the
-    /// lowest. It is never zero, which marks what is free.
+    /// Returns the tag, a byte that differs between most records of one bucket and between most
+    /// keys of one record. It is the highest byte, as the bucket comes from the lowest bits. The
+    /// tag is never zero, because zero marks a free lane.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub(crate) fn tag(self) -> u8 {
         ((self.0 >> 24) as u8).max(1)
     }
 
-    /// The number for a `hashbrown` table, which takes the bucket from the low bits and a tag from the top seven.
+    /// Returns the number for a `hashbrown` table, which uses the low bits for the bucket and the
+    /// top seven bits for a tag.
     pub(crate) fn spread(self) -> u64 {
-        // Odd, so that different low bits stay different; about 2^64 divided by the golden ratio, so that the top bits depend on all.
+        // The factor is odd, so that different low bits stay different. It is about 2^64 divided by
+        // the golden ratio, so that the top bits depend on all bits.
         u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
@@ -63,8 +68,8 @@ impl TableHash {
 
 /// The index's own hash function.
 ///
-/// Its seeds are drawn at random when the index is made, never stored and never shown: who doesn't know them can't choose
-/// paths that collide.
+/// Its seeds are drawn at random when the index is created. They are never stored and never shown,
+/// so an attacker who does not know them cannot choose paths that collide.
 pub(crate) struct Hashing(RandomState);
 
 impl Hashing {
@@ -89,7 +94,8 @@ impl Hashing {
     }
 }
 
-/// Seeds of its own for every table. A model checker must be able to replay what it found, so it gets fixed ones.
+/// Returns random seeds, different for every table. A model checker must be able to replay its
+/// findings, so it gets fixed seeds.
 pub(crate) fn random_state() -> RandomState {
     if cfg!(any(cache_index_loom, cache_index_shuttle)) {
         RandomState::with_seeds(1, 2, 3, 4)
@@ -130,7 +136,8 @@ mod tests {
         assert_ne!(hashing.path(0, "a/b.jpg"), hashing.path(1, "a/b.jpg"));
     }
 
-    /// Paths that differ in one digit, that share a long beginning, that count up: what an attacker, or a shop, would send.
+    /// Paths that differ in one digit, share a long prefix, or count up: such paths come from
+    /// attackers, and from shops.
     #[test]
     fn alike_paths_fill_shards_and_buckets_as_evenly_as_chance_would() {
         const PATHS: u32 = 1_000_000;
@@ -145,7 +152,8 @@ mod tests {
             buckets[place as usize % PARTS] += 1;
             tags[(hash.table().spread() >> 56) as usize] += 1;
         }
-        // Chance gives 3906 to each, and strays from that by 62 one time in three; by 8 times as much practically never.
+        // The expected count is 3906, with a standard deviation of 62. A deviation of 500 is eight
+        // times that, and practically never occurs.
         let expected = 3906 - 500..3906 + 500;
         assert!(shards.iter().all(|count| expected.contains(count)), "{shards:?}");
         assert!(buckets.iter().all(|count| expected.contains(count)), "{buckets:?}");

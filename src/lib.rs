@@ -1,16 +1,50 @@
-//! Knows, for every picture, which resized renditions of it a cache holds, so that purging a picture, a tenant or everything is
-//! exact, immediate, and cannot be undone by a fetch that was already under way.
+//! An embedded index of the resized renditions that a cache stores for each picture. Purging a
+//! picture, a tenant or everything is exact and immediate. An in-flight fetch cannot undo it.
 //!
-//! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`], has many stored renditions, each
-//! named by a [`VariantKey`]. The [`CacheIndex`] maps each picture to the set of its variants, and each variant to a value that you
-//! choose: an object id, a file offset, `()`.
+//! # How it works
+//!
+//! A cache server stores resized renditions of pictures. One picture, named by its [`OriginPath`],
+//! has many stored renditions, each named by a [`VariantKey`]. The [`CacheIndex`] maps each picture
+//! to the set of its variants, and each variant to a value that you choose: an object id, a file
+//! offset, `()`.
+//!
+//! One counter, the [`Generation`], orders all purges, flushes and fills. On a miss, the server
+//! takes a [lease](CacheIndex::lease) before it reads the source. The lease carries the generation
+//! in which the fill began. A purge of the path takes the next generation, and the commit of an
+//! older lease is [refused](Refusal).
+//!
+#![cfg_attr(
+    feature = "cloudimage",
+    doc = "[`canonical`] turns Cloudimage URLs into names, and [`invalidation`] reads whole requests.\n"
+)]
+//!
+//! | word | meaning |
+//! |---|---|
+//! | tenant | one customer; paths of two tenants are always distinct |
+//! | origin path | the name of a source picture inside a tenant |
+//! | variant key | the name of one rendition of a picture |
+//! | canonical | written by Cloudimage's rules, with one spelling per picture |
+//! | opaque | any text, compared byte for byte |
+//! | live, stale | may be served; may be served while it is refreshed |
+//! | dead | must never be served |
+//! | purge | invalidates one path, some of its variants, or all paths under a prefix |
+//! | flush | invalidates a whole tenant, or everything |
+//! | hard, soft | makes entries dead; makes them stale |
+//! | fill | a read of the source, from its lease to its commit |
+//! | in-flight, open | a fill that has begun and is neither committed nor dropped |
+//! | lease | taken on a miss, before the source is read; needed to store the result |
+//! | generation | the one counter of the index; every purge and flush takes the next number |
+//! | prefix rule | a prefix purge that some older entries were not yet checked against |
+//! | reclaim | frees dead entries, and returns their values |
+//!
+//! # Example
 //!
 //! ```
 //! use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
 //!
 //! let index = CacheIndex::default();
 //! let tenant = index.tenant("shop");
-//! // Names are any text. Requests for the same picture must give the same one.
+//! // Names are any text. Requests for the same picture must produce the same name.
 //! let origin = OriginPath::opaque("shop.example/birds.jpg")?;
 //! let variant = VariantKey::opaque("300x200")?;
 //!
@@ -19,112 +53,154 @@
 //! assert!(lease.commit(&variant, 17_u64).is_stored());
 //! assert_eq!(index.lookup(&tenant, &origin, &variant), Lookup::Live(17));
 //!
-//! // When the picture changes: all renditions go, and no fetch that is under way can bring one back.
+//! // When the picture changes: all renditions are removed, and no in-flight fetch can restore one.
 //! assert_eq!(index.purge(&tenant, &origin, Hard).len(), 1);
 //! assert_eq!(index.lookup(&tenant, &origin, &variant), Lookup::Miss);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Consistency
+//!
+//! Every operation on a path, every flush and every prefix purge is *linearizable*: it takes effect
+//! at one moment between its call and its return, and all threads agree on the order. Operations on
+//! one path hold the lock of its shard. One atomic write publishes each flush.
+//!
+//! These are not linearizable as a whole, because they visit one path or one shard after another:
+//!
+//! - [`paths`](CacheIndex::paths) and [`stats`](CacheIndex::stats)
+//! - [`lookup_many`](CacheIndex::lookup_many), [`purge_many`](CacheIndex::purge_many) and
+//!   [`reclaim`](CacheIndex::reclaim); each single step is
 #![cfg_attr(
     feature = "cloudimage",
-    doc = "The names of Cloudimage's URLs come from [`canonical`], and whole requests to invalidate from [`invalidation`].\n"
+    doc = "- [`apply`](CacheIndex::apply), where each entry takes effect at its own moment, and\n  [`dry_run`](CacheIndex::dry_run)"
 )]
 //!
-//! # Words
+//! No call returns a lock guard, runs a callback, blocks on I/O, or holds two shard locks at once.
+//! Values are dropped by the caller, or by the index outside of its locks.
 //!
-//! | word | meaning |
-//! |---|---|
-//! | tenant | one customer; paths of two tenants never meet |
-//! | origin path | name of a source picture inside a tenant |
-//! | variant key | name of one rendition of it; among Cloudimage's, `?` for the untransformed picture |
-//! | canonical, opaque | spelled by Cloudimage's rules, each picture in one way; any text, compared byte for byte |
-//! | live, stale, dead | may be served; may be served while it is refreshed; must never be served |
-//! | purge, flush | invalidate one path, some variants of it, or all paths under a prefix; a whole tenant, or everything |
-//! | hard, soft | makes entries dead; makes them stale |
-//! | lease | taken on a miss, before the source is read; needed to store what was read |
-//! | generation | the one counter of the index; every purge and flush takes the next number |
-//! | reclaim | free dead entries, and hand their values over |
+//! # Trade-offs
 //!
-//! # Operations
+//! - The index is not a cache: it does not fetch, does not evict by itself, and does not store
+//!   bytes.
+//! - It is not distributed: it knows one process.
+//! - It is not persistent: after a restart it is empty. The server fills it as it reads its cache,
+//!   or drops the cache. The crate `cache-index-persist` keeps an index on disk.
+//! - Paths are hashed, not sorted. Prefix purges take constant time, but listing a prefix visits
+//!   every path.
+//! - A dead entry occupies memory until a sweep or [`reclaim`](CacheIndex::reclaim) reaches it.
 //!
 //! | operation | cost | locks |
 //! |---|---|---|
-//! | [`lookup`](CacheIndex::lookup) | O(1), no allocation | one shard, shared |
-//! | [`lookup_many`](CacheIndex::lookup_many) | that of the single lookups; with the feature `prefetch`, less | one shard after another, shared |
-//! | [`lease`](CacheIndex::lease) | O(1) | one shard's table of open fills; no shard |
-//! | [`commit`](FillLease::commit), [`insert`](CacheIndex::insert), [`remove`](CacheIndex::remove) | O(1) amortized | one shard, exclusively |
-//! | [`purge`](CacheIndex::purge), [`purge_selected`](CacheIndex::purge_selected) | O(variants of the path) | one shard, exclusively, while they are unlinked or marked |
-//! | [`purge_many`](CacheIndex::purge_many) | that of the single purges | one shard after another, each once |
-//! | [`purge_prefix`](CacheIndex::purge_prefix) | O(length of the prefix) | none |
-//! | [`flush_tenant`](CacheIndex::flush_tenant), [`flush_all`](CacheIndex::flush_all) | O(1) | none |
-//! | [`tenant`](CacheIndex::tenant), [`forget_tenant`](CacheIndex::forget_tenant) | O(length of the name) | the table of tenants; no shard |
+//! | [`lookup`] | O(1), no allocation | one shard, shared |
+//! | [`lookup_many`] | single lookups; less with `prefetch` | one shard after another, shared |
+//! | [`lease`] | O(1) | one shard's table of open fills; no shard |
+//! | [`commit`], [`insert`], [`remove`] | O(1) amortized | one shard, exclusive |
+//! | [`purge`], [`purge_selected`] | O(variants of the path) | one shard, exclusive (1) |
+//! | [`purge_many`] | single purges | one shard after another, each once |
+//! | [`purge_prefix`] | O(length of the prefix) | none |
+//! | [`flush_tenant`], [`flush_all`] | O(1) | none |
+//! | [`tenant`], [`forget_tenant`] | O(length of the name) | the table of tenants; no shard |
 #![cfg_attr(
     feature = "cloudimage",
-    doc = "| [`apply`](CacheIndex::apply) an [invalidation] request | that of the purges and flushes in it | one shard after another, each once, exclusively |",
-    doc = "| [`dry_run`](CacheIndex::dry_run) of one | O(variants of the pictures); for prefixes and for everything, O(paths in the index) | one shard after another, shared |"
+    doc = "| [`apply`](CacheIndex::apply) | single purges and flushes | one shard after another, each once, exclusive |",
+    doc = "| [`dry_run`](CacheIndex::dry_run) | O(variants of the pictures) (2) | one shard after another, shared |"
 )]
-//! | [`paths`](CacheIndex::paths) | O(paths in the index) | one shard after another, shared |
-//! | [`variants`](CacheIndex::variants) | O(variants of the path) | one shard, shared |
-//! | [`reclaim`](CacheIndex::reclaim) | O(n) | one shard after another, exclusively, for each path that is taken out |
-//! | [`stats`](CacheIndex::stats) | O(shards), times the tenants that have entries there | one shard after another, shared |
+//! | [`paths`] | O(paths in the index) | one shard after another, shared |
+//! | [`variants`] | O(variants of the path) | one shard, shared |
+//! | [`reclaim`] | O(n) | one shard after another, exclusive (3) |
+//! | [`stats`] | O(shards) (4) | one shard after another, shared |
 //!
-//! # Promises
+//! 1. Only while the variants are unlinked or marked.
+//! 2. O(paths in the index) for prefixes and for everything.
+//! 3. Once for each path that is removed.
+//! 4. Times the tenants that have entries in the shard.
 //!
-//! **P1, nothing comes back.** When a hard purge or flush has returned, whatever its scope, no lookup that starts later returns a
-//! value whose fill began before it, in any thread: not if the path had no entry at the time, not if the fill commits later, not after
-//! the entry was removed and stored again. After a soft one, such a value is at best stale. A fill begins when its lease is taken; so
-//! take it before the source is read, also to revalidate. [`insert`](CacheIndex::insert) begins and ends at once, and is for loading.
+//! [`lookup`]: CacheIndex::lookup
+//! [`lookup_many`]: CacheIndex::lookup_many
+//! [`lease`]: CacheIndex::lease
+//! [`commit`]: FillLease::commit
+//! [`insert`]: CacheIndex::insert
+//! [`remove`]: CacheIndex::remove
+//! [`purge`]: CacheIndex::purge
+//! [`purge_selected`]: CacheIndex::purge_selected
+//! [`purge_many`]: CacheIndex::purge_many
+//! [`purge_prefix`]: CacheIndex::purge_prefix
+//! [`flush_tenant`]: CacheIndex::flush_tenant
+//! [`flush_all`]: CacheIndex::flush_all
+//! [`tenant`]: CacheIndex::tenant
+//! [`forget_tenant`]: CacheIndex::forget_tenant
+//! [`paths`]: CacheIndex::paths
+//! [`variants`]: CacheIndex::variants
+//! [`reclaim`]: CacheIndex::reclaim
+//! [`stats`]: CacheIndex::stats
 //!
-//! **P2, nothing else goes.** A purge of one path refuses no fill and touches no entry of any other path; a flush of one tenant none of
-//! another's. Refusals are exact, not probable. Within one path, a purge of some variants refuses the path's open fills, whatever they
-//! would be stored as. The one exception is announced: see P7.
+//! # Guarantees
 //!
-//! **P3, order without clocks.** The [`Generation`] alone decides. No clock is read; there are no ties.
+//! **P1, nothing comes back.** Once a hard purge or flush of any scope has returned, no lookup that
+//! starts later returns a value whose fill began before it. This holds in every thread:
 //!
-//! **P4, every value is handed over once.** A value that was stored is live or stale, or was returned by replace, evict, remove, purge or
-//! reclaim, or is dead and waits to be reclaimed. With [`DeadValues::Drop`] the index drops dead values itself, never while holding a
-//! lock. This holds even if the caller's `Clone`, `PartialEq` or `Drop` panics.
+//! - if the path had no entry at the time of the purge
+//! - if the fill commits after the purge
+//! - if the entry was removed and stored again
 //!
-//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A purge unlinks variants under the lock and
-//! drops them outside. Tables grow per shard. A flush visits nothing. Lookups don't queue behind a purge that waits for another lookup;
-//! lookups that follow each other without a gap keep a purge waiting for a millisecond, and then let it pass.
+//! After a soft purge or flush, such a value is at best stale. A fill begins when its lease is
+//! taken. So take the lease before the source is read, also to revalidate. [`insert`] begins and
+//! ends a fill at once, and is for loading.
 //!
-//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the index is used, faster by
-//! [`reclaim`](CacheIndex::reclaim); a prefix rule is dropped once every older entry has been checked against it.
-//! Lookups never free memory.
+//! **P2, nothing else goes.** Purging a path affects only that path; flushing a tenant affects only
+//! that tenant. Refusals are exact: there are no false positives. Within one path, a purge of some
+//! variants refuses the path's open fills, because a fill does not announce its variant. The one
+//! exception is announced: see P7.
 //!
-//! **P7, bounded by configuration.** Variants per path, paths, entries, lengths, prefix rules: see [`ConfigBuilder`]. Over a limit there
-//! is a [`Refusal`], or the oldest variant is handed over; one prefix rule too many invalidates the whole tenant of the oldest, which may be
-//! too much and is never too little, and [says so](PrefixPurged::widened). Memory for in-flight fills is proportional to the number of open
-//! leases, and is released when a lease is dropped. The number of tenants is not bounded: ask for those that exist, and
-//! [forget](CacheIndex::forget_tenant) those that have left.
+//! **P3, order without clocks.** The [`Generation`] alone decides. The index does not read a clock,
+//! and two invalidations never have the same generation.
 //!
-//! **P8, hostile keys.** Hashes are seeded at random per index; nobody can choose paths or variants that collide. A client that
-//! enumerates variants runs into the limits of P7.
+//! **P4, every value is handed over once.** A stored value is in exactly one of three states: it is
+//! live or stale, it was returned by replace, evict, remove, purge or reclaim, or it is dead and
+//! waits for reclaim. With [`DeadValues::Drop`] the index drops dead values itself, never while
+//! holding a lock. This holds even if the caller's `Clone`, `PartialEq` or `Drop` panics.
 //!
-//! **P9, one picture, one name.** All canonical spellings of one picture map to the same name, and different pictures never do. With
-//! opaque names, this is the caller's job.
+//! **P5, bounded pauses.** No call makes another thread wait longer than its own cost above. A
+//! purge unlinks variants under the lock and drops them outside. Tables grow per shard. A flush
+//! does not visit entries. Lookups do not queue behind a purge that waits for another lookup.
+//! Lookups that follow each other without a gap delay a purge for about 1 ms, and then let it pass.
+//!
+//! **P6, dead memory comes back.** After a flush, dead entries are freed in bounded steps as the
+//! index is used, and faster by [`reclaim`]. A prefix rule is dropped once every older entry has
+//! been checked against it. Lookups never free memory.
+//!
+//! **P7, bounded by configuration.** [`ConfigBuilder`] limits variants per path, paths, entries,
+//! lengths and prefix rules.
+//!
+//! - Over a limit, the operation returns a [`Refusal`], or the oldest variant of the path.
+//! - One prefix rule over the limit invalidates the whole tenant of the oldest rule. This
+//!   invalidates more than requested, never less, and the result
+//!   [reports it](PrefixPurged::widened).
+//! - Memory for in-flight fills is proportional to the number of open leases, and is released when
+//!   a lease is dropped.
+//! - The number of tenants is not bounded: create handles only for tenants that exist, and
+//!   [forget](CacheIndex::forget_tenant) those that have left.
+//!
+//! **P8, hostile keys.** Hashes are seeded at random per index, so an attacker cannot choose paths
+//! or variants that collide. A client that enumerates variants runs into the limits of P7.
+//!
+//! **P9, one picture, one name.** All canonical spellings of one picture map to the same name, and
+//! different pictures never do. With opaque names, the caller must ensure this.
 //!
 //! # Features
 //!
-//! `cloudimage`, on by default: the modules `canonical` and `invalidation`, and names that are canonical. Without it, the index stands
-//! alone, and all names are opaque.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `cloudimage` | on | the modules `canonical` and `invalidation`, and canonical names |
+//! | `serde` | off | requests to invalidate in JSON; implies `cloudimage` |
+//! | `prefetch` | off | [`lookup_many`] fetches the memory of several keys at once |
 //!
-//! `serde`, off by default: reads requests to invalidate from JSON. It implies `cloudimage`.
+//! Without `cloudimage`, the index stands alone, and all names are opaque.
 //!
-//! `prefetch`, off by default: [`lookup_many`](CacheIndex::lookup_many) waits for the memory of several keys at once.
+//! # Minimum supported Rust version
 //!
-//! # Under concurrency
-//!
-//! Every operation is linearizable: it happens at one moment between its call and its return, in an order on which all threads agree.
-//! Operations on one path hold its shard's lock; each flush is published by one atomic write. No call returns a lock guard, runs a
-//! callback, blocks on I/O, or holds two shard locks at once. Values are dropped by the caller, or by the index outside of its locks.
-//!
-//! # What it is not
-//!
-//! It is not a cache: it doesn't fetch, doesn't evict by itself, and doesn't store bytes. It is not distributed: it knows one process. It
-//! is not persistent: after a restart it is empty. The server fills it as it reads its cache, or drops the cache. The crate
-//! `cache-index-persist` keeps an index on disk.
+//! The crate compiles with Rust 1.85, the `rust-version` of its manifest. Every release is compiled
+//! with that version. The changelog names each release that raises it.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "cloudimage")]

@@ -1,18 +1,20 @@
-//! What bounds an index: limits from its configuration, and how much of them is taken.
+//! The limits of an index, from its configuration, and the share of each that is in use.
 //!
-//! Invariant: over a limit there is a named outcome, never a wrong answer. The counts of paths and entries are exact: room is taken
-//! before something is stored and given back when it leaves the tables. Dead entries take room until they are swept.
+//! Invariant: an operation over a limit has a named outcome, never a wrong answer. The counts of
+//! paths and entries are exact: room is taken before an entry is stored, and released when it
+//! leaves the tables. Dead entries occupy room until they are swept.
 
 use crate::outcome::Refusal;
 use crate::sync::{AtomicU64, Ordering};
 
-/// What happens to a variant for which its path has no room.
+/// The policy for a new variant of a path that already has the maximum number of variants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is refused.
+    /// The index refuses the new variant.
     #[default]
     Refuse,
-    /// The path's oldest variant makes room and is handed over. Finding it costs O(variants of the path).
+    /// The path's oldest variant makes room, and the operation returns it. Finding it costs
+    /// O(variants of the path).
     EvictOldest,
 }
 
@@ -22,35 +24,37 @@ pub(crate) struct Limits {
     pub(crate) when_full: WhenFull,
     pub(crate) paths: Option<u64>,
     pub(crate) entries: Option<u64>,
-    /// Bytes.
+    /// In bytes.
     pub(crate) path_length: usize,
-    /// Bytes.
+    /// In bytes.
     pub(crate) key_length: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // More sizes than any site serves, less than an attacker who counts through `w` would make.
+            // More sizes than any site serves, and fewer than an attacker who counts through `w`
+            // would request.
             variants: 16_384,
             when_full: WhenFull::Refuse,
             paths: None,
             entries: None,
-            // The longest request that canonicalization accepts is 8192 bytes; escaping may triple it.
+            // The longest request that canonicalization accepts is 8192 bytes, and escaping may
+            // triple its length.
             path_length: 3 * 8192,
             key_length: 3 * 8192,
         }
     }
 }
 
-/// How much of a limited number is taken.
+/// A limited number, and how much of it is taken.
 #[derive(Debug)]
 struct Room {
     limit: Option<u64>,
     taken: AtomicU64,
 }
 
-/// How much of an index's limits is taken.
+/// The shares of an index's limits that are taken.
 #[derive(Debug)]
 pub(crate) struct Occupancy {
     paths: Room,
@@ -62,10 +66,11 @@ impl Room {
         Self { limit, taken: AtomicU64::default() }
     }
 
-    /// Who sets no limit pays for no counter.
+    /// Without a limit, the room is not counted, so that it costs no atomic write.
     fn take(&self) -> bool {
         let Some(limit) = self.limit else { return true };
-        // Relaxed: a count that publishes nothing; a read-modify-write never counts two takers as one.
+        // Relaxed: this count publishes nothing. A read-modify-write never counts two takers as
+        // one.
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         if taken >= limit {
             self.taken.fetch_sub(1, Ordering::Relaxed);
@@ -85,7 +90,7 @@ impl Occupancy {
         Self { paths: Room::new(limits.paths), entries: Room::new(limits.entries) }
     }
 
-    /// Takes room for one more entry, of a new path or of one that is there.
+    /// Takes room for one more entry. Its path is either new or already present.
     pub(crate) fn take(&self, new_path: bool) -> Result<(), Refusal> {
         if new_path && !self.paths.take() {
             return Err(Refusal::TooManyPaths);
@@ -99,7 +104,7 @@ impl Occupancy {
         Ok(())
     }
 
-    /// Panics if more or less room is taken than there are paths and entries.
+    /// Panics unless the room taken of each limited number equals the number of paths or entries.
     #[cfg(fuzzing)]
     pub(crate) fn check(&self, paths: u64, entries: u64) {
         for (room, taken) in [(&self.paths, paths), (&self.entries, entries)] {

@@ -1,11 +1,12 @@
-//! Hard and soft: what an invalidation does to the entries that it covers, as types.
+//! The two modes of an invalidation as types: `Hard` makes entries dead, `Soft` makes them stale.
 //!
-//! Invariant: the two modes give different outcomes, so that values that went can't be overlooked where there are some.
+//! Invariant: the two modes have different outcome types, so that a caller cannot overlook the
+//! removed values.
 
 use crate::outcome::{Purged, Softened};
 use crate::severity::Severity;
 
-/// Invalidated entries are dead: they are never served again.
+/// A mode that makes entries dead: they are never served again.
 ///
 /// # Examples
 ///
@@ -25,7 +26,7 @@ use crate::severity::Severity;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hard;
 
-/// Invalidated entries are stale: they may be served while they are refreshed.
+/// A mode that makes entries stale: they may be served while they are refreshed.
 ///
 /// # Examples
 ///
@@ -45,9 +46,9 @@ pub struct Hard;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Soft;
 
-/// [`Hard`] or [`Soft`]. Sealed: there is no third.
+/// Either [`Hard`] or [`Soft`]. The trait is sealed: there are no other modes.
 pub trait Mode: Copy + sealed::Sealed {
-    /// What the purge of a path returns: the entries that went, or how many became stale.
+    /// The result of a path purge: the removed entries, or the number of entries that became stale.
     type Outcome<V>;
 
     /// The mode as a value.

@@ -1,24 +1,30 @@
-//! Memory that look-ups of many keys are about to read, which the processor fetches while they go on with other keys.
+//! Prefetching for lookups of many keys: the processor fetches memory while the lookups go on with
+//! other keys.
 //!
-//! Invariant: a hint. It changes no answer, and a call for what isn't there does nothing.
+//! Invariant: prefetching is a hint. It changes no answer, and a call for an absent item has no
+//! effect.
 //!
-//! Only with the feature `prefetch`: it needs one machine instruction, which a crate wraps as safe code here doesn't reach it. What a look-up
-//! reads tells it where to read next, so memory is fetched in stages, for all keys at once in each. Sixteen keys among a million paths take half of
-//! the time that they take one by one, on another processor two thirds (`cargo run --release -p peers -- --only single`).
+//! Only with the feature `prefetch`: it needs one CPU instruction for which std has no safe
+//! function; the crate `branches` wraps it.
+//!
+//! A lookup learns the next address from the memory it has just read. So memory is fetched in
+//! stages, and each stage covers all keys. A batch of 16 keys among 1 M paths takes half the time
+//! of single lookups, or two thirds on another processor
+//! (`cargo run --release -p peers -- --only single`).
 
-/// What is fetched, in the order in which it becomes known where that is.
+/// The stages of a fetch, in the order in which the addresses become known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The bucket of the path, and the place of the variant's key among all keys.
+    /// The bucket of the path, and the slot of the variant's key in the dictionary of keys.
     Bucket,
-    /// The record with its slots, and what is known of the key.
+    /// The record with its slots, and the dictionary's entry for the key.
     Record,
-    /// The texts of both.
+    /// The text of the path and of the key.
     Text,
 }
 
 impl Stage {
-    /// All of them; none if nothing can be fetched.
+    /// All stages, or an empty list if the feature is off.
     pub(crate) const ALL: &[Self] =
         if cfg!(feature = "prefetch") { &[Self::Bucket, Self::Record, Self::Text] } else { &[] };
 }

@@ -1,29 +1,33 @@
-//! `Selection`: which variants of a path a purge is about.
+//! `Selection`: the variants of a path that a purge selects.
 //!
-//! Invariant: what is picked depends on the variant key alone, never on its value or on what else is stored.
+//! Invariant: the variant key alone decides whether a variant is selected, never its value or other
+//! stored variants.
 
 #[cfg(feature = "cloudimage")]
 use crate::canonical::Operations;
 use crate::names::VariantKey;
 
-/// Some variants of a path, for [`CacheIndex::purge_selected`](crate::CacheIndex::purge_selected).
+/// The variants of a path that [`CacheIndex::purge_selected`](crate::CacheIndex::purge_selected)
+/// purges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection<'a> {
     /// Every variant.
     All,
-    /// These variants and all that they [cover](VariantKey::covers): `?w=600` picks its representation `?w=600#webp` as well. A key
-    /// that names a representation picks that one alone. So does an opaque key that doesn't begin with `?`: `300x200` picks
-    /// `300x200`, and not `300x200#webp`.
+    /// These variants and all variants that they [cover](VariantKey::covers): `?w=600` selects its
+    /// representation `?w=600#webp` as well. A key that names a representation selects only that
+    /// representation. An opaque key that does not begin with `?` selects only itself: `300x200`
+    /// selects `300x200`, and not `300x200#webp`.
     Keys(&'a [VariantKey<'a>]),
-    /// Variants that include all operations of at least one of these entries: `?w=200` picks `?h=100&w=200`. An opaque key that doesn't
-    /// begin with `?` has no operations, and is not picked: purge it by its key, or purge the whole path.
+    /// Variants that include all operations of at least one of these entries: `?w=200` selects
+    /// `?h=100&w=200`. An opaque key that does not begin with `?` has no operations and is not
+    /// selected. Purge it by its key, or purge the whole path.
     #[cfg(feature = "cloudimage")]
     Operations(&'a [Operations<'a>]),
 }
 
 impl Selection<'_> {
-    /// Whether the variant is among those meant.
+    /// Returns whether the variant is selected.
     pub(crate) fn picks(self, key: &str) -> bool {
         match self {
             Self::All => true,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// [`Hard`](crate::Hard) or [`Soft`](crate::Soft) as a value, for where only a request says which.
+/// Either [`Hard`](crate::Hard) or [`Soft`](crate::Soft) as a value, for code that learns the mode
+/// from a request.
 ///
 /// # Examples
 ///

@@ -1,12 +1,13 @@
 //! Counters per shard, and `Stats`, their sum.
 //!
-//! Invariant: nothing in here decides anything; the numbers are for people and their dashboards.
+//! Invariant: no decision depends on these numbers. They are for people and their dashboards.
 
 use crate::outcome::Refusal;
 
 /// Totals of an index, as [`CacheIndex::stats`](crate::CacheIndex::stats) reads them.
 ///
-/// Shards are read one after the other, so numbers that belong together may differ by what happened meanwhile.
+/// Shards are read one after another while other threads go on, so related numbers may be slightly
+/// inconsistent.
 ///
 /// # Examples
 ///
@@ -32,15 +33,17 @@ pub struct Stats {
     pub live: usize,
     /// Entries that may be served while they are refreshed.
     pub stale: usize,
-    /// Entries that must not be served any more and whose memory, or value, has not been reclaimed yet.
+    /// Entries that must not be served any more and whose memory, or value, has not been reclaimed
+    /// yet.
     pub dead: usize,
     /// Paths with at least one live or stale entry.
     pub paths: usize,
-    /// Tenants that were asked for and not forgotten.
+    /// Tenants that were requested and not forgotten.
     pub tenants: usize,
-    /// Forgotten tenants of which something is left: dead entries, prefix rules, open leases, or handles that the caller keeps.
+    /// Forgotten tenants that still have dead entries, prefix rules, open leases, or handles that
+    /// the caller keeps.
     pub forgotten_tenants: usize,
-    /// Leases that were neither committed nor dropped yet.
+    /// Leases that were neither committed nor dropped so far.
     pub open_leases: usize,
     /// Commits refused because the path, or a prefix of it, had been purged.
     pub refused_purged: u64,
@@ -48,15 +51,16 @@ pub struct Stats {
     pub refused_flushed: u64,
     /// Values refused because their tenant had been forgotten.
     pub refused_forgotten: u64,
-    /// Values refused because their path has as many variants as it may have.
+    /// Values refused because their path has the maximum number of variants.
     pub refused_variants: u64,
-    /// Values refused because the index has as many paths as it may have.
+    /// Values refused because the index has the maximum number of paths.
     pub refused_paths: u64,
-    /// Values refused because the index has as many entries as it may have.
+    /// Values refused because the index has the maximum number of entries.
     pub refused_entries: u64,
     /// Values refused because their path or key is too long.
     pub refused_length: u64,
-    /// Prefix rules that are open: purges of a prefix that not every entry was held against yet.
+    /// Prefix rules that are open: prefix purges that not every older entry was checked against
+    /// yet.
     pub prefix_rules: usize,
     /// Purges of a path, hard and soft.
     pub purges: u64,
@@ -66,11 +70,12 @@ pub struct Stats {
     pub tenant_flushes: u64,
     /// Flushes of everything, hard and soft.
     pub flushes: u64,
-    /// Heap bytes of the index: text, tables and sets. What the values themselves own is not counted.
+    /// Heap memory of the index in bytes: text, tables and sets. Memory that the values themselves
+    /// own is not counted.
     pub bytes: usize,
 }
 
-/// What one shard counts by itself.
+/// The counters of one shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ShardStats {
     pub(crate) purges: u64,

@@ -9,7 +9,7 @@ use std::hint::black_box;
 /// How many allocations it takes to read a request, the two names in it included.
 fn allocations_of(rules: &Rules, request: &str) -> u64 {
     let read = || drop(black_box(rules.delivery(black_box(request))));
-    // What is set up once is not counted.
+    // One-time setup is not counted.
     read();
     measure(read).count_total
 }

@@ -1,4 +1,5 @@
-//! Requests to invalidate: what is taken, what is refused and how, and what an index makes of them.
+//! Requests to invalidate: which are accepted, which are refused and how, and their effect on an
+//! index.
 
 mod common;
 
@@ -179,7 +180,7 @@ fn soft_makes_stale_and_says_what_was_stale_before() {
     assert_eq!(entry.outcome(), EntryOutcome::MadeStale);
     assert_eq!((entry.variants(), entry.stale_before()), (Some(1), Some(3)));
 
-    // The second time there is something, but nothing to do: that is no typing error.
+    // The second time, entries match but need no change: this is not a typing error.
     let receipt = index.apply(&tenant, &request);
     assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::AlreadyStale);
     assert_eq!(receipt.matched_nothing(), 0);
@@ -237,7 +238,7 @@ fn outcome_of_a_variant_and_its_origin_copy_is_that_of_both() {
             assert_eq!(softened.len(), 1);
         }
     };
-    // What is stale before: the variant, the origin copy.
+    // The entries that are stale before: the variant, the origin copy.
     for (stale, outcome, counts) in [
         ([false, false], MadeStale, (2, 0)),
         ([true, false], MadeStale, (1, 1)),
@@ -422,7 +423,7 @@ fn error_names_the_member_that_is_wrong() {
     }
 }
 
-/// Checks that a body is refused for that reason, in words that repeat nothing of it.
+/// Checks that a body is refused for that reason, with a text that repeats no part of it.
 fn assert_refused(body: &str, kind: Kind, text: &str) {
     let error = refused(body);
     assert_eq!((error.kind(), error.to_string().as_str()), (kind, text), "{body}");
@@ -634,7 +635,7 @@ fn what_is_no_json_is_never_called_anything_else() {
             "the body starts with a byte order mark: expected a JSON object",
         ),
         (b"{\"scope\":\"\xFF\"}", Kind::NotJson, "the body is not JSON at line 1, column 11"),
-        // Also in a part that no request has, which nobody would have looked at.
+        // Also in a part that no request has, which a careless reader would skip.
         (
             b"{\"secret\":[{\"\":\"\xFF\"}]}",
             Kind::NotJson,
@@ -738,7 +739,7 @@ fn lists_are_checked_as_json_is() {
         builder().original(["/a"; 1001]).unwrap_err().to_string(),
         "urls has more than 1000 entries"
     );
-    // Bytes that are no UTF-8 can name a picture, too.
+    // Bytes that are not UTF-8 can also name a picture.
     let request = builder().original([&b"/caf\xE9.jpg"[..]]).unwrap();
     assert_eq!(targets(&request), ["caf%E9.jpg"]);
 }

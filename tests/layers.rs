@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// One line for each folder or group, with the files in their order. DESIGN.md shows the same lines.
+/// One line for each folder or group, with the files in their order. DESIGN.md shows the same
+/// lines.
 const LAYERS: &str = include_str!("data/layers.txt");
 
-/// The files of the library by their module path, as in `scopes::tenant`; the text has no comments and no unit tests.
+/// The files of the library by their module path, as in `scopes::tenant`; the text has no comments
+/// and no unit tests.
 struct Source {
     files: BTreeMap<String, String>,
 }

@@ -1,6 +1,8 @@
-//! P6 and P7 under attack: memory comes back to where it was. One test in this binary, as it counts every allocation of the process.
+//! P6 and P7 under attack: all memory is freed. There is one test in this binary, as it counts
+//! every allocation of the process.
 //!
-//! `MEMORY_SCALE=10 cargo test --release --test memory` is the long form: a million leases and flushes, 100,000 of the rest.
+//! `MEMORY_SCALE=10 cargo test --release --test memory` is the long form: a million leases and
+//! flushes, 100,000 of the rest.
 
 mod common;
 
@@ -31,7 +33,7 @@ fn scale() -> u64 {
 }
 
 impl World {
-    /// As a server does it, by leases: each shard keeps the smallest table for them, whatever comes later.
+    /// By leases, as a server does it: each shard keeps the smallest table for leases from then on.
     fn populate(&self) {
         for n in 0..5000 {
             let text = format!("shop.example/pictures/{n}.jpg");
@@ -55,7 +57,7 @@ impl World {
         self.index.flush_tenant(&junk, Hard);
     }
 
-    /// `w=0..` on one path: the limit is named, and what was stored below it is purged.
+    /// Sizes `w=0..` on one path: the limit is named, and the entries stored below it are purged.
     fn enumerated_variants(&self) {
         let path = path("shop.example/attacked.jpg");
         let mut refused = 0;
@@ -108,7 +110,7 @@ impl World {
 
 type Attack = fn(&World);
 
-/// Keys that differ in one number, as who enumerates sizes would send them.
+/// Keys that differ in one number, as a client that enumerates sizes sends them.
 trait Numbered {
     fn new_numbered(n: u64) -> Self;
 }

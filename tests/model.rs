@@ -1,4 +1,5 @@
-//! Sequences of operations, on the index and on the reference model: every outcome must be the same.
+//! Sequences of operations, on the index and on the reference model: every outcome must be the
+//! same.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release --test model` runs the long form.
 
@@ -15,10 +16,11 @@ fn mode() -> impl Strategy<Value = Mode> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    // Seldom one that is forgotten: it finds nothing.
+    // Rarely a forgotten tenant, which has no entries.
     let t = prop_oneof![8 => 0..TENANTS, 1 => TENANTS..HANDLES];
     let p = 0..PATHS.len();
-    // Few variants as a rule, so that they meet; now and then enough of them for the set to change its form.
+    // Few variants as a rule, so that they meet; now and then enough of them for the set to change
+    // its form.
     let v = || prop_oneof![4 => 0..4_usize, 1 => 0..VARIANTS];
     prop_oneof![
         6 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Lookup(t, p, v)),

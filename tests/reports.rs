@@ -1,8 +1,7 @@
-//! The cases of `tests/data/reports.tsv` that ask the library: what was reported of other caches,
-//! and what is right.
+//! The cases of `tests/data/reports.tsv` that concern the library: the report about another cache,
+//! and the correct answer.
 //!
-//! The other kinds are run by the programs that [`OWNERS`] names; a row of a kind that nobody runs
-//! fails.
+//! The programs that [`OWNERS`] names run the other kinds. A row of an unknown kind fails.
 
 #[path = "canonical/notation.rs"]
 mod notation;
@@ -57,7 +56,7 @@ fn reports() -> Vec<Report> {
     reports.collect()
 }
 
-/// What an input names: its origin path, its variant key if it has one, and whether it is a
+/// The names of an input: its origin path, its variant key if it has one, and whether it is a
 /// request.
 type Named = (String, String, bool);
 
@@ -140,7 +139,7 @@ fn grouping() -> Rules {
     rules.grouping(Grouping::Grouped).build().unwrap()
 }
 
-/// Takes the steps that `words` tell, and says what came of them.
+/// Carries out the steps in `words`, and returns the result.
 fn on_an_index(words: &str) -> Result<String, String> {
     let index = CacheIndex::default();
     let cache = Cache { tenant: index.tenant("doc"), index };

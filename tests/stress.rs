@@ -1,5 +1,5 @@
-//! Real threads: P1, P2 and P4 while everything happens at once; a short run of `examples/soak`, and one that purges only what the
-//! fills are not about.
+//! Real threads: P1, P2 and P4 under concurrent operations. Includes a short run of
+//! `examples/soak`, and a run whose purges never concern the fills.
 
 #[path = "../examples/soak/src/soak.rs"]
 #[allow(dead_code, reason = "the command prints its report")]
@@ -14,8 +14,8 @@ use std::thread;
 
 #[test]
 fn nothing_comes_back_and_no_value_is_lost_or_doubled() {
-    // What was never tried can't have failed: until each kind of meeting has been seen, which one run mostly shows, and few do not if
-    // the machine is busy.
+    // A meeting that never occurred cannot have failed. So the test repeats until each kind of
+    // meeting has occurred: mostly in one run, and in a few on a busy machine.
     let mut seen = [0; 5];
     for seed in 1..=50 {
         let report = soak::soak(4, seed, soak::Until::Rounds(50_000));
@@ -55,7 +55,7 @@ fn purges_of_other_paths_and_flushes_of_other_tenants_refuse_no_fill() {
             }
         });
         barrier.wait();
-        // At least so many fills, and as many more as it takes for some to overlap.
+        // At least this many fills, and more until some overlap.
         let mut fills = 0_u64;
         while fills < 50_000 || overlapped < 100 {
             let before = purges.load(SeqCst);

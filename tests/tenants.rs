@@ -1,4 +1,5 @@
-//! Tenants that come and go leave no memory behind. One test in this binary, as it counts every allocation of the process.
+//! Tenants that come and go leave no memory behind. There is one test in this binary, as it counts
+//! every allocation of the process.
 //!
 //! `MEMORY_SCALE=10 cargo test --release --test tenants` is the long form: 100,000 tenants.
 

@@ -1,20 +1,21 @@
-//! One operation, many times, between two markers: what `benches/instructions/check` counts the instructions of.
+//! One operation, many times, between two markers. `benches/instructions/check` counts its
+//! instructions.
 //!
 //! ```sh
 //! bash benches/instructions/check
 //! ```
 //!
-//! Only what happens in [`measured`] is counted. Seeds of hash functions are random, so that no two runs take the same way through a
-//! table; over this many different paths, that evens out.
+//! Only the code in [`measured`] is counted. Seeds of hash functions are random, so that two runs
+//! take different ways through a table. Over this many different paths, the differences even out.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
 
 use cache_index::{CacheIndex, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey};
 use std::hint::black_box;
 
-/// Paths that are there, and as many operations of most kinds.
+/// The number of stored paths, and of operations of most kinds.
 const PATHS: usize = 4000;
-/// Variants of each.
+/// Variants of each path.
 const VARIANTS: usize = 6;
 /// Variants of a path that is stored by `insert-new` and `fill`, and of one that `purge-4` purges.
 const FEW: usize = 4;
@@ -30,7 +31,7 @@ struct World {
     keys: Vec<VariantKey<'static>>,
 }
 
-/// What is counted: a name, how often it is done, and how.
+/// The counted operations: the name, the number of repetitions, and the function.
 const OPERATIONS: [(&str, usize, fn(&World)); 10] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
@@ -48,7 +49,7 @@ const OPERATIONS: [(&str, usize, fn(&World)); 10] = [
 
 fn main() {
     let name = std::env::args().nth(1).unwrap_or_default();
-    // `list` says which operations there are, and how often each is done.
+    // `list` prints the operations, and how often each is done.
     if name == "list" {
         return OPERATIONS.iter().for_each(|(name, count, _)| println!("{name} {count}"));
     }
@@ -63,7 +64,7 @@ fn main() {
 #[inline(never)]
 fn measured(operation: &mut dyn FnMut()) {
     operation();
-    // Keeps the call above from being turned into a jump.
+    // Prevents the compiler from turning the call above into a jump.
     black_box(());
 }
 
@@ -138,7 +139,7 @@ impl World {
         assert_eq!(found, PATHS);
     }
 
-    /// Variants that are there.
+    /// Variants that are stored.
     fn insert_there(&self) {
         measured(&mut || {
             for at in 0..PATHS {
@@ -168,7 +169,7 @@ impl World {
         assert_eq!(self.index.stats().live, PATHS * (VARIANTS + FEW));
     }
 
-    /// Paths of so many variants, whose keys and values are looked at.
+    /// Purges paths with this number of variants, and reads their keys and values.
     fn purge(&self, variants: usize) {
         let paths = match variants {
             FEW => PATHS..PATHS + PURGES,

@@ -1,5 +1,5 @@
-//! Canonicalization: `cargo bench -p benchmarks --bench canonical`. Every bench checks the result of
-//! what it measures.
+//! Canonicalization: `cargo bench -p benchmarks --bench canonical`. Every bench checks the result
+//! of its operation.
 //!
 //! Axes: how much of the text must change, its length, how many parameters it has. Beside URL
 //! parsers: `cargo bench -p peers --bench canonical`.

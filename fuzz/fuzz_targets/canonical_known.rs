@@ -1,4 +1,4 @@
-//! Text that is said to be canonical: what is accepted is what canonicalization writes.
+//! Text that claims to be canonical: it is accepted exactly if canonicalization writes it.
 #![no_main]
 #![allow(dead_code, reason = "the laws are shared with the tests, which use all of them")]
 

@@ -1,5 +1,7 @@
-//! Bodies of invalidation requests: none panics, an error says where and repeats nothing, and what is a request does on an index what
-//! its dry run foretold.
+//! Bodies of invalidation requests:
+//! - None causes a panic.
+//! - An error has a position and repeats no input.
+//! - The outcome of a valid request on an index equals its dry run.
 #![no_main]
 
 use cache_index::canonical::{Grouping, Rules, Target, V7};
@@ -9,7 +11,7 @@ use cache_index::invalidation::{
 };
 use cache_index::{CacheIndex, Lookup, OriginPath, Severity, Tenant, VariantKey};
 
-/// Longer requests are slower, and what they find is found by shorter ones.
+/// Longer requests are slower, and shorter ones find the same bugs.
 const MOST_ENTRIES: usize = 8;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -46,7 +48,8 @@ fn rules(choice: u8) -> Rules {
     rules.build().unwrap()
 }
 
-/// Fills an index with what the request names, and with something that it may or may not name, and applies the request.
+/// Fills an index with the entries that the request names, and with others that it may name, and
+/// applies the request.
 fn applied(request: &InvalidationRequest) {
     let index = CacheIndex::<usize>::default();
     let tenant = index.tenant("doc");

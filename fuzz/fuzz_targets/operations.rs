@@ -1,5 +1,5 @@
-//! Sequences of operations, on the index and on the reference model: every outcome is the model's, and at the end every invariant
-//! of the index holds inside.
+//! Sequences of operations, on the index and on the reference model: every outcome is the model's,
+//! and at the end every invariant of the index holds inside.
 #![no_main]
 
 #[path = "../../tests/common/mod.rs"]
@@ -9,7 +9,7 @@ use cache_index::DeadValues;
 use common::Names;
 use common::pair::{Op, Pair};
 
-/// Longer sequences are slower, and what they find is found by shorter ones.
+/// Longer sequences are slower, and shorter ones find the same bugs.
 const MOST_OPERATIONS: usize = 64;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

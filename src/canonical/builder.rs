@@ -1,7 +1,7 @@
-//! Makes the rules of a tenant from its settings.
+//! Creates the rules of a tenant from its settings.
 //!
-//! Invariant: rules that exist don't contradict themselves, so that canonicalization has no
-//! configuration error to report. Not here: what the rules do to a text.
+//! Invariant: rules do not contradict themselves, so canonicalization never has to report a
+//! configuration error. Not here: the effect of the rules on a text.
 
 use super::error::{Fault, PathError};
 use super::input_checks;
@@ -13,21 +13,28 @@ use super::text::bytes::{HOST, LABEL};
 use std::fmt;
 
 impl Rules {
-    /// Rules that differ from the default ones.
+    /// Creates a builder for rules that differ from the default.
     pub fn builder() -> RulesBuilder {
         RulesBuilder::default()
     }
 }
 
-/// Settings for [`Rules`].
+/// The settings for [`Rules`].
 ///
 /// # Examples
 ///
 /// ```
 /// use cache_index::canonical::{Root, Rules};
 ///
-/// let error = Rules::builder().prefix("https://hello.s3.aws.com/").root(Root::Host).build().unwrap_err();
-/// assert_eq!(error.to_string(), "root is set to hosts although a prefix makes every first segment a folder");
+/// let error = Rules::builder()
+///     .prefix("https://hello.s3.aws.com/")
+///     .root(Root::Host)
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "root is set to hosts although a prefix makes every first segment a folder"
+/// );
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "settings have no effect before `build`"]
@@ -43,29 +50,33 @@ pub struct RulesBuilder {
 }
 
 impl RulesBuilder {
-    /// The token: pictures are delivered from `token.cloudimg.io`.
+    /// Sets the token: pictures are delivered from `token.cloudimg.io`.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// A host of the tenant's own that pictures are delivered from, beside that of the token.
+    /// Adds a host of the tenant from which pictures are delivered, beside the host of the token.
     pub fn custom_host(mut self, host: impl Into<String>) -> Self {
         self.custom_host = Some(host.into());
         self
     }
 
-    /// A further host that the server answers to, with a port if it isn't 80 or 443, such as
-    /// `localhost:8080`. May be given several times. Whole delivery URLs of it are read, and
-    /// recognized where they don't belong, as a user copies them from the address bar.
+    /// Adds a host that the server answers to, with a port if it is not 80 or 443, such as
+    /// `localhost:8080`. May be called several times. Whole delivery URLs of the host are read, as
+    /// a user copies them from the address bar. They are also recognized where they do not belong.
     ///
     /// # Examples
     ///
     /// ```
     /// use cache_index::canonical::Rules;
     ///
-    /// let rules = Rules::builder().delivery_host("localhost:8080").delivery_host("img.example.org").build()?;
-    /// let error = rules.invalidation("http://localhost:8080/sample.li/birds.jpg?w=300").unwrap_err();
+    /// let rules = Rules::builder()
+    ///     .delivery_host("localhost:8080")
+    ///     .delivery_host("img.example.org")
+    ///     .build()?;
+    /// let error =
+    ///     rules.invalidation("http://localhost:8080/sample.li/birds.jpg?w=300").unwrap_err();
     /// assert!(error.suggestions().eq(["sample.li/birds.jpg"]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -74,38 +85,41 @@ impl RulesBuilder {
         self
     }
 
-    /// Whether paths start with `v7`; by default, never.
+    /// Sets whether paths start with `v7`; the default is never.
     pub fn v7(mut self, v7: V7) -> Self {
         self.v7 = v7;
         self
     }
 
-    /// The URL that relative paths are below of. It makes every first segment a folder.
+    /// Sets the URL that relative paths are resolved against. With a prefix, every first segment is
+    /// a folder.
     pub fn prefix(mut self, url: impl Into<String>) -> Self {
         self.prefix = Some(url.into());
         self
     }
 
-    /// What a first segment is; by default a host if it looks like one and there is no prefix.
+    /// Sets the meaning of a first segment. By default it is a host if it looks like one and there
+    /// is no prefix.
     pub fn root(mut self, root: Root) -> Self {
         self.root = Some(root);
         self
     }
 
-    /// Lets an invalidation entry that ends in `*` name all pictures that start so. Otherwise, such
-    /// an entry is an error. A star anywhere else is an error then: in a name, it is written `%2A`.
+    /// Allows an invalidation entry that ends in `*` to name all pictures with that prefix. Without
+    /// this setting, such an entry is an error. A star anywhere else is then an error: in a name,
+    /// it is written `%2A`.
     pub fn allow_wildcards(mut self) -> Self {
         self.wildcards = true;
         self
     }
 
-    /// Whether the spellings of a picture are filed together; by default not.
+    /// Sets whether the spellings of a picture are grouped; the default is not.
     pub fn grouping(mut self, grouping: Grouping) -> Self {
         self.grouping = grouping;
         self
     }
 
-    /// Checks the settings and makes rules of them.
+    /// Checks the settings and creates the rules.
     ///
     /// # Errors
     ///
@@ -153,7 +167,7 @@ impl RulesBuilder {
         }
         for host in &self.delivery_hosts {
             let known = delivery_host(host)?;
-            // One that is there already is no contradiction.
+            // A host that is already known is not a contradiction.
             if !hosts.contains(&known) {
                 hosts.push(known);
             }
@@ -236,7 +250,7 @@ impl fmt::Display for RulesError {
     }
 }
 
-/// How a name in another script is written.
+/// Returns a hint on how a name in another script is written.
 fn hint(host: &str) -> &'static str {
     if host.is_ascii() { "" } else { ": write other scripts in their \"xn--\" form" }
 }
@@ -250,7 +264,7 @@ impl std::error::Error for RulesError {
     }
 }
 
-/// The canonical form of an origin prefix, without its final slash.
+/// Returns the canonical form of an origin prefix, without its final slash.
 fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
     let source = input_checks::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
     if let Some(at) = source.iter().position(|&byte| byte == b'?') {

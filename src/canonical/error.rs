@@ -1,37 +1,37 @@
-//! What can be wrong with a text, and where.
+//! `PathError`: the reason why a text names no picture, and the position of the mistake.
 //!
-//! Invariant: the position is a byte position in the text as the caller gave it, whatever was
-//! decoded in between. Not here: the entry that was meant, which needs the rules: `suggest`.
+//! Invariant: the position is a byte position in the text as the caller passed it, whatever was
+//! decoded in between. Not here: suggestions, which need the rules; see `suggest`.
 
 use std::fmt;
 
-/// Why a text names no picture.
+/// The reason why a text does not name a picture.
 ///
-/// The names are those that the documentation of the rules uses; [`PathError`] says where and what
-/// was expected.
+/// The names are those of the documentation of the rules. [`PathError`] adds the position and the
+/// expected content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathErrorKind {
-    /// More than [`MAX_INPUT`](crate::canonical::MAX_INPUT) bytes.
+    /// The text has more than [`MAX_INPUT`](crate::canonical::MAX_INPUT) bytes.
     TooLong,
     /// A control byte: raw anywhere, or encoded in a path.
     ControlByte,
-    /// A raw backslash in a path, a raw space at an end of the text, a byte order mark, or a byte
-    /// that a mark may not hold.
+    /// A raw backslash in a path, a leading or trailing raw space, a byte order mark, or a byte
+    /// that a mark must not contain.
     InvalidCharacter,
     /// A raw `#`.
     Fragment,
-    /// A delivery URL of another host, or no delivery URL at all.
+    /// A delivery URL of another host, or a text that is not a delivery URL.
     ForeignHost,
-    /// A query where only whole pictures are invalidated.
+    /// A query in an entry that invalidates whole pictures.
     QueryNotAllowed,
     /// `%` without two hexadecimal digits.
     InvalidEscape,
-    /// No leading `v7` segment, although the token needs one.
+    /// The leading `v7` segment is missing, although the token needs one.
     MissingV7,
     /// A leading `v7` segment, although the token has none.
     UnexpectedV7,
-    /// Nothing is left that could name a picture, or an operation.
+    /// The rest of the text is empty: it does not name a picture, or an operation.
     Empty,
     /// An origin with a scheme other than `http`, `https` and `ftp`.
     UnsupportedScheme,
@@ -43,15 +43,15 @@ pub enum PathErrorKind {
     Traversal,
     /// A delivery URL where only the origin part is expected, or delivery URLs nested too deeply.
     DeliveryUrl,
-    /// An origin that repeats the configured prefix.
+    /// An origin that contains the configured prefix.
     PrefixIncluded,
-    /// A path that ends in a raw `*`; in invalidation entries with wildcards, a raw `*` anywhere
+    /// A path that ends in a raw `*`. In invalidation entries with wildcards: a raw `*` anywhere
     /// else, or a leading `^`.
     WildcardNotAllowed,
     /// More than [`MAX_PARAMETERS`](crate::canonical::MAX_PARAMETERS) parameters in one query.
     TooManyParameters,
-    /// Only from the `from_canonical` constructors: well-formed text that canonicalization would
-    /// write differently.
+    /// Only from the `from_canonical` constructors: valid text that canonicalization would write
+    /// differently.
     NotCanonical,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for PathErrorKind {
     }
 }
 
-/// The error of canonicalization: what is wrong, where, and what was expected.
+/// The error of canonicalization, with its kind, its position and the expected content.
 ///
 /// # Examples
 ///
@@ -71,39 +71,43 @@ impl fmt::Display for PathErrorKind {
 /// let error = Rules::default().invalidation("sample.li/birds%2").unwrap_err();
 /// assert_eq!(error.kind(), PathErrorKind::InvalidEscape);
 /// assert_eq!(error.byte_offset(), 15);
-/// assert_eq!(error.to_string(), "invalid percent escape at byte 15: expected two hex digits");
+/// assert_eq!(
+///     error.to_string(),
+///     "invalid percent escape at byte 15: expected two hex digits"
+/// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathError {
     fault: Fault,
     at: usize,
-    /// Nothing if there are none, so that an error is small.
+    /// `None` if there are no suggestions, so that an error is small.
     suggestions: Option<Box<[Box<str>]>>,
 }
 
 impl PathError {
-    /// What is wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> PathErrorKind {
         self.fault.row().0
     }
 
-    /// Where, as a byte position in the text as it was given; its length, if something is missing
-    /// at the end.
+    /// Returns the byte position in the text as it was passed. If the end of the text is missing,
+    /// this is the length of the text.
     #[must_use]
     pub const fn byte_offset(&self) -> usize {
         self.at
     }
 
-    /// The entries that may have been meant, the likeliest first, for invalidation entries with a
-    /// mistake that the API's documentation warns of:
+    /// Returns the entries that were probably meant, the most likely first. There are suggestions
+    /// for invalidation entries with a mistake that the API's documentation warns of:
     /// [`QueryNotAllowed`](PathErrorKind::QueryNotAllowed),
     /// [`MissingV7`](PathErrorKind::MissingV7), [`UnexpectedV7`](PathErrorKind::UnexpectedV7),
     /// [`PrefixIncluded`](PathErrorKind::PrefixIncluded) and
-    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). Each is read without error by the same rules.
+    /// [`DeliveryUrl`](PathErrorKind::DeliveryUrl). The same rules accept each suggestion.
     ///
-    /// There are two for a source with a query of its own: the source without it, as which it is
-    /// filed when it is requested as it stands; and the whole, encoded.
+    /// For a source with its own query, there are two suggestions. The first is the source without
+    /// the query, which is its name if it is requested without encoding. The second is the whole
+    /// source, encoded.
     ///
     /// # Examples
     ///
@@ -111,7 +115,8 @@ impl PathError {
     /// use cache_index::canonical::Rules;
     ///
     /// let rules = Rules::builder().token("doc").build()?;
-    /// let error = rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
+    /// let error =
+    ///     rules.invalidation("https://doc.cloudimg.io/sample.li/boat.jpg?w=300").unwrap_err();
     /// assert!(error.suggestions().eq(["sample.li/boat.jpg"]));
     ///
     /// let error = rules.invalidation("sample.li/boat.php?id=7").unwrap_err();
@@ -129,7 +134,7 @@ impl PathError {
         Self { suggestions: Some(entries).filter(|entries| !entries.is_empty()), ..self }
     }
 
-    /// The same error, seen from the text that this one was made from.
+    /// Returns the same error with its position mapped to the text that this text was made from.
     pub(super) fn moved(self, position: impl FnOnce(usize) -> usize) -> Self {
         Self { at: position(self.at), ..self }
     }
@@ -150,14 +155,14 @@ impl std::error::Error for PathError {}
 
 macro_rules! faults {
     ($($fault:ident $(($data:ty))? => $kind:ident, $what:literal, $expected:expr;)*) => {
-        /// A kind, in the detail that its message needs.
+        /// A kind, with the details that its message needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Fault {
             $($fault $(($data))?,)*
         }
 
         impl Fault {
-            /// The kind, what is wrong, and what was expected.
+            /// Returns the kind, the mistake, and the expected content.
             const fn row(self) -> (PathErrorKind, &'static str, &'static str) {
                 match self {
                     $(Self::$fault { .. } => (PathErrorKind::$kind, $what, $expected),)*
@@ -215,7 +220,7 @@ impl Fault {
         PathError { fault: self, at, suggestions: None }
     }
 
-    /// What introduces the second half of a message.
+    /// Returns the words that introduce the second half of a message.
     const fn lead(self) -> &'static str {
         match self {
             Self::QueryNotAllowed | Self::InnerWildcard | Self::RegularExpression => "",

@@ -1,7 +1,7 @@
-//! Why a text got its names: the steps that changed something, each with the text before and after.
+//! Explains the names of a text: the steps that changed it, each with the text before and after.
 //!
-//! Invariant: the explanation is that of the pipeline itself, which notes its steps while it runs;
-//! without an explanation, noting is nothing. Not here: a second copy of the rules.
+//! Invariant: the explanation comes from the pipeline itself, which records its steps while it
+//! runs. Without an explanation, recording costs nothing. Not here: a second copy of the rules.
 
 use super::error::PathError;
 use super::input::Input;
@@ -11,19 +11,19 @@ use super::query::operations::Operations;
 use super::rules::Rules;
 use super::trace::Step;
 
-/// What a text names, and how that was found.
+/// The names of a text, and the steps that led to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation<T> {
-    /// What the function without explanation gives.
+    /// The result of the function without explanation.
     pub outcome: Result<T, PathError>,
     /// The steps that changed something, in order; up to the error, if there is one.
     pub steps: Vec<Step>,
 }
 
-/// For the support engineer who must say why two URLs do or don't meet.
+/// For a support engineer who must explain why two URLs have equal or different names.
 impl Rules {
-    /// As [`delivery`](Self::delivery), with the steps that changed something.
+    /// Does the same as [`delivery`](Self::delivery), and returns the steps that changed the text.
     ///
     /// # Examples
     ///
@@ -45,7 +45,8 @@ impl Rules {
         explained(|steps| self.read_delivery(input.bytes(), Reference::Url, steps))
     }
 
-    /// As [`request_target`](Self::request_target), with the steps that changed something.
+    /// Does the same as [`request_target`](Self::request_target), and returns the steps that
+    /// changed the text.
     pub fn explain_request_target<'a>(
         &self,
         target: &'a (impl Input + ?Sized),
@@ -53,7 +54,8 @@ impl Rules {
         explained(|steps| self.read_delivery(target.bytes(), Reference::Target, steps))
     }
 
-    /// As [`invalidation`](Self::invalidation), with the steps that changed something.
+    /// Does the same as [`invalidation`](Self::invalidation), and returns the steps that changed
+    /// the text.
     pub fn explain_invalidation<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -65,7 +67,8 @@ impl Rules {
         })
     }
 
-    /// As [`variant_entry`](Self::variant_entry), with the steps that changed something.
+    /// Does the same as [`variant_entry`](Self::variant_entry), and returns the steps that changed
+    /// the text.
     pub fn explain_variant_entry<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -77,7 +80,8 @@ impl Rules {
         })
     }
 
-    /// As [`operations`](Self::operations), with the steps that changed something.
+    /// Does the same as [`operations`](Self::operations), and returns the steps that changed the
+    /// text.
     pub fn explain_operations<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),

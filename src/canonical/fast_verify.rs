@@ -1,8 +1,8 @@
 //! The fast path of `verify`: recognizes usual canonical text at once.
 //!
-//! Invariant: what is accepted here, the pipeline writes as it stands. `false` means nothing: the
-//! pipeline decides. Not here: errors, escapes, marks, long keys, origins with a query, a colon or
-//! a comma.
+//! Invariant: the pipeline would write every accepted text without a change. `false` has no
+//! meaning: the pipeline decides. Not here: errors, escapes, marks, long keys, origins with a
+//! query, a colon or a comma.
 #![expect(
     clippy::needless_bitwise_bool,
     reason = "branches would keep bytes out of vector registers"
@@ -13,20 +13,20 @@ use super::query::parameters::meaning;
 use super::text::bytes::{HOST, is_plain, is_within};
 use super::text::scan::any_pair;
 
-/// How many bytes of a key are looked at in one go.
+/// The number of bytes of a key that are examined at once.
 const BLOCK: usize = 16;
 /// The longest key that is recognized: one bit of a word for each byte, and one for the end.
 const MAX_KEY: usize = u64::BITS as usize - 1;
-/// Words may begin at any byte of a key.
+/// Padded, because words may begin at any byte of a key.
 type Padded = [u8; MAX_KEY + 1 + size_of::<u64>()];
 
-/// Whether `text` is a canonical origin that consists of usual bytes.
+/// Returns whether `text` is a canonical origin that consists of usual bytes.
 #[inline]
 pub(super) fn is_plain_origin(text: &[u8]) -> bool {
     let behind_scheme = text.strip_prefix(b"https://").or_else(|| text.strip_prefix(b"http://"));
     let rest = behind_scheme.unwrap_or(text);
     let (Some(&first), Some(&last)) = (rest.first(), rest.last()) else { return false };
-    // A leading dot may start a dot segment, as one behind a slash does.
+    // A leading dot may start a dot segment, as a dot after a slash does.
     text.len() <= MAX_CANONICAL
         && !matches!(first, b'/' | b'.')
         && (last == b'/' || HOST.contains(last))
@@ -34,15 +34,15 @@ pub(super) fn is_plain_origin(text: &[u8]) -> bool {
         && (behind_scheme.is_none() || starts_with_host(rest))
 }
 
-/// Whether a byte stays as it is anywhere in a path, and can't end a scheme or a host: `-` to `9`,
-/// letters and `_`. A slash with a dot behind it may start a dot segment.
+/// Returns whether a byte stays the same anywhere in a path, and cannot end a scheme or a host: `-`
+/// to `9`, letters and `_`. A slash before a dot may start a dot segment.
 #[inline]
 fn is_usual(byte: u8, next: u8) -> bool {
     let is_member = is_within(byte, b'-', b'9') | is_within(byte | 0x20, b'a', b'z');
     (is_member | (byte == b'_')) & !((byte == b'/') & (next == b'.'))
 }
 
-/// Whether every byte but the last is usual before its neighbor.
+/// Returns whether every byte but the last is usual before its neighbor.
 #[inline]
 fn all_are_usual(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<{ BLOCK + 1 }>() else {
@@ -63,8 +63,8 @@ fn all_are_usual(text: &[u8]) -> bool {
     odd == [0; BLOCK]
 }
 
-/// Whether `text`, which consists of usual bytes, begins with a host in its canonical spelling, and
-/// a slash.
+/// Returns whether `text`, which consists of usual bytes, begins with a host in its canonical
+/// spelling, and a slash.
 #[inline]
 fn starts_with_host(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -74,7 +74,7 @@ fn starts_with_host(text: &[u8]) -> bool {
         // A sum reaches the highest bit if the byte differs, and never carries into the next one.
         let differs = ((word & !HIGH) ^ (ONES * u64::from(b'/'))) + !HIGH;
         let slashes = !(differs | word) & HIGH;
-        // Of usual bytes, capitals and the underscore have the first of these bits without the
+        // Among usual bytes, capitals and the underscore have the first of these bits without the
         // second.
         let capitals = ((word & (ONES << 6)) << 1) & !(word << 2);
         let before = slashes.wrapping_sub(1) & !slashes;
@@ -88,8 +88,8 @@ fn starts_with_host(text: &[u8]) -> bool {
     false
 }
 
-/// Whether `text` is a canonical key of one group of operations, without marks, that is short and
-/// consists of plain bytes.
+/// Returns whether `text` is a canonical key of one group of operations, short, without marks, and
+/// made of plain bytes.
 #[inline]
 pub(super) fn is_plain_key(text: &[u8]) -> bool {
     let [b'?', ..] = text else { return false };
@@ -103,7 +103,8 @@ pub(super) fn is_plain_key(text: &[u8]) -> bool {
     len == 1 || has_settled_order(&padded, len, separators)
 }
 
-/// Where ampersands and equals signs stand, if all other bytes are plain: one bit for each byte.
+/// Returns the positions of ampersands and equals signs, one bit for each byte. Returns `None` if
+/// any other byte is not plain.
 #[inline]
 fn separators(padded: &Padded, len: usize) -> Option<u64> {
     let mut odd = [0; BLOCK];
@@ -125,18 +126,18 @@ fn separators(padded: &Padded, len: usize) -> Option<u64> {
     (odd == [0; BLOCK]).then_some(separators)
 }
 
-/// Whether every parameter stays as it is, and known ones are in order, each once, before all
-/// others.
+/// Returns whether every parameter stays the same, and known parameters are in order, each once,
+/// before all others.
 #[inline]
 fn has_settled_order(padded: &Padded, len: usize, mut separators: u64) -> bool {
-    // The end of the text ends a parameter, too.
+    // The end of the text also ends a parameter.
     separators |= 1 << len;
     let mut next = || {
         let at = separators.trailing_zeros() as usize;
         separators &= separators.wrapping_sub(1);
         at
     };
-    // No position is greater; said to the compiler, so that it leaves out the checks.
+    // No position is greater. The mask tells the compiler, so that it omits the bounds checks.
     let at = |position: usize| position & MAX_KEY;
     let (mut start, mut previous) = (1, 0);
     loop {

@@ -1,16 +1,14 @@
-//! Text as callers have it: strings, or bytes of any kind.
+//! Input text: strings, or bytes of any kind.
 //!
-//! Invariant: where it is known that the bytes are a string, canonical parts of it are borrowed
-//! without a second check. That check would be a seventh of the time that a canonical request
-//! takes.
+//! Invariant: if the bytes are known to be a string, canonical parts of it are borrowed without a
+//! second check. Such a check would take a seventh of the time of a canonical request.
 
 use std::borrow::Cow;
 
-/// Text that can be read: a string, or bytes, which may be anything.
+/// Text that can be read: a string, or arbitrary bytes.
 ///
 /// Implemented for strings and bytes, owned, borrowed and boxed. The trait is sealed: an
-/// implementation elsewhere whose string differs from its bytes could make names that are not
-/// canonical.
+/// implementation whose string differs from its bytes could create names that are not canonical.
 ///
 /// # Examples
 ///
@@ -34,12 +32,12 @@ pub trait Input: Source {}
 
 impl<T: Source + ?Sized> Input for T {}
 
-/// What [`Input`] reads; out of reach for other crates.
+/// The content of an [`Input`]; other crates cannot use it.
 pub trait Source {
-    /// The bytes.
+    /// Returns the bytes.
     fn bytes(&self) -> &[u8];
 
-    /// The same as a string, where that is known.
+    /// Returns the same text as a string, if it is known to be one.
     fn text(&self) -> Option<&str> {
         None
     }

@@ -1,7 +1,8 @@
-//! First step: checks on the text as it was given.
+//! First step: checks on the text as it was passed.
 //!
-//! Invariant: what passes is at most [`MAX_INPUT`] bytes long and holds no raw control byte and no
-//! raw `#`, so that no later step has to ask. Not here: anything that depends on the rules.
+//! Invariant: accepted text is at most [`MAX_INPUT`] bytes long and contains no raw control byte
+//! and no raw `#`, so that no later step has to check. Not here: anything that depends on the
+//! rules.
 
 use super::error::{Fault, PathError};
 use super::text::bytes::{is_control, never_raw};
@@ -13,33 +14,32 @@ pub const MAX_INPUT: usize = 8192;
 /// The longest canonical text: every byte of the longest input written as an escape.
 pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 
-/// How many delivery URLs may stand inside of each other, the outermost not counted. Editors nest
-/// one.
+/// The maximum nesting of delivery URLs, not counting the outermost. Editors nest one.
 pub(super) const MAX_NESTING: usize = 4;
 
-/// Lets `input` pass, or says what is wrong with it.
+/// Returns `input`, or the error in it.
 pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
     bounded(input)?;
     clean(input)?;
-    // A space that was written raw at an end comes from pasting; an encoded one is part of a name.
+    // A leading or trailing raw space comes from pasting; an encoded one is part of a name.
     match input {
         [b' ', ..] => Err(Fault::OuterSpace.at(0)),
         [.., b' '] => Err(Fault::OuterSpace.at(input.len() - 1)),
-        // What an editor puts before a list is no part of its first entry.
+        // A byte order mark, which an editor writes before a list, is not part of the first entry.
         [0xEF, 0xBB, 0xBF, ..] => Err(Fault::ByteOrderMark.at(0)),
         _ => Ok(input),
     }
 }
 
-/// Lets `input` pass if it isn't too long.
+/// Returns an error if `input` is too long.
 #[inline]
 pub(super) fn bounded(input: &[u8]) -> Result<(), PathError> {
     if input.len() > MAX_INPUT { Err(Fault::TooLong.at(MAX_INPUT)) } else { Ok(()) }
 }
 
-/// The checks that are repeated on text that was decoded.
+/// Repeats the checks on decoded text.
 pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
-    // The position is looked for only if there is one.
+    // The position is searched only if there is one.
     if !any(text, never_raw) {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
     find(|byte| byte == b'#').map_or(Ok(()), |at| Err(Fault::Fragment.at(at)))
 }
 
-/// Cuts a text before its first question mark.
+/// Splits a text at its first question mark.
 pub(super) fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     match find(text, b'?') {
         Some(at) => (&text[..at], Some(&text[at..])),

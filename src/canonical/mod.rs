@@ -1,36 +1,42 @@
-//! From text to names: canonicalization of delivery URLs and of invalidation entries.
+//! From text to names by Cloudimage's URL rules: canonicalization of delivery URLs and of
+//! invalidation entries. A server with other URLs uses opaque names instead, see
+//! [`OriginPath::opaque`](crate::OriginPath::opaque).
 //!
-//! Invariant: these are pure and total functions. Every text gives a name or an error that says
-//! what is wrong, where, and what was expected. Every spelling in which a picture can be requested
-//! and every spelling in which it can be invalidated give one [`OriginPath`]; renditions that may
-//! differ in a byte never share origin path and [`VariantKey`]. Not here: what is stored under the
-//! names, and what may be served.
+//! Invariant: these functions are pure and total.
+//! - Every text has a name, or an error with its kind, its position and the expected content.
+//! - All spellings in which a picture can be requested or invalidated map to one
+//!   [`OriginPath`](crate::OriginPath).
+//! - Renditions that may differ in a byte never share both origin path and
+//!   [`VariantKey`](crate::VariantKey).
+//!
+//! Not here: the entries that are stored under the names, and whether they may be served.
 //!
 //! # The steps, in order
 //!
 //! | step | request | invalidation entry |
 //! |---|---|---|
 //! | checks on the raw text: length, control bytes, spaces at the ends, `#` | yes | yes |
-//! | delivery host off | yes | no |
-//! | cut at the first `?` | yes | yes |
-//! | query to variant key | yes | for single variants; otherwise there may be none |
-//! | leading slashes and `v7` off | yes | yes |
-//! | path decoded, if `ci_url_encoded=1` says that it is encoded as a whole | yes | yes |
-//! | escapes settled: each byte gets its one spelling (RFC 3986, section 6.2.2) | yes | yes |
-//! | form told: URL, alias, host, or relative path | yes | yes |
+//! | delivery host removed | yes | no |
+//! | split at the first `?` | yes | yes |
+//! | query to variant key | yes | for single variants; otherwise an error |
+//! | leading slashes and `v7` removed | yes | yes |
+//! | path decoded, if `ci_url_encoded=1` marks it as encoded as a whole | yes | yes |
+//! | escapes normalized: one spelling per byte (RFC 3986, section 6.2.2) | yes | yes |
+//! | form determined: URL, alias, host, or relative path | yes | yes |
 //! | origin is a delivery URL itself | starts over with it | error |
-//! | scheme, host, port and dot segments settled | yes | yes |
+//! | scheme, host, port and dot segments normalized | yes | yes |
 //! | origin prefix repeated | error | error |
-//! | star at the end | error | wildcard, where allowed |
-//! | spellings of one picture grouped, if the rules say so | yes | yes |
+//! | star at the end | error | wildcard, if allowed |
+//! | spellings of one picture grouped, if the rules demand it | yes | yes |
 //!
 //! # Cost
 //!
-//! Time is linear in the input, at most [`MAX_INPUT`] bytes of which are read. Text that is
-//! canonical already is borrowed from the input, and nothing is allocated; otherwise there is one
-//! allocation for each name that had to change. A delivery URL inside of a delivery URL takes more;
-//! so do a path that is encoded as a whole and is longer than 256 bytes, and a query of that length
-//! in which the name of a parameter is encoded: one buffer each, for the text between the steps.
+//! Time is linear in the input, of which at most [`MAX_INPUT`] bytes are read. Text that is already
+//! canonical is borrowed from the input without an allocation. Otherwise there is one allocation
+//! for each changed name. These cases need one more buffer each, for the text between the steps:
+//! - a delivery URL inside a delivery URL
+//! - a path that is encoded as a whole and longer than 256 bytes
+//! - a query of that length with an encoded parameter name
 
 mod builder;
 mod error;

@@ -1,27 +1,27 @@
-//! What canonicalization gives: the names in a request, and those in an invalidation entry.
+//! The results of canonicalization: the names in a request, and those in an invalidation entry.
 //!
-//! Invariant: the parts belong together: the variant key is one of the picture beside it.
-//! Not here: how they are found.
+//! Invariant: the parts belong together: the variant key belongs to the picture beside it. Not
+//! here: how they are found.
 
 use super::path::grouping;
 use crate::names::VariantKey;
 use crate::names::{OriginPath, PathPrefix};
 
-/// What a delivery URL asks for.
+/// The names in a delivery URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery<'a> {
     /// The picture.
     pub origin: OriginPath<'a>,
-    /// The rendition of it.
+    /// The rendition.
     pub variant: VariantKey<'a>,
 }
 
 impl Delivery<'_> {
-    /// The same request under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once,
-    /// on exact names: a server needs the exact origin to fetch the picture, and the grouped one to
-    /// file it.
+    /// Returns the same request under [`Grouping::Grouped`](super::Grouping::Grouped). Call it
+    /// once, on exact names: a server needs the exact origin to fetch the picture, and the grouped
+    /// origin to store it.
     ///
-    /// Cost: O(length). Allocates only where grouping changes something.
+    /// Cost: O(length). Allocates only if grouping changes the text.
     ///
     /// # Examples
     ///
@@ -50,17 +50,17 @@ impl Delivery<'_> {
     }
 }
 
-/// What an invalidation entry names.
+/// The target of an invalidation entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target<'a> {
     /// One picture.
     Path(OriginPath<'a>),
-    /// Every picture whose path starts so: the entry ended in a star.
+    /// Every picture whose path starts with this prefix: the entry ended in a star.
     Prefix(PathPrefix<'a>),
 }
 
 impl Target<'_> {
-    /// The canonical text of the path or of the prefix.
+    /// Returns the canonical text of the path or of the prefix.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -69,10 +69,10 @@ impl Target<'_> {
         }
     }
 
-    /// The same target under [`Grouping::Grouped`](super::Grouping::Grouped). To be called once, on
-    /// exact names.
+    /// Returns the same target under [`Grouping::Grouped`](super::Grouping::Grouped). Call it once,
+    /// on exact names.
     ///
-    /// Cost: O(length). Allocates only where grouping changes something.
+    /// Cost: O(length). Allocates only if grouping changes the text.
     #[must_use]
     pub fn grouped(self) -> Self {
         match self {
@@ -93,7 +93,7 @@ impl Target<'_> {
     }
 }
 
-/// What an entry names that invalidates single variants.
+/// The target of an entry that invalidates single variants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VariantTarget<'a> {
     /// The picture, or the pictures.

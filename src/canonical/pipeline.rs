@@ -1,7 +1,7 @@
 //! The steps of canonicalization in their order, from the outermost to the innermost.
 //!
-//! Invariant: positions in errors are counted from the start of what a function is given; its
-//! caller moves them. Not here: what a step does; each has a file.
+//! Invariant: positions in errors are counted from the start of a function's input; its caller maps
+//! them. Not here: the work of a step; each has a file.
 
 use super::error::{Fault, PathError};
 use super::input_checks::{self, MAX_NESTING, split_query};
@@ -19,12 +19,12 @@ use crate::names::VariantKey;
 use crate::names::{OriginPath, PathPrefix};
 use std::borrow::Cow;
 
-/// The only query that an entry may have which invalidates whole pictures: it selects no variant,
-/// it says how the path is spelled.
+/// The only query that an entry for whole pictures may have: it does not select a variant, but
+/// describes how the path is spelled.
 const PATH_IS_ENCODED: &[u8] = b"?ci_url_encoded=1";
 
 /// The pipeline, from the outermost step to the innermost. Positions in errors are counted from the
-/// start of what a function is given; its caller moves them.
+/// start of a function's input; its caller maps them.
 impl Rules {
     pub(super) fn read_delivery<'t>(
         &self,
@@ -85,7 +85,7 @@ impl Rules {
         Ok(Operations::new(VariantKey::new_unchecked(query.key)))
     }
 
-    /// From path and query of a request, positions counted from the start of the path.
+    /// Reads path and query of a request. Positions are counted from the start of the path.
     fn requested<'t>(
         &self,
         path: &'t [u8],
@@ -110,7 +110,7 @@ impl Rules {
         Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
     }
 
-    /// From the origin part of a path.
+    /// Reads the origin part of a path.
     fn picture<'t>(
         &self,
         path: &'t [u8],
@@ -126,7 +126,7 @@ impl Rules {
         Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
     }
 
-    /// From an origin that is a delivery URL: the picture is that of the inner URL, and its
+    /// Reads an origin that is a delivery URL. The picture is that of the inner URL, and its
     /// operations come first.
     fn nested(
         &self,
@@ -153,7 +153,7 @@ impl Rules {
         Ok(Picture { origin, inner: Some(variant.into()) })
     }
 
-    /// From the path of an entry.
+    /// Reads the path of an entry.
     pub(super) fn named<'t>(
         &self,
         path: &'t [u8],
@@ -176,7 +176,8 @@ impl Rules {
         Ok(if self.groups() { grouped_target(exact, trace) } else { exact })
     }
 
-    /// Where the origin starts in a path: behind its leading slashes and its `v7`.
+    /// Returns the position where the origin starts in a path: after its leading slashes and its
+    /// `v7`.
     pub(super) fn origin_start(
         &self,
         path: &[u8],
@@ -187,7 +188,7 @@ impl Rules {
         Ok(start)
     }
 
-    /// From the origin part of an entry.
+    /// Reads the origin part of an entry.
     fn target<'t>(
         &self,
         path: &'t [u8],
@@ -222,9 +223,9 @@ impl Picture<'_> {
     }
 }
 
-/// Lets the path of an entry pass in which a star, if there is one, is the last byte. Anything else
-/// is a pattern of some other kind, which would match nothing. Only what is raw counts: encoded,
-/// these are letters of a name.
+/// Accepts the path of an entry in which a star, if there is one, is the last byte. Any other star
+/// is a different kind of pattern, which would match nothing. Only raw stars count: encoded stars
+/// are letters of a name.
 fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
     if path.first() == Some(&b'^') {
         return Err(Fault::RegularExpression.at(0));
@@ -235,8 +236,8 @@ fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
     }
 }
 
-/// Decodes a path that was encoded as a whole, and reads what comes out: the path of an origin, and
-/// the query of its own.
+/// Decodes a path that was encoded as a whole, and reads the result: the path of an origin, and its
+/// own query.
 #[inline(never)]
 fn decoded<T, U: Trace>(
     path: &[u8],
@@ -258,7 +259,7 @@ fn decoded<T, U: Trace>(
     read_decoded().map_err(|error| error.moved(|at| escape::position_before_decoding(path, at)))
 }
 
-/// Reads the query behind `path`; positions are counted from the start of the path.
+/// Reads the query after `path`. Positions are counted from the start of the path.
 fn read_query<'t>(
     path: &[u8],
     query: Option<&'t [u8]>,

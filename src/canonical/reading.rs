@@ -1,6 +1,6 @@
 //! The functions of the rules that read a text.
 //!
-//! Invariant: each is the pipeline, with the shortcut for usual requests, and with suggestions for
+//! Invariant: each is the pipeline, with the fast path for usual requests, and with suggestions for
 //! entries. Not here: the steps.
 
 use super::error::PathError;
@@ -11,18 +11,20 @@ use super::query::operations::Operations;
 use super::rules::Rules;
 
 impl Rules {
-    /// Reads a delivery URL as it stands in a page or in an address bar: a whole one
-    /// (`https://doc.cloudimg.io/sample.li/a.jpg?w=600`), one without its scheme
-    /// (`//doc.cloudimg.io/sample.li/a.jpg?w=600`) or its path alone (`/sample.li/a.jpg?w=600`).
+    /// Reads a delivery URL from a page or from an address bar. There are three forms:
+    /// - a whole URL: `https://doc.cloudimg.io/sample.li/a.jpg?w=600`
+    /// - without its scheme: `//doc.cloudimg.io/sample.li/a.jpg?w=600`
+    /// - its path alone: `/sample.li/a.jpg?w=600`
     ///
-    /// What stands in the first line of a request is read by
-    /// [`request_target`](Self::request_target): there, two slashes name no host.
+    /// For the target in the first line of a request, use [`request_target`](Self::request_target):
+    /// there, two slashes do not introduce a host.
     ///
-    /// Signatures are dropped; verify them before asking an index what is stored.
+    /// Signatures are dropped. Verify them before the lookup.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where; no input panics.
+    /// If the text does not name a picture. The error has a kind and a position. No input causes a
+    /// panic.
     ///
     /// # Examples
     ///
@@ -30,7 +32,8 @@ impl Rules {
     /// use cache_index::canonical::Rules;
     ///
     /// let rules = Rules::builder().token("doc").build()?;
-    /// let one = rules.delivery("https://doc.cloudimg.io/sample.li/./b%69rds.jpg?width=600&height=400")?;
+    /// let one = rules
+    ///     .delivery("https://doc.cloudimg.io/sample.li/./b%69rds.jpg?width=600&height=400")?;
     /// let other = rules.delivery("/sample.li/birds.jpg?h=400&w=600")?;
     /// assert_eq!(one, other);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,17 +45,18 @@ impl Rules {
         self.delivery_of(input.bytes(), input.text(), Reference::Url)
     }
 
-    /// Reads the target of a request, as it stands in the first line of an HTTP request and in
-    /// logs: `/sample.li/a.jpg?w=600`.
+    /// Reads the target of a request, as in the first line of an HTTP request and in logs:
+    /// `/sample.li/a.jpg?w=600`.
     ///
-    /// It names no host, however many slashes it starts with: they come from a base that ends in a
-    /// slash, and are dropped. Proxies send and log whole URLs
-    /// (`http://doc.cloudimg.io/sample.li/a.jpg?w=600`), which are read as
-    /// [`delivery`](Self::delivery) reads them; RFC 9112, section 3.2.2, has servers accept those.
+    /// It does not name a host, however many slashes it starts with: they come from a base that
+    /// ends in a slash, and are dropped. Proxies send and log whole URLs
+    /// (`http://doc.cloudimg.io/sample.li/a.jpg?w=600`), which are read as by
+    /// [`delivery`](Self::delivery). RFC 9112, section 3.2.2, requires servers to accept those.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where; no input panics.
+    /// If the text does not name a picture. The error has a kind and a position. No input causes a
+    /// panic.
     ///
     /// # Examples
     ///
@@ -62,7 +66,10 @@ impl Rules {
     /// let rules = Rules::builder().token("doc").build()?;
     /// let request = rules.request_target("//sample.li/birds.jpg?w=300")?;
     /// assert_eq!(request.origin.as_str(), "sample.li/birds.jpg");
-    /// assert_eq!(request, rules.request_target("http://doc.cloudimg.io/sample.li/birds.jpg?w=300")?);
+    /// assert_eq!(
+    ///     request,
+    ///     rules.request_target("http://doc.cloudimg.io/sample.li/birds.jpg?w=300")?
+    /// );
     /// // In a page, two slashes start a host.
     /// assert!(rules.delivery("//sample.li/birds.jpg?w=300").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -79,10 +86,13 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where. A query is an error, so that nobody believes that a single
-    /// variant was invalidated; the exception is exactly `?ci_url_encoded=1` behind an encoded
-    /// path. Where wildcards are allowed, a raw star anywhere but at the end is an error, as is a
-    /// `^` at the start: such patterns would match nothing.
+    /// If the text does not name a picture. The error has a kind and a position.
+    ///
+    /// A query is an error, so that no client believes that a single variant was invalidated. The
+    /// only exception is `?ci_url_encoded=1` after an encoded path.
+    ///
+    /// If wildcards are allowed, a raw star anywhere but at the end is an error, and so is a `^` at
+    /// the start: such patterns would match nothing.
     ///
     /// # Examples
     ///
@@ -96,7 +106,10 @@ impl Rules {
     /// assert_eq!(prefix.as_str(), "sample.li/avatars/");
     ///
     /// let error = rules.invalidation("/sample.li/birds.jpg?w=600").unwrap_err();
-    /// assert_eq!(error.to_string(), "unexpected query at byte 20: this entry invalidates the whole picture");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "unexpected query at byte 20: this entry invalidates the whole picture"
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn invalidation<'a>(
@@ -107,15 +120,16 @@ impl Rules {
         self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
-    /// Reads an entry of an invalidation request that names single variants: an origin with the
-    /// operations behind it.
+    /// Reads an entry of an invalidation request that names single variants: an origin followed by
+    /// operations.
     ///
-    /// The key has no marks, so that it [covers](VariantKey::covers) all representations of the
-    /// variant and, where spellings of the origin are grouped, those stored for each of them.
+    /// The key has no marks, so that it [covers](crate::VariantKey::covers) all representations of
+    /// the variant. If spellings of the origin are grouped, it also covers the variants of each
+    /// spelling.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where.
+    /// If the text does not name a variant. The error has a kind and a position.
     ///
     /// # Examples
     ///
@@ -123,7 +137,8 @@ impl Rules {
     /// use cache_index::canonical::{Rules, Target};
     ///
     /// let entry = Rules::default().variant_entry("/sample.li/paris.jpg?width=400")?;
-    /// assert!(matches!(entry.target, Target::Path(path) if path.as_str() == "sample.li/paris.jpg"));
+    /// let Target::Path(path) = entry.target else { panic!("a wildcard") };
+    /// assert_eq!(path.as_str(), "sample.li/paris.jpg");
     /// assert_eq!(entry.variant.as_str(), "?w=400");
     /// # Ok::<(), cache_index::canonical::PathError>(())
     /// ```
@@ -135,13 +150,13 @@ impl Rules {
         self.read_variant_entry(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
     }
 
-    /// Reads an entry of a transformations list: operations that pick variants. The leading
+    /// Reads an entry of a transformations list: operations that select variants. The leading
     /// question mark may be missing.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where. No operation at all is an error, as it would pick every
-    /// variant.
+    /// If the text is not a list of operations. The error has a kind and a position. An empty list
+    /// is an error, as it would select every variant.
     ///
     /// # Examples
     ///
@@ -160,7 +175,7 @@ impl Rules {
         self.read_operations(entry.bytes(), &mut ())
     }
 
-    /// With the shortcut for the usual case.
+    /// Uses the fast path for the usual case.
     fn delivery_of<'t>(
         &self,
         input: &'t [u8],

@@ -1,7 +1,7 @@
-//! The rules of one tenant: its delivery hosts, and how its paths are to be read.
+//! The rules of one tenant: its delivery hosts, and how its paths are read.
 //!
-//! Invariant: the answers don't depend on the order in which the settings were given.
-//! Not here: what the rules do to a text.
+//! Invariant: the results do not depend on the order of the settings. Not here: the effect of the
+//! rules on a text.
 
 use super::path::grouping;
 use super::path::host::split_port;
@@ -9,13 +9,15 @@ use super::settings::{Grouping, Root, V7};
 use crate::names::OriginPath;
 use std::borrow::Cow;
 
-/// How the URLs and the invalidation entries of one tenant are read.
+/// The rules for reading the URLs and the invalidation entries of one tenant.
 ///
 /// The default accepts request targets (`/sample.li/birds.jpg?w=600`) of a token without `v7` and
-/// without a prefix, and knows no delivery host: behind a server that has told its tenants apart
-/// already, none is needed. With a [token](RulesBuilder::token) or a [custom
-/// host](RulesBuilder::custom_host), whole delivery URLs are read as well, told from those of other
-/// hosts, and recognized where they don't belong.
+/// without a prefix. It has no delivery host, because a server that has already identified the
+/// tenant does not need one.
+///
+/// With a [token](super::RulesBuilder::token) or a [custom host](super::RulesBuilder::custom_host),
+/// whole delivery URLs are read as well. They are distinguished from those of other hosts, and
+/// recognized where they do not belong.
 ///
 /// # Examples
 ///
@@ -23,7 +25,8 @@ use std::borrow::Cow;
 /// use cache_index::canonical::{Rules, V7};
 ///
 /// let rules = Rules::builder().token("doc").v7(V7::Optional).build()?;
-/// let request = rules.delivery("https://doc.cloudimg.io/v7/Sample.LI/b%69rds.jpg?width=600&h=400")?;
+/// let request =
+///     rules.delivery("https://doc.cloudimg.io/v7/Sample.LI/b%69rds.jpg?width=600&h=400")?;
 /// assert_eq!(request.origin.as_str(), "sample.li/birds.jpg");
 /// assert_eq!(request.variant.as_str(), "?h=400&w=600");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,7 +38,7 @@ pub struct Rules {
     pub(super) root: Root,
     /// A canonical origin without its final slash.
     pub(super) prefix: Option<Box<str>>,
-    /// The same, grouped, where it is recognized in every spelling.
+    /// The same prefix, grouped, if it is recognized in every spelling.
     pub(super) grouped_prefix: Option<Box<str>>,
     pub(super) wildcards: bool,
     pub(super) grouping: Grouping,
@@ -44,7 +47,7 @@ pub struct Rules {
 /// A host that pictures are delivered from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeliveryHost {
-    /// In lower case, with a port where one is needed.
+    /// In lower case, with a port if one is needed.
     pub(super) text: Box<str>,
     name_len: usize,
 }
@@ -55,7 +58,7 @@ impl DeliveryHost {
         Self { text: text.to_ascii_lowercase().into(), name_len }
     }
 
-    /// Whether this is `host` with `port`, in any case.
+    /// Returns whether this is `host` with `port`, in any case.
     pub(super) fn matches(&self, host: &[u8], port: &[u8]) -> bool {
         let (name, known_port) = self.text.as_bytes().split_at(self.name_len);
         let is_port = match known_port {
@@ -67,48 +70,54 @@ impl DeliveryHost {
 }
 
 impl Rules {
-    /// Rules under which the first segment may be anything, and there is nothing else to mind.
+    /// Returns rules under which the first segment may be anything, without other restrictions.
     #[inline]
     pub(super) fn of_any_root() -> Self {
         Self { root: Root::Path, ..Self::default() }
     }
 
-    /// Whether spellings of one picture are filed together.
+    /// Returns whether spellings of one picture are grouped.
     pub(super) fn groups(&self) -> bool {
         self.grouping == Grouping::Grouped
     }
 
-    /// The delivery hosts, in lower case.
+    /// Returns the delivery hosts, in lower case.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &[u8]> {
         self.hosts.iter().map(|host| host.text.as_bytes())
     }
 
-    /// Whether `host` with `port` is one that pictures are delivered from, in any case.
+    /// Returns whether pictures are delivered from `host` with `port`, in any case.
     #[inline]
     pub(super) fn delivers_from(&self, host: &[u8], port: &[u8]) -> bool {
         // Most others differ in length.
         self.hosts.iter().any(|known| known.name_len == host.len() && known.matches(host, port))
     }
 
-    /// Whether a first segment is a delivery host although it isn't shaped like a host, such as
-    /// `localhost:8080`.
+    /// Returns whether a first segment is a delivery host although it does not have the shape of a
+    /// host, such as `localhost:8080`.
     pub(super) fn delivers_from_segment(&self, segment: &[u8]) -> bool {
         let (host, port) = split_port(segment);
         self.root == Root::Host && self.delivers_from(host, port)
     }
 
-    /// These rules without grouping: the names are exact, and what these refuse is refused. A
-    /// server that fetches pictures by their exact origins and files them under grouped ones reads
-    /// requests by these, see [`Delivery::grouped`](super::Delivery::grouped).
+    /// Returns these rules without grouping: names are exact, and the same texts are refused. A
+    /// server that fetches pictures by their exact origins and stores them under grouped ones reads
+    /// requests by these rules, see [`Delivery::grouped`](super::Delivery::grouped).
     ///
     /// # Examples
     ///
     /// ```
     /// use cache_index::canonical::{Grouping, Rules};
     ///
-    /// let filing = Rules::builder().grouping(Grouping::Grouped).prefix("https://hello.s3.aws.com/").build()?;
+    /// let filing = Rules::builder()
+    ///     .grouping(Grouping::Grouped)
+    ///     .prefix("https://hello.s3.aws.com/")
+    ///     .build()?;
     /// let exact = filing.without_grouping();
-    /// assert_eq!(exact.delivery("/http://h.example/a.jpg")?.origin.as_str(), "http://h.example/a.jpg");
+    /// assert_eq!(
+    ///     exact.delivery("/http://h.example/a.jpg")?.origin.as_str(),
+    ///     "http://h.example/a.jpg"
+    /// );
     /// assert!(exact.delivery("/http://hello.s3.aws.com/a.jpg").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -117,7 +126,7 @@ impl Rules {
         Self { grouping: Grouping::Exact, ..self.clone() }
     }
 
-    /// These rules without those that only tell mistakes.
+    /// Returns these rules without those that only detect mistakes.
     pub(super) fn lenient(&self) -> Self {
         Self {
             v7: V7::Optional,
@@ -128,8 +137,8 @@ impl Rules {
         }
     }
 
-    /// `origin`, which is exact, without the prefix, if it starts with it; nothing if nothing is
-    /// left.
+    /// Returns `origin`, which is exact, without the prefix. Returns `None` if it does not start
+    /// with the prefix, or if the rest is empty.
     pub(super) fn below_prefix(&self, origin: &str) -> Option<String> {
         if !self.has_prefix(origin.as_bytes()) {
             return Some(origin.to_owned());
@@ -149,8 +158,8 @@ impl Rules {
         (!below.is_empty()).then(|| below.to_owned())
     }
 
-    /// Whether `origin` is the prefix, or something below it; where spellings are grouped, in any
-    /// of them.
+    /// Returns whether `origin` is the prefix, or is below it. If spellings are grouped, any
+    /// spelling counts.
     #[inline]
     pub(super) fn has_prefix(&self, origin: &[u8]) -> bool {
         self.prefix.as_deref().is_some_and(|prefix| {
@@ -163,13 +172,13 @@ impl Rules {
     }
 }
 
-/// Whether `origin` is `prefix`, or something below it.
+/// Returns whether `origin` is `prefix`, or is below it.
 fn is_below(origin: &[u8], prefix: &str) -> bool {
     matches!(origin.strip_prefix(prefix.as_bytes()), Some([] | [b'/', ..]))
 }
 
-/// The same when it is grouped. It may be one that isn't in its one spelling yet; then, the answer
-/// may be no.
+/// Does the same with grouping. `origin` may not yet be in its canonical spelling; then the answer
+/// may be false.
 #[inline(never)]
 fn is_spelled_below(origin: &[u8], grouped_prefix: &str) -> bool {
     let origin = std::str::from_utf8(origin).unwrap_or_default();
@@ -180,7 +189,7 @@ pub(super) fn grouped(origin: &str) -> Cow<'_, str> {
     grouping::group_path(OriginPath::new_unchecked(origin)).into_cow()
 }
 
-/// What follows scheme and host.
+/// Returns the part after scheme and host.
 fn path_of(origin: &str) -> &str {
     let authority = origin.find("//").map_or(0, |at| at + "//".len());
     origin[authority..].find('/').map_or("", |len| &origin[authority + len..])

@@ -1,7 +1,7 @@
-//! The settings of a tenant's rules that have a name of their own.
+//! The settings of a tenant's rules that have their own types.
 //!
-//! Invariant: every default accepts what a token without legacy settings is asked for.
-//! Not here: what they do to a text.
+//! Invariant: every default accepts the requests of a token without legacy settings. Not here: the
+//! effect of the settings on a text.
 
 /// Whether paths of the token start with the segment `v7`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,7 +16,7 @@ pub enum V7 {
     Optional,
 }
 
-/// What the first segment of a path without a scheme is.
+/// The meaning of the first segment of a path without a scheme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Root {
@@ -27,15 +27,15 @@ pub enum Root {
     Path,
 }
 
-/// Whether the spellings of a picture are filed together.
+/// Whether the spellings of a picture are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Grouping {
-    /// Under the exact origin: what the rules tell apart is purged apart.
+    /// Under the exact origin: spellings that the rules distinguish are purged separately.
     #[default]
     Exact,
-    /// Under a coarser origin: without scheme, default port and dot behind the host, with one
-    /// spelling for a host in any script, and with one for reserved bytes. A purge of one spelling
-    /// takes all; the variant key says which one a variant was stored for.
+    /// Under a coarser origin: without scheme, default port and dot after the host, with one
+    /// spelling for a host in any script, and one for reserved bytes. A purge of one spelling
+    /// includes all. The variant key records the spelling that a variant was stored for.
     Grouped,
 }

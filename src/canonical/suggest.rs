@@ -1,7 +1,7 @@
-//! The entries that were meant, for the mistakes that the API's documentation warns of.
+//! Suggestions for the mistakes that the API's documentation warns of.
 //!
-//! Invariant: a suggestion is read without error by the rules that refused the original, and names
-//! what a delivery of the original's text names. Not here: guesses at typing errors.
+//! Invariant: the rules that refused the original accept a suggestion. The suggestion names the
+//! same picture as a delivery of the original's text. Not here: guesses at typing errors.
 
 use super::error::{PathError, PathErrorKind};
 use super::input_checks::split_query;
@@ -17,7 +17,7 @@ use super::text::bytes::{UNRESERVED, escaped};
 const FLAG: &str = "ci_url_encoded=1";
 
 impl Rules {
-    /// Adds the entries that may have been meant to an error about `entry`.
+    /// Adds the entries that were probably meant to an error about `entry`.
     #[cold]
     pub(super) fn with_suggestions(&self, error: PathError, entry: &[u8]) -> PathError {
         let suggestions = match error.kind() {
@@ -34,7 +34,7 @@ impl Rules {
         error.suggesting(suggestions)
     }
 
-    /// The entry that names what `entry` means when it is read without the rules that it broke.
+    /// Returns the entry for the target of `entry` when it is read without the rules that it broke.
     fn meant(&self, entry: &[u8], with_query: bool) -> Option<String> {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
@@ -54,8 +54,8 @@ impl Rules {
         self.names(&candidate, key.is_some(), &text).then_some(candidate)
     }
 
-    /// The entry for a source that has a query of its own, which somebody pasted as it is.
-    /// Parameters that are known are operations.
+    /// Returns the entry for a source that has its own query and was pasted without encoding. Known
+    /// parameters are operations.
     fn meant_with_own_query(&self, entry: &[u8]) -> Option<String> {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
@@ -69,17 +69,17 @@ impl Rules {
         self.read_invalidation(candidate.as_bytes(), &mut ()).is_ok().then_some(candidate)
     }
 
-    /// What `target` is called under these rules: below their prefix, if they have one. Nothing if
-    /// it can't be called so.
+    /// Returns the name of `target` under these rules: below their prefix, if they have one.
+    /// Returns `None` if it has no name under these rules.
     fn text_of(&self, target: &Target<'_>) -> Option<String> {
         let text = self.below_prefix(target.as_str())?;
         let is_shorter = text.len() < target.as_str().len();
         let form = Shape::of(text.as_bytes(), Root::Path).ok()?.form;
-        // What is no folder below the prefix names something else there.
+        // A text that is not a folder below the prefix names another target there.
         (!is_shorter || form == Form::Relative).then_some(text)
     }
 
-    /// An origin as an entry under these rules, with a variant key behind it.
+    /// Returns an origin as an entry under these rules, followed by a variant key.
     fn spelled(&self, text: &str, is_prefix: bool, key: Option<&str>) -> String {
         let start = if self.v7 == V7::Required { "v7/" } else { "" };
         let star = if is_prefix { "*" } else { "" };
@@ -92,8 +92,8 @@ impl Rules {
         }
     }
 
-    /// Whether `candidate` is an entry for `text`. One that begins with a `v7` of its own in
-    /// addition to that of the rules isn't.
+    /// Returns whether `candidate` is an entry for `text`. A candidate with a second `v7`, in
+    /// addition to that of the rules, is not.
     fn names(&self, candidate: &str, is_variant: bool, text: &str) -> bool {
         let first = text.split('/').next().unwrap_or_default();
         if self.v7 == V7::Required && first.eq_ignore_ascii_case("v7") {
@@ -111,7 +111,7 @@ impl Rules {
     }
 }
 
-/// `text` with everything encoded that might be read as something else.
+/// Returns `text` with all bytes encoded that might have another meaning.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(3 * text.len());
     for (at, byte) in text.bytes().enumerate() {

@@ -1,17 +1,16 @@
-//! The steps of canonicalization, as they are noted while a text is read.
+//! The steps of canonicalization, as they are recorded while a text is read.
 //!
-//! Invariant: without a listener, noting costs nothing.
-//! Not here: who listens: `explain`.
+//! Invariant: without a listener, recording costs nothing. Not here: the listener, see `explain`.
 
 use std::fmt;
 
-/// Why a step changed a text.
+/// The reason why a step changed a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StepKind {
-    /// Scheme and host of the delivery URL are no part of a name.
+    /// Scheme and host of the delivery URL are not part of a name.
     DeliveryHost,
-    /// Neither are leading slashes and the `v7` segment.
+    /// Leading slashes and the `v7` segment are not part of a name.
     PathStart,
     /// A path that was encoded as a whole is decoded once.
     PathEncoding,
@@ -19,13 +18,13 @@ pub enum StepKind {
     Escapes,
     /// Dot segments are resolved.
     DotSegments,
-    /// Scheme and host are in lower case, a default port and an empty path have one spelling.
+    /// Scheme and host are in lower case. A default port and an empty path have one spelling.
     SchemeAndHost,
-    /// The same picture is meant by the delivery URL inside.
+    /// The delivery URL inside names the same picture.
     NestedDelivery,
     /// Each byte of an origin's query has one spelling.
     OwnQuery,
-    /// A parameter that changes nothing is left out.
+    /// A parameter without effect is left out.
     Dropped,
     /// A parameter has one name.
     ParameterName,
@@ -33,7 +32,7 @@ pub enum StepKind {
     ParameterEscapes,
     /// Known parameters come first, in the order of their names; empty ones are left out.
     Order,
-    /// All spellings of a picture are filed together.
+    /// All spellings of a picture are grouped.
     Grouping,
 }
 
@@ -61,11 +60,11 @@ impl fmt::Display for StepKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Step {
-    /// Why the text was changed.
+    /// The reason for the change.
     pub kind: StepKind,
-    /// The part of the text that was changed; bytes that are no UTF-8 are shown as `\xHH`.
+    /// The part of the text that was changed. Bytes that are not UTF-8 are shown as `\xHH`.
     pub from: String,
-    /// What it was changed to.
+    /// The result of the change.
     pub to: String,
 }
 
@@ -75,15 +74,15 @@ impl fmt::Display for Step {
     }
 }
 
-/// Who listens while a text is read: nobody, or someone who notes the steps.
+/// A listener while a text is read: it either ignores the steps or records them.
 pub(super) trait Trace {
-    /// Whether anything is noted, and copies are worth making.
+    /// Whether steps are recorded, and copies are needed.
     const RECORDS: bool;
 
-    /// Notes a step, if it changed something.
+    /// Records a step, if it changed the text.
     fn note(&mut self, kind: StepKind, from: &[u8], to: &[u8]);
 
-    /// A copy of a text that is about to be changed in place, for a note.
+    /// Returns a copy of a text that is about to be changed in place, for a step.
     fn keep(&self, text: &[u8]) -> Vec<u8> {
         if Self::RECORDS { text.to_vec() } else { Vec::new() }
     }

@@ -1,9 +1,9 @@
-//! Text that is said to be canonical: is it?
+//! Checks text that claims to be canonical.
 //!
-//! Invariant: what passes is what canonicalization gives for some input under some rules, and
-//! nothing else. (The one liberty: of the length of the input, only the greatest possible is
-//! asked.) Not here: under which rules. `My.Folder/a.jpg` is canonical in a library, though not
-//! where its first segment is a host.
+//! Invariant: accepted text is exactly the text that canonicalization writes for some input under
+//! some rules. (One exception: the length of the input is checked only against the maximum.) Not
+//! here: under which rules. `My.Folder/a.jpg` is canonical in a library, but not if its first
+//! segment is a host.
 
 use super::error::{Fault, PathError};
 use super::fast_verify::{is_plain_key, is_plain_origin};
@@ -15,18 +15,18 @@ use super::rules::Rules;
 use crate::names::{Marks, VariantKey, invalid_mark};
 use crate::names::{OriginPath, PathPrefix};
 
-/// Adds the constructors of a name that take canonical text.
+/// Adds the constructors of a name that accept canonical text.
 macro_rules! from_canonical {
     ($name:ident, $check:ident) => {
         impl<'a> $name<'a> {
-            /// Takes text that is canonical already, under some rules.
+            /// Accepts text that is already canonical under some rules.
             ///
             /// Cost: O(length). The text is borrowed.
             ///
             /// # Errors
             ///
-            /// Names the byte at which the text differs from what canonicalization writes, or what
-            /// is wrong with the text.
+            /// If the text is not canonical. The error has the byte where the text differs from the
+            /// output of canonicalization, or the mistake in the text.
             #[inline]
             pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
                 $check(text).map(|()| Self::new_unchecked(text))
@@ -55,7 +55,7 @@ from_canonical!(OriginPath, check_origin);
 from_canonical!(PathPrefix, check_prefix);
 from_canonical!(VariantKey, check_variant);
 
-/// Whether `text` is a canonical origin.
+/// Returns an error unless `text` is a canonical origin.
 fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
@@ -75,11 +75,11 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
     same(text, &canonical)
 }
 
-/// Whether `text` is what precedes the star of a canonical pattern.
+/// Returns an error unless `text` is the part before the star of a canonical pattern.
 fn check_prefix(text: &str) -> Result<(), PathError> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
-        // A pattern has no query; what follows would be compared with the queries of origins.
+        // A pattern has no query; it would be compared with the queries of origins.
         return Err(Fault::QueryNotAllowed.at(at));
     }
     let pattern = format!("{text}*");
@@ -90,7 +90,7 @@ fn check_prefix(text: &str) -> Result<(), PathError> {
     }
 }
 
-/// Whether `text` is a canonical variant key.
+/// Returns an error unless `text` is a canonical variant key.
 fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
@@ -118,7 +118,7 @@ fn check_any_variant(text: &str) -> Result<(), PathError> {
     })
 }
 
-/// Whether `mark` may name a representation.
+/// Returns an error unless `mark` may name a representation.
 fn check_representation(mark: &str) -> Result<(), PathError> {
     if mark.is_empty() {
         return Err(Fault::EmptyMark.at(0));
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(check_variant(text), check_any_variant(text), "{text}");
     }
 
-    /// Calls `check` with every sequence of up to `len` of the parts, behind `text`.
+    /// Calls `check` with every sequence of up to `len` of the parts, appended to `text`.
     fn every_sequence(parts: &[&str], len: usize, text: &mut String, check: &impl Fn(&str)) {
         check(text);
         if len == 0 {

@@ -1,7 +1,9 @@
-//! From a request to what happens: `CacheIndex::apply`, and `CacheIndex::dry_run`, which answers the same and changes nothing.
+//! Carries out requests: `CacheIndex::apply`, and `CacheIndex::dry_run`, which returns the same
+//! answer and changes nothing.
 //!
-//! Invariant: pictures come before prefixes. The other way round, the variants of a picture that lies under one of the prefixes would
-//! be dead when its turn comes: nobody could say of them what went, and their values would wait to be reclaimed.
+//! Invariant: pictures come before prefixes. In the reverse order, a prefix purge could kill the
+//! variants of a picture before its own turn. The picture's receipt could then not list them, and
+//! their values would wait to be reclaimed.
 
 use super::receipt::{EntryOutcome, EntryReceipt, Receipt};
 use super::request::{InvalidationRequest, InvalidationScope, RequestEntry};
@@ -16,17 +18,19 @@ use crate::selection::Selection;
 use crate::severity::Severity;
 
 impl<V> CacheIndex<V> {
-    /// Invalidates what `request` names, and tells of each entry what went.
+    /// Invalidates the entries that `request` names, and returns the outcome of each.
     ///
-    /// When this returns, all of it has happened. Each entry has a moment of its own: a look-up on another thread meanwhile may find
-    /// one picture gone and the next still there. Pictures come first, then prefixes.
+    /// When this function returns, every invalidation is complete. Each entry takes effect at its
+    /// own moment: meanwhile, a lookup on another thread may miss one picture and still find the
+    /// next. Pictures come first, then prefixes.
     ///
-    /// The rules by which the request was read must be those of `tenant`; the index can't tell.
+    /// The request must have been read by the rules of `tenant`; the index cannot check this.
     ///
-    /// **Cost:** that of the single [purges](Self::purge_selected), [purges of prefixes](Self::purge_prefix) or of the
-    /// [flush](Self::flush_tenant).
-    /// **Locks:** for pictures, one shard after another, each once, exclusively, while the variants are unlinked or marked; for
-    /// prefixes, the table of rules; for everything, none.
+    /// **Cost:** that of the single [purges](Self::purge_selected), [prefix
+    /// purges](Self::purge_prefix) or of the [flush](Self::flush_tenant).
+    ///
+    /// **Locks:** For pictures, one shard after another, each once and exclusively, while the
+    /// variants are unlinked or marked. For prefixes, the table of rules. For everything, none.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -42,9 +46,14 @@ impl<V> CacheIndex<V> {
     /// let tenant = index.tenant("doc");
     /// let rules = Rules::builder().allow_wildcards().build()?;
     /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
-    /// assert!(index.insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64).is_stored());
+    /// assert!(
+    ///     index
+    ///         .insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64)
+    ///         .is_stored()
+    /// );
     ///
-    /// let request = InvalidationRequest::builder(&rules).original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
+    /// let request = InvalidationRequest::builder(&rules)
+    ///     .original(["/sample.li/avatars/*", "/sample.li/birds.jpg"])?;
     /// let [avatars, birds] = index.apply(&tenant, &request).into_entries().try_into().unwrap();
     /// assert_eq!((avatars.outcome(), avatars.variants()), (EntryOutcome::NotCounted, None));
     /// assert_eq!((birds.outcome(), birds.variants()), (EntryOutcome::Removed, Some(1)));
@@ -70,13 +79,16 @@ impl<V> CacheIndex<V> {
         Receipt { generation, entries, duplicates: request.duplicates() }
     }
 
-    /// Tells what [`apply`](Self::apply) would do now, entry by entry, and changes nothing.
+    /// Returns the outcome that [`apply`](Self::apply) would have now, entry by entry, and changes
+    /// nothing.
     ///
-    /// What it tells was true of each entry when its shard was looked at; other threads go on. Prefixes and the scope `all` are
-    /// counted here, which `apply` does without: what lies under a prefix counts there, though another entry names it, too.
+    /// Each outcome was true when its shard was examined; other threads go on. Unlike `apply`, a
+    /// dry run also counts the matches of prefixes and of the scope `all`. An entry under a prefix
+    /// is counted there even if another entry of the request names it as well.
     ///
-    /// **Cost:** O(variants of the pictures named), times the operations that pick them; for each prefix, and for the scope `all`,
-    /// O(paths in the index).
+    /// **Cost:** O(variants of the named pictures), times the operations that select them. For each
+    /// prefix, and for the scope `all`, O(paths in the index).
+    ///
     /// **Locks:** one shard after another, shared, while its paths are compared.
     ///
     /// # Panics
@@ -95,12 +107,16 @@ impl<V> CacheIndex<V> {
     /// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
     ///
     /// let receipt = index.dry_run(&tenant, &InvalidationRequest::all(Severity::Hard));
-    /// assert_eq!((receipt.entries()[0].outcome(), receipt.variants()), (EntryOutcome::Removed, 1));
+    /// assert_eq!(
+    ///     (receipt.entries()[0].outcome(), receipt.variants()),
+    ///     (EntryOutcome::Removed, 1)
+    /// );
     /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dry_run(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<()> {
-        // Before the index is looked at: what the receipt tells is no older than this number.
+        // Read before the index is examined, so that the receipt is at least as recent as this
+        // number.
         let generation = self.core.newest_generation();
         let severity = request.severity;
         let under = |entry: Option<&RequestEntry>, prefix: &str| {
@@ -119,7 +135,7 @@ impl<V> CacheIndex<V> {
         Receipt { generation, entries, duplicates: request.duplicates() }
     }
 
-    /// What a purge of the entry's picture would do.
+    /// Returns the outcome that a purge of the entry's picture would have.
     fn forecast(
         &self,
         tenant: &Tenant,
@@ -155,7 +171,7 @@ impl<V> CacheIndex<V> {
         }
     }
 
-    /// The receipts of the entries that name single pictures, in their order.
+    /// Returns the receipts of the entries that name single pictures, in their order.
     fn purge_pictures(
         &self,
         tenant: &Tenant,
@@ -177,7 +193,8 @@ impl<V> CacheIndex<V> {
     }
 }
 
-/// One purge of a picture. An entry takes one, and another if it takes the origin copy, too: so it is known of each what went.
+/// One purge of a picture. An entry has one step, and a second one if it includes the origin copy.
+/// So the outcome of each is known separately.
 #[derive(Clone, Copy)]
 struct Step<'r> {
     entry: &'r RequestEntry,
@@ -187,7 +204,7 @@ struct Step<'r> {
 }
 
 impl Step<'_> {
-    /// Open fills are told once for each picture: by the first step.
+    /// The in-flight fills are reported once per picture, by the first step.
     fn tells_fills(&self) -> bool {
         !self.is_copy && !self.entry.follows
     }
@@ -227,7 +244,7 @@ impl<V> EntryReceipt<V> {
         }
     }
 
-    /// Of an entry of which it was counted what it met.
+    /// Creates the receipt for an entry whose matches were counted.
     fn counted(
         entry: Option<&RequestEntry>,
         generation: Generation,
@@ -262,7 +279,7 @@ impl<V> EntryReceipt<V> {
         Self { removed, ..Self::counted(Some(step.entry), generation, severity, counts) }
     }
 
-    /// Adds what became of the origin copy.
+    /// Adds the outcome of the origin copy.
     fn add_copy(&mut self, copy: Self, severity: Severity) {
         let met = |receipt: &Self| receipt.variants.max(receipt.stale_before) > Some(0);
         let copy_alone = !met(self) && met(&copy);
@@ -280,7 +297,7 @@ impl<V> EntryReceipt<V> {
 }
 
 impl EntryReceipt<()> {
-    /// What a purge would do that would meet `matches`.
+    /// Returns the outcome of a purge that would match `matches`.
     fn forecast(
         step: Step<'_>,
         severity: Severity,
@@ -304,7 +321,7 @@ impl EntryReceipt<()> {
         }
     }
 
-    /// What an invalidation would do that would meet `extent`.
+    /// Returns the outcome of an invalidation that would match `extent`.
     fn estimated(
         entry: Option<&RequestEntry>,
         severity: Severity,

@@ -1,19 +1,19 @@
-//! Why a request is none.
+//! `InvalidationError`: the reason why a request is invalid.
 //!
-//! Invariant: the text of an error is fixed but for numbers (positions and limits). Nothing of the
-//! input is in it; suggestions that a [`PathError`] may carry are made of it, and are kept apart
-//! for that reason.
+//! Invariant: the text of an error is constant except for numbers (positions and limits). It
+//! contains no part of the input. Suggestions in a [`PathError`] are made from the input, and are
+//! kept separate for that reason.
 
 use crate::canonical::PathError;
 use std::fmt;
 
-/// What is wrong with a request. [`InvalidationError`] says where.
+/// The kind of an [`InvalidationError`].
 ///
-/// | kind | an HTTP server answers |
+/// | kind | status of an HTTP server |
 /// |---|---|
 /// | [`NotJson`](Self::NotJson) | 400 |
 /// | [`TooLarge`](Self::TooLarge) | 413 |
-/// | all others: JSON, but no request | 422 |
+/// | all others: valid JSON, but not a valid request | 422 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidationErrorKind {
@@ -23,13 +23,13 @@ pub enum InvalidationErrorKind {
     NotJson,
     /// The JSON nests deeper than [`InvalidationLimits::depth`](super::InvalidationLimits::depth).
     TooDeep,
-    /// A value, or an entry of a list, of another JSON type than expected.
+    /// A value, or an entry of a list, has another JSON type than expected.
     WrongType,
-    /// A member that requests don't have.
+    /// A member that requests do not have.
     UnknownMember,
-    /// A member that is there twice.
+    /// A member that occurs twice.
     RepeatedMember,
-    /// There is no scope.
+    /// The scope is missing.
     MissingScope,
     /// A scope other than `original`, `urls` and `all`.
     UnknownScope,
@@ -39,17 +39,18 @@ pub enum InvalidationErrorKind {
     MissingList,
     /// A list without entries.
     EmptyList,
-    /// A list that the scope has no use for.
+    /// A list that does not belong to the scope.
     UnexpectedList,
     /// More entries than the [limits](super::InvalidationLimits) allow.
     TooManyEntries,
-    /// An entry that names nothing: [`InvalidationError::path_error`] says why.
+    /// An entry that is not valid: [`InvalidationError::path_error`] returns the reason.
     BadEntry,
-    /// An entry that ends in a star together with operations, be they its own or those of `transformations`.
+    /// An entry that ends in a star together with operations, either its own or those of
+    /// `transformations`.
     WildcardWithOperations,
 }
 
-/// The error of an invalidation request: what is wrong, and where.
+/// The error of an invalidation request, with its kind and its position.
 ///
 /// # Examples
 ///
@@ -65,13 +66,16 @@ pub enum InvalidationErrorKind {
 /// assert_eq!(error.entry_index(), Some(1));
 ///
 /// let reason = error.path_error().unwrap();
-/// assert_eq!(reason.to_string(), "unexpected query at byte 19: this entry invalidates the whole picture");
+/// assert_eq!(
+///     reason.to_string(),
+///     "unexpected query at byte 19: this entry invalidates the whole picture"
+/// );
 /// assert!(reason.suggestions().eq(["sample.li/boat.jpg"]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidationError(Fault);
 
-/// A kind, in the detail that its message needs.
+/// A kind, with the details that its message needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "lists can't be wrong as JSON can"))]
 pub(super) enum Fault {
@@ -123,7 +127,7 @@ impl From<Fault> for InvalidationError {
 }
 
 impl InvalidationError {
-    /// What is wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> InvalidationErrorKind {
         use InvalidationErrorKind as Kind;
@@ -153,7 +157,8 @@ impl InvalidationError {
         }
     }
 
-    /// The member of the request that is wrong, where it is a known one: `scope`, `mode`, `urls` or `transformations`.
+    /// Returns the member of the request that is wrong: `scope`, `mode`, `urls` or
+    /// `transformations`. Returns `None` if the error is not in one of these.
     #[must_use]
     pub const fn member(&self) -> Option<&'static str> {
         match self.0 {
@@ -170,7 +175,7 @@ impl InvalidationError {
         }
     }
 
-    /// Where in its list the wrong entry stands, counted from 0.
+    /// Returns the position of the wrong entry in its list, counted from 0.
     #[must_use]
     pub const fn entry_index(&self) -> Option<usize> {
         match self.0 {
@@ -181,8 +186,8 @@ impl InvalidationError {
         }
     }
 
-    /// What is wrong with the text of the entry, at which byte of it, and what was most likely meant. The same as
-    /// [`source`](std::error::Error::source).
+    /// Returns the error in the text of the entry, with its byte offset and a suggestion if there
+    /// is one. This is the same error as [`source`](std::error::Error::source).
     #[must_use]
     pub fn path_error(&self) -> Option<&PathError> {
         match &self.0 {

@@ -1,9 +1,11 @@
-//! From JSON to a request, strictly.
+//! Reads requests from JSON, strictly.
 //!
-//! Invariant: all of the bytes are read as JSON before anything else is said of them, so that what is no JSON is never called
-//! something else; and what is kept in memory meanwhile is bounded by the limits, however the input nests and repeats.
+//! Invariant: all bytes are read as JSON before any other error is reported, so that invalid JSON
+//! is always reported as such. The limits bound the memory that is used meanwhile, however the
+//! input nests and repeats.
 //!
-//! A derived reader would let `["all"]` pass for `{"scope":"all"}`, and its error texts repeat the input.
+//! A derived reader would accept `["all"]` for `{"scope":"all"}`, and its error texts repeat the
+//! input.
 
 use super::error::{Fault, InvalidationError, List};
 use super::limits::InvalidationLimits;
@@ -16,22 +18,25 @@ use std::cell::Cell;
 use std::fmt;
 
 impl InvalidationRequest {
-    /// Reads and checks a request in JSON, as the body of `POST /invalidate` is:
+    /// Reads and checks a request in JSON, such as the body of `POST /invalidate`:
     ///
     /// ```json
     /// {"scope":"original","urls":["/sample.li/birds.jpg"]}
-    /// {"scope":"original","urls":["/sample.li/birds.jpg"],"transformations":["?w=200"],"mode":"soft"}
+    /// {"scope":"original","urls":["/sample.li/birds.jpg"],"transformations":["?w=200"],
+    ///  "mode":"soft"}
     /// {"scope":"urls","urls":["/sample.li/birds.jpg?w=200"]}
     /// {"scope":"all"}
     /// ```
     ///
-    /// `mode` is `hard` or `soft`, and `hard` if absent. Whether entries begin with `/v7/`, and whether they may end in a star, is
-    /// said by the rules. Unknown and repeated members are errors, and so are lists that the scope has no use for.
+    /// `mode` is `hard` or `soft`, and `hard` if absent. The rules decide whether entries begin
+    /// with `/v7/`, and whether they may end in a star. Unknown members, repeated members and lists
+    /// that do not belong to the scope are errors.
     ///
-    /// **Cost:** O(length of the bytes); of what is longer than the limit, nothing is read. No lock.
+    /// **Cost:** O(length of the bytes). Input that is longer than the limit is not read. No lock.
     ///
     /// # Errors
-    /// Says what is wrong and where, and repeats nothing of the input; no input panics.
+    /// If the input is not a valid request. The error has a kind and a position, and repeats no
+    /// part of the input. No input causes a panic.
     ///
     /// # Examples
     ///
@@ -39,12 +44,14 @@ impl InvalidationRequest {
     /// use cache_index::canonical::{Rules, V7};
     /// use cache_index::invalidation::{InvalidationLimits, InvalidationRequest};
     ///
-    /// let (rules, limits) = (Rules::builder().v7(V7::Required).build()?, InvalidationLimits::default());
+    /// let (rules, limits) =
+    ///     (Rules::builder().v7(V7::Required).build()?, InvalidationLimits::default());
     /// let body = br#"{"scope":"original","urls":["/v7/sample.li/birds.jpg"]}"#;
     /// let request = InvalidationRequest::from_json(body, &rules, &limits)?;
     /// assert_eq!(request.entries()[0].target().as_str(), "sample.li/birds.jpg");
     ///
-    /// let error = InvalidationRequest::from_json(b"{\"scope\":\"everything\"}", &rules, &limits).unwrap_err();
+    /// let error = InvalidationRequest::from_json(b"{\"scope\":\"everything\"}", &rules, &limits)
+    ///     .unwrap_err();
     /// assert_eq!(error.to_string(), "unknown scope: expected \"original\", \"urls\" or \"all\"");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -113,24 +120,25 @@ fn severity(value: Option<Value<'_>>) -> Result<Severity, Fault> {
     }
 }
 
-/// A JSON value, as far as a request can hold it.
+/// A JSON value, as far as a request can contain it.
 #[derive(Debug)]
 enum Value<'b> {
     Text(Cow<'b, str>),
-    /// The first entries: one more than the limits allow, at most. Those that are no text are `None`.
+    /// The first entries: at most one more than the limits allow. Entries that are not text are
+    /// `None`.
     List(Vec<Option<Cow<'b, str>>>),
     Object(Box<Members<'b>>),
     Other,
 }
 
-/// The members that a request can have.
+/// The members that a request may have.
 #[derive(Debug, Default)]
 struct Members<'b> {
     scope: Option<Value<'b>>,
     mode: Option<Value<'b>>,
     urls: Option<Value<'b>>,
     transformations: Option<Value<'b>>,
-    /// What is wrong with the first wrong member.
+    /// The fault of the first wrong member.
     fault: Option<Fault>,
 }
 
@@ -166,14 +174,14 @@ fn read<'b>(bytes: &'b [u8], limits: &InvalidationLimits) -> Result<Value<'b>, F
     })
 }
 
-/// Which part of the body a value is.
+/// The part of the body that a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Body,
     Member,
-    /// Of a list.
+    /// An entry of a list.
     Entry,
-    /// Of something that no request has: read as JSON, and forgotten.
+    /// A value that does not belong to a request: it is read as JSON and dropped.
     Nothing,
 }
 
@@ -181,15 +189,15 @@ enum Part {
 #[derive(Clone, Copy)]
 struct Reader<'d> {
     part: Part,
-    /// How many levels there may be from here on.
+    /// The number of nesting levels that are still allowed.
     left: usize,
-    /// How many entries of a list are enough to say that there are too many, less one.
+    /// The maximum number of list entries. One more is kept so that the excess can be reported.
     most: usize,
     too_deep: &'d Cell<bool>,
 }
 
 impl Reader<'_> {
-    /// For what is inside of this value.
+    /// Returns the reader for the values inside this value.
     fn inside<E: Error>(self, part: Part) -> Result<Self, E> {
         let Some(left) = self.left.checked_sub(1) else {
             self.too_deep.set(true);
@@ -261,7 +269,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let is_body = self.part == Part::Body;
         let inside = self.inside(if is_body { Part::Member } else { Part::Nothing })?;
         let (mut members, mut place) = (Members::default(), 0);
-        // A name is text at any depth; to this reader it is a value like any other.
+        // A member name is text at any depth. This reader handles it like any other value.
         while let Some(name) = map.next_key_seed(inside)? {
             let value = map.next_value_seed(inside)?;
             place += 1;
@@ -273,7 +281,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-/// The member that clients mean who write `name`.
+/// Returns the member that clients mean when they write `name`.
 fn meant(name: &Value<'_>) -> Option<&'static str> {
     let Value::Text(name) = name else { return None };
     match &**name {
@@ -299,7 +307,7 @@ impl<'b> Members<'b> {
             None => Some(Fault::UnknownMember { place, meant: meant(name) }),
             Some(slot) => slot.replace(value).map(|_| Fault::RepeatedMember { place }),
         };
-        // The first is said.
+        // Only the first fault is reported.
         if self.fault.is_none() {
             self.fault = fault;
         }

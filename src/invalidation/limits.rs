@@ -1,17 +1,19 @@
-//! `InvalidationLimits`: how much one request may ask for.
+//! `InvalidationLimits`: upper bounds for one request.
 //!
-//! Invariant: limits that exist let some request through; no figure is silently rounded.
+//! Invariant: valid limits admit at least one request. No figure is silently rounded.
 
 use crate::config::ConfigError;
 
-/// How much one invalidation request may ask for.
+/// The upper bounds for one invalidation request.
 ///
 /// # Examples
 ///
 /// ```
 /// use cache_index::invalidation::InvalidationLimits;
 ///
-/// let limits = InvalidationLimits::builder().entries(InvalidationLimits::DOCUMENTED_ENTRIES).build()?;
+/// let limits = InvalidationLimits::builder()
+///     .entries(InvalidationLimits::DOCUMENTED_ENTRIES)
+///     .build()?;
 /// assert_eq!((limits.entries(), limits.bytes()), (15, InvalidationLimits::DEFAULT_BYTES));
 ///
 /// let error = InvalidationLimits::builder().depth(1000).build().unwrap_err();
@@ -32,45 +34,49 @@ pub struct InvalidationLimits {
 pub struct InvalidationLimitsBuilder(InvalidationLimits);
 
 impl InvalidationLimits {
-    /// The most entries of `urls` that the hosted API documents, in its support article of 2022. Its console documents 10.
+    /// The maximum number of entries of `urls` that the hosted API documents, in its support
+    /// article of 2022. Its console documents 10.
     pub const DOCUMENTED_ENTRIES: usize = 15;
-    /// The most entries of `urls` by default. In this process an entry costs microseconds and not a minute, so there may be more.
+    /// The default maximum number of entries of `urls`. In this process an entry costs microseconds
+    /// instead of a minute, so more entries are allowed.
     pub const DEFAULT_ENTRIES: usize = 1000;
-    /// The most entries of `transformations` by default: every variant of every picture named is held against each of them.
+    /// The default maximum number of entries of `transformations`. Every variant of every named
+    /// picture is compared with each of them.
     pub const DEFAULT_TRANSFORMATIONS: usize = 50;
-    /// The most bytes of JSON by default: 1 MiB.
+    /// The default maximum size of the JSON text: 1 MiB.
     pub const DEFAULT_BYTES: usize = 1 << 20;
-    /// How deep JSON may nest by default. No valid request goes deeper than [`Self::NEEDED_DEPTH`].
+    /// The default maximum nesting depth of the JSON text. A valid request is never deeper than
+    /// [`Self::NEEDED_DEPTH`].
     pub const DEFAULT_DEPTH: usize = 16;
-    /// How deep a valid request nests: a list in an object.
+    /// The nesting depth of a valid request: a list in an object.
     pub const NEEDED_DEPTH: usize = 2;
-    /// The deepest that JSON is read at all.
+    /// The upper bound for the nesting depth.
     pub const MAX_DEPTH: usize = 127;
 
-    /// Begins with the defaults.
+    /// Creates a builder with the defaults.
     pub fn builder() -> InvalidationLimitsBuilder {
         InvalidationLimitsBuilder(Self::default())
     }
 
-    /// The most entries of `urls`, duplicates included.
+    /// Returns the maximum number of entries of `urls`, duplicates included.
     #[must_use]
     pub const fn entries(&self) -> usize {
         self.entries
     }
 
-    /// The most entries of `transformations`.
+    /// Returns the maximum number of entries of `transformations`.
     #[must_use]
     pub const fn transformations(&self) -> usize {
         self.transformations
     }
 
-    /// The most bytes of JSON.
+    /// Returns the maximum size of the JSON text in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How deep JSON may nest.
+    /// Returns the maximum nesting depth of the JSON text.
     #[must_use]
     pub const fn depth(&self) -> usize {
         self.depth
@@ -89,25 +95,26 @@ impl Default for InvalidationLimits {
 }
 
 impl InvalidationLimitsBuilder {
-    /// The most entries of `urls`, at least one.
+    /// Sets the maximum number of entries of `urls`, at least one.
     pub const fn entries(mut self, entries: usize) -> Self {
         self.0.entries = entries;
         self
     }
 
-    /// The most entries of `transformations`, at least one.
+    /// Sets the maximum number of entries of `transformations`, at least one.
     pub const fn transformations(mut self, transformations: usize) -> Self {
         self.0.transformations = transformations;
         self
     }
 
-    /// The most bytes of JSON, at least one.
+    /// Sets the maximum size of the JSON text in bytes, at least one.
     pub const fn bytes(mut self, bytes: usize) -> Self {
         self.0.bytes = bytes;
         self
     }
 
-    /// How deep JSON may nest, from [`InvalidationLimits::NEEDED_DEPTH`] to [`InvalidationLimits::MAX_DEPTH`].
+    /// Sets the maximum nesting depth of the JSON text, from [`InvalidationLimits::NEEDED_DEPTH`]
+    /// to [`InvalidationLimits::MAX_DEPTH`].
     pub const fn depth(mut self, depth: usize) -> Self {
         self.0.depth = depth;
         self
@@ -116,7 +123,7 @@ impl InvalidationLimitsBuilder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If a limit is zero, or the depth out of range.
+    /// If a limit is zero, or the depth is out of range.
     pub fn build(self) -> Result<InvalidationLimits, ConfigError> {
         let InvalidationLimits { entries, transformations, bytes, depth } = self.0;
         for (setting, limit) in [

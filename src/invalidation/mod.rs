@@ -1,31 +1,40 @@
-//! Requests to invalidate, as the hosted API takes them: checked as a whole, applied as a whole, and answered with what they did.
+//! Invalidation requests in the form of the hosted API. A request is checked as a whole, applied as
+//! a whole, and answered with the outcome of each entry.
 //!
 //! ```text
-//!   lists or JSON ── by the tenant's rules, within limits ──>  InvalidationRequest
-//!                                                                   │ CacheIndex::apply, CacheIndex::dry_run
-//!                                                                   v
-//!                                                                Receipt: of each entry what went, with its values
+//!   lists or JSON ── read by the tenant's rules, within limits ──>  InvalidationRequest
+//!                                                                     │ CacheIndex::apply
+//!                                                                     │ CacheIndex::dry_run
+//!                                                                     v
+//!                                         Receipt: the outcome of each entry, with its values
 //! ```
 //!
-//! Invariant: nothing is invalidated before every entry of a request was checked; and of each entry it is told what it met, because
-//! a typing error otherwise looks like success.
-//! Not here: HTTP, client keys, and which tenant a request is for. The server knows.
+//! Invariant: nothing is invalidated before every entry of a request was checked. The outcome of
+//! each entry is reported, because a typing error otherwise looks like success.
+//!
+//! Not here: HTTP, client keys, and which tenant a request is for. These are the server's
+//! responsibility.
 //!
 //! # Scopes
 //!
-//! | scope | `urls` | what goes |
+//! | scope | `urls` | invalidated |
 //! |---|---|---|
-//! | `original` | pictures, or wildcards where the rules allow them | every variant; with `transformations`, those that include all operations of one of them |
-//! | `urls` | variants: pictures with operations behind them | these variants, all representations of each, and the origin copy `?` of each picture |
-//! | `all` | none | everything of the tenant |
+//! | `original` | pictures, or wildcards if allowed | variants: all, or by `transformations` |
+//! | `urls` | pictures with operations after them | these variants and the origin copies |
+//! | `all` | absent | everything of the tenant |
 //!
-//! A wildcard takes whole pictures: it can't be combined with operations. Open fills of a picture can't commit afterwards (hard), or
-//! are stored stale (soft), whatever variant they turn out to be of.
+//! With the scope `original`, `transformations` select the variants that include all operations of
+//! one of them. With the scope `urls`, all representations of each variant are invalidated, and the
+//! origin copy `?` of each picture.
+//!
+//! A wildcard names whole pictures and cannot be combined with operations. In-flight fills of an
+//! invalidated picture can no longer commit (hard) or are stored stale (soft), whatever variant
+//! they are for.
 //!
 //! # Features
 //!
-//! With the feature `serde`, `InvalidationRequest::from_json` reads the body of a request. It is off by default: a server with a
-//! protocol of its own makes requests from lists.
+//! With the feature `serde`, `InvalidationRequest::from_json` reads the body of a request. The
+//! feature is off by default: a server with its own protocol creates requests from lists.
 //!
 //! # Examples
 //!
@@ -38,9 +47,15 @@
 //!
 //! /// Status and text of the reply.
 //! # #[cfg(feature = "serde")]
-//! fn invalidate(index: &CacheIndex<u64>, tenant: &Tenant, rules: &Rules, body: &[u8]) -> (u16, String) {
+//! fn invalidate(
+//!     index: &CacheIndex<u64>,
+//!     tenant: &Tenant,
+//!     rules: &Rules,
+//!     body: &[u8],
+//! ) -> (u16, String) {
 //!     use cache_index::invalidation::InvalidationErrorKind as Kind;
-//!     let request = match InvalidationRequest::from_json(body, rules, &InvalidationLimits::default()) {
+//!     let limits = InvalidationLimits::default();
+//!     let request = match InvalidationRequest::from_json(body, rules, &limits) {
 //!         Ok(request) => request,
 //!         Err(error) => {
 //!             let status = match error.kind() {
@@ -56,7 +71,10 @@
 //!     let lines: Vec<_> = receipt
 //!         .entries()
 //!         .iter()
-//!         .map(|entry| format!("{}: {}", entry.target().map_or("*", |target| target.as_str()), entry.outcome()))
+//!         .map(|entry| {
+//!             let target = entry.target().map_or("*", |target| target.as_str());
+//!             format!("{target}: {}", entry.outcome())
+//!         })
 //!         .collect();
 //!     for (_variant, _object) in receipt.into_removed() {
 //!         // Delete the object.
@@ -73,9 +91,14 @@
 //! let (status, text) = invalidate(&index, &tenant, &rules, body);
 //! assert_eq!((status, text.as_str()), (201, "sample.li/birds.jpg: matched nothing"));
 //!
-//! let (status, text) = invalidate(&index, &tenant, &rules, br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#);
+//! let body = br#"{"scope":"original","urls":["/x.jpg?w=1"]}"#;
+//! let (status, text) = invalidate(&index, &tenant, &rules, body);
 //! assert_eq!(status, 422);
-//! assert_eq!(text, "urls[0] names no picture: unexpected query at byte 6: this entry invalidates the whole picture");
+//! assert_eq!(
+//!     text,
+//!     "urls[0] names no picture: unexpected query at byte 6: this entry invalidates the whole \
+//!      picture"
+//! );
 //! # }
 //! ```
 

@@ -1,41 +1,41 @@
-//! `Receipt`: what a request did, or what it would do.
+//! `Receipt`: the outcome of a request, or of its dry run.
 //!
-//! Invariant: when a receipt of [`CacheIndex::apply`](crate::CacheIndex::apply) exists, what it tells has happened; every value
-//! that went is in it, once.
+//! Invariant: when [`CacheIndex::apply`](crate::CacheIndex::apply) returns a receipt, everything in
+//! it has happened. Each removed value is in it exactly once.
 
 use crate::canonical::Target;
 use crate::names::{OriginPath, VariantKey};
 use crate::scopes::{Generation, Tenant};
 use std::fmt;
 
-/// What became of an entry of a request.
+/// The outcome of one entry of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntryOutcome {
-    /// Variants went.
+    /// Variants were removed.
     Removed,
     /// Variants became stale.
     MadeStale,
-    /// There were variants, all of which were stale already. Only of soft requests.
+    /// There were variants, and all were already stale. Only for soft requests.
     AlreadyStale,
-    /// Nothing was cached that the entry names, but open fills of the picture were overtaken: they will be refused (hard) or be
-    /// stored stale (soft).
+    /// No cached variant matched, but in-flight fills of the picture were overtaken. They will be
+    /// refused (hard) or stored stale (soft).
     OvertookFills,
-    /// The named variant was not cached. The origin copy of its picture was, and went with it, or became stale. Only with the scope
-    /// `urls`.
+    /// The named variant was not cached. The origin copy of its picture was, and was removed or
+    /// became stale. Only with the scope `urls`.
     OriginCopyOnly,
-    /// Nothing that the entry names is cached or being fetched. Often a typing error.
+    /// No cached variant and no in-flight fill matched the entry. Often a typing error.
     MatchedNothing,
-    /// Everything of the tenant: it is dead or stale from now on. Nothing was visited, so nothing
-    /// was counted; a dry run counts.
+    /// Everything of the tenant is dead or stale from now on. No entry was visited, so none was
+    /// counted; a dry run counts them.
     Invalidated,
-    /// Everything that a wildcard names, which may be nothing: it is dead or stale from now on.
-    /// Nothing was visited, so matches were not counted; a dry run counts them.
+    /// Everything that matches the wildcard, if anything, is dead or stale from now on. No entry
+    /// was visited, so matches were not counted; a dry run counts them.
     NotCounted,
 }
 
 impl EntryOutcome {
-    /// The outcome in words, as in `matched nothing`.
+    /// Returns the outcome as text, such as `matched nothing`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl fmt::Display for EntryOutcome {
     }
 }
 
-/// What a request did, or, of a dry run, what it would do.
+/// The outcome of a request. For a dry run, the outcome that it would have.
 ///
 /// # Examples
 ///
@@ -69,10 +69,15 @@ impl fmt::Display for EntryOutcome {
 /// let index = CacheIndex::default();
 /// let tenant = index.tenant("doc");
 /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
-/// assert!(index.insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64).is_stored());
+/// assert!(
+///     index
+///         .insert(&tenant, &birds, &VariantKey::from_canonical("?w=200")?, 7_u64)
+///         .is_stored()
+/// );
 ///
 /// let rules = Rules::default();
-/// let request = InvalidationRequest::builder(&rules).original(["/sample.li/birds.jpg", "/sample.li/brids.jpg"])?;
+/// let request = InvalidationRequest::builder(&rules)
+///     .original(["/sample.li/birds.jpg", "/sample.li/brids.jpg"])?;
 /// let receipt = index.apply(&tenant, &request);
 /// assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::Removed);
 /// assert_eq!(receipt.entries()[1].outcome(), EntryOutcome::MatchedNothing);
@@ -88,7 +93,7 @@ pub struct Receipt<V> {
     pub(super) duplicates: usize,
 }
 
-/// What became of one entry of a request.
+/// The outcome of one entry of a request.
 #[must_use = "the values that went are in here, for the caller to delete their objects"]
 pub struct EntryReceipt<V> {
     pub(super) position: Option<usize>,
@@ -104,62 +109,67 @@ pub struct EntryReceipt<V> {
 }
 
 impl<V> Receipt<V> {
-    /// The last of the numbers that the request took. What began before it, of what the request names, is dead or stale.
+    /// Returns the last generation of the request. Every matching entry or fill that began before
+    /// it is dead or stale.
     ///
-    /// Of a dry run: the last number that anybody took before the index was looked at.
+    /// For a dry run, returns the newest generation of the index before it was examined.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// What became of each entry, in the order of the list; one without a position for the scope `all`.
+    /// Returns the outcome of each entry, in the order of the list. For the scope `all`, there is
+    /// one outcome without a position.
     pub fn entries(&self) -> &[EntryReceipt<V>] {
         &self.entries
     }
 
-    /// The same, to be taken apart.
+    /// Consumes the receipt and returns the outcome of each entry.
     pub fn into_entries(self) -> Vec<EntryReceipt<V>> {
         self.entries
     }
 
-    /// All that went, whatever entry it went with. Of a dry run: the variants that would go, with no values.
+    /// Consumes the receipt and returns all removed variants with their values. For a dry run,
+    /// returns the variants that would be removed, without values.
     pub fn into_removed(self) -> impl Iterator<Item = (VariantKey<'static>, V)> + use<V> {
         self.entries.into_iter().flat_map(|entry| entry.removed)
     }
 
-    /// How many variants went, or became stale, as far as they were counted.
+    /// Returns how many variants were removed or became stale, as far as they were counted.
     pub fn variants(&self) -> usize {
         self.entries.iter().filter_map(|entry| entry.variants).sum()
     }
 
-    /// How many open fills were overtaken, as far as they were counted.
+    /// Returns how many in-flight fills were overtaken, as far as they were counted.
     pub fn overtaken_fills(&self) -> usize {
         self.entries.iter().filter_map(|entry| entry.fills).sum()
     }
 
-    /// How many entries matched nothing.
+    /// Returns how many entries matched nothing.
     pub fn matched_nothing(&self) -> usize {
         let nothing = |entry: &&EntryReceipt<V>| entry.outcome == EntryOutcome::MatchedNothing;
         self.entries.iter().filter(nothing).count()
     }
 
-    /// How many entries of the request named again what an earlier one had named. They have no receipts.
+    /// Returns how many entries of the request repeated an earlier entry. They have no receipts.
     pub fn duplicates(&self) -> usize {
         self.duplicates
     }
 }
 
 impl<V> EntryReceipt<V> {
-    /// Where in the list of the request the entry stands, counted from 0; none for the scope `all`.
+    /// Returns the position of the entry in the request's list, counted from 0. Returns `None` for
+    /// the scope `all`.
     pub fn entry_index(&self) -> Option<usize> {
         self.position
     }
 
-    /// What it names; none for everything of the tenant.
+    /// Returns the target of the entry. Returns `None` for the scope `all`.
     pub fn target(&self) -> Option<&Target<'static>> {
         self.target.as_ref()
     }
 
-    /// The picture that it names, if it names a single one.
+    /// Returns the picture that the entry names. Returns `None` if it does not name a single
+    /// picture.
     pub fn path(&self) -> Option<&OriginPath<'static>> {
         match &self.target {
             Some(Target::Path(path)) => Some(path),
@@ -167,50 +177,54 @@ impl<V> EntryReceipt<V> {
         }
     }
 
-    /// The variant that it names, with the scope `urls`.
+    /// Returns the variant that the entry names, with the scope `urls`.
     pub fn variant(&self) -> Option<&VariantKey<'static>> {
         self.variant.as_ref()
     }
 
-    /// The number of its purge or flush.
+    /// Returns the generation of the entry's purge or flush.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// What became of it.
+    /// Returns the outcome of the entry.
     pub fn outcome(&self) -> EntryOutcome {
         self.outcome
     }
 
-    /// How many variants went (hard), or became stale (soft). None where nothing was visited: of a prefix and of everything.
+    /// Returns how many variants were removed (hard) or became stale (soft). Returns `None` for
+    /// prefixes and for the scope `all`, which visit no entries.
     pub fn variants(&self) -> Option<usize> {
         self.variants
     }
 
-    /// How many variants were stale already. None of hard requests, and where nothing was visited.
+    /// Returns how many variants were already stale. Returns `None` for hard requests, and if no
+    /// entries were visited.
     pub fn stale_before(&self) -> Option<usize> {
         self.stale_before
     }
 
-    /// How many open fills of the picture will be refused (hard) or stored stale (soft) because of this request. Where several
-    /// entries name variants of one picture, the first has them all. None where nothing was visited.
+    /// Returns how many in-flight fills of the picture will be refused (hard) or stored stale
+    /// (soft) because of this request. If several entries name variants of one picture, the first
+    /// entry counts all fills. Returns `None` if no entries were visited.
     pub fn overtaken_fills(&self) -> Option<usize> {
         self.fills
     }
 
-    /// The variants that went, with their values, in no particular order; none of soft requests, and where nothing was visited.
+    /// Returns the removed variants with their values, in no particular order. The list is empty
+    /// for soft requests, and if no entries were visited.
     pub fn removed(&self) -> &[(VariantKey<'static>, V)] {
         &self.removed
     }
 
-    /// The same, to be kept or deleted.
+    /// Consumes the receipt and returns the removed variants with their values.
     pub fn into_removed(self) -> Vec<(VariantKey<'static>, V)> {
         self.removed
     }
 
-    /// The tenant that was invalidated as a whole to make room for this prefix: see
-    /// [`PrefixPurged::widened`](crate::PrefixPurged::widened). It may be another one than that of the request, and isn't to be told
-    /// to the request's sender.
+    /// Returns the tenant that was invalidated as a whole to make room for this prefix: see
+    /// [`PrefixPurged::widened`](crate::PrefixPurged::widened). It may be another tenant than that
+    /// of the request, so do not reveal it to the request's sender.
     pub fn widened(&self) -> Option<&Tenant> {
         self.widened.as_ref()
     }

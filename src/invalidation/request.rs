@@ -1,7 +1,7 @@
-//! `InvalidationRequest`: what a request asks for, as data.
+//! `InvalidationRequest`: a request as data.
 //!
-//! Invariant: a request that exists was checked in every entry; each of its entries names something else than all the others.
-//! Pure: no index in sight.
+//! Invariant: every entry of a request was checked, and no two entries name the same target. This
+//! module is pure and does not use the index.
 
 use super::error::{Fault, InvalidationError, List};
 use super::limits::InvalidationLimits;
@@ -10,22 +10,23 @@ use crate::names::{OriginPath, VariantKey};
 use crate::severity::Severity;
 use std::collections::{HashMap, HashSet};
 
-/// What is to be invalidated.
+/// The scope of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidationScope {
-    /// Whole pictures: all variants of each, or those that the transformations pick.
+    /// Whole pictures: all variants of each, or those that the transformations select.
     Original,
     /// Named variants, and the origin copy (the untransformed picture, `?`) of each picture named.
     Urls,
-    /// Everything of the tenant.
+    /// All entries of the tenant.
     All,
 }
 
-/// A request to invalidate, checked.
+/// A checked invalidation request.
 ///
-/// Made from lists by [`builder`](Self::builder), or from JSON by `from_json` (with the feature `serde`); carried out by
-/// [`CacheIndex::apply`](crate::CacheIndex::apply). Read it by the rules of the tenant for which it is applied.
+/// [`builder`](Self::builder) creates it from lists, and `from_json` from JSON (with the feature
+/// `serde`). [`CacheIndex::apply`](crate::CacheIndex::apply) carries it out. Read it by the rules
+/// of the tenant for which it is applied.
 ///
 /// # Examples
 ///
@@ -65,26 +66,26 @@ pub struct RequestEntry {
     pub(super) target: Target<'static>,
     /// The variant that it names.
     pub(super) variant: Option<VariantKey<'static>>,
-    /// The key of the origin copy, if that goes with this entry.
+    /// The key of the origin copy, if this entry includes the copy.
     pub(super) copy: Option<VariantKey<'static>>,
     /// Whether an earlier entry names another variant of the same picture.
     pub(super) follows: bool,
 }
 
 impl RequestEntry {
-    /// Where in the list it stands first, counted from 0.
+    /// Returns the position of its first occurrence in the list, counted from 0.
     #[must_use]
     pub fn entry_index(&self) -> usize {
         self.position
     }
 
-    /// The picture, or the pictures.
+    /// Returns the picture or pictures.
     #[must_use]
     pub fn target(&self) -> &Target<'static> {
         &self.target
     }
 
-    /// The variant, with the scope `urls`.
+    /// Returns the variant, with the scope `urls`.
     #[must_use]
     pub fn variant(&self) -> Option<&VariantKey<'static>> {
         self.variant.as_ref()
@@ -92,7 +93,8 @@ impl RequestEntry {
 }
 
 impl InvalidationRequest {
-    /// Begins a request that is read by `rules`: hard, with the default limits.
+    /// Creates a builder for a request that is read by `rules`. It is hard and has the default
+    /// limits.
     pub fn builder(rules: &Rules) -> InvalidationRequestBuilder<'_> {
         InvalidationRequestBuilder {
             rules,
@@ -102,7 +104,7 @@ impl InvalidationRequest {
         }
     }
 
-    /// A request for everything of a tenant. It needs no rules.
+    /// Creates a request for everything of a tenant. It needs no rules.
     pub fn all(severity: Severity) -> Self {
         Self {
             scope: InvalidationScope::All,
@@ -113,38 +115,41 @@ impl InvalidationRequest {
         }
     }
 
-    /// What is to be invalidated.
+    /// Returns the scope of the request.
     #[must_use]
     pub fn scope(&self) -> InvalidationScope {
         self.scope
     }
 
-    /// Hard or soft.
+    /// Returns whether the request is hard or soft.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What the entries name, in their order, duplicates left out; none with the scope `all`.
+    /// Returns the targets of the entries in their order, without duplicates. Returns an empty list
+    /// with the scope `all`.
     #[must_use]
     pub fn entries(&self) -> &[RequestEntry] {
         &self.entries
     }
 
-    /// The operations that pick variants of the pictures, duplicates left out. None: every variant.
+    /// Returns the operations that select variants of the pictures, without duplicates. An empty
+    /// list selects every variant.
     #[must_use]
     pub fn transformations(&self) -> &[Operations<'static>] {
         &self.transformations
     }
 
-    /// How many entries named again what an earlier one had named.
+    /// Returns how many entries repeated an earlier entry.
     #[must_use]
     pub fn duplicates(&self) -> usize {
         self.texts.len() - self.entries.len()
     }
 
-    /// Returns the entries as they were given, in their order, duplicates included; none with the scope `all`. The text of a
-    /// [`RequestEntry`] is the one at its [`entry_index`](RequestEntry::entry_index).
+    /// Returns the texts of the entries in their order, duplicates included. Returns an empty list
+    /// with the scope `all`. The text of a [`RequestEntry`] is at its
+    /// [`entry_index`](RequestEntry::entry_index).
     ///
     /// **Cost:** O(1). No lock.
     ///
@@ -166,7 +171,7 @@ impl InvalidationRequest {
     }
 }
 
-/// Settings of an [`InvalidationRequest`]; the list comes last, and is checked at once.
+/// The settings of an [`InvalidationRequest`]. The list comes last, and is checked at once.
 ///
 /// # Examples
 ///
@@ -194,33 +199,34 @@ pub struct InvalidationRequestBuilder<'r> {
 }
 
 impl InvalidationRequestBuilder<'_> {
-    /// How many entries there may be.
+    /// Sets the limits of the request.
     pub fn limits(mut self, limits: InvalidationLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Hard or soft.
+    /// Sets whether the request is hard or soft.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    /// Takes of each picture only the variants that include all operations of at least one of these.
+    /// Selects of each picture only the variants that include all operations of at least one of
+    /// these.
     pub fn transformations(mut self, entries: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
-        // One more than there may be tells that there are too many; how many more is nobody's concern.
+        // One more entry than allowed is enough to detect that there are too many.
         let few = entries.into_iter().take(self.limits.transformations() + 1);
         self.transformations = Some(few.map(|entry| Some(entry.as_ref().to_vec())).collect());
         self
     }
 
-    /// Takes whole pictures.
+    /// Creates a request for whole pictures.
     ///
     /// **Cost:** O(length of the entries). No lock.
     ///
     /// # Errors
-    /// If the list, or that of the transformations, is empty or too long, or holds an entry that names nothing; or a wildcard
-    /// stands beside transformations.
+    /// If the list or the transformations are empty, too long, or contain an entry that is not
+    /// valid. Also if there are both a wildcard and transformations.
     pub fn original(
         self,
         urls: impl IntoIterator<Item = impl AsRef<[u8]>>,
@@ -232,12 +238,13 @@ impl InvalidationRequestBuilder<'_> {
         self.list(InvalidationScope::Original, urls.into_iter().map(Some), transformations)
     }
 
-    /// Takes named variants, and the origin copy of each picture named.
+    /// Creates a request for named variants, and the origin copy of each picture named.
     ///
     /// **Cost:** O(length of the entries). No lock.
     ///
     /// # Errors
-    /// If the list is empty or too long, or holds an entry that names nothing, or a wildcard; or if there are transformations.
+    /// If the list is empty or too long, or contains an entry that is not valid, or a wildcard.
+    /// Also if there are transformations.
     pub fn urls(
         self,
         urls: impl IntoIterator<Item = impl AsRef<[u8]>>,
@@ -248,7 +255,7 @@ impl InvalidationRequestBuilder<'_> {
         self.list(InvalidationScope::Urls, urls.into_iter().map(Some), Vec::new())
     }
 
-    /// An entry that is `None` is one that was no text.
+    /// Reads the list. An entry that is not text is `None`.
     pub(super) fn list(
         self,
         scope: InvalidationScope,
@@ -308,7 +315,7 @@ impl InvalidationRequestBuilder<'_> {
     }
 }
 
-/// Reads the list of transformations. An entry that is `None` is one that was no text.
+/// Reads the list of transformations. An entry that is not text is `None`.
 pub(super) fn operations(
     list: &[Option<impl AsRef<[u8]>>],
     rules: &Rules,
@@ -339,7 +346,8 @@ fn bad_entry(list: List, position: usize, reason: PathError) -> Fault {
     Fault::BadEntry { list, position, reason: Box::new(reason) }
 }
 
-/// The origin copy of a picture goes with the entry that names it, or else with the first that names a variant of the picture.
+/// Adds the origin copy of a picture to the entry that names it, or else to the first entry that
+/// names a variant of the picture.
 fn add_origin_copies(entries: &mut [RequestEntry]) {
     let copy = VariantKey::new_unchecked("?");
     let mut takers = HashMap::<OriginPath<'static>, usize>::new();

@@ -1,11 +1,12 @@
-//! `NameError`: why a text is not a name, or a mark not part of one.
+//! `NameError`: the reason why a text is not a valid name, or a mark not a valid part of one.
 //!
-//! Invariant: the message names the limit, or the byte that is wrong, and reads alone.
-//! Not here: text that claims to be canonical; `canonical` has an error type for it.
+//! Invariant: the message names the limit or the wrong byte, and reads alone.
+//!
+//! Not here: errors in text that claims to be canonical. `canonical` has an error type for them.
 
 use std::fmt;
 
-/// Why a text is not an opaque name, or a mark not part of a key.
+/// The reason why a text is not a valid opaque name, or a mark not a valid part of a key.
 ///
 /// # Examples
 ///
@@ -23,27 +24,27 @@ pub struct NameError {
     limit: usize,
 }
 
-/// What is wrong with a name.
+/// The kind of a [`NameError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NameErrorKind {
     /// The text has no bytes.
     Empty,
-    /// The text has more bytes than the longest name that an index can be configured to store.
+    /// The text is longer than any name that an index can be configured to store.
     #[non_exhaustive]
     TooLong {
         /// The length of the text in bytes.
         len: usize,
-        /// The greatest length in bytes.
+        /// The maximum length in bytes.
         limit: usize,
     },
     /// The mark holds a byte other than letters, digits and `-._~,:/+`.
     #[non_exhaustive]
     InvalidMark {
-        /// The position of the byte in the mark.
+        /// The byte offset in the mark.
         byte_offset: usize,
     },
-    /// The key doesn't begin with `?`, so that it can't have marks.
+    /// The key does not begin with `?`, so it cannot have marks.
     KeyWithoutMarks,
 }
 
@@ -52,7 +53,7 @@ impl NameError {
         Self { subject, kind, limit }
     }
 
-    /// Returns what is wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> NameErrorKind {
         self.kind

@@ -1,6 +1,6 @@
 //! Names: text that identifies a picture, a folder of pictures, or a rendition.
 //!
-//! Not here: the rules that make names of URLs; see `canonical`.
+//! Not here: the rules that turn URLs into names; see `canonical`.
 
 mod error;
 mod origin_path;

@@ -1,16 +1,19 @@
-//! `OriginPath` and `PathPrefix`: the names of source pictures, and what such names begin with.
+//! `OriginPath` and `PathPrefix`: the names of source pictures, and prefixes of such names.
 //!
-//! Invariant: the text is canonical, or the caller has chosen it as opaque. Either way, equality, order and hash are those of its
-//! bytes, and nothing here or in the index reads anything out of them.
-//! Not here: the rules of canonical text; `canonical` makes these values, and checks text that is said to be one.
+//! Invariant: the text is canonical, or the caller has chosen it as opaque. Either way, equality,
+//! order and hash are those of its bytes. Neither this module nor the index interprets the text.
+//!
+//! Not here: the rules of canonical text. `canonical` creates these values, and checks text that
+//! claims to be canonical.
 
 use super::text::{MAX_LEN, name_type};
 
 name_type! {
     /// The name of a source picture inside a tenant, as in `sample.li/birds.jpg`.
     ///
-    /// Made by canonicalization, from text that is canonical already, or from any text as an opaque name. Borrowed from the text
-    /// that it was made from where that is possible; [`into_owned`](Self::into_owned) lets it outlive that text.
+    /// Canonicalization creates it. It can also be created from text that is already canonical, or
+    /// from any text as an opaque name. It borrows from that text where possible;
+    /// [`into_owned`](Self::into_owned) makes it independent of the text.
     ///
     /// # Examples
     ///
@@ -21,7 +24,10 @@ name_type! {
     /// assert_eq!(path.as_str(), "https://img.domain.com/a.jpg?w=22");
     ///
     /// let error = OriginPath::from_canonical("images/a b.jpg").unwrap_err();
-    /// assert_eq!(error.to_string(), "text not canonical at byte 8: expected what canonicalization writes");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "text not canonical at byte 8: expected what canonicalization writes"
+    /// );
     ///
     /// // A server with rules of its own.
     /// assert_eq!(OriginPath::opaque("images/a b.jpg")?.as_str(), "images/a b.jpg");
@@ -31,10 +37,12 @@ name_type! {
 }
 
 name_type! {
-    /// The text that a path begins with, as in `sample.li/avatars/`: names every picture whose path starts so.
+    /// A prefix of paths, as in `sample.li/avatars/`. It names every picture whose path starts with
+    /// this text.
     ///
-    /// The comparison is byte for byte, also of opaque names: segments, stars and question marks have no meaning. No opaque prefix
-    /// is empty: [`flush_tenant`](crate::CacheIndex::flush_tenant) invalidates everything of a tenant.
+    /// The comparison is byte for byte, for opaque names as well: segments, stars and question
+    /// marks have no meaning. An opaque prefix is never empty. To invalidate everything of a
+    /// tenant, use [`flush_tenant`](crate::CacheIndex::flush_tenant).
     ///
     /// # Examples
     ///

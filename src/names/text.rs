@@ -1,9 +1,14 @@
-//! What all kinds of names have in common.
+//! The parts that all kinds of names have in common.
 //!
-//! Invariant: the text in them is private. Canonicalization makes it, or a checked constructor: `from_canonical`, which accepts what
-//! canonicalization writes, or `opaque`, which accepts any text of a permitted length. Names are equal if their bytes are, whoever made
-//! them, so nothing may conclude from a name that its text is canonical.
-//! Not here: what is canonical; each kind names its own check.
+//! Invariant: the text in a name is private. It comes from canonicalization or from a checked
+//! constructor:
+//! - `from_canonical` accepts the output of canonicalization.
+//! - `opaque` accepts any text of a permitted length.
+//!
+//! Names are equal if their bytes are, whichever constructor created them. So no code may conclude
+//! from a name that its text is canonical.
+//!
+//! Not here: the definition of canonical text. Each kind of name has its own check.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,7 +22,7 @@ use std::sync::Arc;
 pub(crate) enum Text<'a> {
     Borrowed(&'a str),
     Owned(String),
-    /// With the index that handed it out: the keys that a purge gives back are not copied.
+    /// Shared with the index that returned it, so that a purge does not copy the keys it returns.
     Shared(Arc<str>),
 }
 
@@ -110,11 +115,11 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
-/// The length of the longest name that an index can be configured to store, in bytes: a few dozen paths share one text block that is
-/// addressed with 32-bit offsets.
+/// The length of the longest name that an index can be configured to store, in bytes. A few dozen
+/// paths share one text block that is addressed with 32-bit offsets.
 pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
 
-/// Makes a newtype of text, with its conversions.
+/// Defines a newtype of text, with its conversions.
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $subject:literal, $limit:expr) => {
         $(#[$doc])*
@@ -126,20 +131,23 @@ macro_rules! name_type {
             #[doc = concat!("The length of the longest ", $subject, " in bytes.")]
             const MAX_LEN: usize = $limit;
 
-            /// Makes a name of any text, such as one that the server has read from URLs of its own.
+            /// Creates a name from any text, such as text that the server derives from URLs of its
+            /// own.
             ///
-            /// Names are compared byte for byte. The caller must see to it that each picture has one spelling: the index
-            /// can't know that `a//b` and `a/b` are the same one. An opaque name and a canonical one with the same text
-            /// are the same name, so a server can mix both kinds.
+            /// Names are compared byte for byte. The caller must ensure that each picture has one
+            /// spelling: the index cannot know that `a//b` and `a/b` are the same picture. An
+            /// opaque name and a canonical name with the same text are the same name, so a server
+            /// can mix both kinds.
             ///
-            /// An index refuses names that are longer than its configuration permits when they are stored, see
+            /// An index refuses to store names that are longer than its configuration permits: see
             /// [`Refusal`](crate::Refusal).
             ///
             /// Cost: O(1). The text is borrowed or moved.
             ///
             /// # Errors
             ///
-            #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be, which is ", stringify!($limit), " bytes.")]
+            #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be: ")]
+            #[doc = concat!(stringify!($limit), " bytes.")]
             pub fn opaque(
                 text: impl Into<std::borrow::Cow<'a, str>>,
             ) -> Result<Self, crate::NameError> {
@@ -148,13 +156,13 @@ macro_rules! name_type {
                 Ok(Self(text.into()))
             }
 
-            /// Wraps text that canonicalization produced, or that a name held before.
+            /// Wraps text that canonicalization produced, or that was part of a name before.
             pub(crate) fn new_unchecked(text: impl Into<crate::names::Text<'a>>) -> Self {
                 Self(text.into())
             }
 
-            /// Returns the text: borrowed if the name is borrowed, and owned otherwise. The text of a name that an index returned is
-            /// copied.
+            /// Returns the text. It is borrowed if the name is borrowed, and owned otherwise. The
+            /// text of a name that an index returned is copied.
             #[must_use]
             pub fn into_cow(self) -> std::borrow::Cow<'a, str> {
                 self.0.into_cow()
@@ -172,7 +180,7 @@ macro_rules! name_type {
                 $name(crate::names::Text::Borrowed(self.as_str()))
             }
 
-            /// Copies borrowed text so that it can be kept; other text is moved.
+            /// Copies borrowed text so that the name can be kept. Other text is moved.
             #[must_use]
             pub fn into_owned(self) -> $name<'static> {
                 $name(self.0.into_owned())

@@ -1,39 +1,53 @@
 //! `VariantKey`: the name of one rendition of a picture.
 //!
-//! Invariant: the text is canonical, or the caller has chosen it as opaque. Equality, order and hash are those of its bytes.
+//! Invariant: the text is canonical, or the caller has chosen it as opaque. Equality, order and
+//! hash are those of its bytes.
 //!
-//! A key that begins with `?` has a grammar: operations, then at most two marks, `@` and `#`. Canonical keys all begin so, and their
-//! operations hold neither `@` nor `#`, so that marks can't be mistaken for them. Every other key is opaque from its first byte to its
-//! last. The grammar is told by the text alone, because a canonical key and an opaque one of the same text are the same key.
-//! Not here: what the operations do, and which representations a server has.
+//! A key that begins with `?` has a grammar: operations, then at most two marks, `@` and `#`. All
+//! canonical keys begin with `?`, and their operations contain neither `@` nor `#`, so marks are
+//! never mistaken for operations. Every other key is opaque from its first byte to its last.
+//! Whether a key has the grammar depends on its text alone, because a canonical key and an opaque
+//! key with the same text are the same key.
+//!
+//! Not here: the effect of the operations, and which representations a server has.
 
 use super::error::{NameError, NameErrorKind};
 use super::text::{MAX_LEN, name_type};
 
 name_type! {
-    /// The name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed picture.
+    /// The name of one rendition of a picture, as in `?h=400&w=600`; `?` is the untransformed
+    /// picture.
     ///
     /// # Canonical keys
     ///
-    /// A delivery URL inside of another gives a chain of groups of operations, the innermost first: `?r=90?w=300`. Behind the operations,
-    /// two marks may follow: what grouping dropped from the origin (`?w=600@https`), and which of several stored answers
-    /// this is (`?w=600#webp`).
+    /// A delivery URL inside another delivery URL results in a chain of groups of operations, the
+    /// innermost first: `?r=90?w=300`. Two marks may follow the operations:
+    /// - the part of the origin that grouping dropped, as in `?w=600@https`
+    /// - the representation, one of several stored answers, as in `?w=600#webp`
     ///
     /// # Opaque keys
     ///
-    /// A server with URLs of its own uses [`opaque`](Self::opaque) keys, such as `300x200` or `rs:fit:300/plain`. The first byte decides how
-    /// a key is read:
+    /// A server with its own URLs uses [`opaque`](Self::opaque) keys, such as `300x200` or
+    /// `rs:fit:300/plain`. The first byte decides how a key is read:
     ///
-    /// | | a key that begins with `?` | any other key |
+    /// | | key that begins with `?` | any other key |
     /// |---|---|---|
-    /// | [`operations`](Self::operations) | the text before the first mark | the whole text |
-    /// | [`representation`](Self::representation) | the text behind `#`, if there is one | `None`, whatever `#` the text holds |
-    /// | [`with_representation`](Self::with_representation) | replaces the mark or adds one | an error: no purge of the key would take it |
-    /// | [`covers`](Self::covers) | the key, also with marks that it lacks | the same key only, byte for byte |
-    /// | picked by operations, `?w=200` | if it includes them | never: such a key has no operations |
+    /// | [`operations`] | the text before the first mark | the whole text |
+    /// | [`representation`] | the text after `#`, if any | always `None` |
+    /// | [`with_representation`] | replaces or adds the mark | an error |
+    /// | [`covers`] | the key, with or without more marks | the same key only |
+    /// | selected by operations, `?w=200` | if it includes them | never |
     ///
-    /// So a server that stores several answers to one key begins its opaque keys with `?`, and one whose keys mean
-    /// nothing to the index doesn't.
+    /// [`operations`]: Self::operations
+    /// [`representation`]: Self::representation
+    /// [`with_representation`]: Self::with_representation
+    /// [`covers`]: Self::covers
+    ///
+    /// So a server that stores several answers for one key begins its opaque keys with `?`. A
+    /// server whose keys have no meaning to the index does not.
+    ///
+    /// For a key without the grammar, `with_representation` is an error because no purge of the key
+    /// would cover the result.
     ///
     /// # Examples
     ///
@@ -52,28 +66,30 @@ name_type! {
 }
 
 impl VariantKey<'_> {
-    /// Returns the key without its marks: the operations, with their question marks. A key that doesn't begin with `?` has no marks, and
-    /// is returned whole.
+    /// Returns the key without its marks: the operations, with their question marks. A key that
+    /// does not begin with `?` has no marks and is returned whole.
     #[must_use]
     pub fn operations(&self) -> &str {
         Marks::of(self.as_str()).operations
     }
 
-    /// Returns which of several stored answers this is, if the key says so. `None` for a key that doesn't begin with `?`.
+    /// Returns the representation, which is one of several stored answers. Returns `None` if the
+    /// key has no such mark or does not begin with `?`.
     #[must_use]
     pub fn representation(&self) -> Option<&str> {
         Marks::of(self.as_str()).representation
     }
 
-    /// Returns the key of one of several stored answers to this one, such as the one in a format that only some clients accept. It
-    /// replaces a representation that the key has.
+    /// Returns the key of one of several stored answers for this key, such as the answer in a
+    /// format that only some clients accept. Replaces a representation that the key already has.
     ///
     /// Cost: O(length), one allocation.
     ///
     /// # Errors
     ///
-    /// If `mark` is empty, or holds anything but letters, digits and `-._~,:/+`; the position is one in `mark`. If the key doesn't
-    /// begin with `?`: it can't have marks.
+    /// If `mark` is empty, or contains a byte other than letters, digits and `-._~,:/+`. The byte
+    /// offset in the error refers to `mark`. Also if the key does not begin with `?`: such a key
+    /// cannot have marks.
     ///
     /// # Examples
     ///
@@ -105,11 +121,13 @@ impl VariantKey<'_> {
         Ok(VariantKey::new_unchecked([key, "#", mark].concat()))
     }
 
-    /// Returns whether a purge of this key takes `other`: the operations are the same, and `other` has each mark that this key has.
+    /// Returns whether a purge of this key includes `other`: the operations are the same, and
+    /// `other` has each mark that this key has.
     ///
-    /// A key that doesn't begin with `?` covers itself alone: `300x200` doesn't cover `300x200#webp`, which is another opaque key.
+    /// A key that does not begin with `?` covers only itself: `300x200` does not cover
+    /// `300x200#webp`, which is another opaque key.
     ///
-    /// Cost: O(length). Doesn't allocate.
+    /// Cost: O(length). Does not allocate.
     ///
     /// # Examples
     ///
@@ -131,7 +149,8 @@ impl VariantKey<'_> {
             && (named.representation.is_none() || named.representation == stored.representation)
     }
 
-    /// Returns the key with a mark of what grouping dropped; it must have no marks yet.
+    /// Returns the key with a mark for the part of the origin that grouping dropped. The key must
+    /// not have marks yet.
     #[cfg(feature = "cloudimage")]
     pub(crate) fn with_grouping(self, mark: &[u8]) -> VariantKey<'static> {
         let mut key = self.into_cow().into_owned();
@@ -142,18 +161,18 @@ impl VariantKey<'_> {
     }
 }
 
-/// Whether a key consists of operations and marks. Otherwise, it is one opaque text.
+/// Returns whether a key consists of operations and marks. Otherwise, the key is one opaque text.
 pub(crate) fn has_grammar(key: &str) -> bool {
     key.starts_with('?')
 }
 
-/// The position of the first byte that a mark may not hold.
+/// Returns the position of the first byte that a mark must not contain.
 pub(crate) fn invalid_mark(mark: &str) -> Option<usize> {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~,:/+".contains(&byte);
     mark.bytes().position(|byte| !is_valid(byte))
 }
 
-/// A key, taken apart. Without the grammar, the whole key counts as operations.
+/// The parts of a key. Without the grammar, the whole key counts as operations.
 pub(crate) struct Marks<'k> {
     pub(crate) operations: &'k str,
     pub(crate) grouping: Option<&'k str>,

@@ -1,7 +1,9 @@
 //! The only place that names a lock or an atomic.
 //!
-//! Invariant: no other module imports `parking_lot` or `std::sync::atomic`, so that a model checker puts its own types in their place
-//! by `--cfg cache_index_shuttle` (schedules of many operations) or `--cfg cache_index_loom` (every schedule of few, with the real orderings).
+//! Invariant: no other module imports `parking_lot` or `std::sync::atomic`. So a model checker can
+//! replace them with its own types:
+//! - `--cfg cache_index_shuttle` runs schedules of many operations.
+//! - `--cfg cache_index_loom` runs every schedule of a few operations, with the real orderings.
 
 #[cfg(not(any(cache_index_loom, cache_index_shuttle)))]
 mod real {
@@ -21,7 +23,7 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(cache_index_loom)]
 pub(crate) use with_parking_lots_signatures::{Mutex, RwLock};
 
-/// Loom's locks, with the signatures of parking_lot's: no poison.
+/// Loom's locks with the signatures of parking_lot, which has no lock poisoning.
 #[cfg(cache_index_loom)]
 mod with_parking_lots_signatures {
     use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};

@@ -1,26 +1,32 @@
-//! The lock of a shard: look-ups don't queue behind a writer that waits, unless it has waited for long.
+//! The lock of a shard. Lookups do not queue behind a waiting writer, unless it has waited for
+//! long.
 //!
 //! Invariant: `impatient` counts the writers that have waited for [`PATIENCE`] and still wait.
 //!
-//! With parking_lot's lock as it is, readers wait as soon as a writer does. If that writer waits for a look-up whose thread was taken off its
-//! processor, then so does each look-up of the shard, for the milliseconds until that thread runs again. Here they join the readers that are
-//! inside. A purge that look-ups without a gap would keep out for ever gets its turn after `PATIENCE`, as new readers stop then.
+//! With parking_lot's lock alone, readers wait as soon as a writer waits. The writer may itself
+//! wait for a lookup whose thread was descheduled. Then every lookup of the shard waits as well,
+//! for the milliseconds until that thread runs again.
 //!
-//! Eight threads on two processors, mixed operations on a million paths: 3 to 9 instead of 35 microseconds at p99.9, by
-//! `cargo run --release -p peers -- --only mixed`; DESIGN.md has the peers' figures, and those of another processor.
+//! With this lock, new readers join the readers that are inside. Lookups without a gap would block
+//! a purge forever. So after `PATIENCE` new readers stop, and the purge gets its turn.
+//!
+//! With eight threads on two processors and mixed operations on 1 M paths, p99.9 is 3 to 9 µs
+//! instead of 35 µs (`cargo run --release -p peers -- --only mixed`). DESIGN.md has the figures of
+//! the peers, and those of another processor.
 
 use super::primitives::{AtomicU64, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-/// A thousand times what a look-up takes, and little beside what a purge is asked for over a network. Ten times as long made no difference that
-/// could be measured.
+/// A thousand times the duration of a lookup, and short compared with the network time of a purge.
+/// Ten times this value made no measurable difference.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-// In this order: with the content in between, each lookup would read one more line of memory.
+// In this order: with the content in between, each lookup would read one more cache line.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct ShardLock<T> {
-    // Relaxed: says who should wait for whom. Who may is the lock's business.
+    // Relaxed: this count only tells readers whether to wait for a writer. The lock alone decides
+    // which thread may enter.
     impatient: AtomicU64,
     lock: RwLock<T>,
 }
@@ -60,7 +66,8 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    /// Another thread waits to write 1, and it is known to wait, while `then` runs. A reader is inside until `then` gives it back.
+    /// Calls `then` while another thread is known to wait for the write lock. A reader stays inside
+    /// until `then` drops its guard.
     fn while_a_writer_waits<'a>(
         lock: &'a ShardLock<u8>,
         patience: Duration,
@@ -69,7 +76,7 @@ mod tests {
         thread::scope(|scope| {
             let inside = lock.read();
             scope.spawn(move || *lock.write_within(patience) = 1);
-            // Who waits to write stops everybody else who would.
+            // A waiting writer makes `try_read` fail.
             while lock.lock.try_read().is_some()
                 || (patience.is_zero() && lock.impatient.load(Ordering::Relaxed) == 0)
             {
@@ -84,7 +91,8 @@ mod tests {
     fn reader_passes_a_writer_that_waits() {
         let lock = ShardLock::default();
         while_a_writer_waits(&lock, Duration::from_secs(600), |inside| {
-            // On a thread of its own, so that a lock that lets nobody pass fails the test instead of hanging it.
+            // On a separate thread, so that a lock that blocks forever fails the test instead of
+            // hanging it.
             let (sender, receiver) = mpsc::channel();
             thread::scope(|scope| {
                 scope.spawn(|| sender.send(*lock.read()));
@@ -103,7 +111,7 @@ mod tests {
             thread::scope(|scope| {
                 scope.spawn(|| sender.send(None).and_then(|()| sender.send(Some(*lock.read()))));
                 assert_eq!(receiver.recv(), Ok(None), "it starts");
-                // A lock that lets it pass does so now.
+                // A lock that lets the reader pass does so within these attempts.
                 let passed = (0..10_000).find_map(|_| {
                     thread::yield_now();
                     receiver.try_recv().ok()

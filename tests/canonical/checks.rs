@@ -120,7 +120,7 @@ fn origin_is_fixed(origin: &OriginPath<'_>) {
     }
 }
 
-/// The key of one group gives itself when it is put behind a path.
+/// The key of one group stays the same when it is appended to a path.
 fn variant_is_fixed(variant: &VariantKey<'_>) {
     let text = variant.as_str();
     assert_eq!(VariantKey::from_canonical(text).as_ref(), Ok(variant));
@@ -167,7 +167,7 @@ fn naive(settings: &str) -> Naive {
     }
 }
 
-/// What the plain implementation gives.
+/// Returns the result of the plain implementation.
 fn plainly(settings: &str, kind: Kind, text: &[u8]) -> Outcome {
     let (naive, entries) = (naive(settings), Settings::parse(settings).unwrap().entries);
     match (kind, entries) {
@@ -239,15 +239,16 @@ pub(crate) fn ungrouped(grouped: &Delivery<'_>) -> Delivery<'static> {
     }
 }
 
-/// How long the part of a grouped text is in which nothing but scheme, dot and port was dropped.
+/// Returns the length of the part of a grouped text in which only scheme, dot and port were
+/// dropped.
 fn head_len(text: &str, drops: bool) -> usize {
     let scheme =
         ["https://", "http://", "ftp://"].into_iter().find(|scheme| text.starts_with(scheme));
     let authority = scheme.map_or(0, str::len);
     let Some(len) = text[authority..].find('/') else { return 0 };
     let first = &text[..authority + len];
-    // A host is told as the rules tell it: what they write in lower case, when it is followed by
-    // something.
+    // A host is recognized as in the rules: text that they write in lower case when it is followed
+    // by something.
     let upper = format!("{}/", first.to_ascii_uppercase());
     let told =
         || Rules::default().invalidation(&upper).is_ok_and(|target| target.as_str() != upper);

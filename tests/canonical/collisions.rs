@@ -80,7 +80,7 @@ impl Meaning {
         other
     }
 
-    /// The order of different known parameters means nothing.
+    /// The order of different known parameters has no meaning.
     fn sorted(&self) -> Self {
         let mut sorted = self.clone();
         sorted.operations.sort_by_key(|&(name, _)| name.min(KNOWN_NAMES));
@@ -141,7 +141,8 @@ fn different_pictures_have_different_names() {
         }
         compared += 1;
     }
-    // What should meet does: else, the test would pass for names that are never the same.
+    // Equal requests must have equal names. Otherwise, the test would pass for names that are never
+    // the same.
     let meaning = Meaning {
         head: 4,
         segments: vec![0, 9],

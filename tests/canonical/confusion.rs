@@ -1,10 +1,9 @@
-//! Classes of faults by which caches have served the wrong thing, or kept what was purged: each
-//! with the case that is on public record, and at least six spellings here, in requests and in
-//! invalidation entries.
+//! Classes of faults by which caches have served a wrong picture, or kept a purged one. Each has
+//! its public case, and at least six spellings here, in requests and in invalidation entries.
 
 use cache_index::canonical::{PathErrorKind, Rules, Target};
 
-/// What is to be shown of two spellings.
+/// The expected relation of two spellings.
 enum Relation {
     /// They are one picture: whichever is requested, purging the other takes it.
     Meet,
@@ -17,7 +16,7 @@ fn rules() -> Rules {
     Rules::builder().token("doc").custom_host("img.example.com").build().unwrap()
 }
 
-/// What a request and an entry name, or that both are refused for the same reason.
+/// Returns the names of a request and an entry. If both are refused, returns their common reason.
 fn named(text: &str) -> Result<(String, String), PathErrorKind> {
     let rules = rules();
     let request = format!("/{text}");
@@ -294,7 +293,7 @@ fn k11_spellings_that_are_equivalent_meet() {
             ("https://s.li:/a", "https://s.li/a", Meet),
             ("https://s.li", "https://s.li/", Meet),
             ("s.li/%7Ea", "s.li/~a", Meet),
-            // Told apart by the exact rules, and filed together.
+            // Distinct under the exact rules, and grouped together.
             ("https://s.li./a", "https://s.li/a", Apart),
             ("s.li/A", "s.li/a", Apart),
         ],

@@ -271,7 +271,7 @@ const MESSAGES: [(&str, Kind, &str, &str); 47] = {
             "/%2F%3Fa?ci_url_encoded=1",
             "path is empty at byte 4: expected the path of an origin",
         ),
-        // ... through dot segments that hid what the origin is, ...
+        // ... through dot segments that hid the form of the origin, ...
         (
             "default",
             Invalidation,

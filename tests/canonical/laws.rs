@@ -11,7 +11,7 @@ use cache_index::{NameErrorKind, OriginPath, PathPrefix, VariantKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// More cases than by default, and as many as `PROPTEST_CASES` says if it is set.
+/// More cases than by default. `PROPTEST_CASES` overrides the number.
 fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_some() {
@@ -41,8 +41,8 @@ proptest! {
         checks::request(settings, text.as_bytes());
     }
 
-    /// There is a shortcut for these, so that one law counts above all: the names are those that
-    /// the pipeline gives when it explains them.
+    /// There is a fast path for these, so one law matters most: the names equal those of the
+    /// pipeline when it explains them.
     #[test]
     fn short_requests_obey_the_laws(settings in select(&SETTINGS[..]), text in short_request()) {
         checks::request(settings, text.as_bytes());
@@ -81,7 +81,7 @@ proptest! {
         if let (true, Ok(delivery)) = (text.starts_with('/') && !text.starts_with("//"), rules.delivery(&text)) {
             let path = text.split('?').next().unwrap();
             if let Ok(target) = rules.invalidation(path) {
-                // A request may hold the flag that its path is encoded, and be nested; what is left
+                // A request may contain the flag that its path is encoded, and be nested. The rest
                 // names the same picture.
                 let flagged = key(text.split_once('?').map(|(_, query)| query.as_bytes())).unwrap().1;
                 prop_assert!(flagged || target == Target::Path(delivery.origin));
@@ -138,7 +138,7 @@ proptest! {
         prop_assert_eq!(one == other, unknown == [4, 5, 6, 7]);
     }
 
-    /// Grouping may be coarser than the exact rules, and never finer: it sees nothing but the exact
+    /// Grouping may be coarser than the exact rules, and never finer: its only input is the exact
     /// names.
     #[test]
     fn grouping_is_never_finer_than_the_exact_rules(
@@ -436,7 +436,7 @@ fn a_source_with_a_query_of_its_own_has_two_readings() {
         let flagged = format!("{encoded}?ci_url_encoded=1");
         assert!(error.suggestions().eq([picture, &flagged]), "{entry}: {error:?}");
     }
-    // Of a delivery URL, the query is that of the request.
+    // In a delivery URL, the query belongs to the request.
     for entry in
         ["//doc.cloudimg.io/a.jpg?id=7&w=3", "a.jpg?w=3&height=1", "a.jpg?", "a.jpg?ci_sign=5"]
     {
@@ -600,7 +600,7 @@ fn suggestions_are_what_was_meant() {
         ("prefix=https://h/img;wildcard=on", "https://H/img/a*", "a*"),
         ("scope=urls;v7", "a.jpg?width=3", "v7/a.jpg?w=3"),
         ("scope=urls", "//doc.cloudimg.io/a.jpg?w=3", "a.jpg?w=3"),
-        // It shows the spelling that was used, not the one under which it is filed.
+        // It shows the spelling that was used, not the grouped one.
         ("grouping=on", "//doc.cloudimg.io/https://h./a+b", "https://h./a+b"),
     ] {
         let settings = Settings::parse(settings).unwrap();
@@ -611,7 +611,7 @@ fn suggestions_are_what_was_meant() {
         ("default", "a/../../b"),
         ("prefix=https://h/img", "https://h/img/"),
         ("default", "a%2?w=1"),
-        // These would name something else, or nothing that was ever delivered.
+        // These would name another picture, or one that was never delivered.
         ("v7", "V7/a.jpg"),
         ("v7", "https://doc.cloudimg.io/V7/a.jpg?w=1"),
         ("v7", "%767/a.jpg"),

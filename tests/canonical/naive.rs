@@ -1,6 +1,6 @@
-//! A second implementation of the rules, as slow and as plain as possible: every step copies its
-//! whole text, nothing is shared with the library, and no position is kept. Whatever both agree on
-//! is hardly wrong by a slip.
+//! A second implementation of the rules, as slow and as plain as possible. Every step copies its
+//! whole text, no code is shared with the library, and no position is kept. A result on which both
+//! agree is hardly wrong by a slip.
 
 pub(crate) struct Naive {
     pub(crate) hosts: Vec<String>,
@@ -151,8 +151,8 @@ impl Naive {
         Ok((resolved + &own_query, String::new()))
     }
 
-    /// The head of an origin in its one spelling, what follows it, and the authority if there is
-    /// one.
+    /// Returns the head of an origin in its canonical spelling, the text after it, and the
+    /// authority if there is one.
     fn form(&self, path: &str) -> Result<(String, String, Option<String>), &'static str> {
         let lower = path.to_ascii_lowercase();
         for scheme in ["http", "https"] {

@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `token=NAME` | pictures are delivered from `NAME.cloudimg.io`; `doc` if not given |
 //! | `cname=HOST` | a custom host beside it |
-//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7`; never if not given |
+//! | `v7`, `v7=required`, `v7=optional`, `v7=none` | whether paths start with `v7` |
 //! | `prefix=URL` | the origin prefix |
-//! | `root=host`, `root=path` | what a first segment is |
+//! | `root=host`, `root=path` | the meaning of a first segment |
 //! | `wildcard=on`, `wildcard=off` | whether an entry may end in a star; off if not given |
-//! | `grouping=on` | the spellings of a picture are filed together |
+//! | `grouping=on` | the spellings of a picture share an origin path |
 //! | `scope=original`, `scope=urls` | entries name whole pictures, or single variants |
 //! | `item=url`, `item=transformation` | entries are paths, or operations |
 //!
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) entries: Entries,
 }
 
-/// What invalidation entries name.
+/// The targets of invalidation entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entries {
     Pictures,
@@ -87,7 +87,7 @@ impl Settings {
         Ok(Self { rules, entries })
     }
 
-    /// Reads `input`, and gives origin and variant key as they are written in a case.
+    /// Reads `input`, and returns origin and variant key as they are written in a case.
     pub(crate) fn read(&self, kind: Kind, input: &[u8]) -> Result<(String, String), PathError> {
         let none = || "-".to_owned();
         match (kind, self.entries) {

@@ -187,7 +187,7 @@ pub(crate) fn long_query() -> impl Strategy<Value = String> {
         .prop_map(|pieces| pieces.join("&"))
 }
 
-/// Requests whose parts are longer than what is looked at in one go, canonical or nearly so.
+/// Requests with parts that are longer than one step of the scan, canonical or nearly so.
 pub(crate) fn long_request() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         6 => "[a-z0-9._-]{1,20}",
@@ -290,7 +290,7 @@ pub(crate) fn short_request() -> impl Strategy<Value = String> {
     })
 }
 
-/// A path, sometimes encoded as a whole, and a query that often says so.
+/// A path, sometimes encoded as a whole, and a query that often has the flag for it.
 pub(crate) fn entry() -> impl Strategy<Value = String> {
     (path(), query(), path(), 0..4_u8).prop_map(|(path, query, inner, form)| match form {
         0 => format!("{}{query}", encoded(&path)),
@@ -300,7 +300,7 @@ pub(crate) fn entry() -> impl Strategy<Value = String> {
     })
 }
 
-/// What a server may be asked for.
+/// Requests that a server may receive.
 pub(crate) fn request() -> impl Strategy<Value = String> {
     let start = select(
         &["/", "/", "/", "/v7/", "//", "https://doc.cloudimg.io/", "//DOC.cloudimg.io:80/v7/", ""]

@@ -1,22 +1,24 @@
 //! Against the `url` crate, which follows the WHATWG rules: on hosts, ports and dot segments of
-//! origins that are whole URLs, both say the same, except where the rules here mean to differ.
+//! origins that are whole URLs, both agree, except where the rules here differ on purpose.
 //!
 //! | text | WHATWG | here | why |
 //! |---|---|---|---|
-//! | `..` at the root | stays at the root | error | an entry that leaves its origin is a mistake, or an attack |
-//! | `\` | a slash | error | whoever reads it otherwise sees another path |
-//! | `%2e` in a path | a dot only where the segment is a dot segment | always a dot | one spelling for each byte |
+//! | `..` at the root | stays at the root | error | such an entry is a mistake or an attack |
+//! | `\` | a slash | error | a reader with other rules sees another path |
+//! | `%2e` in a path | a dot only in dot segments | always a dot | one spelling for each byte |
 //! | `%7E`, `%7e`, `%c3` | kept as written | `~`, `~`, `%C3` | one spelling for each byte |
 //! | `"`, `<`, `>`, space, `` ` ``, `{`, `}` | encoded | encoded | |
-//! | `\|`, `[`, `]`, `^` | kept raw (some of them) | encoded | only what RFC 3986 allows is raw |
+//! | `\|`, `[`, `]`, `^` | kept raw (some of them) | encoded | RFC 3986 does not allow them raw |
 //! | `%zz` | kept | error | not an escape |
 //! | credentials | kept | error | they belong in no key |
 //! | Unicode host | converted to `xn--` | error | one spelling for each host |
 //! | `%41` in a host | decoded | decoded | |
-//! | `127.1`, `0x7f.1`, `[::1]` | IP addresses, `127.0.0.1` | names like others; brackets are an error | the resolver decides, and two spellings only cost a fetch |
+//! | `127.1`, `0x7f.1`, `[::1]` | IP addresses | names, or an error | the resolver decides |
 //! | `a_b`, `a..b`, trailing dot | kept | kept | |
 //! | tab and line feed inside | removed | error | |
 //! | `#` | a fragment | error | it never reaches a server |
+//!
+//! Two spellings of one address cost only one more fetch.
 
 use cache_index::canonical::{PathErrorKind, Rules, Target};
 use proptest::prelude::*;

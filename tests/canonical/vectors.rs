@@ -29,7 +29,7 @@ fn cases() -> Vec<Case<'static>> {
 }
 
 impl Case<'_> {
-    /// Runs the case, and gives what came out instead of what was expected.
+    /// Runs the case, and returns the actual result if it differs from the expected one.
     fn failure(&self) -> Option<String> {
         let outcome = || {
             let settings = Settings::parse(self.settings)?;

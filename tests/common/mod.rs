@@ -1,4 +1,4 @@
-//! What the test binaries share.
+//! Code that the test binaries share.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -56,8 +56,8 @@ impl Names {
     }
 }
 
-/// Spellings with equal first bytes, empty segments, spaces, control bytes, escapes, and every byte that means something in
-/// canonical text.
+/// Spellings with equal first bytes, empty segments, spaces, control bytes, escapes, and every byte
+/// that means something in canonical text.
 fn odd_text(character: char) -> Option<&'static str> {
     Some(match character {
         '/' => "//",

@@ -1,12 +1,13 @@
 //! The reference index: slow, and obviously right.
 //!
-//! It keeps every entry and every invalidation that there ever was, with the moment of each, and answers from the definition: an
-//! entry is dead if a hard invalidation that covers it came after its fill began, stale if a soft one did.
+//! It keeps every entry and every invalidation that there ever was, with the moment of each, and
+//! answers from the definition: an entry is dead if a hard invalidation that covers it came after
+//! its fill began, stale if a soft one did.
 
 use cache_index::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Paths that prefixes tell apart in every way: by folder, within a name, by nothing but a slash.
+/// Paths that prefixes distinguish in every way: by folder, within a name, only by a slash.
 pub const PATHS: [&str; 5] = ["a/b/1.jpg", "a/b/2.jpg", "a/bc.jpg", "a/c/1.jpg", "b/1.jpg"];
 pub const PREFIXES: [&str; 5] = ["a/", "a/b", "a/b/", "a/b/1.jpg", "c"];
 
@@ -20,9 +21,9 @@ pub enum Scope {
     All,
     Tenant(Tenant),
     Path(Tenant, Path),
-    /// Of the variants of a path those whose bit is set, and whatever is being fetched for the path.
+    /// The variants of a path whose bit is set, and all in-flight fills of the path.
     Variants(Tenant, Path, u64),
-    /// All paths whose text begins with that of this prefix.
+    /// All paths whose text begins with this prefix.
     Prefix(Tenant, &'static str),
 }
 
@@ -59,12 +60,12 @@ pub enum Stored {
     Refused(Refusal),
 }
 
-/// What an invalidation would meet.
+/// The matches of an invalidation.
 #[derive(Clone, Copy, Debug)]
 pub struct Met {
-    /// What would go, or become stale.
+    /// Entries that would be removed or become stale.
     pub changed: usize,
-    /// Of a soft one: what is stale already.
+    /// For a soft invalidation: entries that are already stale.
     pub stale: usize,
     pub fills: usize,
 }
@@ -80,7 +81,7 @@ struct Entry {
 pub struct Model {
     now: usize,
     invalidations: Vec<(usize, Scope, Mode)>,
-    /// What may be served.
+    /// The entries that may be served.
     entries: BTreeMap<(Tenant, Path, Variant), Entry>,
     /// Values that died and were not handed over yet.
     pub dead: BTreeSet<Value>,
@@ -103,7 +104,8 @@ impl Scope {
         }
     }
 
-    /// What was stored already is picked by its variant; of what is stored later nobody knew the variant.
+    /// Stored entries are selected by their variant. Entries that are stored later are always
+    /// selected, as their variant was not known.
     fn picks(self, variant: Variant, was_stored: bool) -> bool {
         match self {
             Self::Variants(_, _, picked) => !was_stored || picked >> variant & 1 == 1,
@@ -156,7 +158,7 @@ impl Model {
         }
     }
 
-    /// Opens a lease and gives its name.
+    /// Opens a lease and returns its name.
     pub fn lease(&mut self, tenant: Tenant, path: Path) -> usize {
         let began = self.tick();
         self.names += 1;
@@ -222,7 +224,7 @@ impl Model {
         self.entries.remove(&key).map(|entry| entry.value)
     }
 
-    /// Invalidates; gives what went (hard), or what became stale (soft).
+    /// Invalidates. Returns the removed entries (hard), or those that became stale (soft).
     pub fn invalidate(&mut self, scope: Scope, mode: Mode) -> Vec<(Variant, Value)> {
         let covered =
             |&(t, p, v): &(Tenant, Path, Variant)| scope.covers(t, p) && scope.picks(v, true);
@@ -248,14 +250,14 @@ impl Model {
         met.into_iter().map(|((_, _, variant), value)| (variant, value)).collect()
     }
 
-    /// What an invalidation of these variants of the path would meet now.
+    /// Returns the matches that an invalidation of these variants of the path would have now.
     pub fn met(&self, tenant: Tenant, path: Path, picked: u64, mode: Mode) -> Met {
         let of_path =
             |t: Tenant, p: Path, v: Variant| (t, p) == (tenant, path) && picked >> v & 1 == 1;
         self.counted(of_path, self.valid_fills(tenant, path), mode)
     }
 
-    /// What an invalidation of the prefix would meet now.
+    /// Returns the matches that an invalidation of the prefix would have now.
     pub fn extent(&self, tenant: Tenant, prefix: &str, mode: Mode) -> Met {
         let under = |p: &Path| PATHS[*p].starts_with(prefix);
         let fills = (0..PATHS.len()).filter(under).map(|p| self.valid_fills(tenant, p)).sum();

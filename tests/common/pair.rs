@@ -12,7 +12,8 @@ use cache_index::{
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const TENANTS: usize = 2;
-/// What an operation names: a tenant, or the one that had its name before and was forgotten last.
+/// The handles that an operation may use: of each tenant, and of the forgotten tenant that had its
+/// name before.
 pub const HANDLES: usize = 2 * TENANTS;
 /// More than a small set holds.
 pub const VARIANTS: usize = 40;
@@ -27,18 +28,19 @@ pub enum Op {
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
-    /// So many variants, one after the other.
+    /// This number of variants, one after the other.
     InsertSome(usize, usize, usize),
     /// With the value that is there, or with another.
     Remove(usize, usize, usize, bool),
     Purge(usize, usize, Mode),
     /// The variants whose bit is set, each by its key.
     PurgeKeys(usize, usize, u64, Mode),
-    /// The variants of that width, whatever their height.
+    /// The variants of this width, whatever their height.
     PurgeWidth(usize, usize, usize, Mode),
     PurgeMany(usize, Vec<usize>, Mode),
     PurgePrefix(usize, usize, Mode),
-    /// Pictures, and beyond those, prefixes; of some width alone, if so many are given and all are pictures.
+    /// Pictures, and for larger numbers prefixes. With a width, only the variants of that width, if
+    /// all are pictures.
     Request(usize, Vec<usize>, Option<usize>, Mode),
     /// Single variants of paths.
     RequestUrls(usize, Vec<(usize, usize)>, Mode),
@@ -53,7 +55,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// What of a tenant the operation names, if any.
+    /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
             Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
@@ -82,7 +84,7 @@ impl Op {
     pub fn read(bytes: &mut impl Iterator<Item = u8>) -> Option<Self> {
         let kind = bytes.next()?;
         let mut next = || bytes.next().map(usize::from);
-        // As bits of one byte: what the fuzzer changes is then one thing at a time.
+        // The values are bits of one byte, so that the fuzzer changes one value at a time.
         let place = |byte: usize| (byte & 1 | byte >> 6 & 2, (byte >> 1 & 0x3F) % PATHS.len());
         let few = |byte: usize| if byte < 192 { byte % 4 } else { byte % VARIANTS };
         let mode = |byte: u8| if byte & 0x80 == 0 { Mode::Hard } else { Mode::Soft };
@@ -135,9 +137,11 @@ pub struct Pair {
     dead_values: DeadValues,
     names: Names,
     model: Model,
-    /// By the number that the model has for a tenant. A forgotten tenant keeps its number, the next of its name gets another.
+    /// By the number that the model has for a tenant. A forgotten tenant keeps its number, the next
+    /// of its name gets another.
     tenants: Vec<Tenant>,
-    /// The numbers of the tenants that have a name now, and those of the tenants that had it before.
+    /// The numbers of the tenants that have a name now, and those of the tenants that had it
+    /// before.
     named: [usize; TENANTS],
     before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
@@ -204,7 +208,7 @@ impl Pair {
         self.model.forget(t);
         let slot = handle % TENANTS;
         let next = self.index.tenant(self.tenants[t].name());
-        // An old handle forgets nothing of the tenant that has its name now.
+        // An old handle must not forget the tenant that has its name now.
         assert_eq!(
             next == self.tenants[self.named[slot]],
             handle >= TENANTS && t != self.named[slot]
@@ -366,7 +370,8 @@ impl Pair {
 
     fn purge_many(&mut self, t: usize, ps: &[usize], mode: Mode) {
         let paths: Vec<_> = ps.iter().map(|p| self.paths[*p].clone()).collect();
-        // One path after the other, in the model as in the index; a path named twice has nothing left the second time.
+        // One path after the other, in the model as in the index. A path that is named twice has no
+        // entries the second time.
         let mut expected = Vec::new();
         for p in ps {
             let fills = self.model.valid_fills(t, *p);
@@ -386,7 +391,7 @@ impl Pair {
         assert_eq!(purged, expected);
     }
 
-    /// What comes out must have died and must not have come out before.
+    /// A reclaimed entry must have died, and must not have been returned before.
     fn reclaim(&mut self, limit: usize) -> bool {
         let reclaimed = self.index.reclaim(limit);
         let done = reclaimed.is_done();
@@ -402,7 +407,7 @@ impl Pair {
         let stats = self.index.stats();
         let (live, stale, paths) = self.model.counts();
         if self.unsettled {
-            // What a prefix purge reached counts as before until it is come across.
+            // Entries killed by a prefix purge are counted as before until the sweep reaches them.
             let (of_index, of_model) =
                 (stats.live + stats.stale + stats.dead, live + stale + self.model.dead.len());
             match self.dead_values {

@@ -1,4 +1,4 @@
-//! What may cross threads.
+//! Types that may cross threads.
 
 use cache_index::invalidation::{
     InvalidationError, InvalidationLimits, InvalidationRequest, Receipt,

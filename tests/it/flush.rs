@@ -1,4 +1,4 @@
-//! Flushes: O(1), and what came before them is gone in every shard at once.
+//! Flushes: O(1), and all earlier entries are removed in every shard at once.
 
 use crate::common::{path, variant};
 use cache_index::{CacheIndex, Hard, Lookup, Soft};

@@ -1,4 +1,4 @@
-//! Forgetting a tenant: a flush that ends it, and afterwards nothing of it is kept.
+//! Forgetting a tenant: a flush that ends it. Afterwards no memory of it is kept.
 
 use crate::common::{path, variant};
 use cache_index::invalidation::InvalidationRequest;

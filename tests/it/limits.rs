@@ -1,4 +1,5 @@
-//! P7 and P8: over a limit there is a named outcome, and who chooses keys can't make them meet.
+//! P7 and P8: an operation over a limit has a named outcome, and an attacker cannot choose keys
+//! that collide.
 
 use crate::common::{path, variant};
 use cache_index::{
@@ -31,7 +32,7 @@ fn variant_over_the_limit_is_refused_and_the_others_stay() {
     let lease = index.lease(&tenant, &birds);
     assert_eq!(refusal(lease.commit(&variant("?w=3"), 3)), Refusal::TooManyVariants);
 
-    // What is there may still be refreshed.
+    // An existing entry may still be refreshed.
     assert!(index.insert(&tenant, &birds, &variant("?w=2"), 20).is_stored());
     assert_eq!(index.lookup(&tenant, &birds, &variant("?w=0")), Lookup::Live(0));
     let stats = index.stats();

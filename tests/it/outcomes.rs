@@ -1,4 +1,4 @@
-//! What outcomes say of themselves.
+//! The texts and conversions of outcomes.
 
 use crate::common::{path, variant};
 use cache_index::{

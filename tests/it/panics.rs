@@ -1,4 +1,5 @@
-//! A panic in any hook of the caller's value, at the n-th call for every n: the index stays usable and loses nothing.
+//! A panic in any hook of the caller's value, at the n-th call for every n: the index stays usable
+//! and loses no value.
 
 use crate::common::{path, variant};
 use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, Soft, Tenant, WhenFull};
@@ -55,7 +56,8 @@ impl Drop for Value {
     }
 }
 
-/// Every operation once or twice, with values to drop in each. Each call is caught by itself, as a server catches each request.
+/// Every operation once or twice, with values to drop in each. Each call is caught by itself, as a
+/// server catches each request.
 fn all_operations(index: &CacheIndex<Value>, tenant: &Tenant) {
     let (a, b) = (path("a/1.jpg"), path("b/1.jpg"));
     let keys: Vec<_> = (0..4).map(|n| variant(&format!("?w={n}"))).collect();

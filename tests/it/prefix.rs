@@ -1,4 +1,4 @@
-//! Purges of a prefix: what begins with it, byte by byte, and nothing else.
+//! Purges of a prefix: all paths that begin with it, byte by byte, and no others.
 
 use crate::common::{path, variant};
 use cache_index::{CacheIndex, Hard, Insertion, Lookup, PathPrefix, Refusal, Soft};

@@ -147,7 +147,8 @@ fn what_a_flush_kills_behind_a_sweep_under_way_comes_out_all_the_same() {
         assert!(index.insert(&tenant, path, &key, n).is_stored());
     }
     index.flush_all(Hard);
-    // Each sweeps on by a few places: some of what is stored now lies where the sweep has been.
+    // Each insert advances the sweep by a few records, so some of the new paths lie where the sweep
+    // has been.
     for (n, path) in paths.iter().enumerate().take(200) {
         assert!(index.insert(&tenant, path, &key, 5000 + n).is_stored());
     }

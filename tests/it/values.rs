@@ -91,7 +91,7 @@ impl Drop for Nosy {
 fn values_are_dropped_with_no_lock_held() {
     let home = Arc::new(OnceLock::new());
     let dropped = Arc::new(AtomicUsize::new(0));
-    // One shard: whatever is locked, it is the one that the dropped value wants.
+    // One shard, so that any lock that is held is the one that the dropped value needs.
     let config = Config::builder().shards(1).dead_values(DeadValues::Drop);
     assert!(home.set(CacheIndex::<Nosy>::new(config.build().unwrap())).is_ok());
     let index = home.get().unwrap();

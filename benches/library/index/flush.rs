@@ -1,4 +1,4 @@
-//! Flushes, whatever lies under them, and what comes after: reclaiming.
+//! Flushes, with any number of entries, and the reclaim after them.
 
 use super::{PATHS, VARIANTS, World};
 use cache_index::{Hard, Soft};

@@ -1,4 +1,4 @@
-//! Look-ups, by variants and by paths.
+//! Lookups, by variants and by paths.
 
 use super::{PATHS, VARIANTS, World, path, variant};
 use cache_index::Lookup;
@@ -22,7 +22,7 @@ fn by_paths(c: &mut Criterion) {
 fn by_variants(c: &mut Criterion) {
     let mut group = c.benchmark_group("look up, by variants");
     for variants in [1, 6, 32, 1000] {
-        // As many entries for each.
+        // The same number of entries for each.
         let mut world = World::new(100_000 / variants, variants);
         group.bench_function(BenchmarkId::new("hit", variants), |b| b.iter(|| hit(&mut world)));
     }

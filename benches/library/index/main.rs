@@ -1,7 +1,9 @@
-//! The operations of the index, each alone: `cargo bench -p benchmarks --bench index`. A part: `cargo bench -p benchmarks --bench index -- flush`.
+//! The operations of the index, each alone: `cargo bench -p benchmarks --bench index`. A part:
+//! `cargo bench -p benchmarks --bench index -- flush`.
 //!
-//! Every bench checks the result of what it measures. Axes: variants of a path, paths in the index, threads; what doesn't vary is
-//! 100,000 paths of 6 variants and one thread. Beside other structures: `benches/peers`.
+//! Every bench checks the result of its operation. Axes: variants of a path, paths in the index,
+//! threads. The defaults are 100,000 paths of 6 variants and one thread. For a comparison with
+//! other structures, see `benches/peers`.
 
 mod flush;
 mod look_up;

@@ -1,4 +1,4 @@
-//! What look-ups and purges of prefixes cost by the prefix rules that are open.
+//! The cost of lookups and prefix purges by the number of open prefix rules.
 
 use super::{PATHS, VARIANTS, World};
 use cache_index::{Hard, Lookup, PathPrefix};
@@ -10,7 +10,8 @@ pub(super) fn benches(c: &mut Criterion) {
     purge_prefix(c);
 }
 
-/// The call itself, whatever lies under the prefix: nothing, a path, a folder of some hundred paths, all of them.
+/// The call itself, for prefixes of no path, one path, a folder of a few hundred paths, and all
+/// paths.
 fn purge_prefix(c: &mut Criterion) {
     let mut group = c.benchmark_group("purge of a prefix");
     let world = World::new(PATHS, VARIANTS);
@@ -30,14 +31,14 @@ fn purge_prefix(c: &mut Criterion) {
     group.finish();
 }
 
-/// What a look-up costs while prefix rules are open: the first of a path since the newest rule, which holds the path against all
-/// rules, and later ones.
+/// The cost of a lookup while prefix rules are open: of the first lookup of a path since the newest
+/// rule, which checks the path against all rules, and of later lookups.
 fn prefix_rules(c: &mut Criterion) {
     let mut group = c.benchmark_group("prefix rules open");
     for rules in [0_usize, 1, 1000] {
         let mut world = World::new(PATHS, VARIANTS);
         let other = world.index.tenant("other");
-        // Of 41 different lengths, as folders have; none covers a path of the bench.
+        // With 41 different lengths, like real folders. None covers a path of the bench.
         let prefixes: Vec<_> = (0..rules)
             .map(|n| format!("shop.example.com/media/avatars/{n:04}{}/", "x".repeat(n % 41)))
             .map(|text| PathPrefix::from_canonical(&text).expect("canonical").into_owned())
@@ -49,7 +50,7 @@ fn prefix_rules(c: &mut Criterion) {
             b.iter_custom(|iterations| {
                 let (mut left, mut time) = (iterations, Duration::ZERO);
                 while left > 0 {
-                    // From here on every path counts as not held against the rules.
+                    // From here on, every path still has to be checked against the rules.
                     match prefixes.first() {
                         Some(prefix) => {
                             world.index.purge_prefix(&world.tenant, prefix, Hard).generation()

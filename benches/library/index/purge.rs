@@ -40,7 +40,7 @@ fn by_paths(c: &mut Criterion) {
     for paths in [1000, PATHS, 1_000_000] {
         let mut world = World::new(paths, VARIANTS);
         group.bench_function(BenchmarkId::new("hard", paths), |b| {
-            // What a round purges is stored again before the next.
+            // The purged entries of a round are stored again before the next round.
             b.iter_custom(|iterations| {
                 let mut time = std::time::Duration::ZERO;
                 for _ in 0..iterations {

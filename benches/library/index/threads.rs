@@ -1,5 +1,5 @@
-//! Several threads at once: look-ups alone, and with fills and purges among them. The time is that of one operation of one thread; where
-//! there are more threads than cores, they take turns.
+//! Several threads at once: lookups alone, and with fills and purges among them. The time is that
+//! of one operation of one thread. With more threads than cores, they take turns.
 
 use super::{PATHS, VARIANTS, World};
 use cache_index::{Hard, Lookup};
@@ -51,7 +51,7 @@ fn mixed(world: &World, count: u64, path: usize, key: usize) {
     }
 }
 
-/// Each thread walks the paths from another one on.
+/// Each thread starts its walk at another path.
 fn walk(world: &World, thread: usize, steps: u64, mut step: impl FnMut(usize, usize)) {
     let mut path = thread * 7919 % world.paths.len();
     for _ in 0..steps {
@@ -60,7 +60,7 @@ fn walk(world: &World, thread: usize, steps: u64, mut step: impl FnMut(usize, us
     }
 }
 
-/// The time from when all threads begin to when the last ends.
+/// Returns the time from the start of all threads to the end of the last.
 fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
     let start = Barrier::new(threads + 1);
     std::thread::scope(|scope| {

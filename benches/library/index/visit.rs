@@ -1,4 +1,4 @@
-//! What visits many: lists and counts.
+//! Operations that visit many entries: lists and counts.
 
 use super::{PATHS, VARIANTS, World};
 use cache_index::PathPrefix;

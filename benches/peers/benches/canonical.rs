@@ -134,7 +134,7 @@ fn ada_key(text: &str) {
     }
 }
 
-/// The mixes are what they are said to be.
+/// Checks that each mix matches its description.
 fn check(name: &str, urls: &[String], rules: &Rules) {
     let different: std::collections::HashSet<_> = urls.iter().collect();
     assert_eq!(different.len(), urls.len(), "{name}: all URLs differ");
@@ -254,7 +254,7 @@ fn hostile(random: &mut fastrand::Rng, n: usize) -> String {
     format!("{start}{}{tail}", piece.repeat(room / piece.len()))
 }
 
-/// What 8 KB cost at worst, against 1 KB of honest text.
+/// The worst cost of 8 KB, compared with 1 KB of honest text.
 fn longest(rules: &Rules, rounds: usize) {
     println!("\n{:<44}{:>12}{:>10}", "length", "this crate", "ratio");
     let honest = "https://doc.cloudimg.io/sample.li/".to_owned()

@@ -1,20 +1,20 @@
-//! Which picture is asked for next.
+//! The choice of the next picture.
 
 use crate::site::{Site, mixed};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
 
-/// How often which picture is asked for.
+/// The popularity of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skew {
-    /// Few pictures are asked for often, and many seldom: Zipf's law with exponent 0.99.
+    /// Few pictures are requested often, and many seldom: Zipf's law with exponent 0.99.
     Zipf,
     /// Every picture as often as any other.
     Uniform,
 }
 
-/// Draws pictures and their variants. The same seed draws the same.
+/// Draws pictures and their variants. The same seed draws the same sequence.
 #[derive(Debug)]
 pub struct Draw {
     random: SmallRng,
@@ -33,12 +33,12 @@ impl Draw {
         Self { random: SmallRng::seed_from_u64(mixed(seed)), zipf, pictures }
     }
 
-    /// A number below another.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.random.random_range(0..end)
     }
 
-    /// A picture.
+    /// Returns a picture.
     pub fn picture(&mut self) -> u64 {
         match self.zipf {
             Some(zipf) => {
@@ -48,14 +48,15 @@ impl Draw {
                     reason = "a rank, from 1 on"
                 )]
                 let rank = zipf.sample(&mut self.random) as u64 - 1;
-                // A prime that divides no number of pictures used here: the popular ones don't lie side by side.
+                // This prime divides no number of pictures used here, so popular pictures do not
+                // lie side by side.
                 rank.wrapping_mul(1_000_000_007) % self.pictures
             }
             None => self.below(self.pictures),
         }
     }
 
-    /// A picture, and a variant that it has.
+    /// Returns a picture, and a variant that it has.
     pub fn variant(&mut self, site: &Site) -> (u64, u64) {
         let picture = self.picture();
         (picture, self.below(site.variants(picture)))

@@ -1,4 +1,4 @@
-//! Before anything is timed: all contestants give the same answers.
+//! Checks, before the timing, that all contestants return the same answers.
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Contestant, Room, contestants, lean_contestants};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 const PICTURES: u64 = 3000;
 const STEPS: u64 = 60_000;
 
-/// What a contestant should know, told by the standard library.
+/// The expected content of a contestant, kept by the standard library.
 type Model = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// Makes all of them do the same long mix of operations, and compares each answer with a model's.
 ///
 /// # Errors
-/// Says who answered what, and what it should have been.
+/// If an answer differs from that of the model: the contestant, its answer and the expected answer.
 pub fn check() -> Result<(), String> {
     let site = Site::default();
     contestants::<u64>().iter().try_for_each(|contestant| agrees(contestant, &site))?;
@@ -24,7 +24,7 @@ pub fn check() -> Result<(), String> {
 }
 
 fn agrees(contestant: &Contestant<u64>, site: &Site) -> Result<(), String> {
-    // Less than will be stored: tables grow on the way.
+    // Fewer than will be stored, so that tables grow.
     let peer = contestant.build(Room { expected: 20_000, ..Room::presized(100, 600) });
     let peer = peer.peer();
     let (mut model, mut draw) = (Model::new(), Draw::new(PICTURES, Skew::Zipf, 7));
@@ -77,7 +77,7 @@ fn agrees(contestant: &Contestant<u64>, site: &Site) -> Result<(), String> {
     ends_the_same(contestant, peer, &model)
 }
 
-/// Every entry is there, none after a flush, and after that the peer is as good as new.
+/// Every entry is there, none after a flush, and after that the peer works as before.
 fn ends_the_same(
     contestant: &Contestant<u64>,
     peer: &dyn crate::adapters::Peer<u64>,

@@ -1,5 +1,5 @@
-//! In which order entries are stored: each at a random moment, as visitors ask for pictures and their sizes. What a structure allocates
-//! for one path then lies all over the memory.
+//! The order in which entries are stored: each at a random moment, as visitors ask for pictures and
+//! sizes. So the allocations of one path lie all over the memory.
 
 use crate::adapters::Peer;
 use crate::site::{Payload, Request, Requests, Site};
@@ -9,10 +9,11 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use std::time::Duration;
 
-/// Requests that are written out before they are made: as many as stay in the first levels of the processor's cache.
+/// The number of requests that are written before they are made: as many as fit into the first
+/// cache levels.
 pub const BATCH: usize = 512;
 
-/// An entry: the number of its picture, and which of the picture's variants.
+/// An entry: the number of its picture, and the index of its variant.
 pub type Entry = (u32, u32);
 
 /// All variants of some pictures, shuffled. The same pictures give the same order.
@@ -25,7 +26,8 @@ pub fn shuffled(site: &Site, pictures: impl Iterator<Item = u64>) -> Vec<Entry> 
     entries
 }
 
-/// All variants of some pictures, path after path: quicker to store, where the order makes no difference to what is measured.
+/// Stores all variants of some pictures, path after path. This is quicker, and is used if the order
+/// makes no difference to the measurement.
 ///
 /// # Panics
 /// If there are more than 2^32 pictures.
@@ -38,7 +40,7 @@ pub fn path_by_path(site: &Site, pictures: impl Iterator<Item = u64>) -> Vec<Ent
     entries
 }
 
-/// Stores entries that aren't there. Returns the processor time without that of writing the requests.
+/// Stores new entries. Returns the processor time without the time of writing the requests.
 ///
 /// # Panics
 /// If one of them was there.

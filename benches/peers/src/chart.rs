@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::path::Path;
 
-/// What a line must begin with to be shown.
+/// The prefixes of the lines that are shown.
 const SHOWN: [&str; 8] = [
     "heap bytes per entry, V = u64, 1,",
     "look-up, hit, in a loop, Zipf, 1,",
@@ -23,13 +23,13 @@ const ROW: i32 = 22;
 const NAMES: i32 = 128;
 const LONGEST: f64 = 210.0;
 
-/// Draws those lines that the table has.
+/// Draws the lines of the table that are in [`SHOWN`].
 ///
 /// # Errors
-/// If the file can't be written, or there is nothing to draw.
+/// If the file cannot be written, or there is no line to draw.
 pub fn draw(table: &Table, file: &Path) -> Result<(), String> {
     let shown = SHOWN.iter().filter_map(|start| {
-        // A run with one size of site shows what it has.
+        // A run with one size of site shows the lines that it has.
         let general = start.trim_end_matches(" 1,");
         let mut lines = table.lines.iter();
         let exact = lines.find(|line| line.what.starts_with(start));
@@ -62,7 +62,7 @@ fn panel(area: &Area<'_>, table: &Table, line: &Line) -> Drawn {
     ))?;
     let bars = table.columns.iter().zip(&line.figures);
     let bars: Vec<_> = bars.filter_map(|(column, figure)| Some((column, (*figure)?))).collect();
-    // A few times the middle: one bar that is far longer doesn't make all the others points.
+    // A few times the median, so that one long bar does not reduce all others to points.
     let mut sorted: Vec<_> = bars.iter().map(|(_, figure)| *figure).collect();
     sorted.sort_by(f64::total_cmp);
     let end = sorted.last().copied().unwrap_or(1.0).min(sorted[sorted.len() / 2] * 2.5);

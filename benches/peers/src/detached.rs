@@ -1,5 +1,6 @@
-//! A purge of 10,000 variants: how long it takes, and how long another thread has to wait for it that looks up the same path: the
-//! longest look-up meanwhile, and of that the lower quartile of the rounds, as whatever else the machine does makes it longer.
+//! A purge of 10,000 variants: the duration of the call, and the delay of another thread that looks
+//! up the same path. The delay is the longest concurrent lookup. The figure is the lower quartile
+//! of the rounds, because other work of the machine only increases the delay.
 
 use crate::adapters::{Contestant, Peer, Room};
 use crate::single::median;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const VARIANTS: u64 = 10_000;
 
-/// A reader that runs doesn't pause for longer between two look-ups.
+/// A running reader does not pause longer than this between two lookups.
 const STEADY: Duration = Duration::from_micros(20);
 
 /// Both lines.
@@ -55,7 +56,8 @@ fn measure(contestant: &Contestant<u64>, rounds: u64) -> Option<(f64, Option<f64
         })
         .collect();
     let (mut calls, mut waits) = (Vec::new(), Vec::new());
-    // On a busy machine the reader may not run while the purge does: such a round says nothing of what it waits.
+    // On a busy machine the reader may not run during the purge. Such a round does not show how
+    // long the reader waits.
     for round in 0..rounds * 10 {
         for (key, value) in keys.iter().zip(0..) {
             assert!(peer.insert(&path, key, value).is_none(), "new");
@@ -67,12 +69,13 @@ fn measure(contestant: &Contestant<u64>, rounds: u64) -> Option<(f64, Option<f64
             break;
         }
     }
-    // Other programs only ever add to it.
+    // Other programs only increase the delay.
     waits.sort_by(f64::total_cmp);
     Some((median(calls), waits.get(waits.len() / 4).copied()))
 }
 
-/// What the call takes, and the longest look-up of those that run at the same time, if the reader went on before, while and after.
+/// Measures the call, and the longest lookup that runs at the same time. The reader must have run
+/// before, during and after the call.
 fn purge_beside_reader(
     peer: &(dyn Peer<u64> + Send + Sync),
     path: &OriginPath<'_>,
@@ -109,7 +112,8 @@ fn purge_beside_reader(
         let meanwhile = times.iter().filter(|(from, to)| *to >= begin && *from <= end);
         let longest = meanwhile.map(|(from, to)| (*to - *from).as_secs_f64() * 1e9);
         let longest = longest.max_by(f64::total_cmp);
-        // Not one that was paused for what has nothing to do with the purge: between two look-ups, too, it must have gone on.
+        // Excludes a reader that was paused for reasons unrelated to the purge: it must also have
+        // run between two lookups.
         let near =
             |at: Instant| times.iter().any(|(from, to)| *from <= at + STEADY && *to + STEADY >= at);
         let steady = near(begin) && near(end);

@@ -1,6 +1,7 @@
-//! While a site's paths become twice as many: how long the longest insert takes.
+//! The longest insert while the number of a site's paths doubles.
 //!
-//! In processor time of the thread, page faults included, as other programs on the machine can make a thread wait much longer.
+//! Measured in processor time of the thread, including page faults, because other programs can make
+//! a thread wait much longer.
 
 use crate::adapters::{Contestant, Room};
 use crate::single::{median, thousands};
@@ -9,7 +10,7 @@ use crate::table::{Line, Unit};
 use cpu_time::ThreadTime;
 use hdrhistogram::Histogram;
 
-/// All lines. One variant a path: what grows is what holds the paths.
+/// Returns all lines. With one variant per path, the growing part is the table of paths.
 pub fn lines(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> Vec<Line> {
     let mut percentiles = vec![Vec::new(); contestants.len()];
     let mut worst = percentiles.clone();
@@ -35,7 +36,7 @@ pub fn lines(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> Vec
 
 fn grow(contestant: &Contestant<u64>, pictures: u64) -> Histogram<u64> {
     let site = Site::default();
-    // As it would be: made for what is there, not for what comes.
+    // Sized for the present content, not for later content, as a user would do.
     let room = Room {
         expected: Room::growing(2 * pictures).expected,
         ..Room::presized(pictures, pictures)
@@ -48,7 +49,7 @@ fn grow(contestant: &Contestant<u64>, pictures: u64) -> Histogram<u64> {
         requests.clear();
         (from..(from + 500).min(2 * pictures)).for_each(|at| requests.push(&site, at, 0));
         for request in &requests.ready() {
-            // Looking at this clock takes longer than many inserts do.
+            // Reading this clock takes longer than many inserts.
             let start = (from >= pictures).then(ThreadTime::now);
             let replaced = peer.insert(&request.path, &request.key, request.number);
             let took = start.map(|start| start.elapsed().as_nanos());

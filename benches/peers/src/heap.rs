@@ -1,4 +1,4 @@
-//! Heap bytes per entry: requested, with the allocator's own words, and what is left after a flush.
+//! Heap bytes per entry: as requested, with the allocator's own words, and the rest after a flush.
 
 use crate::adapters::{Contestant, Room, lean_contestants};
 use crate::arrivals::{Entry, insert, shuffled, store};
@@ -6,24 +6,25 @@ use crate::single::site_label;
 use crate::site::{Keys, Payload, Site};
 use crate::table::{Line, Target, Unit};
 
-/// Counts what is allocated while something runs.
+/// Counts allocations during a function.
 pub trait Weighing {
-    /// Runs it.
+    /// Runs the function.
     fn measure(&self, run: &mut dyn FnMut()) -> Weight;
 }
 
-/// What was allocated.
+/// The allocated bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Weight {
     /// Requested bytes that are still there.
     pub left: i64,
     /// The same as [`malloc_bytes`].
     pub with_words: i64,
-    /// The most requested bytes that were there at once.
+    /// The maximum number of requested bytes at any time.
     pub peak: i64,
 }
 
-/// The bytes that glibc's `malloc` takes for a request: a header of 8 bytes, all of it in steps of 16, and at least 32.
+/// Returns the bytes that glibc's `malloc` takes for a request: a header of 8 bytes, rounded up to
+/// 16 bytes in total, and at least 32.
 pub fn malloc_bytes(requested: usize) -> usize {
     (requested + 8).next_multiple_of(16).max(32)
 }
@@ -69,7 +70,7 @@ fn weigh_with<V: Payload>(
     }
 }
 
-/// Lines of the table, from what [`weigh_all`] has printed.
+/// Returns the lines of the table from the output of [`weigh_all`].
 ///
 /// # Errors
 /// If that is something else.
@@ -114,7 +115,8 @@ pub fn lines(
     Ok(lines)
 }
 
-/// For requested bytes and for those with the allocator's words. In a smaller site, what is there once counts more.
+/// Returns the targets for requested bytes, and for bytes with the allocator's words. In a smaller
+/// site, fixed costs weigh more.
 fn targets(keys: Keys, payload: &str, pictures: u64) -> [Vec<Target>; 2] {
     let most = match (keys, payload) {
         _ if pictures < 1_000_000 => return [Vec::new(), Vec::new()],

@@ -1,4 +1,5 @@
-//! Flushes and purges of prefixes: how long the call takes whatever lies under it, and what readers notice of it.
+//! Flushes and prefix purges: the duration of the call for any number of entries, and its effect on
+//! readers.
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Class, Contestant, Peer, Room};
@@ -12,13 +13,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// A call that takes less than this is made often, and the median counts.
+/// A call shorter than this is repeated, and the median counts.
 const SHORT: Duration = Duration::from_micros(100);
 
-/// What readers notice is taken from so many look-ups at least, and from all while the call goes on.
+/// The minimum number of lookups for the effect on readers. All lookups during the call count as
+/// well.
 const LOOK_UPS: u32 = 100_000;
 
-/// How long calls take.
+/// Returns the duration of calls.
 pub fn calls(contestants: &[Contestant<u64>], pictures: u64) -> Vec<Line> {
     let mut by_contestant = Vec::new();
     for contestant in contestants {
@@ -65,7 +67,7 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
     let whole = built(contestant, &site, pictures);
     let flush = || |peer: &dyn Peer<u64>| peer.flush_all();
     times[4] = often(whole.peer(), &site, pictures, flush);
-    // The peers hold one tenant each; what flushes it is the same call.
+    // The peers hold one tenant each, so the same call flushes it.
     times[3] = times[4];
     if contestant.class == Class::Ours {
         let whole = built(contestant, &site, pictures);
@@ -75,7 +77,8 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
     times
 }
 
-/// The median of many calls, between which entries are looked up and stored; or the first call, if that is long.
+/// Returns the median of many calls, between which entries are looked up and stored. Returns the
+/// first call if it is long.
 fn often<F: FnOnce(&dyn Peer<u64>)>(
     peer: &dyn Peer<u64>,
     site: &Site,
@@ -107,7 +110,7 @@ fn often<F: FnOnce(&dyn Peer<u64>)>(
     median(times)
 }
 
-/// What a reader notices.
+/// Measures the effect on a reader.
 ///
 /// # Panics
 /// If a thread does.
@@ -150,7 +153,7 @@ pub fn readers(contestants: &[Contestant<u64>], pictures: u64, rounds: u64) -> V
     ]
 }
 
-/// The p99.9 of a reader's look-ups: undisturbed, from a flush on, from a reclaim on.
+/// Returns the p99.9 of a reader's lookups: undisturbed, from a flush on, from a reclaim on.
 fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round: u64) -> [f64; 3] {
     const END: u8 = 4;
     let mut draw = Draw::new(pictures, Skew::Uniform, round);
@@ -176,7 +179,8 @@ fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round
                 let start = Instant::now();
                 std::hint::black_box(peer.look_up(&request.path, &request.key));
                 let took = u64::try_from(start.elapsed().as_nanos()).expect("not for centuries");
-                // What was delayed across phases counts for each that it reached into: it may have waited for what began there.
+                // A lookup that was delayed across phases counts for each phase that it reached,
+                // because an event of that phase may have delayed it.
                 let ended = phase.load(Ordering::Relaxed);
                 for reached in (began + 1).min(ended)..=ended.min(END - 1) {
                     seen[usize::from(reached)].push(took);
@@ -186,7 +190,7 @@ fn watch(peer: &(dyn Peer<u64> + Send + Sync), site: &Site, pictures: u64, round
                 }
             }
         });
-        // The first is warming up.
+        // The first phase is a warm-up.
         for now in 0..END {
             phase.store(now, Ordering::Relaxed);
             match now {

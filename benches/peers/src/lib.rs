@@ -1,7 +1,8 @@
-//! `cache-index` beside the structures that would be used instead of it. Not published: it keeps heavy peers out of the
-//! library's own dependencies.
+//! Compares `cache-index` with the structures that would be used instead. Not published: it keeps
+//! heavy peers out of the library's own dependencies.
 //!
-//! [`race`] shows who serves an old picture after a purge that met a fetch under way: `cargo run --release -p peers --bin race`.
+//! [`race`] shows which structures serve an old picture after a purge that met an in-flight fetch:
+//! `cargo run --release -p peers --bin race`.
 
 pub mod access;
 pub mod adapters;

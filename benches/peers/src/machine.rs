@@ -1,9 +1,9 @@
-//! What this was measured on.
+//! The machine of the measurement.
 
 use std::fs;
 use std::process::Command;
 
-/// The machine, as lines of a Markdown list. What can't be found out is left out.
+/// Returns the machine as lines of a Markdown list. Unknown properties are left out.
 pub fn description() -> String {
     let mut text = String::new();
     let mut add = |what: &str, value: Option<String>| {
@@ -25,7 +25,7 @@ pub fn description() -> String {
     text
 }
 
-/// How much of this process is in memory, and was at most.
+/// Returns the resident memory of this process, and its maximum.
 pub fn resident() -> String {
     let field = |name| field("/proc/self/status", name).unwrap_or_else(|| "?".into());
     format!("{} (at most {})", field("VmRSS"), field("VmHWM"))

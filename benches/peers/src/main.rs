@@ -28,13 +28,14 @@ struct Options {
     /// Only these contestants, by name; this crate always takes part.
     #[arg(long, value_name = "NAME")]
     peer: Vec<String>,
-    /// Where the table goes, with what it was measured on.
+    /// The file for the table and the description of the machine.
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
     /// Also draws the main lines.
     #[arg(long, value_name = "FILE.svg")]
     chart: Option<PathBuf>,
-    /// Instead of all this: stores so many entries in this crate's index, looks them up, flushes and reclaims them.
+    /// Instead of all this: stores so many entries in this crate's index, looks them up, flushes
+    /// and reclaims them.
     #[arg(long, value_name = "ENTRIES")]
     scale: Option<u64>,
 }
@@ -53,7 +54,7 @@ enum Part {
     Growth,
     /// Flushes and purges of prefixes: the call.
     Invalidation,
-    /// What readers notice of a flush.
+    /// The effect of a flush on readers.
     Readers,
     /// A purge of 10,000 variants.
     Detached,
@@ -94,7 +95,7 @@ fn run(options: &Options) -> Result<(), String> {
     let start = Instant::now();
     measure(options, &chosen, &mut |part, lines| {
         table.lines.extend(lines);
-        // Written after each part: an interrupted run leaves what it has measured.
+        // Written after each part, so that an interrupted run keeps its measurements.
         let text = report(options, &chosen, &table, &machine, start);
         std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         eprintln!("{part} done after {:.0?}", start.elapsed());
@@ -154,8 +155,8 @@ fn measure(
     Ok(())
 }
 
-/// Has the other program count, as counting would slow down what is timed here. Nothing is timed meanwhile, so that both sites are
-/// weighed at the same time.
+/// Runs the other program to count, because counting would slow down the timings here. Nothing is
+/// timed meanwhile, so both sites are weighed at the same time.
 fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String> {
     let start = |keys| {
         let mut program = heap_program();
@@ -179,7 +180,7 @@ fn weigh(chosen: &[Contestant<u64>], pictures: u64) -> Result<Vec<Line>, String>
     Ok(lines)
 }
 
-/// By cargo, which builds it if need be.
+/// Uses cargo, which builds the program if needed.
 fn heap_program() -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

@@ -1,8 +1,9 @@
-//! Several threads, and what a server does: of a thousand operations 950 look-ups, 45 fills and 5 purges, of pictures drawn by Zipf's
-//! law.
+//! Several threads with the load of a server: of 1000 operations, 950 lookups, 45 fills and 5
+//! purges, with pictures drawn by Zipf's law.
 //!
-//! Each thread has its operations written out before the clock starts, and goes through them from the first to the last. Half of the
-//! runs look at the clock around each operation, for the percentiles; the others don't, for throughput and processor time.
+//! Each thread has its operations written before the clock starts, and executes them in order. Half
+//! of the runs read the clock around each operation, for the percentiles. The other half does not,
+//! for throughput and processor time.
 
 use crate::access::{Draw, Skew};
 use crate::adapters::Peer;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const THREADS: [usize; 2] = [1, 8];
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Runs of each kind.
@@ -32,13 +33,13 @@ enum Operation {
     Purge,
 }
 
-/// What one thread is to do.
+/// The work of one thread.
 struct Work {
     requests: Requests,
     operations: Vec<Operation>,
 }
 
-/// What came of it.
+/// The outcome of the work.
 #[derive(Default)]
 struct Outcome {
     time: Duration,

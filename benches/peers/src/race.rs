@@ -1,9 +1,13 @@
-//! A fill that an invalidation overtakes: the source is read, the picture changes, everything that covers it is invalidated,
-//! the fill ends, and somebody looks it up. Who serves the old picture?
+//! A fill that an invalidation overtakes. The source is read, the picture changes, an invalidation
+//! covers it, the fill ends, and a lookup follows. The race shows which structures serve the old
+//! picture.
 //!
-//! Invariant: the invalidation begins after the fill has read the source and returns before the fill goes on, by two channels;
-//! no clock decides, so each run prints the same. What is not shown: costs. A usage that closes the race may pay for it with a
-//! walk over all entries; see [`Usage`] and what each says of itself in [`Entrant::how`].
+//! Invariant: the invalidation begins after the fill has read the source, and returns before the
+//! fill goes on. Two channels enforce this; the order does not depend on a clock, so each run
+//! prints the same.
+//!
+//! Not shown: costs. A usage that closes the race may pay for it with a walk over all entries; see
+//! [`Usage`] and the text of each in [`Entrant::how`].
 
 mod cache_index;
 #[cfg(test)]
@@ -21,14 +25,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// What is stored with a rendition: the version of the picture that it was made from.
+/// The value that is stored with a rendition: the version of its picture.
 pub type Version = u64;
 
-/// Stored before the fill began, where the path is present.
+/// The version stored before the fill began, if the path is present.
 const EARLIER: Version = 1;
-/// What the fill reads before the picture changes.
+/// The version that the fill reads before the picture changes.
 const OLD: Version = 2;
-/// What the source holds afterwards.
+/// The version in the source afterwards.
 const NEW: Version = 3;
 
 /// One rendition of one picture.
@@ -44,7 +48,7 @@ const BIRDS: Rendition = Rendition { path: "sample.li/birds/1.jpg", variant: "?w
 const OTHER: Rendition = Rendition { path: "sample.li/boats/1.jpg", variant: "?w=600" };
 const PREFIX: &str = "sample.li/birds/";
 
-/// What is invalidated.
+/// The scope of the invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One rendition.
@@ -62,7 +66,7 @@ impl Scope {
     pub const EACH: [Self; 4] = [Self::Variant, Self::Path, Self::Prefix, Self::All];
 }
 
-/// What is stored when the fill begins.
+/// The entries that exist when the fill begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
     /// Nothing under the path: the fill is that of a miss.
@@ -76,12 +80,12 @@ impl Before {
     pub const EACH: [Self; 2] = [Self::Absent, Self::Present];
 }
 
-/// How the race ended.
+/// The outcome of the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The old picture is found by a look-up that began after the invalidation had returned.
+    /// A lookup that began after the invalidation had returned found the old picture.
     ServedOld,
-    /// It isn't.
+    /// No lookup found the old picture.
     Refused,
 }
 
@@ -94,15 +98,16 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A structure, used in one certain way to know which renditions are stored.
+/// A structure, and one way to use it as an index of stored renditions.
 pub trait Usage: Sync {
-    /// The version of the picture that would be served.
+    /// Returns the version of the picture that would be served.
     fn lookup(&self, rendition: Rendition) -> Option<Version>;
 
-    /// Handles a miss: calls `read` once, where the source is read, and stores what it brought unless the structure refuses.
+    /// Handles a miss: calls `read` once, at the time of reading the source, and stores the result
+    /// unless the structure refuses.
     fn fill(&self, rendition: Rendition, read: &dyn Fn() -> Version);
 
-    /// Handles an entry that is to be read anew, as [`fill`](Self::fill) does.
+    /// Handles an entry that must be fetched again, as [`fill`](Self::fill) handles a miss.
     fn refresh(&self, rendition: Rendition, read: &dyn Fn() -> Version) {
         self.fill(rendition, read);
     }
@@ -120,18 +125,19 @@ pub trait Usage: Sync {
     fn flush_all(&self);
 }
 
-/// Who takes part.
+/// A participant of the race.
 pub struct Entrant {
     /// The crate's name in the manifest.
     pub peer: &'static str,
-    /// What tells this usage from the peer's others.
+    /// The usage, to distinguish it from other usages of the same peer.
     pub usage: &'static str,
-    /// How it was used, and what that costs, in one line.
+    /// The description of the usage and its cost, in one line.
     pub how: &'static str,
     make: fn() -> Box<dyn Usage>,
 }
 
-/// All entrants, this crate first, then each peer as its documentation shows it and at its best.
+/// Returns all entrants: this crate first, then each peer as its documentation recommends, and at
+/// its best.
 pub fn entrants() -> impl Iterator<Item = &'static Entrant> {
     [cache_index::ENTRANTS, moka::ENTRANTS, quick_cache::ENTRANTS, dashmap::ENTRANTS]
         .into_iter()
@@ -139,8 +145,11 @@ pub fn entrants() -> impl Iterator<Item = &'static Entrant> {
 }
 
 impl Entrant {
-    /// Runs the race once, on an instance of its own, with the checks without which "refused" would mean nothing: an undisturbed fill
-    /// is served, the invalidation takes what was stored and leaves what it doesn't cover, and a later fill is served.
+    /// Runs the race once, on a separate instance. Without these checks, "refused" would have no
+    /// meaning:
+    /// - an undisturbed fill is served
+    /// - the invalidation removes the stored entries and leaves others
+    /// - a later fill is served
     ///
     /// # Errors
     /// One of the checks failed: what it was, in words.
@@ -176,7 +185,8 @@ impl Entrant {
     }
 }
 
-/// Returns when the fill has ended, after an invalidation that fell entirely between its reading and its storing.
+/// Returns when the fill has ended, after an invalidation that fell entirely between its reading
+/// and its storing.
 fn overtake(usage: &dyn Usage, scope: Scope, before: Before) -> Result<(), &'static str> {
     let (reading, is_reading) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
@@ -200,7 +210,8 @@ fn overtake(usage: &dyn Usage, scope: Scope, before: Before) -> Result<(), &'sta
             invalidate(usage, scope);
             let _ = returned.send(usage.lookup(BIRDS));
         });
-        // Only a usage whose invalidation waits for the fill meets this limit, instead of hanging for ever. None does.
+        // Only a usage whose invalidation waits for the fill meets this limit, instead of hanging
+        // for ever. None does.
         let meanwhile = has_returned.recv_timeout(Duration::from_secs(30));
         let _ = go_on.send(());
         if filler.join().is_err() {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 const SAMPLE: usize = 1_000_000;
 
-/// Goes through it and prints as it goes. What is asked for is written out again each time, so that this program needs no memory
-/// for it.
+/// Runs the workload and prints the progress. The text of each request is written when it is
+/// needed, so that this program does not need memory for the requests.
 ///
 /// # Panics
 /// If the index answers wrongly.

@@ -1,6 +1,8 @@
-//! One thread: what each operation costs. All contestants hold the same site and take turns, so that what disturbs the machine
-//! disturbs them alike; the figure is the median of the rounds. Processor time: on an idle machine the same as time, and on a busy one
-//! without the waiting for other programs.
+//! One thread: the cost of each operation.
+//!
+//! All contestants hold the same site and take turns, so that disturbances of the machine affect
+//! them alike. The figure is the median of the rounds, in processor time. On an idle machine this
+//! equals elapsed time. On a busy machine it excludes the waiting for other programs.
 
 use crate::access::{Draw, Skew};
 use crate::adapters::{Built, Contestant, Peer, Room};
@@ -11,7 +13,7 @@ use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
 use std::time::Duration;
 
-/// Look-ups that are made together: a page's pictures. Divides [`BATCH`].
+/// Lookups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
 
 /// Requests made before the clock counts, after other contestants have had the caches.
@@ -39,7 +41,7 @@ pub struct Field {
     pub(crate) pictures: u64,
     pub(crate) peers: Vec<(Contestant<u64>, Built<u64>)>,
     pub(crate) effort: Effort,
-    /// What storing the site took, per entry.
+    /// The time to store the site, per entry.
     populated: Vec<Option<f64>>,
 }
 
@@ -64,7 +66,8 @@ pub fn each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
-/// Builds contestants that store the same site by turns. Returns them, and what an insert took, on average.
+/// Builds contestants that store the same site by turns. Returns them with the average time of an
+/// insert.
 pub(crate) fn populate_all(
     contestants: &[Contestant<u64>],
     site: &Site,
@@ -83,7 +86,7 @@ pub(crate) fn populate_all(
     (peers, figures.collect())
 }
 
-/// What tells the lines of one site from those of another.
+/// Returns the label that distinguishes the lines of one site from those of another.
 pub(crate) fn site_label(site: &Site, pictures: u64) -> String {
     let keys = match site.keys() {
         Keys::Usual => "",
@@ -235,7 +238,7 @@ impl Field {
         self.batches(&mut write, make)
     }
 
-    /// The processor may begin a look-up before the one before has ended.
+    /// The processor may begin a lookup before the one before has ended.
     fn hits(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {
             let found = ready.iter().filter(|request| {
@@ -245,7 +248,8 @@ impl Field {
         })
     }
 
-    /// Each look-up waits for the one before, as the value that this one finds says which request comes next.
+    /// Each lookup waits for the one before, as the value that this one finds says which request
+    /// comes next.
     fn hits_one_at_a_time(&self, peer: &dyn Peer<u64>, skew: Skew, round: u64) -> f64 {
         self.there(skew, round, &mut |ready| {
             let (mut at, mut made) = (0_usize, 0);

@@ -1,14 +1,15 @@
 //! A site: so many pictures, each with a path and some sizes in which it was asked for.
 //!
-//! Everything follows from the number of a picture, so that no workload needs memory for what it asks for: texts are written into
-//! a small buffer right before they are used, as a server has them of the request that it reads.
+//! Everything follows from the number of a picture, so that no workload needs memory for its
+//! requests. Texts are written into a small buffer right before use, like the text of a request in
+//! a server.
 
 use cache_index::{OriginPath, VariantKey};
 use std::ops::Range;
 
-/// What is stored with an entry: `()` or `u64`.
+/// The value of an entry: `()` or `u64`.
 pub trait Payload: Copy + PartialEq + std::fmt::Debug + Send + Sync + 'static {
-    /// What is stored with the entry of that number.
+    /// Returns the value of the entry with that number.
     fn of(number: u64) -> Self;
 }
 
@@ -43,7 +44,8 @@ const SUFFIXES: [&str; 4] = ["front.jpg", "back.jpg", "detail-2.png", "x.jpeg"];
 pub enum Keys {
     /// 48 usual ones, and now and then an odd one: a site whose templates ask for its sizes.
     Usual,
-    /// 20,000, few of them popular and most of them rare: a site whose users choose sizes, crops and qualities.
+    /// 20,000, few of them popular and most of them rare: a site whose users choose sizes, crops
+    /// and qualities.
     Many,
 }
 
@@ -67,7 +69,8 @@ impl Default for Site {
     }
 }
 
-/// The text of a key: a width, and for some a height, a crop, a quality or a format. Distinct for distinct numbers.
+/// The text of a key: a width, and for some a height, a crop, a quality or a format. Distinct for
+/// distinct numbers.
 fn key_text(number: usize, (width, height): (usize, usize)) -> String {
     match number % 6 {
         0 => format!("?force_format=webp&h={height}&w={width}"),
@@ -84,8 +87,9 @@ fn fraction(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Which of many keys a variant has. The popularity of groups of [`MOST_VARIANTS`] keys follows Zipf's law with exponent 1; the variants
-/// of a picture have different places in their groups, so that no two of them have the same key.
+/// Which of many keys a variant has. The popularity of groups of [`MOST_VARIANTS`] keys follows
+/// Zipf's law with exponent 1; the variants of a picture have different places in their groups, so
+/// that no two of them have the same key.
 fn one_of_many(picture: u64, variant: u64) -> usize {
     const GROUPS: u64 = MANY / MOST_VARIANTS;
     let group = |variant| {
@@ -94,7 +98,8 @@ fn one_of_many(picture: u64, variant: u64) -> usize {
         let group = group as u64;
         group
     };
-    // The first variant that a picture with all of them lacks has the place of another one, in the next group.
+    // The first variant that a picture with all of them lacks has the place of another one, in the
+    // next group.
     let (group, variant) =
         if variant < MOST_VARIANTS { (group(variant), variant) } else { (group(0) + 1, 0) };
     let place = (mixed(picture ^ 0xf1257) % MOST_VARIANTS + variant) % MOST_VARIANTS;
@@ -117,7 +122,8 @@ fn pick<T: AsRef<str>>(bits: u64, from: &[T]) -> &str {
     from[usize::try_from(bits % from.len() as u64).expect("a small number")].as_ref()
 }
 
-/// Writes a number of at least so many digits. `format!` would take longer than the look-up that is measured next.
+/// Writes a number of at least so many digits. `format!` would take longer than the lookup that is
+/// measured next.
 fn digits(text: &mut String, number: u64, least: usize) {
     let mut buffer = [b'0'; 20];
     let (mut at, mut rest) = (20, number);
@@ -190,7 +196,8 @@ impl Site {
         (1 + more).min(MOST_VARIANTS)
     }
 
-    /// Writes the key of a variant of a picture. Those past [`Self::variants`] it doesn't have, but others do.
+    /// Writes the key of a variant of a picture. Those past [`Self::variants`] it doesn't have, but
+    /// others do.
     pub fn key(&self, picture: u64, variant: u64, text: &mut String) {
         if self.keys == Keys::Many {
             return text.push_str(&self.texts[one_of_many(picture, variant)]);
@@ -205,7 +212,8 @@ impl Site {
         text.push_str(pick(first + variant, &self.texts));
     }
 
-    /// Writes a key that no page asks for: someone drags a window, or enumerates. Distinct for distinct variants, and no usual one.
+    /// Writes a key that no page asks for: someone drags a window, or enumerates. Distinct for
+    /// distinct variants, and no usual one.
     pub fn odd_key(&self, bits: u64, variant: u64, text: &mut String) {
         if bits.is_multiple_of(2) {
             text.push_str("?h=");
@@ -223,7 +231,7 @@ impl Site {
     }
 }
 
-/// What is asked for next, written out.
+/// The next request, as text.
 #[derive(Debug, Default)]
 pub struct Requests {
     text: String,

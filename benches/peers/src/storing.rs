@@ -1,8 +1,9 @@
 //! Storing what isn't there, and purging it, on one thread.
 //!
-//! Paths are fresh: nothing was stored under them before. So many are stored in a turn, in shuffled order, that a path's next variant
-//! comes when the caches have forgotten the path. They are purged after all other contestants have had their turn, in another order,
-//! so that no contestant is handed memory that it has just freed and that lies side by side.
+//! Paths are fresh: nothing was stored under them before. So many are stored in a turn, in shuffled
+//! order, that a path's next variant comes when the caches have forgotten the path. They are purged
+//! after all other contestants have had their turn, in another order, so that no contestant is
+//! handed memory that it has just freed and that lies side by side.
 
 use crate::adapters::{Contestant, Peer, Room};
 use crate::arrivals::{BATCH, insert, shuffled, store};
@@ -54,7 +55,8 @@ impl Field {
         ]
     }
 
-    /// Pictures that the site doesn't have, and that no look-up asks for: those with so many variants.
+    /// Pictures that the site doesn't have, and that no lookup asks for: those with so many
+    /// variants.
     fn fresh_with(&self, variants: u64) -> impl Iterator<Item = u64> {
         let all = 2 * self.pictures..;
         all.filter(move |picture| self.site.variants(*picture) == variants)
@@ -75,7 +77,7 @@ impl Field {
         self.turns(round, true, |peer| self.purge(peer, pictures))
     }
 
-    /// What a purge takes, with looking at each key and value that it hands over, and dropping it.
+    /// Measures a purge, including a look at each returned key and value, and their drop.
     fn purge(&self, peer: &dyn Peer<u64>, pictures: &[u64]) -> f64 {
         let mut requests = Requests::default();
         let mut time = Duration::ZERO;

@@ -1,8 +1,8 @@
-//! What was measured: lines of figures, one for each contestant, and what of it was aimed at.
+//! The measurements: lines of figures, one figure for each contestant, and the targets.
 
 use crate::adapters::{Class, Contestant};
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds, also shown as micro- and milliseconds.
@@ -15,7 +15,7 @@ pub enum Unit {
     Share,
 }
 
-/// What this crate aims at in a line.
+/// A target of this crate in a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// At most so much of the best peer's figure.
@@ -27,9 +27,9 @@ pub enum Target {
 /// A contestant as the heading of a column.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// What it is called.
+    /// The name of the contestant.
     pub name: String,
-    /// What it is.
+    /// The class of the contestant.
     pub class: Class,
 }
 
@@ -47,13 +47,13 @@ impl<V> From<&Contestant<V>> for Column {
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What was measured.
+    /// The name of the measurement.
     pub what: String,
     /// In what.
     pub unit: Unit,
     /// By column; `None` where a contestant can't do it or was not asked to.
     pub figures: Vec<Option<f64>>,
-    /// What was aimed at.
+    /// The targets of the line.
     pub targets: Vec<Target>,
 }
 
@@ -95,7 +95,8 @@ impl Table {
         self.of(line, Class::Ours)
     }
 
-    /// What a target comes to in this line, and whether it is met; `None` if what it refers to was not measured.
+    /// Returns the value of a target in this line, and whether it is met. Returns `None` if its
+    /// reference was not measured.
     pub fn judge(&self, line: &Line, target: Target) -> Option<(String, bool)> {
         let ours = self.ours(line)?;
         Some(match target {
@@ -107,7 +108,8 @@ impl Table {
         })
     }
 
-    /// The lines with a target alone, as Markdown: this crate, the best peer, and whether the target is met.
+    /// The lines with a target alone, as Markdown: this crate, the best peer, and whether the
+    /// target is met.
     pub fn summary(&self) -> String {
         let mut text =
             String::from("| | cache-index | best peer | target |\n|---|---:|---:|---|\n");
@@ -190,7 +192,8 @@ mod tests {
     use super::*;
     use crate::adapters::contestants;
 
-    /// A line in which this crate has the first figure, the peers the second and following ones, and the floors none.
+    /// A line in which this crate has the first figure, the peers the second and following ones,
+    /// and the floors none.
     fn table(unit: Unit, figures: &[f64], targets: &[Target]) -> Table {
         let mut table = Table::new(&contestants::<u64>());
         let mut figures: Vec<_> = figures.iter().copied().map(Some).collect();
@@ -227,7 +230,7 @@ mod tests {
         assert_eq!(met(&[10.1, 30.0, 20.0], Target::OfBest(0.5)), Some(false));
         assert_eq!(met(&[10.0], Target::Most(10.0)), Some(true));
         assert_eq!(met(&[10.1], Target::Most(10.0)), Some(false));
-        // What it refers to was not measured.
+        // The reference was not measured.
         assert_eq!(met(&[10.0], Target::OfBest(0.5)), None);
     }
 

@@ -1,4 +1,5 @@
-//! moka can order a purge of one key after a fill of it, with `and_compute_with` for both: the purge then waits for the source.
+//! moka can order a purge of one key after a fill of it, with `and_compute_with` for both: the
+//! purge then waits for the source.
 
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;

@@ -1,9 +1,10 @@
-//! Who serves the old picture, pinned: a change of a peer's behavior is noticed, and so is one of this crate's.
+//! Pins the results of the race: it detects a change of a peer's behavior, and of this crate's.
 
 use peers::race::Verdict::{Refused, ServedOld};
 use peers::race::{Before, Scope, Verdict, entrants, markdown};
 
-/// In the order of `Scope::EACH`: variant, path, prefix, all. For each of them it makes no difference what was stored before.
+/// In the order of `Scope::EACH`: variant, path, prefix, all. For each of them it makes no
+/// difference what was stored before.
 const EXPECTED: [(&str, &str, [Verdict; 4]); 7] = [
     ("cache-index", "lease", [Refused; 4]),
     ("moka", "entry per rendition", [ServedOld; 4]),

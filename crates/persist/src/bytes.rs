@@ -73,7 +73,8 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Takes a varint that counts things of which each needs at least `bytes_each` of what is left.
+    /// Takes a varint that counts items, each of which needs at least `bytes_each` of the remaining
+    /// bytes.
     pub(crate) fn count(&mut self, bytes_each: usize) -> Option<usize> {
         let count = usize::try_from(self.varint()?).ok()?;
         (count.checked_mul(bytes_each)? <= self.rest().len()).then_some(count)

@@ -2,7 +2,7 @@
 
 /// A value that can be written into a snapshot and read back.
 ///
-/// Built in: `u64` as eight bytes, and `()` as none.
+/// Built in: `u64` as eight bytes, and `()` as zero bytes.
 ///
 /// # Examples
 ///
@@ -48,11 +48,11 @@ pub trait Codec: Sized {
     /// Appends the encoded value to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads a value from exactly the bytes that [`encode`](Self::encode) wrote; `None` if they are
-    /// not a value.
+    /// Reads a value from exactly the bytes that [`encode`](Self::encode) wrote. Returns `None` if
+    /// they are not a value.
     ///
-    /// The bytes have passed a checksum, but may still come from anybody who can write files: do
-    /// not trust lengths in them.
+    /// The bytes have passed a checksum, but may still come from any program that can write files.
+    /// Do not trust lengths in them.
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 

@@ -4,13 +4,18 @@ use cache_index::Config;
 use std::fmt;
 use std::time::Duration;
 
-/// When the log is synced, and therefore what an acknowledgement promises.
+/// The time at which the log is synced, and so the meaning of an acknowledgement.
 ///
-/// | policy | the call returns after | survives a killed process | survives a power loss | acknowledged as |
-/// |---|---|---|---|---|
-/// | `Always` | the sync | all that was acknowledged | all that was acknowledged | [`Durable`](crate::Durability::Durable) |
-/// | `Every(d)` | the write | all that was acknowledged | what is older than `d`, and the time that a sync takes | [`Written`](crate::Durability::Written) |
-/// | `Never` | the write | all that was acknowledged | what the operating system has happened to write | [`Written`](crate::Durability::Written) |
+/// | policy | the call returns after | acknowledged as | survives a power loss |
+/// |---|---|---|---|
+/// | `Always` | the sync | [`Durable`] | every acknowledged record |
+/// | `Every(d)` | the write | [`Written`] | records older than `d` plus the time of a sync |
+/// | `Never` | the write | [`Written`] | records that the operating system has written |
+///
+/// Every acknowledged record survives a killed process, with each policy.
+///
+/// [`Durable`]: crate::Durability::Durable
+/// [`Written`]: crate::Durability::Written
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncPolicy {
     /// Before each acknowledgement. Callers that wait at the same time share one sync.
@@ -23,7 +28,7 @@ pub enum SyncPolicy {
     Never,
 }
 
-/// How an index is kept on disk.
+/// The settings for keeping an index on disk.
 ///
 /// # Examples
 ///
@@ -54,7 +59,7 @@ pub struct PersistConfig {
 #[must_use]
 pub struct PersistConfigBuilder(PersistConfig);
 
-/// A setting that cannot be used.
+/// The error for a setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistConfigError {
     setting: &'static str,
@@ -69,8 +74,11 @@ impl PersistConfig {
     /// The largest segment of the log, in bytes.
     pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-    /// Starts with the defaults: a default index, a sync before each acknowledgement, a snapshot
-    /// every 300 seconds and after 64 MiB of log, segments of 4 MiB.
+    /// Creates a builder with the defaults:
+    /// - a default index
+    /// - a sync before each acknowledgement
+    /// - a snapshot every 300 seconds and after 64 MiB of log
+    /// - segments of 4 MiB
     pub fn builder() -> PersistConfigBuilder {
         PersistConfigBuilder::default()
     }
@@ -114,37 +122,37 @@ impl Default for PersistConfig {
 }
 
 impl PersistConfigBuilder {
-    /// The configuration of the index in memory.
+    /// Sets the configuration of the index in memory.
     pub fn index(mut self, index: Config) -> Self {
         self.0.index = index;
         self
     }
 
-    /// When the log is synced.
+    /// Sets when the log is synced.
     pub fn sync(mut self, sync: SyncPolicy) -> Self {
         self.0.sync = sync;
         self
     }
 
-    /// How often a snapshot is written in the background; `None` for never. Without snapshots a
-    /// restarted index knows nothing of fills, and the log grows. A log that has failed is still
-    /// healed by a snapshot.
+    /// Sets how often a snapshot is written in the background; `None` for never. Without snapshots,
+    /// a restarted index has no fills, and the log grows. A snapshot still heals a log that has
+    /// failed.
     pub fn snapshot_every(mut self, period: Option<Duration>) -> Self {
         self.0.snapshot_every = period;
         self
     }
 
-    /// After how many bytes of log a snapshot is written in the background, at least 4096. It does
-    /// not apply if `snapshot_every` is `None`.
+    /// Sets after how many bytes of log a snapshot is written in the background, at least 4096. It
+    /// does not apply if `snapshot_every` is `None`.
     pub fn snapshot_after_bytes(mut self, bytes: u64) -> Self {
         self.0.snapshot_after_bytes = bytes;
         self
     }
 
-    /// The size of a segment of the log: a multiple of 4096, from
+    /// Sets the size of a segment of the log: a multiple of 4096, from
     /// [`PersistConfig::MIN_SEGMENT_BYTES`] to [`PersistConfig::MAX_SEGMENT_BYTES`]. A record may
-    /// take a quarter of it, and at most 64 KiB; longer ones are replaced by the purge of a whole
-    /// path, of a whole tenant, or of everything.
+    /// take a quarter of it, and at most 64 KiB. A longer record is replaced by the purge of a
+    /// whole path, of a whole tenant, or of everything.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.0.segment_bytes = bytes;
         self

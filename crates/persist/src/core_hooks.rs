@@ -1,4 +1,5 @@
-//! What this crate needs of the index: exporting and restoring entries, and replaying records.
+//! The operations of the index that this crate needs: exporting and restoring entries, and
+//! replaying records.
 //!
 //! Everything else in the crate goes through these functions. They use the public operations of the
 //! index, which is slower than it could be: a tenant is exported path by path with one lookup for
@@ -167,8 +168,8 @@ impl<V: Clone> Core<V> {
     }
 }
 
-/// Reads operations that may have been made by other rules. Returns `None` for text that does not read
-/// as itself.
+/// Reads operations that may have been made by other rules. Returns `None` for text that does not
+/// read as itself.
 fn read_operations<'a>(rules: &Rules, text: &'a str) -> Option<Operations<'a>> {
     rules.operations(text).ok().filter(|operations| operations.as_str() == text)
 }

@@ -19,7 +19,10 @@ use std::fmt;
 ///
 /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
 /// let Recovery::Cold { reason } = cache.recovery() else { unreachable!() };
-/// assert_eq!(reason.to_string(), "MANIFEST at byte 0: expected a manifest of at least 72 bytes");
+/// assert_eq!(
+///     reason.to_string(),
+///     "MANIFEST at byte 0: expected a manifest of at least 72 bytes"
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum ColdKind {
     Damaged {
         /// Where.
         byte_offset: u64,
-        /// What should be there.
+        /// The content that was expected.
         expected: &'static str,
     },
     /// The log ends before a record that had been acknowledged.

@@ -25,7 +25,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// What lies at one position of a segment.
+/// The content at one position of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot<'a> {
     Frame(Frame<'a>, usize),

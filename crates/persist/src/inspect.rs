@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// What is in a directory. Made by [`directory`].
+/// The content of a directory, as [`directory`] returns it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Directory {
@@ -42,7 +42,7 @@ pub struct ManifestContents {
     pub segments: Vec<String>,
 }
 
-/// What is in a snapshot.
+/// The content of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotContents {
@@ -68,7 +68,7 @@ pub struct SnapshotContents {
     pub tenants: BTreeMap<String, u64>,
 }
 
-/// What is in a segment of the log.
+/// The content of a segment of the log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SegmentContents {

@@ -1,7 +1,7 @@
 //! `Invalidator`: the operations that must reach the log.
 //!
-//! Invariant: each is applied in memory first and logged second. The other way round, a snapshot
-//! that begins between the two would hold what was purged, and count the record as contained.
+//! Invariant: each is applied in memory first and logged second. In the reverse order, a snapshot
+//! that begins between the two would contain the purged entries, and count the record as contained.
 
 use crate::codec::Codec;
 use crate::outcome::Acknowledged;
@@ -13,8 +13,8 @@ use cache_index::{
     Flushed, Mode, OriginPath, PathPrefix, PrefixPurged, Selection, Severity, Tenant,
 };
 
-/// Invalidates on behalf of somebody, whose name the log keeps. Made by
-/// [`Persistent::on_behalf_of`].
+/// Invalidates on behalf of a person or program, whose name the log keeps.
+/// [`Persistent::on_behalf_of`] creates it.
 ///
 /// # Examples
 ///
@@ -51,7 +51,8 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
             let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
             Scope::Operations { tenant, path, operations }
         }
-        // A selection that this version does not know is logged as all variants: too much, never too little.
+        // A selection that this version does not know is logged as all variants. This invalidates
+        // more than requested, never less.
         _ => Scope::Path { tenant, path },
     }
 }
@@ -68,7 +69,7 @@ fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Scope> 
         Target::Path(path) => {
             let picks_all = request.scope() != InvalidationScope::Original
                 || request.transformations().is_empty();
-            // A request for named variants takes their origin copy too, under a key that only the
+            // A request for named variants includes their origin copy, under a key that only the
             // index knows. The record names the whole path: replaying it may invalidate other
             // variants, which costs a fetch.
             let selection = if picks_all {

@@ -27,17 +27,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What is guaranteed
+//! # Guarantees
 //!
-//! | failure | what holds |
+//! | failure | guarantee |
 //! |---|---|
-//! | killed process | every acknowledged purge and flush; fills since the last snapshot are misses |
-//! | power loss | the same, for what was acknowledged as [`Durable`](Durability::Durable) |
+//! | killed process | every acknowledged purge and flush; later fills are misses |
+//! | power loss | the same, for records acknowledged as [`Durable`](Durability::Durable) |
 //! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
-//! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`](Durability::NotDurable); a crash is followed by a cold start; the next snapshot heals it |
-//! | a disk that loses what it said it had synced | found if anything written later survived, else nothing is guaranteed |
+//! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`] |
+//! | a disk that loses synced data | detected if any later write survived, else no guarantee |
 //!
-//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the files.
+//! Fills since the last snapshot are lost. After a failed write or sync, a crash is followed by a
+//! cold start, until the next snapshot makes the invalidations durable.
+//!
+//! [`NotDurable`]: Durability::NotDurable
+//!
+//! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the
+//! files.
 //!
 //! # Ids of objects
 //!
@@ -45,7 +51,7 @@
 //! [`Persistent::incarnation`], so that no id is used twice; and the server must verify an object
 //! when it first reads it.
 //!
-//! # What it needs
+//! # Requirements
 //!
 //! A Unix file system on which a synced directory makes a rename durable. Other storages can be put
 //! behind [`FileLayer`].

@@ -107,7 +107,7 @@ struct Shared {
     bytes: AtomicU64,
 }
 
-/// What the log has done since the index was opened.
+/// The counts of the log since the index was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogCounts {
     pub(crate) records: u64,
@@ -123,7 +123,7 @@ pub(crate) struct Log {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread does next.
+/// The next job of the thread.
 enum Job {
     Commit(Batch),
     Rotate(Rotation),
@@ -151,7 +151,8 @@ impl Log {
                 let _end = End(&shared);
                 let store = writer.store();
                 if catch_unwind(AssertUnwindSafe(|| shared.run(writer))).is_err() {
-                    // The file layer has panicked. What was not acknowledged must not be undone.
+                    // The file layer has panicked. A purge that was not acknowledged must still
+                    // hold.
                     store.distrust();
                 }
             }

@@ -129,7 +129,7 @@ impl Manifest {
     }
 }
 
-/// The manifest of an open index: what is on disk, and what the next replacement will say.
+/// The manifest of an open index: its content on disk, and the content of the next replacement.
 ///
 /// Replacing the file can fail half way, and then the old one or the new one is there. As long as
 /// the log is healthy, both name every segment that has records. After a failure of the log the

@@ -17,7 +17,7 @@ pub(crate) struct FileId {
     pub(crate) number: u64,
 }
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileName {
     Segment(FileId),

@@ -1,11 +1,11 @@
-//! What the operations return.
+//! The results of the operations.
 
 use crate::damage::ColdReason;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What was found on disk when an index was opened.
+/// The state on disk when an index was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -16,25 +16,25 @@ pub enum Recovery {
     Warm {
         /// Entries that were loaded from the snapshot, before the log was replayed.
         entries: u64,
-        /// Entries that were not taken, because the index is configured with lower limits than
+        /// Entries that were refused, because the index is configured with lower limits than
         /// before.
         refused: u64,
         /// Records of the log that were replayed.
         replayed: u64,
         /// Whether the last process called [`Persistent::close`](crate::Persistent::close).
         closed: bool,
-        /// Whether the log ended in the middle of a write that nobody had been promised.
+        /// Whether the log ended in the middle of a write that was not acknowledged.
         torn: bool,
     },
-    /// What is on disk cannot be trusted: the index is empty, and everything that was in it counts
-    /// as dead.
+    /// The data on disk cannot be trusted: the index is empty, and every earlier entry counts as
+    /// dead.
     Cold {
-        /// Why.
+        /// The reason.
         reason: ColdReason,
     },
 }
 
-/// What is known of the durability of an invalidation. It holds in memory in any case.
+/// The known durability of an invalidation. The invalidation holds in memory in any case.
 #[must_use]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -44,11 +44,11 @@ pub enum Durability {
     /// Given to the operating system. Survives a killed process; for a power loss, see
     /// [`SyncPolicy`](crate::SyncPolicy).
     Written,
-    /// Neither is promised, for this reason.
+    /// Neither is guaranteed, for this reason.
     ///
-    /// The manifest is removed when the log fails, so that a crash is followed by a cold start
-    /// rather than by the return of what was invalidated. Only if the removal fails too can a crash
-    /// undo the invalidation. The next snapshot makes it durable.
+    /// The manifest is removed when the log fails. So a crash is followed by a cold start, and
+    /// invalidated entries are not served again. A crash can undo the invalidation only if the
+    /// removal fails as well. The next snapshot makes the invalidation durable.
     NotDurable(Arc<LogError>),
 }
 
@@ -59,7 +59,7 @@ impl Durability {
     }
 }
 
-/// What an invalidation did, and what is known of its durability.
+/// The outcome of an invalidation, and its known durability.
 #[must_use = "an invalidation that is not durable is reported here"]
 #[derive(Clone, Debug)]
 pub struct Acknowledged<T> {
@@ -72,12 +72,12 @@ impl<T> Acknowledged<T> {
         Self { outcome, durability }
     }
 
-    /// Returns what the invalidation did.
+    /// Returns the outcome of the invalidation.
     pub fn outcome(&self) -> &T {
         &self.outcome
     }
 
-    /// Returns what is known of its durability.
+    /// Returns its known durability.
     pub fn durability(&self) -> &Durability {
         &self.durability
     }
@@ -93,7 +93,7 @@ impl<T> Acknowledged<T> {
     }
 }
 
-/// Why the log cannot make anything durable.
+/// The reason why the log cannot make records durable.
 #[derive(Debug)]
 pub struct LogError {
     what: &'static str,
@@ -123,7 +123,7 @@ impl std::error::Error for LogError {
     }
 }
 
-/// What a snapshot wrote.
+/// The counts of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotWritten {
@@ -133,7 +133,8 @@ pub struct SnapshotWritten {
     pub bytes: u64,
 }
 
-/// Why an index could not be opened, or a snapshot not be written. The state on disk is still good.
+/// The reason why an index could not be opened, or a snapshot could not be written. The state on
+/// disk is still good.
 #[derive(Clone, Debug)]
 pub struct PersistError {
     what: &'static str,

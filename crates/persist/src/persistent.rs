@@ -30,15 +30,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// How many paths are exported in one step.
 pub(crate) const EXPORT_STEP: usize = 64;
 
-/// A [`CacheIndex`] that is kept in a directory: what was acknowledged as durable holds after a
+/// A [`CacheIndex`] that is kept in a directory. Acknowledged, durable invalidations hold after a
 /// crash, and a restart is warm.
 ///
 /// Lookups, leases and insertions are those of the index. Purges and flushes are applied, then
-/// logged, and return what they did together with their [`Durability`]. Snapshots are written in
-/// the background.
+/// logged, and return their outcome with its [`Durability`]. Snapshots are written in the
+/// background.
 ///
-/// Dropping it ends the threads and writes what waits in the log, but no snapshot: see
-/// [`close`](Self::close).
+/// Dropping it ends the threads and writes the waiting records to the log, but writes no snapshot:
+/// see [`close`](Self::close).
 ///
 /// # Examples
 ///
@@ -76,7 +76,7 @@ pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
     is_closed: AtomicBool,
 }
 
-/// What the background thread shares.
+/// The parts that are shared with the background thread.
 #[derive(Debug)]
 pub(crate) struct Parts<V> {
     pub(crate) core: Core<V>,
@@ -94,7 +94,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Opens the index in a directory, which is created if it is missing. No other process may have
     /// it open.
     ///
-    /// What cannot be trusted is never used: then the index starts empty, and
+    /// Data that cannot be trusted is never used. In that case the index starts empty, and
     /// [`recovery`](Self::recovery) returns the reason.
     ///
     /// **Cost:** O(entries of the snapshot and records of the log), and a few syncs.
@@ -148,16 +148,17 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         durability
     }
 
-    /// Returns what was found on disk.
+    /// Returns the state that was found on disk.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
-    /// Returns the number of this opening: larger than that of every earlier one, and durable.
+    /// Returns the number of this opening. It is larger than the numbers of all earlier openings,
+    /// and durable.
     ///
-    /// **Ids of objects must contain it.** Fills since the last snapshot are lost in a crash, and
-    /// so is what was known of the ids that they used. An id without the incarnation would be given
-    /// out again, while the object of the lost fill is still there under it.
+    /// **Ids of objects must contain it.** A crash loses the fills since the last snapshot, and
+    /// also the ids that they used. An id without the incarnation would be assigned again, while
+    /// the object of the lost fill still has it.
     pub fn incarnation(&self) -> u64 {
         self.parts.snapshotter.incarnation()
     }
@@ -323,8 +324,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         Invalidator::new(self, None).flush_all(mode)
     }
 
-    /// Invalidates what a request names, as [`CacheIndex::apply`] does, and logs all of it
-    /// together.
+    /// Invalidates the targets of a request, as [`CacheIndex::apply`] does, and logs them together.
     ///
     /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
     ///
@@ -338,12 +338,13 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         Invalidator::new(self, None).apply(tenant, request)
     }
 
-    /// Returns the same operations on behalf of somebody, whose name is kept with each record.
+    /// Returns the same operations on behalf of a person or program, whose name is kept with each
+    /// record.
     pub fn on_behalf_of<'a>(&'a self, by: &'a str) -> Invalidator<'a, V> {
         Invalidator::new(self, Some(by))
     }
 
-    /// Returns what a request would do, as [`CacheIndex::dry_run`] does.
+    /// Returns the outcome that a request would have, as [`CacheIndex::dry_run`] does.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -367,7 +368,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         self.index().paths(tenant, prefix)
     }
 
-    /// Takes out dead entries, as [`CacheIndex::reclaim`] does.
+    /// Removes dead entries and returns their values, as [`CacheIndex::reclaim`] does.
     pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
         self.index().reclaim(limit)
     }
@@ -401,8 +402,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Writes a snapshot now. Lookups, fills and invalidations go on while it runs.
     ///
-    /// If the log has failed, this starts a new one; when it succeeds, everything that was not
-    /// durable is.
+    /// If the log has failed, this starts a new one. If it succeeds, all earlier invalidations are
+    /// durable.
     ///
     /// **Cost:** O(entries), and a few syncs.
     /// **Locks:** one shard after another, shared; only one snapshot is written at a time.
@@ -414,9 +415,9 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         self.parts.snapshot()
     }
 
-    /// Writes a last snapshot, ends the threads, and unlocks the directory. Purges and flushes from
-    /// then on hold in memory, and are [`NotDurable`](Durability::NotDurable). Closing twice does
-    /// nothing.
+    /// Writes a last snapshot, ends the threads, and unlocks the directory. Later purges and
+    /// flushes hold in memory, and are [`NotDurable`](Durability::NotDurable). A second call has no
+    /// effect.
     ///
     /// **Cost:** that of [`snapshot`](Self::snapshot).
     ///

@@ -14,15 +14,15 @@ pub struct Record {
     /// When it happened, in milliseconds since 1970, by the wall clock. For people only: nothing is
     /// decided by it.
     pub unix_millis: u64,
-    /// Who asked for it, if the caller named somebody.
+    /// The person or program that requested the invalidation, if the caller named one.
     pub by: Option<String>,
     /// Whether entries became dead or stale.
     pub severity: Severity,
-    /// What was invalidated.
+    /// The scope of the invalidation.
     pub scope: Scope,
 }
 
-/// What a [`Record`] invalidates.
+/// The scope of a [`Record`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -55,7 +55,7 @@ pub enum Scope {
     Prefix {
         /// Whose paths.
         tenant: String,
-        /// What they start with.
+        /// The prefix of the paths.
         prefix: String,
     },
     /// Everything that belongs to a tenant.
@@ -93,8 +93,8 @@ pub(crate) enum BadRecord {
 }
 
 impl Record {
-    /// Writes the record in at most `limit` bytes. What does not fit is replaced by the next
-    /// broader scope.
+    /// Writes the record in at most `limit` bytes. A record that does not fit is replaced by the
+    /// next broader scope.
     pub(crate) fn encode(&self, limit: usize) -> Vec<u8> {
         let mut out = self.header(true);
         self.scope.put(&mut out);

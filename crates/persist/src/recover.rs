@@ -19,7 +19,7 @@ use cache_index::CacheIndex;
 use std::io;
 use std::sync::Arc;
 
-/// What an open index is made of.
+/// The parts of an open index.
 #[derive(Debug)]
 pub(crate) struct Recovered<V> {
     pub(crate) core: Core<V>,
@@ -28,13 +28,13 @@ pub(crate) struct Recovered<V> {
     pub(crate) recovery: Recovery,
 }
 
-/// What could be loaded.
+/// The data that could be loaded.
 struct Loaded<V> {
     core: Core<V>,
     /// The last record of the log.
     sequence: u64,
     recovery: Recovery,
-    /// What the log takes on disk.
+    /// The size of the log on disk, in bytes.
     bytes: u64,
     /// The last segment and where its records end, for a tear to be cut off.
     last: Option<(FileId, usize)>,

@@ -1,7 +1,7 @@
 //! `Snapshotter`: writes one snapshot at a time and makes it the one to start from.
 //!
-//! Invariant: the last logged number is noted before the scan begins. What is invalidated during
-//! the scan has a later number, and is replayed over whatever the scan has seen of it.
+//! Invariant: the last logged number is noted before the scan begins. An invalidation during the
+//! scan has a later number, and is replayed over the entries that the scan has read.
 
 use crate::codec::Codec;
 use crate::core_hooks::{Core, Cursor};

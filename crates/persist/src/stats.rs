@@ -1,12 +1,12 @@
-//! `PersistStats`: what log and snapshots have done.
+//! `PersistStats`: the counts of log and snapshots.
 
 use crate::log::LogCounts;
 use crate::outcome::LogError;
 use crate::snapshotter::Snapshotter;
 use std::sync::Arc;
 
-/// Counts of log and snapshots since the index was opened. Made by
-/// [`Persistent::persist_stats`](crate::Persistent::persist_stats).
+/// Counts of log and snapshots since the index was opened.
+/// [`Persistent::persist_stats`](crate::Persistent::persist_stats) returns them.
 ///
 /// # Examples
 ///
@@ -31,12 +31,13 @@ pub struct PersistStats {
     pub log_records: u64,
     /// Syncs of the log; fewer than records when callers shared them.
     pub log_syncs: u64,
-    /// Bytes in the log since the last snapshot began; of segments of earlier processes, all bytes.
+    /// Bytes in the log since the last snapshot began. Segments of earlier processes count in full.
     pub log_bytes: u64,
-    /// Why nothing can be acknowledged as durable now, if the log has failed. A snapshot heals it.
+    /// The reason why no record can be acknowledged as durable now, if the log has failed. A
+    /// snapshot heals it.
     pub fault: Option<Arc<LogError>>,
-    /// Whether a crash now would be followed by a warm start. It is not between a failure of the
-    /// log and the next snapshot.
+    /// Whether a crash now would be followed by a warm start. This is false between a failure of
+    /// the log and the next snapshot.
     pub would_start_warm: bool,
     /// Snapshots that were written.
     pub snapshots: u64,

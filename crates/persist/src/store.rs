@@ -117,8 +117,8 @@ impl Store {
         result
     }
 
-    /// Removes what the manifest does not name. What cannot be removed now is removed at the next
-    /// open.
+    /// Removes files that the manifest does not name. A file that cannot be removed now is removed
+    /// at the next open.
     pub(crate) fn remove_unnamed(&self) {
         let Ok(mut names) = retry(|| self.layer.list()) else { return };
         let manifest = self.keeper.lock().current().clone();

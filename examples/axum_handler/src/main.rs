@@ -33,7 +33,8 @@ async fn picture(
     let rendition = render(&name, &size).await;
     Ok(match lease.commit(&key, rendition.clone()) {
         Insertion::Stored(_) => format!("miss: {rendition}"),
-        // Good enough for this client, who asked before the purge, and for nobody else.
+        // The answer is good enough for this client, which asked before the purge, and for no other
+        // client.
         Insertion::Refused(_) => format!("overtaken: {rendition}"),
     })
 }

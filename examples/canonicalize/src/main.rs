@@ -1,14 +1,16 @@
-//! What a URL names, and why, from the command line.
+//! Prints the names of a URL, and the reason for each, on the command line.
 //!
 //! ```sh
-//! cargo run -p canonicalize -- 'https://doc.cloudimg.io/Sample.LI/b%69rds.jpg?width=600' '/sample.li/birds.jpg?w=600'
+//! cargo run -p canonicalize -- 'https://doc.cloudimg.io/Sample.LI/b%69rds.jpg?width=600'
 //! cargo run -p canonicalize -- --rules 'v7;wildcard=on' --invalidate /sample.li/birds.jpg
 //! printf 'default\tdelivery\t/sample.li/boat.jpg?width=300\n' | cargo run -p canonicalize -- --tsv
 //! ```
 //!
-//! For each text that is given as an argument, prints what it names and the steps that changed something. With `--tsv`, reads lines
-//! `settings TAB kind TAB text` from standard input, in the notation of `tests/canonical/notation.rs`, and prints for each of them
-//! one line `origin TAB variant TAB error`, with `-` for what there isn't. The rules are those of the token `doc` if not given.
+//! For each argument, prints its names and the steps that changed it. With `--tsv`, reads lines
+//! `settings TAB kind TAB text` from standard input, in the notation of
+//! `tests/canonical/notation.rs`, and prints for each of them one line
+//! `origin TAB variant TAB error`, with `-` for a missing part. The rules are those of the token
+//! `doc` if not given.
 
 #[path = "../../../tests/canonical/notation.rs"]
 mod notation;

@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 const REPORTS: &str = include_str!("../../../tests/data/reports.tsv");
 
-/// Runs `command` to its end with that standard input. Streams that are set already stay as they are.
+/// Runs `command` to its end with that standard input. Streams that are set already stay as they
+/// are.
 ///
 /// # Panics
 /// If the program cannot be run.
@@ -18,7 +19,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     // Beside the reading, so that neither waits for the other.
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     let writing = std::thread::spawn(move || {
-        // A program that refuses its arguments reads nothing.
+        // A program that refuses its arguments reads no input.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().unwrap();
@@ -53,7 +54,7 @@ fn closed() -> Stdio {
     std::os::fd::OwnedFd::from(theirs).into()
 }
 
-/// Checks that a program whose output nobody reads ends quietly and well.
+/// Checks that a program succeeds quietly if its output is not read.
 ///
 /// # Panics
 /// If it does not.
@@ -66,7 +67,8 @@ pub fn ends_quietly(program: &str, arguments: &[&str], input: &[u8]) {
     assert_eq!(ended, (Some(0), String::new()), "{program} {arguments:?}");
 }
 
-/// Checks that a program ends with that exit code if nobody reads its errors, be its output read or not.
+/// Checks that a program ends with that exit code if its errors are not read, whether its output is
+/// read or not.
 ///
 /// # Panics
 /// If it does not.
@@ -80,7 +82,7 @@ pub fn ends_with_code(program: &str, arguments: &[&str], code: i32) {
     }
 }
 
-/// Runs a program with output and errors that nobody reads.
+/// Runs a program whose output and errors are not read.
 ///
 /// # Panics
 /// If the program cannot be run.
@@ -90,7 +92,7 @@ pub fn unread(program: &str, arguments: &[&str]) -> Output {
     run(Command::new(program).args(arguments).stdout(closed()).stderr(closed()), b"")
 }
 
-/// Runs a program with output and errors that nobody reads.
+/// Runs a program whose output and errors are not read.
 ///
 /// # Panics
 /// If the program cannot be run.
@@ -116,12 +118,13 @@ pub fn has_help(program: &str, name: &str) {
     }
 }
 
-/// A text that would change the color of a terminal and the direction of what follows.
+/// A text that would change the color of a terminal and the direction of the text after it.
 pub const ESCAPE: &str = "/a\u{1b}[31mred\u{202e}.jpg";
 /// [`ESCAPE`], as a program may show it.
 pub const ESCAPE_SHOWN: &str = "/a\\u{1b}[31mred\\u{202e}.jpg";
 
-/// Checks that a program that is given [`ESCAPE`] ends with that exit code and shows [`ESCAPE_SHOWN`].
+/// Checks that a program that is given [`ESCAPE`] ends with that exit code and shows
+/// [`ESCAPE_SHOWN`].
 ///
 /// # Panics
 /// If it does not.
@@ -134,7 +137,8 @@ pub fn shows_escaped(program: &str, arguments: &[&str], code: i32) {
     assert!(!written.contains(is_raw), "{arguments:?}: {written:?}");
 }
 
-/// Checks that a program refuses an unknown option without sending its control characters to the terminal.
+/// Checks that a program refuses an unknown option without sending its control characters to the
+/// terminal.
 ///
 /// # Panics
 /// If it does not.
@@ -145,7 +149,8 @@ pub fn refuses_control_characters(program: &str) {
     assert!(!written.contains(|c: char| c.is_control() && c != '\n'), "{program}: {written:?}");
 }
 
-/// Returns the rows of one kind in `tests/data/reports.tsv`: configuration, input, what is expected, and why.
+/// Returns the rows of one kind in `tests/data/reports.tsv`: configuration, input, expected result,
+/// and reason.
 ///
 /// # Panics
 /// If a row is malformed, or there are not that many.
@@ -180,8 +185,9 @@ pub fn bytes(text: &str) -> Vec<u8> {
     notation::unescape(&(expanded + rest)).unwrap()
 }
 
-/// Checks an output against what a row expects: `exit CODE`, `out TEXT` and `err TEXT` for what the program writes (`err -`: nothing
-/// but what is expected of a program that ends well), separated by ` | `. What else is expected is left to `other`, by name and value.
+/// Checks an output against the expectations of a row, separated by ` | `: `exit CODE`, and
+/// `out TEXT` and `err TEXT` for the program's output (`err -`: only the usual output of a program
+/// that succeeds). Other expectations are passed to `other`, by name and value.
 ///
 /// # Panics
 /// If the output is not as expected.

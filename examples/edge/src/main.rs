@@ -1,8 +1,9 @@
 //! A small caching image CDN edge that links `cache_index`.
 //!
-//! `cargo run -p edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the browser on
-//! <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises; `-- --help` lists the options. In here: the
-//! command line, signals and exit codes. The server is in `app`.
+//! `cargo run -p edge` serves sample pictures on <http://127.0.0.1:8080/>, and a page for the
+//! browser on <http://127.0.0.1:8081/>; `-- --tour` shows in a table what the index promises;
+//! `-- --help` lists the options. In here: the command line, signals and exit codes. The server is
+//! in `app`.
 
 mod app;
 
@@ -38,14 +39,14 @@ async fn main() -> ExitCode {
 }
 
 async fn tour() -> Result<(), String> {
-    // Whether all held is in the exit code, too.
+    // The exit code also reports whether all steps held.
     let held = app::tour::tour(&mut Quiet(io::stdout())).await?;
     if held { Ok(()) } else { Err("the tour found something that did not hold".to_owned()) }
 }
 
 async fn serve(args: Args) -> Result<(), String> {
     start_log(args.log_json)?;
-    // First of all, so that a port in use is told at once.
+    // First, so that a port in use is reported at once.
     let listeners = Listeners::open(&args.listen, &args.control).await?;
     let (delivery, control) = listeners.addresses()?;
     let mut made_up = None;
@@ -104,7 +105,7 @@ fn start_log(json: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Ready when the process is told to end.
+/// Returns a future that is ready when the process receives a signal to end.
 #[cfg(unix)]
 fn signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -118,7 +119,7 @@ fn signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ready when the process is told to end.
+/// Returns a future that is ready when the process receives a signal to end.
 #[cfg(not(unix))]
 fn signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {

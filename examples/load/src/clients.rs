@@ -1,4 +1,4 @@
-//! Clients: each asks for one picture after the other, and checks what it gets.
+//! Clients: each requests one picture after the other, and checks the answer.
 
 use crate::Args;
 use crate::edge::{Answer, Edge, Http};
@@ -60,7 +60,8 @@ impl Client {
         let number = (popularity * self.versions.len() as f64) as usize;
         let width = 8 + self.random.usize(0..self.renditions);
         let target = format!("{}?w={width}", origin::path(number));
-        // Read before the request is sent: what was invalidated until now must not come.
+        // Read before the request is sent: a picture that was invalidated before must not be
+        // served.
         let floor = self.versions.floor(number);
         let begun = Instant::now();
         let answer = match self.http.get(&target).await {

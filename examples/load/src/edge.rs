@@ -1,4 +1,4 @@
-//! The edge as a process of its own, so that its memory is its own, too.
+//! The edge as a separate process, so that its memory is separate.
 
 use crate::report::Metrics;
 use http_body_util::{BodyExt, Full};
@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 const KEY: &str = "key-of-the-load-driver";
 
-/// How long an answer may take. A fill that is queued behind others may take a while; none takes this long.
+/// How long an answer may take. A fill that is queued behind others may take a while; none takes
+/// this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running edge.
@@ -78,7 +79,7 @@ impl Edge {
         Ok(Metrics::new(String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
-    /// What the edge says about its index and its store.
+    /// Returns the edge's own report about its index and its store.
     pub(crate) async fn check(&self) -> Result<String, String> {
         let answer = self.http.control("GET", "/check", Bytes::new()).await?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())

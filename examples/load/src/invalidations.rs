@@ -1,4 +1,5 @@
-//! Invalidations: a steady number a second, of every kind. A picture changes first, and is invalidated then.
+//! Invalidations: a steady number a second, of every kind. A picture changes first, and is
+//! invalidated then.
 
 use crate::Args;
 use crate::edge::{Edge, Http};

@@ -1,11 +1,14 @@
-//! Load for the edge: clients that ask for pictures while others change and invalidate them, and a checker that runs along.
+//! Load for the edge: clients that ask for pictures while others change and invalidate them, and a
+//! checker that runs along.
 //!
-//! `cargo build --release -p edge && cargo run --release -p load -- --minutes 10` starts the built edge in front of an
-//! origin in this process. Every picture carries its version in its color. Each invalidation first gives its pictures a new version
-//! at the origin, and is then posted; once the reply is there, no request that begins later may get an older version. A picture that
-//! was invalidated softly may be older as long as it says `X-Cache: STALE`.
+//! `cargo build --release -p edge && cargo run --release -p load -- --minutes 10` starts the built
+//! edge in front of an origin in this process. Every picture carries its version in its color. Each
+//! invalidation first gives its pictures a new version at the origin, and is then posted; once the
+//! reply is there, no request that begins later may get an older version. A picture that was
+//! invalidated softly may be older as long as it says `X-Cache: STALE`.
 //!
-//! Exit code 1 if a picture was too old, an answer was not the expected one, or store and index of the edge differ at the end.
+//! Exit code 1 if a picture was too old, an answer was not the expected one, or store and index of
+//! the edge differ at the end.
 
 mod clients;
 mod edge;
@@ -46,7 +49,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100)]
     renditions: usize,
 
-    /// Lets the origin serve one version less than it has, to see that the check finds it: the exit code must be 1.
+    /// Lets the origin serve one version less than it has, to see that the check finds it: the exit
+    /// code must be 1.
     #[arg(long)]
     plant: bool,
 
@@ -110,7 +114,8 @@ async fn run(args: Args) -> Result<bool, String> {
     Ok(report.is_clean() && agreement.contains("\"agree\": true"))
 }
 
-/// Prints a line. Returns whether anybody reads it. A reader such as `head` that goes away ends the run early, with its exit code.
+/// Prints a line. Returns whether the output is still read. A reader such as `head` that goes away
+/// ends the run early, with its exit code.
 fn say(line: &str) -> bool {
     use std::io::Write;
     writeln!(std::io::stdout(), "{line}").is_ok()

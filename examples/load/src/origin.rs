@@ -53,7 +53,7 @@ async fn answer(
 fn picture(version: u32) -> Bytes {
     let [_, red, green, blue] = version.to_be_bytes();
     let picture = Picture::filled(32, 32, [red, green, blue]);
-    // Without bytes, the edge will say that this is no picture.
+    // Without bytes, the edge reports that this is not a picture.
     picture.encode(Format::Png, 100).map(Bytes::from).unwrap_or_default()
 }
 

@@ -1,14 +1,14 @@
-//! What was seen: counts, times, and what went wrong.
+//! The observations: counts, times, and errors.
 
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How many faults of a kind are told in full.
+/// The number of faults of a kind that are reported in full.
 const TOLD: usize = 10;
 
-/// What the clients have seen so far.
+/// The observations of the clients so far.
 #[derive(Default)]
 pub(crate) struct Report {
     hits: Times,
@@ -37,7 +37,8 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Four steps to each power of two, in microseconds: the figures are off by less than a quarter.
+    /// Four steps to each power of two, in microseconds: the figures are off by less than a
+    /// quarter.
     fn note(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(4);
         let power = micros.ilog2();
@@ -151,7 +152,7 @@ impl Report {
     ) -> String {
         let mut text = String::from("\n");
         let mut line = |what: &str, value: String| {
-            // Writing to a string can't fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "{what:<44} {value}");
         };
         let requests = self.requests();
@@ -224,7 +225,7 @@ fn mebibytes(bytes: f64) -> u64 {
     (bytes / f64::from(1 << 20)).round() as u64
 }
 
-/// What the edge says of itself.
+/// The edge's own metrics.
 pub(crate) struct Metrics(String);
 
 impl Metrics {
@@ -238,7 +239,8 @@ impl Metrics {
         self.0.lines().find_map(of).unwrap_or(0.0)
     }
 
-    /// How many of a histogram took less than some seconds, as far as its steps tell.
+    /// Returns how many values of a histogram are below a number of seconds, as far as its steps
+    /// show.
     fn below(&self, histogram: &str, seconds: f64) -> String {
         let bucket = |line: &str| -> Option<(f64, u64)> {
             let rest = line.strip_prefix(histogram)?.strip_prefix("_bucket{le=\"")?;

@@ -1,11 +1,12 @@
-//! `Versions`: which version of each picture the origin has, and which is the oldest that may still be served.
+//! `Versions`: which version of each picture the origin has, and which is the oldest that may still
+//! be served.
 //!
-//! Invariant: a floor is raised only after the reply to its invalidation was read; so whoever reads a floor before they send a
-//! request may hold the answer to it.
+//! Invariant: a floor is raised only after the reply to its invalidation was read. So a client that
+//! reads a floor before it sends a request may check the answer against it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Of each picture, by its number.
+/// The versions of each picture, by its number.
 pub(crate) struct Versions(Vec<Picture>);
 
 #[derive(Default)]
@@ -17,7 +18,7 @@ struct Picture {
     any: AtomicU32,
 }
 
-/// What may be served at a moment.
+/// The version that may be served at a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Floor {
     pub(crate) hard: u32,
@@ -33,7 +34,8 @@ impl Versions {
         self.0.len()
     }
 
-    // Sequentially consistent throughout: this is the clock of the check, and it isn't what is measured.
+    // Sequentially consistent throughout: this is the clock of the check, and not part of the
+    // measurement.
 
     pub(crate) fn at_origin(&self, number: usize) -> Option<u32> {
         self.0.get(number).map(|picture| picture.at_origin.load(Ordering::SeqCst))
@@ -44,7 +46,7 @@ impl Versions {
         self.0[number].at_origin.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// What is older than `version` was invalidated.
+    /// Records that all versions older than `version` were invalidated.
     pub(crate) fn invalidated(&self, number: usize, version: u32, softly: bool) {
         let picture = &self.0[number];
         picture.any.fetch_max(version, Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! Standard streams and options. The edge must have been built: `cargo build -p edge`, or any test of it.
+//! Standard streams and options. The edge must have been built: `cargo build -p edge`, or any test
+//! of it.
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_load");
 

@@ -1,7 +1,8 @@
 //! Reads, resizes and writes pictures.
 //!
-//! No function is generic, so that the decoders are compiled once, optimized, in this crate. A decoder that is called with a
-//! reader of the caller's would be compiled in the caller's crate, once for each of its binaries.
+//! No function is generic, so that the decoders are compiled once, optimized, in this crate. A
+//! decoder that is called with a reader of the caller's would be compiled in the caller's crate,
+//! once for each of its binaries.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x4;
@@ -131,13 +132,15 @@ impl Picture {
         Self(DynamicImage::ImageRgb8(RgbImage::from_pixel(width, height, Rgb(color))))
     }
 
-    /// Makes a picture of red, green and blue, row by row. Returns `None` if there are too few bytes.
+    /// Makes a picture of red, green and blue, row by row. Returns `None` if there are too few
+    /// bytes.
     #[must_use]
     pub fn from_rgb(width: u32, height: u32, bytes: Vec<u8>) -> Option<Self> {
         RgbImage::from_raw(width, height, bytes).map(|picture| Self(picture.into()))
     }
 
-    /// Makes a picture of red, green, blue and opacity, row by row. Returns `None` if there are too few bytes.
+    /// Makes a picture of red, green, blue and opacity, row by row. Returns `None` if there are too
+    /// few bytes.
     #[must_use]
     pub fn from_rgba(width: u32, height: u32, bytes: Vec<u8>) -> Option<Self> {
         RgbaImage::from_raw(width, height, bytes).map(|picture| Self(picture.into()))
@@ -187,7 +190,8 @@ impl Picture {
         Ok(Self(if has_alpha { scaled } else { scaled.into_rgb8().into() }))
     }
 
-    /// Puts the picture in the middle of a white canvas. Transparent parts of the picture stay transparent.
+    /// Puts the picture in the middle of a white canvas. Transparent parts of the picture stay
+    /// transparent.
     #[must_use]
     pub fn on_canvas(self, width: u32, height: u32) -> Self {
         let left = i64::from(width.saturating_sub(self.0.width()) / 2);

@@ -1,7 +1,8 @@
 //! Dates of log lines, in the notation of NCSA logs and in ISO 8601:
 //!
 //! ```text
-//! 24/Nov/2026:20:24:17 +0000    24/Nov/2026:20:24:17.123    2026-11-24T20:24:17+00:00    2026-11-24 20:24:17Z
+//! 24/Nov/2026:20:24:17 +0000    24/Nov/2026:20:24:17.123
+//! 2026-11-24T20:24:17+00:00     2026-11-24 20:24:17Z
 //! ```
 //!
 //! A date without a zone is UTC. Fractions of a second are dropped.
@@ -45,7 +46,8 @@ pub(crate) fn is_like_date(text: &[u8]) -> bool {
 }
 
 fn parse(text: &str) -> Option<i64> {
-    // The time begins at the first colon, or just before it; no sign and no point in front of it belongs to a zone or fraction.
+    // The time begins at the first colon, or just before it; no sign and no point in front of it
+    // belongs to a zone or fraction.
     let time = text.find(':')?;
     let (text, offset) = split_zone(text, time)?;
     let text = without_fraction(text, time)?;

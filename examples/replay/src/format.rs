@@ -1,8 +1,9 @@
-//! Recognizes files that are not NCSA logs by their first bytes, and lines that are not NCSA lines by theirs.
+//! Recognizes files that are not NCSA logs by their first bytes, and lines that are not NCSA lines
+//! by theirs.
 
 use std::fmt;
 
-/// What a line must look like.
+/// The expected form of a line.
 pub(crate) const EXPECTED: &str = concat!(
     "expected NCSA lines: CLIENT - USER [24/Nov/2026:20:24:17 +0000] ",
     r#""GET /PATH HTTP/1.1" 200 512 "REFERRER" "AGENT""#
@@ -44,7 +45,8 @@ impl Format {
         }
     }
 
-    /// Whether one of the fields between date and request is an operation on a bucket, such as `REST.GET.OBJECT`.
+    /// Whether one of the fields between date and request is an operation on a bucket, such as
+    /// `REST.GET.OBJECT`.
     pub(crate) fn has_operation_of_s3(fields: &[u8]) -> bool {
         let mut fields = fields.split(|&byte| byte == b' ');
         fields.any(|field| field.starts_with(b"REST.") || field.starts_with(b"WEBSITE."))
@@ -104,7 +106,7 @@ const COMPRESSED: [(&[u8], &str, &str); 9] = [
     (b"\xFF\x06\0\0sNaPpY", "snappy", "snzip -dc"),
 ];
 
-/// Returns what is wrong with a file that begins so and that no line can be read of, and what to do.
+/// Returns the reason why no line of a file with this beginning can be read, and the remedy.
 pub(crate) fn refusal(head: &[u8]) -> Option<String> {
     let known = COMPRESSED.iter().find(|(magic, ..)| head.starts_with(magic));
     if let Some((_, name, command)) = known {
@@ -116,7 +118,7 @@ pub(crate) fn refusal(head: &[u8]) -> Option<String> {
         .then(|| "tar archive: unpack it first, as in tar -xOf FILE | replay -".to_owned())
 }
 
-/// Returns what is wrong with a file in which so many zero bytes stand in front of `head`.
+/// Returns the reason why a file cannot be read in which this number of zero bytes precedes `head`.
 pub(crate) fn refusal_behind_zeros(zeros: u64, head: &[u8]) -> Option<String> {
     if head.starts_with(&GZIP) {
         return Some(format!(

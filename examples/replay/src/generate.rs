@@ -1,7 +1,11 @@
-//! Writes a log as a small shop's image host might: few pictures asked for often, a dozen sizes, clients that spell them each in their
-//! own way, editors who invalidate, a bot that enumerates sizes, and what scanners and rotations leave in every log.
+//! Writes a log of a small shop's image host:
+//! - few pictures that are requested often, in a dozen sizes
+//! - clients with different spellings
+//! - editors who invalidate
+//! - a bot that enumerates sizes
+//! - lines of scanners and log rotations, as in every log
 //!
-//! The same seed gives the same log.
+//! The same seed produces the same log.
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -12,7 +16,7 @@ const BEGIN: i64 = 1_795_392_000;
 /// Requests in a second, in the afternoon.
 const PER_SECOND: f64 = 60.0;
 
-/// Width and height of what the shop shows, the most frequent first.
+/// Width and height of the shop's pictures, the most frequent first.
 const SIZES: [(u32, u32); 12] = [
     (300, 300),
     (600, 600),
@@ -38,7 +42,7 @@ const AGENTS: [&str; 5] = [
 struct Writer<W> {
     out: W,
     rng: Rng,
-    /// What stands before each target.
+    /// The text before each target.
     root: &'static str,
     pictures: usize,
     /// Seconds since 1970.
@@ -68,7 +72,8 @@ pub(crate) fn generate(out: impl Write, lines: u64, seed: u64, with_v7: bool) ->
 }
 
 impl<W: Write> Writer<W> {
-    /// Lets time pass: at three in the morning, a fifth of the requests come that come at three in the afternoon.
+    /// Lets time pass: at three in the morning, a fifth of the requests come that come at three in
+    /// the afternoon.
     fn tick(&mut self) {
         let hour = self.now / 3600.0;
         let load = 0.6 - 0.4 * (std::f64::consts::TAU * (hour - 3.0) / 24.0).cos();
@@ -168,7 +173,7 @@ impl<W: Write> Writer<W> {
         self.write("PURGE", &target, status, 0)
     }
 
-    /// What is in every log.
+    /// Writes lines that occur in every log.
     fn noise(&mut self) -> io::Result<()> {
         match self.rng.u32(0..4) {
             0 => self.raw("\"\\x16\\x03\\x01\\x02\\x00\\x01\\x00\\x01\\xFC\" 400 157 \"-\" \"-\""),

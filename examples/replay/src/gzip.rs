@@ -1,6 +1,7 @@
 //! Gzip data of any number of members, with whatever stands behind them.
 //!
-//! Zero bytes behind a member are padding. Other bytes that do not begin a member end the data, with a note.
+//! Zero bytes behind a member are padding. Other bytes that do not begin a member end the data,
+//! with a note.
 
 use super::format::GZIP;
 use flate2::bufread::GzDecoder;

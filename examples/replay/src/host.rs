@@ -3,10 +3,11 @@
 use super::line::Line;
 use std::net::IpAddr;
 
-/// Whether `line` names a host other than `host`. A line that names none is about the only site of its log.
+/// Whether `line` names a host other than `host`. A line that names none is about the only site of
+/// its log.
 ///
-/// A host is looked for in an absolute target, in the first column with or without a port, in the second field, and between date and
-/// request.
+/// A host is looked for in an absolute target, in the first column with or without a port, in the
+/// second field, and between date and request.
 pub(crate) fn is_other(host: &[u8], line: &Line<'_>) -> bool {
     if let (Some(named), _) = split_target(&line.target) {
         return !is_same(host, named);
@@ -20,13 +21,14 @@ pub(crate) fn is_other(host: &[u8], line: &Line<'_>) -> bool {
     let [Some(first), Some(second)] = columns else {
         return between().any(is_name);
     };
-    // A client can have a name, too, but no port, and no address stands behind it.
+    // A client can also have a name, but no port, and no address follows it.
     let with_port = without_port(first).len() < first.len();
     let begins_with_site = (is_name(first) || with_port) && is_address(second);
     begins_with_site || is_name(second) || between().any(is_name)
 }
 
-/// Splits `http://host:port/path` into the host with its port, and the path. Most targets are a path alone.
+/// Splits `http://host:port/path` into the host with its port, and the path. Most targets are a
+/// path alone.
 pub(crate) fn split_target(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -60,7 +62,8 @@ fn without_port(host: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether `field` is a name with a dot whose last part is not a number, as hosts have it and users and clients mostly don't.
+/// Whether `field` is a name with a dot whose last part is not a number, as hosts have it and users
+/// and clients mostly don't.
 fn is_name(field: &[u8]) -> bool {
     let host = without_port(field);
     let mut labels = host.strip_suffix(b".").unwrap_or(host).rsplit(|&byte| byte == b'.');

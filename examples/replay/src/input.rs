@@ -1,6 +1,7 @@
 //! Logs, compressed or not, line by line.
 //!
-//! Invariant: no line takes more memory than [`LONGEST`], however long it is, and none is lost: what ends a log early is an error.
+//! Invariant: no line takes more memory than [`LONGEST`], however long it is, and no line is lost:
+//! the early end of a log is an error.
 
 use super::format::{self, Format};
 use super::gzip::{Members, Notes, pass_zeros};
@@ -47,7 +48,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens a log, or standard input. Its first bytes show whether it is compressed, and in which way.
+    /// Opens a log, or standard input. Its first bytes show whether it is compressed, and in which
+    /// way.
     pub(crate) fn open(log: &Path, bar: &ProgressBar) -> io::Result<Self> {
         let source: Box<dyn Read> = if log == Path::new(STDIN) {
             Box::new(io::stdin())
@@ -80,9 +82,10 @@ impl Log {
         Ok(Self { text, format, is_begun: false, zeros, notes })
     }
 
-    /// Reads the next line into `line`, without its end. Returns whether there was one; of a line that is too long, what fits is there,
-    /// and one byte more. Zero bytes at the beginning of a line are passed over: a crash leaves them, and so does a log that was cut
-    /// while its writer had it open.
+    /// Reads the next line into `line`, without its end. Returns whether there was one. A line that
+    /// is too long is cut to the maximum length and one byte more. Zero bytes at the beginning of a
+    /// line are skipped: a crash leaves them, and so does a log that was truncated while its writer
+    /// had it open.
     pub(crate) fn next_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
         line.clear();
         let mut some = false;
@@ -119,7 +122,7 @@ impl Log {
         self.format
     }
 
-    /// Returns what is worth knowing about the log.
+    /// Returns remarks about the log.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.borrow().clone();
         // In UTF-16, they are half of the text.
@@ -138,7 +141,8 @@ fn buffered(source: impl Read + 'static) -> Box<dyn BufRead> {
     Box::new(BufReader::with_capacity(1 << 17, source))
 }
 
-/// The first bytes, and a reader of these and of all that follows. An error among them comes when they have been read.
+/// The first bytes, and a reader of these and of all that follows. An error among them comes when
+/// they have been read.
 fn peek(mut source: Box<dyn BufRead>) -> (Vec<u8>, Box<dyn BufRead>) {
     let mut head = Vec::new();
     let error = source.by_ref().take(format::HEAD as u64).read_to_end(&mut head).err();

@@ -1,11 +1,12 @@
 //! One line of an access log in NCSA combined format, as nginx, Varnish and Apache write it:
 //!
 //! ```text
-//! client ident user [24/Nov/2026:20:24:17 +0000] "GET /sample.li/birds.jpg?w=200 HTTP/1.1" 200 5120 "referrer" "agent"
+//! client ident user [24/Nov/2026:20:24:17 +0000] "GET /birds.jpg?w=200 HTTP/1.1" 200 5120 "-" "-"
 //! ```
 //!
-//! Referrer and agent may be missing (the common format), more fields may follow, and fields may stand between date and request.
-//! Invariant: a line is read or has a [`Reason`]; nothing is guessed.
+//! Referrer and agent may be missing (the common format), more fields may follow, and fields may
+//! stand between date and request. Invariant: a line is read or has a [`Reason`]; nothing is
+//! guessed.
 
 use super::date::{Dates, is_like_date};
 use super::format::Format;
@@ -15,11 +16,11 @@ use std::borrow::Cow;
 /// A line as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line<'l> {
-    /// What stands in front of the date.
+    /// The text before the date.
     pub(crate) before: &'l [u8],
     /// Seconds since 1970.
     pub(crate) second: i64,
-    /// What stands between date and request.
+    /// The text between date and request.
     pub(crate) between: &'l [u8],
     pub(crate) method: Cow<'l, [u8]>,
     pub(crate) target: Cow<'l, [u8]>,
@@ -49,14 +50,14 @@ impl<'l> Line<'l> {
     }
 }
 
-/// Returns the seconds since 1970 of a line of which nothing else is needed.
+/// Returns the seconds since 1970 of a line, without reading its other parts.
 pub(crate) fn second(line: &[u8], dates: &mut Dates) -> Option<i64> {
     let (start, end) = date(line).ok()?;
     dates.second(&line[start..end])
 }
 
-/// Where the date begins, and where the bracket behind it stands. The name of a user may hold brackets as well, so a bracket alone is
-/// no sign.
+/// Where the date begins, and where the bracket behind it stands. The name of a user may hold
+/// brackets as well, so a bracket alone is no sign.
 fn date(line: &[u8]) -> Result<(usize, usize), Reason> {
     let mut reason = Reason::NoDate;
     let mut from = 0;
@@ -78,7 +79,7 @@ fn date(line: &[u8]) -> Result<(usize, usize), Reason> {
     Err(reason)
 }
 
-/// What was found behind the date.
+/// The parts after the date.
 struct Found<'l> {
     between: &'l [u8],
     /// Another date, if one stands between.
@@ -102,7 +103,8 @@ fn request(rest: &[u8]) -> Result<Found<'_>, Reason> {
                 if let Some(status) = status(behind) {
                     return Ok(Found { between: &rest[..at], date, request, status });
                 }
-                // What looks like a request is one. A text behind it can come from a client who wants it to be taken for one.
+                // A text that looks like a request is one. A text after it may come from a client
+                // that imitates a request.
                 if request == b"-" || request_line(request).is_ok() {
                     return Err(Reason::NoStatus);
                 }
@@ -123,7 +125,7 @@ fn request(rest: &[u8]) -> Result<Found<'_>, Reason> {
     }
 }
 
-/// What stands before the closing quote, as it was written, and what stands behind it.
+/// Returns the text before the closing quote, as it was written, and the text after it.
 fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {
@@ -197,7 +199,8 @@ fn version_name(text: &[u8]) -> Option<&[u8]> {
     (!name.is_empty() && name.iter().all(u8::is_ascii_uppercase)).then_some(name)
 }
 
-/// The bytes that were sent. nginx writes `\x22` for what it escapes, Varnish and Apache also `\"` and the like.
+/// Returns the bytes that were sent. nginx writes `\x22` for an escaped byte, Varnish and Apache
+/// also `\"` and similar escapes.
 fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {
         return Cow::Borrowed(text);
@@ -212,7 +215,8 @@ fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// The byte that is written as a backslash and these, and how many of these. What is no escape is a backslash that was not escaped.
+/// Returns the byte that a backslash and these bytes stand for, and their number. If they are not
+/// an escape, the backslash stands for itself.
 fn escape(behind: &[u8]) -> (u8, usize) {
     let digit = |at: usize| behind.get(at).and_then(|&byte| char::from(byte).to_digit(16));
     match behind.first() {

@@ -1,17 +1,19 @@
-//! Capacity planning from an access log: what an index would hold, how often it would hit, and what purges would cost.
+//! Capacity planning from an access log: the content of an index, its hit rate, and the cost of
+//! purges.
 //!
 //! ```sh
 //! cargo run --release -p replay -- --generate 1000000 >access.log     # or one of your own
 //! cargo run --release -p replay -- access.log*
 //! ```
 //!
-//! Logs are in NCSA combined format, as nginx and Varnish write it, and may be compressed by gzip; `-` is standard input. Several logs
-//! are read as one, in the order of their dates. GET lines are requests, PURGE lines invalidations, and with `--purge-path` also GET
-//! lines below that path. Every target that names a path counts as a picture, with `--only-images` only names that end like one.
-//! Nothing is evicted, and a fill takes no time: the report says what there is to be had.
+//! Logs are in NCSA combined format, as nginx and Varnish write it, and may be compressed by gzip;
+//! `-` is standard input. Several logs are read as one, in the order of their dates. GET lines are
+//! requests, PURGE lines invalidations, and with `--purge-path` also GET lines below that path.
+//! Every target that names a path counts as a picture, with `--only-images` only names that end
+//! like one. Nothing is evicted, and a fill takes no time: the report says what there is to be had.
 //!
-//! In here: the command line and exit codes. A log that can't be read to its end doesn't keep others from being read; the report comes
-//! first, then each failure, and the exit code is 1.
+//! In here: the command line and exit codes. A log that can't be read to its end doesn't keep
+//! others from being read; the report comes first, then each failure, and the exit code is 1.
 
 mod date;
 mod format;
@@ -43,8 +45,9 @@ struct Args {
     /// Access logs in NCSA combined format, plain or gzip, in any order; - is standard input
     #[arg(required_unless_present = "generate", value_name = "LOG")]
     logs: Vec<PathBuf>,
-    /// The host that pictures are delivered from; lines that name another are passed over. It is looked for in the first column, with or
-    /// without a port, in the second field, between date and request, and in targets that are URLs
+    /// The host that pictures are delivered from; lines that name another are passed over. It is
+    /// looked for in the first column, with or without a port, in the second field, between date
+    /// and request, and in targets that are URLs
     #[arg(long)]
     host: Option<String>,
     /// Pass over names that do not end like a picture, such as .html or none
@@ -73,7 +76,7 @@ struct Args {
     seed: u64,
 }
 
-/// Of the URLs.
+/// The generation of the URLs.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Generation {
     /// Tokens since November 2021
@@ -108,7 +111,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The error and what caused it, each as a line.
+/// Returns the error and its causes, one per line.
 fn causes(error: &dyn Error) -> Vec<String> {
     let mut lines = vec![error.to_string()];
     let mut cause = error.source();

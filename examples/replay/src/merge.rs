@@ -1,8 +1,9 @@
 //! Several logs as one, in the order of time.
 //!
-//! The shell sorts `access.log access.log.1 access.log.2.gz` newest first, and the logs of several servers overlap. Each log waits with
-//! its next line until no other has an older one. A log is opened when its first date has come, so that hundreds of logs which follow
-//! each other take the memory of one. A log that cannot be read ends there; the rest is read.
+//! The shell sorts `access.log access.log.1 access.log.2.gz` newest first, and the logs of several
+//! servers overlap. Each log waits with its next line until no other has an older one. A log is
+//! opened when its first date has come, so that hundreds of logs which follow each other take the
+//! memory of one. A log that cannot be read ends there; the rest is read.
 
 use super::date::Dates;
 use super::format::Format;
@@ -25,7 +26,7 @@ pub(crate) struct Merge<'a> {
     dates: Dates,
     /// Why a log was not read to its end, for each that was not.
     pub(crate) failures: Vec<String>,
-    /// What is worth knowing about logs that were read.
+    /// Remarks about the logs that were read.
     pub(crate) notes: Vec<String>,
 }
 
@@ -82,7 +83,7 @@ impl<'a> Merge<'a> {
         let at = loop {
             let waiting = self.sources.iter().enumerate();
             let waiting = waiting.filter(|(_, source)| !matches!(source.state, State::Ended));
-            // Of equals, the first.
+            // Among equal times, the first log.
             let (at, source) = waiting.min_by_key(|(_, source)| source.second)?;
             if matches!(source.state, State::Open(..)) {
                 break at;
@@ -139,7 +140,8 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// The first date of a log that can be read twice. One that cannot be, such as a pipe, is opened at once, and shows it then.
+/// The first date of a log that can be read twice. One that cannot be, such as a pipe, is opened at
+/// once, and shows it then.
 fn first_second(path: &Path) -> Option<i64> {
     let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let mut log = is_file.then(|| Log::open(path, &ProgressBar::hidden()).ok()).flatten()?;

@@ -1,4 +1,4 @@
-//! What counts as a picture: any name, or only one that ends like a picture.
+//! The definition of a picture: any name, or only a name with the ending of a picture.
 
 /// The endings of names that pictures have.
 const ENDINGS: [&str; 18] = [
@@ -15,7 +15,8 @@ pub(crate) fn counted(only_images: bool) -> &'static str {
     }
 }
 
-/// Whether `path` ends like a picture. A query of the source, raw or encoded, is not part of the name.
+/// Whether `path` ends like a picture. A query of the source, raw or encoded, is not part of the
+/// name.
 pub(crate) fn has_ending_of_picture(path: &[u8]) -> bool {
     let query = path.iter().position(|&byte| byte == b'?').unwrap_or(path.len());
     let path = &path[..query];

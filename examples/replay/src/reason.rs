@@ -45,7 +45,7 @@ impl Reason {
         )
     }
 
-    /// Returns what helps against it, where that is known.
+    /// Returns the remedy, if it is known.
     pub(crate) fn hint(self) -> Option<&'static str> {
         Some(match self {
             Self::Foreign(format) => format.hint(),

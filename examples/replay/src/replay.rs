@@ -1,7 +1,9 @@
-//! Replays a log on an index: GET lines are looked up, and stored where they miss; PURGE lines are invalidations.
+//! Replays a log on an index: GET lines are looked up, and stored where they miss; PURGE lines are
+//! invalidations.
 //!
-//! Beside the index runs what a cache without rules would do: its key is the target as it was sent, and a purge takes what is spelled
-//! as the purge is. Both keep everything that they are not told to drop. The difference between them is what the rules are worth.
+//! A cache without rules runs beside the index. Its key is the target as it was sent, and a purge
+//! removes only entries with the same spelling. Both keep everything that they are not told to
+//! drop. The difference between them is the benefit of the rules.
 
 use super::date::Dates;
 use super::format::Format;
@@ -21,13 +23,14 @@ use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// After so many requests the size of the index is looked at; it is also before each purge, which may make it smaller.
+/// The size of the index is recorded after this number of requests, and before each purge, which
+/// may reduce it.
 const LOOK: u64 = 1000;
 
 /// How many of the pictures with the most variants are named.
 const WORST: usize = 10;
 
-/// Which lines count, and as what.
+/// The lines that count, and their kinds.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// The only host whose lines count.
@@ -38,7 +41,8 @@ pub(crate) struct Options {
     pub(crate) only_images: bool,
 }
 
-/// Where many servers have their purges. The lines that ask for it are noted if no `purge_path` is given.
+/// Where many servers have their purges. The lines that ask for it are noted if no `purge_path` is
+/// given.
 const USUAL_PURGE_PATH: &[u8] = b"/purge/";
 
 pub(crate) struct Replay {
@@ -48,7 +52,7 @@ pub(crate) struct Replay {
     /// Which request filled an entry.
     index: CacheIndex<u64>,
     tenant: Tenant,
-    /// Every variant that was ever asked for; nothing of it is purged.
+    /// Every variant that was ever requested; it is never purged.
     seen: CacheIndex<()>,
     seen_tenant: Tenant,
     variants: HashMap<Box<str>, u64>,
@@ -73,7 +77,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn new(rules: Rules, options: Options) -> Result<Self, ConfigError> {
-        // What is to be planned for must not be cut off.
+        // Entries that are to be planned for must not be cut off.
         let config = || Config::builder().max_variants(usize::MAX, WhenFull::Refuse).build();
         let (index, seen) = (CacheIndex::new(config()?), CacheIndex::new(config()?));
         Ok(Self {
@@ -91,7 +95,7 @@ impl Replay {
             lines: 0,
             requests: Requests::default(),
             purges: Purges::default(),
-            // From a nanosecond to an hour, within a thousandth; what takes longer counts as an hour.
+            // From 1 ns to 1 h, with a precision of 0.1 %; a longer time counts as 1 h.
             purge_times: Histogram::new_with_max(3_600_000_000_000, 3)
                 .expect("these bounds are in order"),
             requests_of_other_names: 0,
@@ -125,7 +129,7 @@ impl Replay {
         let path = path(&line.target);
         let below = if is_get { self.below_purge_path(path) } else { Some(path) };
         let served = matches!(line.status, 200 | 206 | 304);
-        // Servers say 404 and 412 where there was nothing to purge.
+        // Servers answer 404 and 412 if there was nothing to purge.
         let purged = matches!(line.status, 200..=299 | 404 | 412);
         match below {
             Some(_) if !purged => return Err((Reason::RefusedPurge, None)),
@@ -178,7 +182,7 @@ impl Replay {
         self.latest = self.latest.max(second);
     }
 
-    /// Returns what a GET line purges, if it is one that does.
+    /// Returns the target that a GET line purges, if it does.
     fn below_purge_path<'t>(&mut self, path: &'t [u8]) -> Option<&'t [u8]> {
         if let Some(purge_path) = &self.options.purge_path {
             let below = path.strip_prefix(purge_path.as_bytes())?;
@@ -212,7 +216,8 @@ impl Replay {
         };
         if let Some(of_unruled) = self.unruled.get(path) {
             self.requests.hits_without_rules += 1;
-            // What was filled before the index had to fill it anew is older than a purge of it.
+            // An entry that was filled before the index had to fill it again is older than a purge
+            // of it.
             self.requests.old_without_rules += u64::from(*of_unruled < filled);
         } else {
             self.unruled.insert(path.into(), number);
@@ -325,7 +330,8 @@ fn path(target: &[u8]) -> &[u8] {
 }
 
 fn kind(error: &InvalidationError) -> PathErrorKind {
-    // A list of one can only be wrong in its entry; and without operations of its own, a wildcard is one that the rules allow.
+    // A list of one can only be wrong in its entry; and without operations of its own, a wildcard
+    // is one that the rules allow.
     error.path_error().map_or(PathErrorKind::WildcardNotAllowed, PathError::kind)
 }
 
@@ -355,9 +361,9 @@ fn second(second: i64) -> String {
 
 fn pictures(variants: HashMap<Box<str>, u64>) -> Pictures {
     let mut by_count: Vec<_> = variants.into_iter().collect();
-    // The path decides between equals, so that a log always gives the same report.
+    // The path decides between equal counts, so that a log always has the same report.
     by_count.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then_with(|| a.cmp(b)));
-    // Nearest rank: the smallest count that so many of a hundred pictures do not exceed.
+    // Nearest rank: the smallest count that this percentage of pictures does not exceed.
     let percentile = |percent: usize| {
         let beyond = by_count.len() - (by_count.len() * percent).div_ceil(100).max(1);
         by_count[beyond].1

@@ -1,6 +1,7 @@
-//! What a replay found, as text for people and as JSON for machines.
+//! The result of a replay, as text for people and as JSON for machines.
 //!
-//! Invariant: lines = requests + purges + passed over + unreadable; whoever reads a report can add it up.
+//! Invariant: lines = requests + purges + passed over + unreadable, so that a reader can add them
+//! up.
 
 use super::merge::Entry;
 use super::reason::Reason;
@@ -20,7 +21,7 @@ pub(crate) struct Report {
     pub(crate) pictures: Pictures,
     pub(crate) memory: Memory,
     pub(crate) purges: Option<Purges>,
-    /// What is worth knowing about logs that were read, and about how their lines were taken.
+    /// Remarks about the logs, and about the reading of their lines.
     pub(crate) notes: Vec<String>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct BackInTime {
     pub(crate) first: Place,
 }
 
-/// What was counted as a picture.
+/// The lines that count as pictures.
 #[derive(Debug, Serialize)]
 pub(crate) struct Counted {
     pub(crate) as_pictures: &'static str,
@@ -89,7 +90,7 @@ pub(crate) struct Requests {
     pub(crate) count: u64,
     pub(crate) hits: u64,
     pub(crate) hits_without_rules: u64,
-    /// Of these, hits on what had been purged under another spelling.
+    /// Hits among these on entries that had been purged under another spelling.
     pub(crate) old_without_rules: u64,
 }
 

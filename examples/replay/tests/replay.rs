@@ -39,7 +39,7 @@ fn run(arguments: &[&str], input: &[u8]) -> Output {
     // Beside the reading, so that neither waits for the other.
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     let writing = std::thread::spawn(move || {
-        // Who refuses its arguments reads nothing.
+        // A program that refuses its arguments reads no input.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().unwrap();
@@ -91,12 +91,15 @@ fn mixed() -> Vec<u8> {
         at(1, "GET /sample.li/birds.jpg?w=600&h=400 HTTP/1.1", 200),
         at(1, "GET /sample.li/./b%69rds.jpg?h=400&width=600 HTTP/3", 206),
         at(1, "GET //sample.li/birds.jpg?h=400&w=600 HTTP/1.0", 304),
-        // As Varnish writes it, of a client with an IPv6 address, whose user has a name with a bracket.
+        // As Varnish writes it, of a client with an IPv6 address, whose user has a name with a
+        // bracket.
         "2001:db8::7 - a [b [24/Nov/2026:22:24:02 +0200] \"GET http://img.example.com:80/sample.li/boat.jpg?w=200 HTTP/1.1\" 200 - \"-\" \"-\"".to_owned(),
-        // Quotes and a backslash in the request, escaped in the way of nginx and in that of Varnish: one picture.
+        // Quotes and a backslash in the request, escaped in the way of nginx and in that of
+        // Varnish: one picture.
         get(r"/sample.li/a\x22b%5C.jpg"),
         get(r#"/sample.li/a\"b%5C.jpg"#),
-        // The birds go, whatever their spelling. Where the key is the target, only what is spelled so would.
+        // The birds are removed, whatever their spelling. If the key is the target, only the same
+        // spelling is removed.
         at(3, "PURGE /sample.li/birds.jpg HTTP/1.1", 200),
         at(3, "GET /sample.li/birds.jpg?w=200 HTTP/1.1", 200),
         // One variant of the boat; a folder; nothing; and a purge that the server refused.
@@ -124,7 +127,7 @@ fn mixed() -> Vec<u8> {
     ])
 }
 
-/// All that the report says of [`mixed`], but for times.
+/// The full report of [`mixed`], except for times.
 #[track_caller]
 fn expect_mixed(report: &Value) {
     assert_eq!(report["lines"]["count"], 29);

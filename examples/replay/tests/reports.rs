@@ -1,8 +1,12 @@
 //! Rows of the kinds `log` and `replay` in `tests/data/reports.tsv`, on the built program.
 //!
-//! What is expected is a list, separated by ` | `: counts such as `requests 2`, lists of reasons with counts such as
-//! `unreadable: empty line (1); space in the target (2)`, `says TEXT` for what the report contains, `exit CODE` of a program, and
-//! `out TEXT` and `err TEXT` for what it writes (`err -`: nothing but what is expected of a program that ends well).
+//! The expectation is a list, separated by ` | `:
+//! - counts such as `requests 2`
+//! - lists of reasons with counts such as `unreadable: empty line (1); space in the target (2)`
+//! - `says TEXT` for a text in the report
+//! - `exit CODE` of a program
+//! - `out TEXT` and `err TEXT` for its output (`err -`: only the usual output of a program that
+//!   succeeds)
 
 use checks::{bytes, rows, text};
 use flate2::Compression;
@@ -24,7 +28,7 @@ fn run(arguments: &[&str], folder: Option<&PathBuf>, input: &[u8]) -> Output {
     checks::run(&mut command, input)
 }
 
-/// What the report says of a list of reasons, as it is written in a row.
+/// Returns the report's list of reasons, as it is written in a row.
 fn reasons(list: &Value) -> String {
     let one = |other: &Value| format!("{} ({})", other["reason"].as_str().unwrap(), other["count"]);
     let mut all: Vec<_> = list.as_array().unwrap().iter().map(one).collect();
@@ -116,7 +120,7 @@ fn replay(name: &str, arguments: &[&str], files: &[(&str, &[u8])]) -> Output {
     run(&[&["--json"], arguments].concat(), Some(&folder), b"")
 }
 
-/// Does what the input of a row says.
+/// Carries out the input of a row.
 fn tool(input: &str) -> Vec<Output> {
     let log = requests(0..3);
     let a_gz = |name: &str, content: Vec<u8>| vec![replay(name, &["a.gz"], &[("a.gz", &content)])];

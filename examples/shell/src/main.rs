@@ -1,4 +1,5 @@
-//! The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line.
+//! The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer
+//! a line.
 //!
 //! ```text
 //! insert TENANT PATH VARIANT VALUE    stored | replaced OLD | refused REASON
@@ -10,7 +11,7 @@
 //! purge TENANT PATH                   purged N
 //! purge-soft TENANT PATH              softened N
 //! purge-variant TENANT PATH VARIANT   purged N       with all representations of the variant
-//! purge-where TENANT PATH OPERATIONS  purged N       variants that include the operations, such as ?w=200
+//! purge-where TENANT PATH OPERATIONS  purged N       variants that include them, as ?w=200
 //! purge-prefix TENANT PREFIX          purged         PREFIX is the text before the star
 //! purge-prefix-soft TENANT PREFIX     purged
 //! flush TENANT                        flushed
@@ -23,12 +24,14 @@
 //! stats                               NAME=VALUE [NAME=VALUE]...
 //! ```
 //!
-//! TENANT and NAME are any text, VALUE and N whole numbers. PATH, VARIANT and PREFIX are canonical text, or with `--opaque` any text
-//! that isn't empty. A line that is none of these gets `error REASON`, and the shell goes on. Try it:
+//! TENANT and NAME are any text, VALUE and N whole numbers. PATH, VARIANT and PREFIX are canonical
+//! text, or with `--opaque` any text that isn't empty. A line that is none of these gets
+//! `error REASON`, and the shell goes on. Try it:
 //!
 //! ```sh
 //! printf 'lease\tdoc\ta/b.jpg\tL\npurge\tdoc\ta/b.jpg\ncommit\tL\t?w=1\t7\n' | cargo run -p shell
-//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' | cargo run -p shell -- --opaque
+//! printf 'insert\tdoc\ta b.jpg\t300x200\t7\npurge\tdoc\ta b.jpg\n' |
+//!   cargo run -p shell -- --opaque
 //! ```
 
 use cache_index::canonical::Rules;
@@ -42,7 +45,8 @@ use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-/// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer a line
+/// The index from a terminal or a pipe: one command a line, fields separated by one TAB, one answer
+/// a line
 #[derive(Parser)]
 #[command(after_help = COMMANDS)]
 pub(crate) struct Args {
@@ -112,7 +116,7 @@ pub(crate) fn run(names: Names, mut input: impl BufRead, mut output: impl Write)
             Ok(answer) => writeln!(output, "{answer}")?,
             Err(reason) => writeln!(output, "error {}", streams::visible(&reason))?,
         }
-        // Whoever drives the shell through a pipe waits for the answer.
+        // A client that drives the shell through a pipe waits for the answer.
         output.flush()?;
         line.clear();
     }
@@ -273,7 +277,7 @@ impl Shell {
     fn reclaim(&self, [limit]: [&str; 1]) -> Result<String, String> {
         let limit = usize::try_from(number(limit)?).unwrap_or(usize::MAX);
         let mut count = 0;
-        // One call is bounded in what it looks at; the command means all that can be had.
+        // One call examines a bounded number of entries; the command means all entries.
         loop {
             let reclaimed = self.index.reclaim(limit - count);
             count += reclaimed.len();

@@ -4,7 +4,7 @@
 //! cargo run --release -p soak -- --minutes 10
 //! ```
 //!
-//! What is checked is in [`soak`]. Exits with 1 if there was a violation.
+//! [`soak`] has the checks. Exits with 1 if there was a violation.
 
 mod soak;
 
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     let elapsed = Until::Elapsed(duration);
     let until = args.rounds.map_or(elapsed, Until::Rounds);
-    // If nobody reads what is printed, the exit code still says whether there was a violation.
+    // If the output is not read, the exit code still reports a violation.
     let say = |text: &str| drop(streams::print(text));
     say(&format!("seed {}, {} threads, until {until:?}\n", args.seed, args.threads));
     let report = soak(args.threads, args.seed, until);

@@ -1,9 +1,11 @@
 //! The threads and the checker.
 //!
-//! Each picture has a version at its source. Who changes a picture raises its version, invalidates it, and then raises its floor: from
-//! then on a look-up that starts may find no older version, and after a soft invalidation none that isn't stale. Fills read the version
-//! after they have taken the lease, as servers do. Every value has a serial number, so that at the end each one that was stored can be
-//! shown to have left exactly once.
+//! Each picture has a version at its source. A thread that changes a picture raises its version,
+//! invalidates it, and then raises its floor. A lookup that starts after that must not find an
+//! older version. After a soft invalidation, it must not find an older version that is not stale.
+//!
+//! Fills read the version after they have taken the lease, as servers do. Every value has a serial
+//! number, so that at the end each stored value can be shown to have left exactly once.
 
 use cache_index::{
     CacheIndex, Config, DeadValues, Hard, Insertion, Lookup, OriginPath, PathPrefix, Refusal, Soft,
@@ -29,7 +31,7 @@ pub(crate) enum Until {
     Rounds(u64),
 }
 
-/// What happened.
+/// The results.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) operations: u64,
@@ -37,7 +39,7 @@ pub(crate) struct Report {
     pub(crate) found: u64,
     pub(crate) fills: u64,
     pub(crate) invalidations: u64,
-    /// Look-ups and fills during which an invalidation of their picture was under way.
+    /// Lookups and fills during which an invalidation of their picture was under way.
     pub(crate) overlapped: u64,
     /// Fills during which one began.
     pub(crate) fills_that_met_an_invalidation: u64,
@@ -109,7 +111,8 @@ struct Picture {
 
 struct World {
     index: CacheIndex<Value>,
-    /// Forgetting a tenant puts the next one of its name here; fills that have begun go on with the old handle.
+    /// Forgetting a tenant puts the next one of its name here; fills that have begun go on with the
+    /// old handle.
     tenants: Vec<RwLock<Tenant>>,
     paths: Vec<OriginPath<'static>>,
     prefixes: Vec<PathPrefix<'static>>,
@@ -123,16 +126,17 @@ struct Worker<'w> {
     choices: u64,
     serial: u64,
     report: Report,
-    /// Of its own values, and of others' that it was handed.
+    /// The accounts of its own values, and of other threads' values that it received.
     accounts: Accounts,
-    /// Of all threads, when they last added theirs.
+    /// The accounts of all threads, as of their last update.
     all_accounts: &'w Mutex<Accounts>,
 }
 
 /// How often each serial number was stored (+) and handed back (-), for those that are not even.
 type Accounts = HashMap<u64, i64>;
 
-/// So many are kept by a thread before it adds them to those of all, where what one stored and another was handed is even.
+/// The number of accounts that a thread keeps before it adds them to the common accounts, where
+/// stored and received values balance.
 const KEPT: usize = 100_000;
 
 fn account(accounts: &mut Accounts, serial: u64, change: i64) {
@@ -190,7 +194,8 @@ impl World {
     fn new() -> Self {
         let config = Config::builder().shards(4).dead_values(DeadValues::Queue).build();
         let index = CacheIndex::new(config.expect("valid"));
-        // The first tenant's names are canonical, the others' are not. So are those of every second variant.
+        // The first tenant's names are canonical, the others' are not. So are those of every second
+        // variant.
         let folder = |n: usize| match n % TENANTS {
             0 => format!("s.li/{}/", n / TENANTS),
             _ => format!("//é {}?#/", n / TENANTS),
@@ -223,7 +228,7 @@ impl World {
         (self.tenant(picture % TENANTS), &self.paths[picture])
     }
 
-    /// Flushes and reclaims what is left: then every value that was stored must have left exactly once.
+    /// Flushes and reclaims the rest: then every stored value must have left exactly once.
     fn settle(self, mut accounts: Accounts, report: &mut Report) {
         self.index.flush_all(Hard);
         loop {
@@ -254,7 +259,8 @@ impl World {
 
 impl<'w> Worker<'w> {
     fn new(world: &'w World, all_accounts: &'w Mutex<Accounts>, seed: u64, thread: u64) -> Self {
-        // Any start but zero will do for the generator; the odd factor keeps neighboring seeds apart.
+        // Any start but zero will do for the generator; the odd factor keeps neighboring seeds
+        // apart.
         let choices = (seed + thread + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (report, accounts) = (Report::default(), Accounts::new());
         Self { world, choices, serial: thread << 48, report, accounts, all_accounts }
@@ -374,7 +380,8 @@ impl<'w> Worker<'w> {
                     Refusal::Forgotten => self.report.refused_forgotten += 1,
                     _ => self.report.refused_flushed += 1,
                 }
-                // Nothing else may refuse it than a hard invalidation that covers the picture and had not ended when the fill began.
+                // Nothing else may refuse it than a hard invalidation that covers the picture and
+                // had not ended when the fill began.
                 if truth.hard_begun.load(SeqCst) == hard_ended {
                     let violation = format!("picture {picture}: refused by nothing of its own");
                     self.report.violations.push(violation);
@@ -420,7 +427,8 @@ impl<'w> Worker<'w> {
             }
             Scope::Tenant(t) => _ = world.index.flush_tenant(&world.tenant(t), Hard),
             Scope::Forgotten(t) => {
-                // Locked for as long as it takes: whoever forgets the same tenant next forgets the one that is made here.
+                // Locked for the whole operation: the next thread that forgets this tenant forgets
+                // the one that is created here.
                 let mut tenant = world.tenants[t].write().unwrap();
                 world.index.forget_tenant(&tenant);
                 let next = world.index.tenant(tenant.name());

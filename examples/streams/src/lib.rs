@@ -1,10 +1,10 @@
-//! Standard streams of the example programs: a reader that goes away ends a program quietly, and no text from outside reaches a terminal
-//! as it is.
+//! Standard streams of the example programs: a reader that goes away ends a program quietly, and no
+//! text from outside reaches a terminal as it is.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Returns the arguments of the command line, or ends the program with help or with what is wrong.
+/// Returns the arguments of the command line, or ends the program with help or with an error.
 pub fn arguments<A: clap::Parser>() -> A {
     A::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
@@ -16,13 +16,15 @@ pub fn arguments<A: clap::Parser>() -> A {
     })
 }
 
-/// Writes `program: reason` to standard error, as one line. If nobody reads it, the exit code still reports the failure.
+/// Writes `program: reason` to standard error, as one line. If the error is not read, the exit code
+/// still reports the failure.
 pub fn complain(program: &str, reason: impl Display) {
     let line = format!("{program}: {}\n", visible(&reason.to_string()));
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Writes `text` to standard output. A closed pipe is not an error: its reader, such as `head`, has seen enough.
+/// Writes `text` to standard output. A closed pipe is not an error: its reader, such as `head`, has
+/// seen enough.
 ///
 /// # Errors
 /// If it cannot be written for another reason.

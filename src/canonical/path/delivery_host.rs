@@ -1,23 +1,23 @@
-//! First part of a request: whether it is one for this tenant, and where its path starts.
+//! First part of a request: whether it belongs to this tenant, and where its path starts.
 //!
-//! Invariant: neither the scheme nor the host of a delivery URL is part of any key.
-//! Not here: delivery hosts in the place of an origin; that is a matter of the origin's form.
+//! Invariant: neither the scheme nor the host of a delivery URL is part of any key. Not here:
+//! delivery hosts in the place of an origin, which the form of the origin detects.
 
 use super::super::error::{Fault, PathError};
 use super::super::rules::Rules;
 use super::host::split_port;
 use super::segments::leading_slashes;
 
-/// Which texts a request may be.
+/// The texts that are accepted as a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) enum Reference {
     /// A URL, with or without its scheme, or its path alone.
     Url,
-    /// What stands in a request line. However many slashes it starts with, it names no host.
+    /// The target of a request line. It does not name a host, however many slashes it starts with.
     Target,
 }
 
-/// Where the path of a delivery URL or of a request target starts.
+/// Returns the position where the path of a delivery URL or of a request target starts.
 pub(in crate::canonical) fn path_start(
     input: &[u8],
     reference: Reference,
@@ -35,7 +35,7 @@ pub(in crate::canonical) fn path_start(
     };
     let rest = &input[start..];
     if let Some(host) = rules.hosts().find(|host| rest.starts_with(host)) {
-        // Nearly always, the host is written as the rules have it.
+        // Nearly always, the host is written as in the rules.
         if matches!(rest.get(host.len()), None | Some(b'/' | b'?')) {
             return Ok(start + host.len());
         }

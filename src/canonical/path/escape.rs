@@ -1,8 +1,8 @@
 //! Percent escapes: one spelling for each byte of a path, and the decoding of a path that is
 //! encoded as a whole.
 //!
-//! Invariant: nothing is decoded twice. `%25` stays what it is, so that no pass over the text can
-//! make an escape of it. Not here: Unicode. Bytes are compared, not characters: no normalization
+//! Invariant: no text is decoded twice. `%25` stays the same, so that no pass over the text can
+//! turn it into an escape. Not here: Unicode. Bytes are compared, not characters: no normalization
 //! form, no case folding, no guess at an encoding.
 
 use super::super::error::PathError;
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 /// Two slashes.
 const ROOM: usize = 2;
 
-/// Writes every byte of `text` in its one spelling.
+/// Writes every byte of `text` in its canonical spelling.
 ///
 /// If a buffer is needed, it has room for `room` more bytes.
 pub(in crate::canonical) fn normalize<'t>(
@@ -23,7 +23,7 @@ pub(in crate::canonical) fn normalize<'t>(
     spelling: &Spelling,
     room: usize,
 ) -> Result<Cow<'t, [u8]>, PathError> {
-    // A path's bytes are raw in every spelling that is asked for.
+    // The bytes of a path are raw in most requests.
     if !any(text, |byte| !is_path(byte)) {
         return Ok(Cow::Borrowed(text));
     }
@@ -47,13 +47,14 @@ pub(in crate::canonical) fn append_normalized(
     Ok(())
 }
 
-/// The room that later steps need: for a second slash behind the scheme, a slash behind the host,
-/// and the query of the origin.
+/// Returns the room that later steps need: for a second slash after the scheme, a slash after the
+/// host, and the origin's own query.
 pub(in crate::canonical) fn room_for(own_query: Option<&[u8]>) -> usize {
     ROOM + own_query.map_or(0, longest_path)
 }
 
-/// A copy of `text` with room for what later steps insert; text that is owned has it already.
+/// Returns a copy of `text` with room for the insertions of later steps. Owned text already has the
+/// room.
 pub(in crate::canonical) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u8> {
     match text {
         Cow::Owned(text) => text,
@@ -65,7 +66,7 @@ pub(in crate::canonical) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u
     }
 }
 
-/// Where byte `position` of the output of [`normalize`] stood in `text`.
+/// Returns the position in `text` of byte `position` of the output of [`normalize`].
 pub(in crate::canonical) fn position_before_normalizing(
     text: &[u8],
     spelling: &Spelling,
@@ -84,14 +85,14 @@ pub(in crate::canonical) fn position_before_normalizing(
     at
 }
 
-/// Decodes all escapes of `text`, once, and nothing else: a plus stays a plus.
+/// Decodes all escapes of `text` once, and changes no other byte: a plus stays a plus.
 pub(in crate::canonical) fn decoded(text: &[u8]) -> Result<Writer<'_>, PathError> {
     let mut out = Writer::new(text, <[u8]>::len, 0);
     out.spell(&DECODED, text, 0, text.len()).map_err(|at| Spelling::fault(text, at))?;
     Ok(out)
 }
 
-/// Where byte `position` of what [`decoded`] writes stood in `text`.
+/// Returns the position in `text` of byte `position` of the output of [`decoded`].
 pub(in crate::canonical) fn position_before_decoding(text: &[u8], position: usize) -> usize {
     position_before_normalizing(text, &DECODED, position)
 }

@@ -1,8 +1,8 @@
-//! The four forms of an origin, and the one spelling of each.
+//! The four forms of an origin, and the canonical spelling of each.
 //!
-//! Invariant: the form is told from text whose escapes are settled, and the head of the text
-//! (scheme and host, or alias) ends where dot segments may not climb. Not here: what the form means
-//! to the rules: delivery hosts, prefixes, wildcards.
+//! Invariant: the form is determined from text with normalized escapes. The head of the text
+//! (scheme and host, or alias) ends where dot segments may not climb. Not here: the meaning of the
+//! form to the rules: delivery hosts, prefixes, wildcards.
 
 use super::super::error::{Fault, PathError};
 use super::super::settings::Root;
@@ -54,18 +54,18 @@ pub(in crate::canonical) enum Form {
     Relative,
 }
 
-/// The form of a text, and where its parts are.
+/// The form of a text, and the positions of its parts.
 #[derive(Clone, Debug)]
 pub(in crate::canonical) struct Shape {
     pub(in crate::canonical) form: Form,
-    /// The host and port of a URL, the first segment of other forms; nothing of relative paths.
+    /// The host and port of a URL, or the first segment of other forms. Empty for relative paths.
     head: Range<usize>,
-    /// The port as it is written when canonical, inside of `head`; empty if there is none.
+    /// The port in its canonical spelling, inside of `head`. Empty if there is none.
     port: Range<usize>,
 }
 
 impl Shape {
-    /// Tells the form of `text`.
+    /// Determines the form of `text`.
     pub(in crate::canonical) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
         let stop = find_near(text, 0, [b'/', b':']);
@@ -90,7 +90,7 @@ impl Shape {
         })
     }
 
-    /// The shape of a text that starts with the host and port `segment`.
+    /// Returns the shape of a text that starts with the host and port `segment`.
     pub(in crate::canonical) fn of_host(segment: &[u8]) -> Self {
         let port = segment.len() - split_port(segment).1.len();
         Self { form: Form::Host, head: 0..segment.len(), port: port..segment.len() }
@@ -116,7 +116,7 @@ impl Shape {
         // The port zero is written with one digit.
         let significant = end - port.len() + zeros.min(port.len().saturating_sub(1))..end;
         let number = &text[significant.clone()];
-        // Of five digits at most, the order of texts of equal length is that of numbers.
+        // With five digits at most, texts of equal length are in the order of their numbers.
         let too_large = number.len() > 5 || (number.len() == 5 && number > b"65535");
         if too_large || !number.iter().all(u8::is_ascii_digit) {
             return Err(Fault::InvalidPort.at(end - port.len()));
@@ -126,13 +126,13 @@ impl Shape {
         Ok(Self { form: Form::Url(scheme), head: start..end, port })
     }
 
-    /// The host and the port of forms that have one.
+    /// Returns the host and the port of forms that have one.
     pub(in crate::canonical) fn host<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
         let has_host = matches!(self.form, Form::Url(_) | Form::Host);
         has_host.then(|| (split_port(&text[self.head.clone()]).0, &text[self.port.clone()]))
     }
 
-    /// Where the slash behind the head is, if the text goes on.
+    /// Returns the position of the slash after the head, if the text goes on.
     pub(in crate::canonical) fn end(&self) -> usize {
         self.head.end
     }
@@ -141,12 +141,12 @@ impl Shape {
         self.form == Form::Url(Scheme::Ftp)
     }
 
-    /// Where the part starts that dot segments may not leave.
+    /// Returns the start of the part that dot segments may not leave.
     fn floor(&self) -> usize {
         if self.form == Form::Relative { 0 } else { self.head.end + 1 }
     }
 
-    /// Writes `text`, which has this shape, in its one spelling.
+    /// Writes `text`, which has this shape, in its canonical spelling.
     pub(in crate::canonical) fn settle<'t>(
         &self,
         text: Cow<'t, [u8]>,
@@ -175,7 +175,7 @@ impl Shape {
         Ok(Cow::Owned(out))
     }
 
-    /// Where the port stands as it was written, with its colon.
+    /// Returns the position of the port as it was written, with its colon.
     fn written_port(&self, text: &[u8]) -> Range<usize> {
         let colon = text[self.head.clone()].iter().position(|&byte| byte == b':');
         colon.map_or(self.head.end, |len| self.head.start + len)..self.head.end
@@ -215,7 +215,7 @@ impl Shape {
     }
 }
 
-/// The scheme that `text` starts with, and where the authority starts.
+/// Returns the scheme that `text` starts with, and the position of the authority.
 fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
     let Some(colon) = text.iter().position(|&byte| !SCHEME.contains(byte)) else { return Ok(None) };
     if text[colon] != b':' || !text[0].is_ascii_alphabetic() {
@@ -224,7 +224,7 @@ fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
     let slashes = leading_slashes(&text[colon + 1..]);
     let is = |scheme: &Scheme| text[..colon].eq_ignore_ascii_case(scheme.name());
     match [Scheme::Http, Scheme::Https].into_iter().find(is) {
-        // Proxies merge slashes, and nothing else can be meant.
+        // Proxies merge slashes, and there is no other meaning.
         Some(scheme) if slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
         None if slashes < 2 => Ok(None),
         None if is(&Scheme::Ftp) => Ok(Some((Scheme::Ftp, colon + "://".len()))),

@@ -1,26 +1,29 @@
-//! Grouping: files all spellings of one picture under one path, and keeps them apart in the variant
+//! Grouping: maps all spellings of one picture to one path, and distinguishes them in the variant
 //! key.
 //!
-//! The exact rules tell `http://`, `https://` and no scheme apart, and `%28` from `(`: they may be
-//! two pictures. Whoever purges one of them nearly always means all of them. Grouping maps the
-//! exact origin to a coarser one; what it dropped is written into a mark behind the operations,
-//! `?w=600@https`, from which the exact origin can be told again.
+//! The exact rules distinguish `http://`, `https://` and no scheme, and `%28` from `(`: they may be
+//! two pictures. A client that purges one of them nearly always means all of them. Grouping maps
+//! the exact origin to a coarser one. It writes the dropped parts into a mark after the operations,
+//! `?w=600@https`, from which the exact origin can be restored.
 //!
 //! Invariant: grouping is a function of the exact result, and one-to-one: path and mark together
-//! give the exact origin back. It keeps prefixes, too: if an origin starts with a pattern's text,
+//! determine the exact origin. It also keeps prefixes: if an origin starts with a pattern's text,
 //! the grouped origin starts with the grouped text. The exception is a pattern without a dot, a
 //! colon or a slash: it names files and folders, not hosts.
 //!
-//! Not here: what a host is, which `host` says; and anything that would split a path or let it
-//! climb. Encoded slashes, question marks and percent signs stay as they are.
+//! Not here: the definition of a host, see `host`; and any change that would split a path or let it
+//! climb. Encoded slashes, question marks and percent signs stay the same.
 //!
 //! | dropped | mark |
 //! |---|---|
 //! | the scheme | `http`, `https` or `ftp` |
-//! | a dot behind the host of a URL | `.` |
+//! | a dot after the host of a URL | `.` |
 //! | port 80, 443 or 21 | `:80`, `:443`, `:21` |
-//! | how reserved bytes are written | `%` and four of them to a hexadecimal digit, the first in its lowest bit: one for each that was written the other way; zeros at the end left out |
-//! | any other spelling of scheme, host and port | `=` and that spelling, with the slash behind it |
+//! | the spelling of reserved bytes | `%` and one bit per byte, see below |
+//! | any other spelling of scheme, host and port | `=` and that spelling, with the slash after it |
+//!
+//! A bit is one if the byte was written the other way. Four bits make a hexadecimal digit, the
+//! first in its lowest bit. Zeros at the end are left out.
 
 use super::super::text::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
 use super::host::{self, DEFAULT_PORTS};
@@ -30,15 +33,15 @@ use std::borrow::Cow;
 
 const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
-/// A colon as some page serializers write it, and what follows that of a scheme. As in a URL, one
-/// slash does for two.
+/// A colon as some page serializers write it, and the slash after a scheme. As in a URL, one slash
+/// stands for two.
 const ENCODED_COLON: &str = "%3A/";
 
-/// What grouping dropped from an origin, as it is written behind the operations. Nearly always
-/// short.
+/// The parts that grouping dropped from an origin, as they are written after the operations. Nearly
+/// always short.
 type Mark = SmallVec<[u8; 64]>;
 
-/// Groups an exact origin and the variant key that goes with it.
+/// Groups an exact origin and its variant key.
 pub(in crate::canonical) fn group<'t>(
     origin: OriginPath<'t>,
     variant: VariantKey<'t>,
@@ -54,11 +57,11 @@ pub(in crate::canonical) fn group_path(path: OriginPath<'_>) -> OriginPath<'_> {
     OriginPath::new_unchecked(fold(path.into_cow(), &mut Mark::new()))
 }
 
-/// Groups what precedes a star.
+/// Groups the text before a star.
 pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'_> {
     let text = prefix.into_cow();
     if is_open_url(&text) {
-        // All URLs of a scheme start so, and their grouped paths start with anything.
+        // All URLs of a scheme start with it, and their grouped paths start with anything.
         return PathPrefix::new_unchecked("");
     }
     let mut mark = Mark::new();
@@ -75,7 +78,7 @@ pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'
     PathPrefix::new_unchecked(ascii(Cow::Owned(out)))
 }
 
-/// Whether `text` may go on as a URL, in the host of which it ends.
+/// Returns whether `text` may go on as a URL, and ends inside its host.
 fn is_open_url(text: &str) -> bool {
     let is_start = |one: &str, other: &str| {
         other.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one))
@@ -90,13 +93,13 @@ fn is_open_url(text: &str) -> bool {
     })
 }
 
-/// The grouped spelling of an exact origin, or of the start of one.
+/// Returns the grouped spelling of an exact origin, or of the start of one.
 fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     let head = Head::of(&text);
     head.write_mark(mark);
     let tail = &text.as_bytes()[head.end..];
     let first = if head.end == 0 { Zone::FirstSegment } else { Zone::Path };
-    // Most have nothing that could change.
+    // Most origins contain no byte that could change.
     let may_change = tail.iter().any(|&byte| matches!(byte, b'%' | b'*' | b'+'));
     if !(may_change && letters(tail, first).any(|letter| letter.changes())) {
         head.write_spelling(mark);
@@ -116,18 +119,19 @@ fn fold<'t>(text: Cow<'t, str>, mark: &mut Mark) -> Cow<'t, str> {
     ascii(Cow::Owned(out))
 }
 
-/// The scheme and host of an origin, and what is dropped of them. All is empty if there are none.
+/// The scheme and host of an origin, and the parts of them that are dropped. All parts are empty if
+/// there is neither.
 #[derive(Default)]
 struct Head<'t> {
     scheme: &'static str,
-    /// Where the host starts, without the dot that is dropped.
+    /// The start of the host, without the dropped dot.
     start: usize,
     host: Cow<'t, str>,
     dot: bool,
     /// With its colon.
     port: &'t str,
     dropped_port: &'t str,
-    /// All of it as it was written, if that can't be said otherwise.
+    /// The whole head as it was written, if no other mark can express it.
     spelling: &'t str,
     end: usize,
 }
@@ -168,14 +172,14 @@ impl<'t> Head<'t> {
             return Self::default();
         }
         let Some(usual) = host::read(segment, false) else { return Self::default() };
-        // Of most that differ, it is only a port that is dropped.
+        // In most heads that differ, only a port is dropped.
         let (host, port) = segment.split_at(segment.find(':').unwrap_or(end));
         let head = Self { host: host.into(), end, ..Self::default() }.with_port(port);
         let keeps = usual.strip_prefix(host) == Some(head.port);
         if keeps { head } else { Self::respelled(text, usual, end) }
     }
 
-    /// The head of a URL in which the colon of the scheme is encoded.
+    /// Reads the head of a URL in which the colon of the scheme is encoded.
     fn of_encoded_scheme(text: &'t str) -> Option<Self> {
         let colon = text.find(ENCODED_COLON)?;
         if !SCHEMES.into_iter().any(|scheme| scheme.eq_ignore_ascii_case(&text[..colon])) {
@@ -188,7 +192,8 @@ impl<'t> Head<'t> {
         Some(Self::respelled(text, usual, text.len() - authority.len() + len))
     }
 
-    /// The head that ends at `end`, where the slash behind it is if there is one.
+    /// Returns the head that ends at `end`, which is the position of the slash after it, if there
+    /// is one.
     fn respelled(text: &'t str, usual: Cow<'t, str>, end: usize) -> Self {
         let spelling = &text[..end + usize::from(text[end..].starts_with('/'))];
         Self { host: usual, spelling, end, ..Self::default() }
@@ -200,12 +205,12 @@ impl<'t> Head<'t> {
         Self { port, dropped_port, ..self }
     }
 
-    /// Whether host and port stay as they are.
+    /// Returns whether host and port stay the same.
     fn stays_whole(&self) -> bool {
         !self.dot && self.dropped_port.is_empty() && self.spelling.is_empty()
     }
 
-    /// The slash behind the host, if it has none.
+    /// Returns the slash after the host, if the host has none.
     fn slash(&self) -> &'static str {
         if self.spelling.is_empty() || self.spelling.ends_with('/') { "" } else { "/" }
     }
@@ -218,7 +223,7 @@ impl<'t> Head<'t> {
         mark.extend_from_slice(self.dropped_port.as_bytes());
     }
 
-    /// Comes last, as anything may be in it.
+    /// Comes last, as it may contain any byte.
     fn write_spelling(&self, mark: &mut Mark) {
         if !self.spelling.is_empty() {
             mark.push(b'=');
@@ -227,7 +232,7 @@ impl<'t> Head<'t> {
     }
 }
 
-/// Where a byte stands, which says whether it is reserved there.
+/// The part of the origin that a byte is in. It decides whether the byte is reserved there.
 #[derive(Clone, Copy)]
 enum Zone {
     FirstSegment,
@@ -236,7 +241,7 @@ enum Zone {
 }
 
 impl Zone {
-    /// Whether raw and encoded are two spellings here, neither of which splits anything.
+    /// Returns whether raw and encoded are two spellings here, and neither splits the text.
     fn folds(self, byte: u8) -> bool {
         let may_be_raw = match self {
             // A colon in the first segment might end a scheme.
@@ -247,8 +252,8 @@ impl Zone {
         may_be_raw && !UNRESERVED.contains(byte)
     }
 
-    /// Whether the grouped spelling of a byte is the encoded one: a raw star at the end would be a
-    /// pattern, and a raw plus might make a scheme of what stands before a colon.
+    /// Returns whether the grouped spelling of a byte is the encoded one. A raw star at the end
+    /// would be a pattern. A raw plus might turn the text before a colon into a scheme.
     fn is_encoded(self, byte: u8) -> bool {
         match self {
             Self::FirstSegment => matches!(byte, b'*' | b'+'),
@@ -278,7 +283,7 @@ impl Letter {
         self.zone.folds(self.byte)
     }
 
-    /// Whether its grouped spelling is an escape.
+    /// Returns whether its grouped spelling is an escape.
     fn becomes_escape(&self) -> bool {
         if self.folds() { self.zone.is_encoded(self.byte) } else { self.is_escape }
     }
@@ -320,7 +325,7 @@ fn fold_bytes(text: &[u8], zone: Zone, out: &mut Vec<u8>, mark: &mut Mark) {
 struct Bits {
     digit: usize,
     count: usize,
-    /// How many digits are zero since the last that isn't.
+    /// The number of zero digits since the last digit that is not zero.
     zeros: usize,
     started: bool,
 }
@@ -334,7 +339,7 @@ impl Bits {
         }
     }
 
-    /// Writes the digit that was begun.
+    /// Writes the current digit.
     fn finish(&mut self, mark: &mut Mark) {
         if self.digit == 0 {
             self.zeros += 1;
@@ -350,7 +355,7 @@ impl Bits {
     }
 }
 
-/// Whether `mark` could be one that grouping writes.
+/// Returns whether `mark` could be one that grouping writes.
 pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
     let (mark, spelling) =
         mark.split_once('=').map_or((mark, None), |(mark, spelling)| (mark, Some(spelling)));
@@ -360,7 +365,7 @@ pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
         bits.bytes().all(upper) && !bits.is_empty() && !bits.ends_with('0')
     });
     match spelling {
-        // It is all of the head, and such as is written so.
+        // The mark is the whole head, and grouping would write it.
         Some(text) => {
             good_bits && head.is_empty() && Head::of(text).spelling == text && !text.is_empty()
         }
@@ -368,7 +373,7 @@ pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
     }
 }
 
-/// Whether `mark` is nothing, or says which scheme, dot and port were dropped.
+/// Returns whether `mark` is empty, or a mark of a dropped scheme, dot and port.
 fn is_head_mark(mark: &str) -> bool {
     let scheme = SCHEMES.into_iter().find(|&scheme| mark.starts_with(scheme)).unwrap_or("");
     let rest = &mark[scheme.len()..];

@@ -1,4 +1,4 @@
-//! Hosts: whether a text is one, and how it is usually spelled.
+//! Hosts: whether a text is one, and its usual spelling.
 //!
 //! Invariant: [`read`] answers for every form of an origin, with one usual spelling for all
 //! spellings of a host. Not here: delivery hosts, which the rules know.
@@ -7,7 +7,7 @@ use super::super::text::bytes::{HOST, LABEL, escape_at, escaped};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Whether a first segment is shaped like a host, with or without a port.
+/// Returns whether a first segment has the shape of a host, with or without a port.
 pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
     let (host, port) = split_port(segment);
     let good_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
@@ -30,7 +30,7 @@ pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
     top > 0 && (is_word || is_punycode)
 }
 
-/// An authority without credentials, cut at its first colon.
+/// Splits an authority without credentials at its first colon.
 pub(in crate::canonical) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().position(|&byte| byte == b':') {
         Some(colon) => (&authority[..colon], &authority[colon + 1..]),
@@ -38,11 +38,11 @@ pub(in crate::canonical) fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The usual spelling of the host and port `authority`, without a default port; nothing if it is
-/// something else.
+/// Returns the usual spelling of the host and port `authority`, without a default port. Returns
+/// `None` if it is not a host.
 ///
-/// `has_scheme` if a scheme says that a host is meant. Without one, it must have two labels or
-/// more, the last of which could be a top-level domain, or be an address or `localhost`.
+/// `has_scheme` is true if a scheme marks the text as a host. Without a scheme, it must have two
+/// labels or more, the last of which could be a top-level domain, or be an address or `localhost`.
 ///
 /// The usual spelling is in lower case, without a dot at its end, and in the letters of the
 /// language instead of `xn--`, encoded.
@@ -55,7 +55,7 @@ pub(in crate::canonical) fn read(authority: &str, has_scheme: bool) -> Option<Co
         return Some(Cow::Owned(with_port(&host, port_number(port)?)));
     }
     if authority.contains(ENCODED_COLON) {
-        // Who encodes the colon of a scheme encodes that of a port as well.
+        // A client that encodes the colon of a scheme also encodes the colon of a port.
         let raw = authority.replace(ENCODED_COLON, ":");
         return read(&raw, has_scheme).map(|usual| Cow::Owned(usual.into_owned()));
     }
@@ -73,10 +73,10 @@ const OPENING: &str = "%5B";
 const CLOSING: &str = "%5D";
 const ENCODED_COLON: &str = "%3A";
 
-/// Ports that say no more than a scheme does.
+/// Ports that add no information to a scheme.
 pub(in crate::canonical) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
 
-/// A port that says something.
+/// Reads a port that is not a default port.
 #[expect(clippy::option_option, reason = "no port is not the same as a bad one")]
 fn port_number(port: &str) -> Option<Option<u16>> {
     if port.is_empty() {
@@ -91,7 +91,7 @@ fn with_port(host: &str, port: Option<u16>) -> String {
     port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// The usual spelling of a host without its port.
+/// Returns the usual spelling of a host without its port.
 fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     let written = unescaped(text)?;
     if written.is_ascii() && !has_punycode(text) {
@@ -103,21 +103,21 @@ fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     let ascii = plain_name(&ascii, &written, has_scheme)?;
     let (unicode, valid) = idna::domain_to_unicode(ascii);
     valid.ok()?;
-    // The start of a host must be the start of its usual spelling, so that patterns meet. That
-    // leaves out accents that follow a plain letter.
+    // The start of a host must be the start of its usual spelling, so that patterns match. This
+    // excludes accents that follow a plain letter.
     let keeps_start = has_scheme || unicode.starts_with(&plain_start(&written));
     keeps_start.then(|| with_escapes(&unicode).into())
 }
 
-/// A host in ASCII, without the dot at its end; `written` is the whole, as it was.
+/// Returns a host in ASCII, without the dot at its end. `written` is the whole host as it was.
 fn plain_name<'t>(ascii: &'t str, written: &str, has_scheme: bool) -> Option<&'t str> {
     let host = ascii.strip_suffix('.').unwrap_or(ascii);
     let is_name = !host.is_empty() && !host.ends_with('.') && HOST.contains_all(host.as_bytes());
     (is_name && (has_scheme || is_told_by_shape(host, written))).then_some(host)
 }
 
-/// Whether a host is told without a scheme: `ascii` is a spelling in ASCII, `written` is what it
-/// was.
+/// Returns whether a text without a scheme is recognized as a host. `ascii` is a spelling in ASCII,
+/// and `written` the text as it was.
 fn is_told_by_shape(ascii: &str, written: &str) -> bool {
     // No name of the DNS has an underscore. Files have, such as `IMG_1.JPG`, and keep their case.
     if written.contains('_') {
@@ -135,14 +135,14 @@ fn has_punycode(host: &str) -> bool {
     host.split('.').any(|label| label.get(..4).is_some_and(|l| l.eq_ignore_ascii_case(PUNYCODE)))
 }
 
-/// What of a host stays as it is, but for its case.
+/// Returns the part of a host that stays the same except for its case.
 fn plain_start(host: &str) -> String {
     let start: String = host.chars().take_while(char::is_ascii).collect();
     let start = start.to_ascii_lowercase();
     start[..punycode_start(&start)].to_owned()
 }
 
-/// Where the first label starts that is in Punycode, or may become so when the text goes on.
+/// Returns the start of the first label that is in Punycode, or may be when the text goes on.
 fn punycode_start(host: &str) -> usize {
     let mut start = 0;
     for label in host.split('.') {
@@ -156,8 +156,8 @@ fn punycode_start(host: &str) -> usize {
     host.len()
 }
 
-/// How much of a first segment that goes on is the start of the usual spelling, too, whatever host
-/// it becomes.
+/// Returns the part of an unfinished first segment that also starts the usual spelling, whatever
+/// host it becomes.
 pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     if segment.starts_with(OPENING) {
         return "";
@@ -188,7 +188,7 @@ pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     }
 }
 
-/// Whether nothing in a text keeps it from being the start of a host and port.
+/// Returns whether a text can be the start of a host and port.
 fn may_become_host(text: &[u8]) -> bool {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -202,7 +202,8 @@ fn may_become_host(text: &[u8]) -> bool {
     true
 }
 
-/// The text that escapes stand for; nothing if they are not UTF-8, or stand for ASCII.
+/// Returns the text that escapes stand for. Returns `None` if they are not UTF-8, or stand for
+/// ASCII.
 fn unescaped(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -219,7 +220,7 @@ fn unescaped(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(out).ok().map(Cow::Owned)
 }
 
-/// `text` with everything encoded that isn't ASCII.
+/// Returns `text` with all bytes encoded that are not ASCII.
 fn with_escapes(text: &str) -> String {
     text.bytes().fold(String::with_capacity(3 * text.len()), |mut out, byte| {
         if byte.is_ascii() {

@@ -1,7 +1,7 @@
 //! From the path of a request or an entry to the name of its origin.
 //!
-//! Invariant: the result is settled. Read again, it stays as it is.
-//! Not here: the query, and the rules.
+//! Invariant: the result is canonical. Read again, it stays the same. Not here: the query, and the
+//! rules.
 
 pub(super) mod delivery_host;
 pub(super) mod escape;

@@ -1,7 +1,7 @@
 //! Third step: from the path of a request or an entry to the name of its origin.
 //!
-//! Invariant: the result is settled. Read again, it has the same form and stays as it is.
-//! Not here: nested delivery URLs, which start over from the path; the pipeline does that.
+//! Invariant: the result is canonical. Read again, it has the same form and stays the same. Not
+//! here: nested delivery URLs, which start over from the path; the pipeline does that.
 
 use super::super::error::{Fault, PathError};
 use super::super::rules::Rules;
@@ -16,7 +16,7 @@ use super::form::{Form, Shape};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use std::borrow::Cow;
 
-/// An origin whose form is known, not yet in its one spelling.
+/// An origin whose form is known, not yet in its canonical spelling.
 #[derive(Debug)]
 pub(in crate::canonical) struct Origin<'t> {
     source: &'t [u8],
@@ -28,7 +28,7 @@ pub(in crate::canonical) struct Origin<'t> {
 }
 
 impl<'t> Origin<'t> {
-    /// Settles the escapes of `source` and tells the form of the result.
+    /// Normalizes the escapes of `source` and determines the form of the result.
     pub(in crate::canonical) fn read(
         source: &'t [u8],
         own_query: Option<&'t [u8]>,
@@ -44,8 +44,8 @@ impl<'t> Origin<'t> {
         if has_no_dots || shape.form != Form::Relative {
             return Ok(Self { source, own_query, text, shape, has_no_dots });
         }
-        // Only now is it known what the first segment is. The result has no dot segments, so there
-        // is no third look.
+        // Only now the first segment is known. The result has no dot segments, so a third pass is
+        // not needed.
         let before = trace.keep(&text);
         let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
         trace.note(StepKind::DotSegments, &before, &text);
@@ -54,17 +54,18 @@ impl<'t> Origin<'t> {
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
-    /// Whether the origin starts with a scheme.
+    /// Returns whether the origin starts with a scheme.
     pub(in crate::canonical) fn is_url(&self) -> bool {
         matches!(self.shape.form, Form::Url(_))
     }
 
-    /// Whether the origin is a delivery URL of this tenant.
+    /// Returns whether the origin is a delivery URL of this tenant.
     pub(in crate::canonical) fn is_delivery_url(&self, rules: &Rules) -> bool {
         self.shape.host(&self.text).is_some_and(|(host, port)| rules.delivers_from(host, port))
     }
 
-    /// The path behind the host, for an origin that is a delivery URL; `ftp` is no way of delivery.
+    /// Returns the path after the host, for an origin that is a delivery URL. Delivery URLs are
+    /// never `ftp`.
     pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
         if self.shape.is_ftp() {
             Err(Fault::ForeignHost.at(0))
@@ -73,7 +74,7 @@ impl<'t> Origin<'t> {
         }
     }
 
-    /// Where byte `at` of that path stood in the source.
+    /// Returns the position in the source of byte `at` of that path.
     pub(in crate::canonical) fn position(&self, at: usize) -> usize {
         let at = at + self.shape.end();
         if matches!(self.text, Cow::Borrowed(_)) {
@@ -84,7 +85,7 @@ impl<'t> Origin<'t> {
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
     }
 
-    /// The origin in its one spelling.
+    /// Returns the origin in its canonical spelling.
     pub(in crate::canonical) fn settle(
         self,
         rules: &Rules,
@@ -101,7 +102,7 @@ impl<'t> Origin<'t> {
     }
 }
 
-/// The form of `text`. What the rules name as a delivery host is a host, whatever its shape.
+/// Returns the form of `text`. A delivery host of the rules is a host, whatever its shape.
 fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape, PathError> {
     let shape = Shape::of(text, rules.root)?;
     if shape.form == Form::Relative {
@@ -113,7 +114,7 @@ fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape, PathError> {
     Ok(shape)
 }
 
-/// Where byte `at` of the text that was read stood in `source`.
+/// Returns the position in `source` of byte `at` of the text that was read.
 fn position_in(source: &[u8], form: Form, at: usize) -> usize {
     let before = match normalize(source, &IN_PATH, 0) {
         Ok(normal) if form == Form::Relative => position_before_resolving(&normal, at),
@@ -122,7 +123,7 @@ fn position_in(source: &[u8], form: Form, at: usize) -> usize {
     position_before_normalizing(source, &IN_PATH, before)
 }
 
-/// An origin in its one spelling.
+/// An origin in its canonical spelling.
 #[derive(Debug)]
 pub(in crate::canonical) struct Settled<'t> {
     source: &'t [u8],
@@ -131,7 +132,7 @@ pub(in crate::canonical) struct Settled<'t> {
 }
 
 impl<'t> Settled<'t> {
-    /// The origin as the name of a picture, with the query of its own if it has one.
+    /// Returns the origin as the name of a picture, with its own query if it has one.
     pub(in crate::canonical) fn into_path(
         self,
         trace: &mut impl Trace,
@@ -147,7 +148,7 @@ impl<'t> Settled<'t> {
         Ok(ascii(Cow::Owned(out)))
     }
 
-    /// The origin as an invalidation entry: what precedes a star, or the whole.
+    /// Returns the origin as an invalidation entry: the text before a star, or the whole.
     pub(in crate::canonical) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
         match self.text {
             Cow::Borrowed([before @ .., b'*']) => Ok(ascii(Cow::Borrowed(before))),
@@ -163,8 +164,8 @@ impl<'t> Settled<'t> {
         self.text.last() == Some(&b'*')
     }
 
-    /// A raw star is the last byte of the source, too: nothing is written for it, and nothing
-    /// behind it is dropped.
+    /// A raw star is also the last byte of the source: it is not written, and no text after it is
+    /// dropped.
     fn wildcard(&self) -> PathError {
         Fault::WildcardNotAllowed.at(self.source.len() - 1)
     }

@@ -1,22 +1,21 @@
 //! Segments: leading slashes, the `v7` segment, dot segments.
 //!
-//! Invariant: dot segments are resolved on whole segments of text whose escapes are settled
-//! already, so `%2E%2E` counts and `a%2F..` does not; and a `..` never leaves the part of the text
-//! that it may not leave. Not here: merging of slashes. An empty segment inside of a path is a
-//! segment.
+//! Invariant: dot segments are resolved on whole segments of text with normalized escapes, so
+//! `%2E%2E` counts and `a%2F..` does not. A `..` never leaves the part of the text that it may not
+//! leave. Not here: merging of slashes. An empty segment inside of a path is a segment.
 
 use super::super::error::{Fault, PathError};
 use super::super::settings::V7;
 use super::super::text::bytes::any_dot_behind_slash;
 use super::super::text::scan::find_near;
 
-/// How many slashes `path` starts with.
+/// Returns the number of slashes that `path` starts with.
 pub(in crate::canonical) fn leading_slashes(path: &[u8]) -> usize {
     path.iter().take_while(|&&byte| byte == b'/').count()
 }
 
-/// Where the origin starts in `path`: behind leading slashes and, where the rules have one, the
-/// `v7` segment.
+/// Returns the position where the origin starts in `path`: after leading slashes and, if the rules
+/// have one, the `v7` segment.
 pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
     let start = leading_slashes(path);
     let rest = &path[start..];
@@ -38,29 +37,29 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
 }
 
-/// Whether there is anything to resolve in `path`, which starts with a segment.
+/// Returns whether `path`, which starts with a segment, contains dot segments.
 #[inline]
 pub(in crate::canonical) fn has_dot_segments(path: &[u8]) -> bool {
-    // Few segments start with a dot, and they are found without cutting the path into segments.
+    // Few segments start with a dot, and the scan finds them without splitting the path.
     (path.first() == Some(&b'.') || any_dot_behind_slash(path))
         && path.split(|&byte| byte == b'/').any(is_dot_segment)
 }
 
-/// Where the next slash is, or the end.
+/// Returns the position of the next slash, or of the end.
 #[inline]
 pub(in crate::canonical) fn next_slash(text: &[u8], at: usize) -> usize {
     find_near(text, at, [b'/'])
 }
 
-/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does, except
-/// that a `..` with nothing left to remove is an error instead of nothing.
+/// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does. There
+/// is one difference: a `..` without a segment to remove is an error.
 pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
     let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
     text.truncate(len);
     Ok(())
 }
 
-/// The same for a text of a fixed length; gives the length that is left.
+/// Does the same for a text of a fixed length. Returns the remaining length.
 ///
 /// `byte` reads an element, so that positions can be carried along with the bytes; `next_slash`
 /// finds the next slash, or the end.
@@ -84,7 +83,7 @@ pub(in crate::canonical) fn resolve_in<T: Copy>(
             at = text.len().min(next_slash(text, at) + 1);
             end = at;
         } else {
-            // Segments are short: a loop is quicker than a search and a copy.
+            // Segments are short: a loop is faster than a search and a copy.
             while at < text.len() {
                 let element = text[at];
                 text[end] = element;
@@ -98,13 +97,13 @@ pub(in crate::canonical) fn resolve_in<T: Copy>(
     Ok(end)
 }
 
-/// How much is left of `resolved` when its last segment goes.
+/// Returns the length of `resolved` without its last segment.
 fn parent<T>(resolved: &[T], byte: impl Fn(&T) -> u8) -> Option<usize> {
     let (_slash, before) = resolved.split_last()?;
     Some(before.iter().rposition(|element| byte(element) == b'/').map_or(0, |slash| slash + 1))
 }
 
-/// Resolves the dot segments of a relative path, and drops the leading slashes that this leaves.
+/// Resolves the dot segments of a relative path, and drops the leading slashes that remain.
 pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
     let len = text.len();
     resolve(&mut text, 0)?;
@@ -112,7 +111,7 @@ pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8
     if text.is_empty() { Err(Fault::Empty.at(len)) } else { Ok(text) }
 }
 
-/// Where byte `position` of what [`resolve_relative`] makes of `text` stood before.
+/// Returns the position in `text` of byte `position` of the output of [`resolve_relative`].
 pub(in crate::canonical) fn position_before_resolving(text: &[u8], position: usize) -> usize {
     let mut pairs: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
     let next_slash = |pairs: &[(u8, usize)], at: usize| {

@@ -1,15 +1,19 @@
 //! Fourth step: from the query of a request to its variant key.
 //!
-//! Invariant: two queries get one key only if they differ in the order of different known
-//! parameters, in the spelling of bytes or of parameter names, in empty pieces, or in parameters
-//! that change nothing. Not here: what parameters do. Repeats are kept in their order, since it
-//! isn't known which of them is effective. So are parameters that aren't known: they may be meant
-//! for the source, and only that knows whether their order matters.
+//! Invariant: two queries have the same key only if they differ in these ways:
+//! - the order of different known parameters
+//! - the spelling of bytes or of parameter names
+//! - empty pieces
+//! - parameters without effect
 //!
-//! One pass cuts the query into pieces and sees whether it is canonical; then it is borrowed.
-//! Otherwise the pieces are sorted and written once. [`write_short`] does that for short texts in
-//! which only values need another spelling; [`Query::read`] for all, and says what is wrong and
-//! where.
+//! Not here: the effect of parameters. Repeats keep their order, because it is not known which of
+//! them is effective. Unknown parameters also keep their order: they may be meant for the source,
+//! and only the source knows whether their order matters.
+//!
+//! One pass splits the query into pieces and detects whether it is canonical; if so, it is
+//! borrowed. Otherwise the pieces are sorted and written once. [`write_short`] does this for short
+//! texts in which only values need another spelling. [`Query::read`] handles all texts, and reports
+//! errors with their position.
 
 use super::super::error::{Fault, PathError};
 use super::super::text::bytes::{all_escapes_are_good, ascii, escape_at, is_operation};
@@ -30,7 +34,7 @@ pub(in crate::canonical) struct Query<'t> {
     pub(in crate::canonical) encodes_path: bool,
 }
 
-/// The key of the picture as it is.
+/// The key of the untransformed picture.
 pub(in crate::canonical) const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
@@ -88,7 +92,7 @@ fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Que
     Ok(Query { key: Cow::Owned(key), encodes_path })
 }
 
-/// Whether every byte separates, or stays as it is, if no equals sign stands in a value.
+/// Returns whether every byte is a separator or stays the same, if no equals sign is in a value.
 fn is_raw_text(query: &[u8]) -> bool {
     #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
     let is_raw = |byte| is_operation(byte) | (byte == b'&') | (byte == b'=');
@@ -105,8 +109,8 @@ fn is_settled(text: &[u8], part: Range<usize>) -> bool {
     IN_OPERATION.first_change(&text[..part.end], part.start).is_none()
 }
 
-/// Reads a query in which the name of a parameter isn't settled. It may be that of any other, so
-/// names are settled first.
+/// Reads a query in which a parameter name is not normalized. It may be the name of any parameter,
+/// so names are normalized first.
 #[cold]
 #[inline(never)]
 fn respelled(
@@ -120,7 +124,7 @@ fn respelled(
         out.push(if out.is_empty() { b'?' } else { b'&' });
         let from = out.len();
         out.spell_checked(&IN_OPERATION, text, name.start, name.end);
-        // Of the equals signs, the first of each piece stays.
+        // In each piece, the first equals sign stays.
         out.copy(text, name.end, value.start);
         out.spell_checked(&IN_OPERATION, text, value.start, value.end);
         let piece = &text[piece.start()..piece.end()];
@@ -130,7 +134,7 @@ fn respelled(
     Ok(Query { key: Cow::Owned(key.into_owned()), encodes_path })
 }
 
-/// Notes the parameters that are left out: what stands between the pieces.
+/// Records the dropped parameters: the text between the pieces.
 fn note_dropped(text: &[u8], start: usize, pieces: &[Piece], trace: &mut impl Trace) {
     let mut from = start;
     for (next, end) in pieces.iter().map(|p| (p.start(), p.end())).chain([(text.len(), 0)]) {
@@ -140,9 +144,9 @@ fn note_dropped(text: &[u8], start: usize, pieces: &[Piece], trace: &mut impl Tr
     }
 }
 
-/// Writes the key of the query `text[start..]`, which was cut into `pieces`, in a short text;
-/// returns whether anything is written. If not, the key is the query as it stands. `None` if there
-/// is more to it than parameters to be dropped, renamed and sorted, and values to be respelled.
+/// Writes the key of the query `text[start..]`, which was split into `pieces`, in a short text.
+/// Returns whether a key was written; if not, the key is the query without a change. Returns `None`
+/// if the query needs more than dropping, renaming and sorting parameters, and respelling values.
 #[inline]
 pub(in crate::canonical) fn write_short(
     text: &[u8],
@@ -223,7 +227,7 @@ impl KeyWriter<'_> {
         }
     }
 
-    /// Writes the name of a parameter behind a separator; returns where the rest starts.
+    /// Writes the name of a parameter after a separator. Returns the start of the rest.
     #[inline]
     fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
         out.push(separator);
@@ -245,8 +249,8 @@ impl KeyWriter<'_> {
 mod tests {
     use super::*;
 
-    /// Parameters in any order but the right one, with values of many lengths: some of a block of
-    /// bytes, some of several.
+    /// Parameters in any order but the canonical one, with values of many lengths: within one
+    /// block, and over several.
     fn many(count: usize) -> Vec<String> {
         let names = ["wat_text", "wat_font", "bg_color", "f", "zz", "a", "wat_fontsize", "wa"];
         let parameter = |n: usize| format!("{}={n}{}", names[n % 8], "v".repeat(n * 7 % 60));
@@ -284,7 +288,7 @@ mod tests {
             let (text, expected) = (format!("?{}", many(count).join("&")), canonical(many(count)));
             let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
             assert_eq!(query.key, expected);
-            // Something to respell, too.
+            // A value to respell as well.
             let text = format!("{text}&zz=%2c%3A");
             let query = Query::read(Some(text.as_bytes()), &mut ()).unwrap();
             assert_eq!(query.key, format!("{expected}&zz=,:"));

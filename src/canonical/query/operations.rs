@@ -1,14 +1,14 @@
-//! Entries of a transformations list: operations that pick some of a picture's variants.
+//! Entries of a transformations list: operations that select some of a picture's variants.
 //!
-//! Invariant: an entry has at least one parameter; an empty one would pick everything.
-//! Not here: which pictures are meant; that is said by the other entries of the request.
+//! Invariant: an entry has at least one parameter; an empty one would select everything. Not here:
+//! which pictures are meant; the other entries of the request name them.
 
 use super::parameters::canonical_name;
 use super::split::parameters_of_key;
 use crate::names::{Marks, VariantKey, has_grammar};
 use std::fmt;
 
-/// Operations, such as `?w=200`, that pick the variants which include all of them.
+/// Operations, such as `?w=200`, that select the variants which include all of them.
 ///
 /// # Examples
 ///
@@ -30,11 +30,11 @@ impl<'a> Operations<'a> {
         Self(key)
     }
 
-    /// Returns whether a variant includes all of these operations, at whatever place: in a chain of
-    /// nested delivery URLs, a parameter counts wherever it stands. A key that doesn't begin with
+    /// Returns whether a variant includes all of these operations, in any position: in a chain of
+    /// nested delivery URLs, a parameter counts wherever it occurs. A key that does not begin with
     /// `?` has no operations, and never matches.
     ///
-    /// Cost: O(parameters of the entry × length of the key). Allocates nothing.
+    /// Cost: O(parameters of the entry × length of the key). Does not allocate.
     #[must_use]
     pub fn matches(&self, variant: &VariantKey<'_>) -> bool {
         let variant = variant.as_str();
@@ -46,7 +46,7 @@ impl<'a> Operations<'a> {
             .all(|wanted| parameters(operations).any(|parameter| parameter == wanted))
     }
 
-    /// The canonical text, a variant key.
+    /// Returns the canonical text, which is a variant key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -65,8 +65,9 @@ impl fmt::Display for Operations<'_> {
     }
 }
 
-/// Name and rest of each parameter of a key. If a key holds a parameter by both of its names, both
-/// have been kept. They count as one here, since it isn't known which of them is effective.
+/// Returns name and rest of each parameter of a key. If a key contains a parameter by both of its
+/// names, both have been kept. They count as one parameter here, because it is not known which of
+/// them is effective.
 fn parameters(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
     parameters_of_key(key).map(|(name, rest)| (canonical_name(name), rest))
 }

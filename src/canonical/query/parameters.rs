@@ -1,26 +1,26 @@
 //! The parameters of delivery URLs: one row each, with the source that documents it.
 //!
-//! Invariant: a parameter that changes the response in any way is part of the key; only those that
-//! change nothing are dropped. Not here: their values, which are opaque. No number, color, case or
-//! synonym is folded.
+//! Invariant: a parameter that changes the response in any way is part of the key; only parameters
+//! without effect are dropped. Not here: their values, which are opaque. No number, color, case or
+//! synonym is normalized.
 
 use super::super::text::scan;
 
-/// What a parameter changes.
+/// The effect of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::canonical) enum Effect {
     /// The bytes of the picture.
     Image,
-    /// The headers of the response, or how long it is kept.
+    /// The headers of the response, or its lifetime.
     Response,
-    /// Nothing, but each value asks for a copy of its own.
+    /// No effect, but each value requests a separate copy.
     Copy,
     /// The bytes of the picture; its value may hold the flag of
     /// [`PathEncoding`](Self::PathEncoding).
     Sealed,
-    /// Nothing: the parameter is dropped.
+    /// No effect: the parameter is dropped.
     Signature,
-    /// Nothing if its value is `1`: the path is then encoded as a whole, and the flag is dropped.
+    /// No effect if its value is `1`: the path is then encoded as a whole, and the flag is dropped.
     PathEncoding,
 }
 
@@ -31,9 +31,9 @@ pub(in crate::canonical) struct Parameter {
     pub(in crate::canonical) name: &'static str,
     /// Another name that means the same.
     pub(in crate::canonical) alias: Option<&'static str>,
-    /// What it changes.
+    /// Its effect.
     pub(in crate::canonical) effect: Effect,
-    /// Where it is documented or can be seen.
+    /// The source that documents it or shows its use.
     pub(in crate::canonical) source: &'static str,
 }
 
@@ -68,8 +68,8 @@ const fn aliased(name: &'static str, alias: &'static str, source: &'static str) 
     row(name, Some(alias), Effect::Image, source)
 }
 
-/// All known parameters, in the order in which they stand in a key: sorted by name. Unknown ones
-/// follow in the key, under the names and in the order given.
+/// All known parameters, in their order in a key: sorted by name. Unknown ones follow in the key,
+/// with their names and order unchanged.
 pub(in crate::canonical) const PARAMETERS: &[Parameter] = &[
     image("ar", DOCS),
     // `ar` may be short for `aspect_ratio`; this is not documented, so they are two parameters.
@@ -130,28 +130,28 @@ pub(in crate::canonical) const PARAMETERS: &[Parameter] = &[
     image("wat_url", WATERMARK),
 ];
 
-/// What a name means for the key: the row of its parameter in the highest bits, and two flags in
-/// the lowest ones. What is between them is zero.
+/// The meaning of a name for the key: the row of its parameter in the highest bits, and two flags
+/// in the lowest bits. The bits between them are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) struct Meaning(pub(in crate::canonical) u64);
 
 impl Meaning {
     /// Not in the table.
     pub(in crate::canonical) const UNKNOWN: Self = Self(u64::MAX << Self::ROW);
-    /// Where the row starts.
+    /// The position of the row.
     pub(in crate::canonical) const ROW: u32 = u64::BITS - 6;
     /// Set if the name is an alias.
     pub(in crate::canonical) const ALIAS: u64 = 1;
-    /// Set if the parameter may be dropped, or may say how the path is encoded.
+    /// Set if the parameter may be dropped, or may mark the path as encoded.
     const SPECIAL: u64 = 2;
 
-    /// The place in the order of a key, counted from one.
+    /// Returns the position in the order of a key, counted from one.
     #[inline]
     pub(in crate::canonical) fn rank(self) -> u64 {
         (self.0 >> Self::ROW) + 1
     }
 
-    /// Whether the parameter stays as it is, whatever its value.
+    /// Returns whether the parameter stays the same, whatever its value.
     #[inline]
     pub(in crate::canonical) fn is_settled(self) -> bool {
         self.0 & (Self::ALIAS | Self::SPECIAL) == 0
@@ -167,7 +167,7 @@ impl Meaning {
         self.0 & Self::SPECIAL != 0
     }
 
-    /// The parameter of a known name.
+    /// Returns the parameter of a known name.
     pub(in crate::canonical) fn parameter(self) -> &'static Parameter {
         &PARAMETERS[(self.0 >> Self::ROW) as usize]
     }
@@ -214,7 +214,7 @@ const fn named(text: &'static str, meaning: u64) -> Name {
     Name { word, text, meaning: Meaning(meaning) }
 }
 
-/// Each name in a slot of its own, so that a text is compared with one name only.
+/// Each name in a slot of its own, so that a text is compared with only one name.
 static TABLE: [Name; 1 << TABLE_BITS] = {
     let mut table = [NO_NAME; 1 << TABLE_BITS];
     let mut i = 0;
@@ -254,7 +254,7 @@ const fn slot(factor: u64, word: u64, len: usize) -> usize {
     (word.wrapping_add(len as u64).wrapping_mul(factor) >> (u64::BITS - TABLE_BITS)) as usize
 }
 
-/// What the name `text[start..end]`, whose escapes are settled, means for the key.
+/// Returns the meaning of the name `text[start..end]`, whose escapes are normalized.
 #[inline]
 pub(in crate::canonical) fn meaning(text: &[u8], start: usize, end: usize) -> Meaning {
     let name = &text[start..end];
@@ -262,22 +262,22 @@ pub(in crate::canonical) fn meaning(text: &[u8], start: usize, end: usize) -> Me
     let known = &TABLE[slot(FACTOR, word, name.len())];
     let is_alike = (known.word == word) & (known.text.len() == name.len());
     let is_known = is_alike && (name.len() <= 8 || known.text.as_bytes() == name);
-    // Which names a query has can't be predicted, so this must not branch.
+    // The names in a query cannot be predicted, so this must not branch.
     if is_known { known.meaning } else { Meaning::UNKNOWN }
 }
 
-/// The first `len` bytes of a word, zeros behind them.
+/// Returns the first `len` bytes of a word, followed by zeros.
 #[inline]
 fn first_bytes(word: u64, len: usize) -> u64 {
     if len < 8 { word & !(u64::MAX << (8 * len)) } else { word }
 }
 
-/// Whether a parameter of that name is in the table.
+/// Returns whether a parameter of that name is in the table.
 pub(in crate::canonical) fn is_known(name: &[u8]) -> bool {
     meaning(name, 0, name.len()).is_known()
 }
 
-/// The name under which a parameter is sorted and found.
+/// Returns the name by which a parameter is sorted and found.
 pub(in crate::canonical) fn canonical_name(name: &[u8]) -> &[u8] {
     let meaning = meaning(name, 0, name.len());
     if meaning.is_known() { meaning.parameter().name.as_bytes() } else { name }

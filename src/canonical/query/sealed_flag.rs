@@ -1,16 +1,15 @@
-//! Sealed operations: whether the flag `ci_url_encoded=1` is among those inside of a `ci_eqs`
-//! value.
+//! Sealed operations: whether a `ci_eqs` value contains the flag `ci_url_encoded=1`.
 //!
-//! Invariant: the seal is only looked into, never opened: its text stays opaque in the variant key.
-//! Not here: whether the seal is genuine; that must be checked before the index is asked.
+//! Invariant: the seal is read, but never opened: its text stays opaque in the variant key. Not
+//! here: whether the seal is genuine, which must be checked before the index is used.
 
 use super::super::text::bytes::escape_at;
 
 const FLAG: &[u8] = b"ci_url_encoded=1";
 
-/// Whether `value`, percent-decoded and then base64-decoded (RFC 4648, in the alphabet of section 4
-/// or of section 5, padded or not), holds the flag between ampersands. If it does not decode, it
-/// holds none.
+/// Returns whether `value`, percent-decoded and then base64-decoded, contains the flag between
+/// ampersands. The base64 is that of RFC 4648, in the alphabet of section 4 or of section 5, padded
+/// or not. Returns false if it does not decode.
 pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
     let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
     let mut search = FlagSearch::default();
@@ -34,7 +33,8 @@ pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
             search.push_all(&decoded);
         }
     }
-    // Two or three digits at the end make one or two bytes; padding, if any, fills up their four.
+    // Two or three digits at the end stand for one or two bytes; padding, if any, fills up their
+    // four.
     let pending = count % 4;
     let is_filled = padding == 0 || (padding <= 2 && (count + padding) % 4 == 0);
     if pending == 1 || !is_filled {
@@ -85,7 +85,7 @@ impl FlagSearch {
         }
     }
 
-    /// Whether the flag was found, if the text ends here.
+    /// Returns whether the flag was found, if the text ends here.
     fn ends_here(&self) -> bool {
         self.found || (!self.differs && self.len == FLAG.len())
     }

@@ -1,11 +1,11 @@
-//! The tokenizer: cuts a query into its parameters.
+//! The tokenizer: splits a query into its parameters.
 //!
-//! Invariant: pieces stand in the order of the text; empty ones are left out, and those that change
-//! nothing. Not here: the spelling of names and values. A name is taken as it stands, settled or
-//! not; `query` sees to that.
+//! Invariant: pieces are in the order of the text. Empty pieces and parameters without effect are
+//! left out. Not here: the spelling of names and values. A name is used without a change,
+//! normalized or not; `query` handles that.
 //!
-//! A loop that runs to the end of each name and each value would be mispredicted twice a parameter.
-//! So the caller finds all separators first, see `scan`.
+//! A loop that runs to the end of each name and each value would be mispredicted twice per
+//! parameter. So the caller finds all separators first, see `scan`.
 
 use super::super::text::bytes::escape_at;
 use super::parameters::{Effect, Meaning, meaning};
@@ -19,10 +19,9 @@ use std::ops::Range;
 /// take 28 times as long as an honest URL of 1 KB.
 pub const MAX_PARAMETERS: usize = 256;
 
-/// One parameter, as a number. From the highest bit to the lowest: the row of its name, where it
-/// starts, where its name ends, where it ends, whether its value is odd, and the flags of its
-/// meaning. As numbers, pieces are in the order of a key: by row, and those of one row in the order
-/// of the text.
+/// One parameter, as a number. From the highest bit to the lowest: the row of its name, its start,
+/// the end of its name, its end, whether its value is odd, and the flags of its meaning. As
+/// numbers, pieces are in the order of a key: by row, and within one row in the order of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::canonical) struct Piece(u64);
 
@@ -30,8 +29,8 @@ impl Piece {
     const START: u32 = 41;
     const NAME_END: u32 = 24;
     const END: u32 = 7;
-    /// The longest text is what is made of a text that is said to be canonical, each byte of which
-    /// becomes an escape.
+    /// The longest text results from text that claims to be canonical, if each of its bytes becomes
+    /// an escape.
     const POSITION: u64 = 0x1_FFFF;
     const ODD: u64 = 1 << 2;
 
@@ -64,20 +63,21 @@ impl Piece {
         self.start()..self.field(Self::NAME_END)
     }
 
-    /// The value, without its equals sign.
+    /// Returns the position of the value, without its equals sign.
     #[inline]
     pub(in crate::canonical) fn value(self) -> Range<usize> {
         let (name_end, end) = (self.field(Self::NAME_END), self.end());
         (name_end + "=".len()).min(end)..end
     }
 
-    /// The number of the parameter in the table, as one bit; one more for unknown ones.
+    /// Returns the row of the parameter in the table as one bit, with one more bit for unknown
+    /// parameters.
     #[inline]
     fn row_bit(self) -> u64 {
         1 << (self.0 >> Meaning::ROW)
     }
 
-    /// The canonical name, if its own is an alias and the parameter is among `renamed`.
+    /// Returns the canonical name, if the parameter is an alias and among `renamed`.
     #[inline]
     pub(in crate::canonical) fn new_name(self, renamed: u64) -> Option<&'static [u8]> {
         (self.is_alias() && renamed & self.row_bit() != 0)
@@ -89,33 +89,32 @@ impl Piece {
         self.0 & Meaning::ALIAS != 0
     }
 
-    /// Whether there is a mark in its value: something that may have to change.
+    /// Returns whether there is a mark in its value: a byte that may have to change.
     #[inline]
     pub(in crate::canonical) fn is_odd(self) -> bool {
         self.0 & Self::ODD != 0
     }
 }
 
-/// What was seen while a query was cut into pieces: the bits that are set in any of them, and those
-/// below.
+/// The findings of a split: the union of the bits of all pieces, and the bits below.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::canonical) struct Split(u64);
 
 impl Split {
     /// The pieces are not in the order of a key.
     const OUT_OF_ORDER: u64 = 1 << 3;
-    /// An empty piece or a parameter that changes nothing was left out.
+    /// An empty piece or a parameter without effect was left out.
     const LEAVES_OUT: u64 = 1 << 4;
     /// There is a mark in a name, or in the value of a parameter that was left out.
     const ODD_REST: u64 = 1 << 5;
     /// The path is percent-encoded as a whole.
     const ENCODES_PATH: u64 = 1 << 6;
 
-    /// Cuts `text[start..]`; returns the pieces as well, or where the first one is for which `room`
-    /// has no place. Those that are left out take a place, too; empty ones don't.
+    /// Splits `text[start..]`. Also returns the pieces, or the start of the first piece that
+    /// exceeds `room`. Dropped parameters also count; empty pieces do not.
     ///
-    /// `marks` are the positions of all ampersands and equals signs from `start` on; other ones may
-    /// be among them and make a name or a value odd. So does an equals sign in a value.
+    /// `marks` are the positions of all ampersands and equals signs from `start` on. Other marks
+    /// may be among them and make a name or a value odd. An equals sign in a value does so as well.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "nearly a tenth of the time of a canonical request")]
     pub(in crate::canonical) fn of<'r>(
@@ -155,7 +154,7 @@ impl Split {
                     continue;
                 }
             }
-            // Whether the next one is smaller can't be predicted, so no branch depends on it.
+            // Whether the next piece is smaller cannot be predicted, so no branch depends on it.
             seen |= piece.0 | (u64::from(piece.0 < last) * Self::OUT_OF_ORDER);
             (room[kept], last) = (piece, piece.0);
             kept += 1;
@@ -180,14 +179,14 @@ impl Split {
         self.0 & Self::ENCODES_PATH != 0
     }
 
-    /// Whether there is a mark in the value of a piece.
+    /// Returns whether there is a mark in the value of a piece.
     #[inline]
     pub(in crate::canonical) fn has_odd_value(self) -> bool {
         self.0 & Piece::ODD != 0
     }
 
-    /// The parameters that get their canonical name instead of the alias that they have, one bit
-    /// each. If one is there by both, it isn't known which of the two is effective, and both stay.
+    /// Returns the parameters that get their canonical name instead of their alias, one bit each.
+    /// If a parameter occurs by both names, it is not known which is effective, and both stay.
     #[inline]
     pub(in crate::canonical) fn renamed(self, pieces: &[Piece]) -> u64 {
         if self.0 & Meaning::ALIAS == 0 {
@@ -201,20 +200,21 @@ impl Split {
         aliases & !canonicals
     }
 
-    /// Whether nothing is left out and nothing has another place in the key.
+    /// Returns whether no piece is left out and no piece has another position in the key.
     #[inline]
     pub(in crate::canonical) fn keeps_order(self) -> bool {
         self.0 & (Self::OUT_OF_ORDER | Self::LEAVES_OUT) == 0
     }
 
-    /// Whether the key of the query is its text, as neither a mark nor an alias is in it.
+    /// Returns whether the key of the query is its text, because it contains neither a mark nor an
+    /// alias.
     #[inline]
     pub(in crate::canonical) fn is_plain_key(self) -> bool {
         self.0 & (Piece::ODD | Meaning::ALIAS | Self::ODD_REST) == 0 && self.keeps_order()
     }
 }
 
-/// The first of the marks from `at` on that ends a part of a parameter, and whether there are marks
+/// Returns the first mark from `at` on that ends a part of a parameter, and whether there are marks
 /// before it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `Split::of`")]
@@ -232,7 +232,7 @@ fn end_of(
     (at, is_odd)
 }
 
-/// What is seen at a special parameter with that value.
+/// Returns the findings for a special parameter with that value.
 fn special(meaning: Meaning, value: &[u8]) -> u64 {
     match meaning.parameter().effect {
         Effect::Signature => Split::LEAVES_OUT,
@@ -242,12 +242,13 @@ fn special(meaning: Meaning, value: &[u8]) -> u64 {
     }
 }
 
-/// Whether a value is `1`, in any spelling.
+/// Returns whether a value is `1`, in any spelling.
 fn is_one(value: &[u8]) -> bool {
     value == b"1" || (value.len() == 3 && escape_at(value, 0) == Some(b'1'))
 }
 
-/// The parameters of a canonical key, those of nested delivery URLs among them: name, and the rest.
+/// Returns the parameters of a canonical key, including those of nested delivery URLs: the name,
+/// and the rest.
 pub(in crate::canonical) fn parameters_of_key(key: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pieces = key.as_bytes().split(|&byte| matches!(byte, b'?' | b'&'));
     pieces.filter(|piece| !piece.is_empty()).map(|piece| {

@@ -1,7 +1,7 @@
 //! Byte classes, as named constants, and hexadecimal digits.
 //!
-//! Invariant: a class depends on the byte alone, never on its neighbors or on the locale.
-//! Not here: what is done with a byte outside of its class; each step says that for itself.
+//! Invariant: a class depends on the byte alone, never on its neighbors or on the locale. Not here:
+//! the handling of a byte outside of its class; each step decides that for itself.
 #![expect(
     clippy::needless_bitwise_bool,
     reason = "branches would keep bytes out of vector registers"
@@ -44,37 +44,38 @@ const LETTERS_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr
 /// Bytes that mean the same whether encoded or not (RFC 3986, section 2.3).
 pub(in crate::canonical) const UNRESERVED: Class = Class::of(LETTERS_AND_DIGITS).and(b"-._~");
 
-/// What a path may hold raw: `pchar` and the slash (RFC 3986, section 3.3).
+/// Bytes that a path may contain raw: `pchar` and the slash (RFC 3986, section 3.3).
 ///
-/// The sub-delimiters and `:@` are reserved: raw and encoded, they are two names (section 2.2).
+/// The sub-delimiters and `:@` are reserved: their raw and encoded spellings are two names (section
+/// 2.2).
 pub(in crate::canonical) const PATH: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/");
 
-/// What the query of an origin may hold raw: a path's bytes and the question mark (RFC 3986,
-/// section 3.4).
+/// Bytes that the query of an origin may contain raw: those of a path, and the question mark (RFC
+/// 3986, section 3.4).
 pub(in crate::canonical) const ORIGIN_QUERY: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/").and(b"?");
 
-/// What names and values of operations hold raw once canonical: the unreserved bytes (RFC 3986,
-/// section 2.3), and those that the API's own examples print raw inside of values. An encoded byte
-/// of this class is decoded, all others are written encoded.
+/// Bytes that names and values of operations contain raw in canonical text: the unreserved bytes
+/// (RFC 3986, section 2.3), and those that the API's own examples print raw inside of values. An
+/// encoded byte of this class is decoded; all others are written encoded.
 pub(in crate::canonical) const OPERATION: Class =
     Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b",:/");
 
-/// What may stand in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without
-/// escapes and sub-delimiters, plus the underscore that names in private zones use.
+/// Bytes in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without escapes
+/// and sub-delimiters, plus the underscore, which names in private zones use.
 pub(in crate::canonical) const HOST: Class = Class::of(LETTERS_AND_DIGITS).and(b".-_");
 
-/// What may stand in one label of a host that is told by its shape alone.
+/// Bytes in one label of a host that is recognized by its shape alone.
 pub(in crate::canonical) const LABEL: Class = Class::of(LETTERS_AND_DIGITS).and(b"-_");
 
-/// What may follow the first letter of a scheme (RFC 3986, section 3.1).
+/// Bytes that may follow the first letter of a scheme (RFC 3986, section 3.1).
 pub(in crate::canonical) const SCHEME: Class = Class::of(LETTERS_AND_DIGITS).and(b"+-.");
 
-/// The same class as [`PATH`], as comparisons, which are made for many bytes at a time.
+/// The class [`PATH`] as comparisons, which work on many bytes at a time.
 #[inline]
 pub(in crate::canonical) fn is_path(byte: u8) -> bool {
-    // `$` to `;`, in which only `%` is not a path's; `@` to `Z`; `a` to `z`; and single ones.
+    // `$` to `;` except `%`; `@` to `Z`; `a` to `z`; and single bytes.
     (byte.wrapping_sub(b'$') <= b';' - b'$') & (byte != b'%')
         | (byte.wrapping_sub(b'@') <= b'Z' - b'@')
         | (byte.wrapping_sub(b'a') <= b'z' - b'a')
@@ -84,7 +85,7 @@ pub(in crate::canonical) fn is_path(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// The class [`OPERATION`] and the plus, likewise.
+/// The class [`OPERATION`] and the plus, as comparisons.
 #[inline]
 pub(in crate::canonical) fn is_operation(byte: u8) -> bool {
     // `,` to `:`, and letters in either case.
@@ -95,16 +96,17 @@ pub(in crate::canonical) fn is_operation(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// Whether a byte is in `first..=last`: vector registers have but signed comparisons, so the bounds
-/// are moved to where one can tell them.
+/// Returns whether a byte is in `first..=last`. SSE2 has only signed byte comparisons, so both
+/// sides are shifted into the signed range.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "see above")]
 pub(in crate::canonical) fn is_within(byte: u8, first: u8, last: u8) -> bool {
     ((byte.wrapping_sub(first) ^ 0x80) as i8) <= (((last - first) ^ 0x80) as i8)
 }
 
-/// Whether a byte stays as it is in any part of a text, and separates none; nearly all that do, in
-/// as few comparisons as possible. A slash with a dot behind it may start a dot segment.
+/// Returns whether a byte stays the same in any part of a text, and is not a separator. It accepts
+/// nearly all such bytes, with as few comparisons as possible. A slash before a dot may start a dot
+/// segment.
 #[inline]
 pub(in crate::canonical) fn is_plain(byte: u8, next: u8) -> bool {
     let is_member =
@@ -117,19 +119,19 @@ pub(in crate::canonical) fn is_upper(byte: u8) -> bool {
     is_within(byte, b'A', b'Z')
 }
 
-/// Whether a slash is followed by a dot anywhere.
+/// Returns whether any slash is followed by a dot.
 #[inline]
 pub(in crate::canonical) fn any_dot_behind_slash(text: &[u8]) -> bool {
     any_pair(text, |one, next| (one == b'/') & (next == b'.'))
 }
 
-/// Whether the first segment of `path` is a dot segment.
+/// Returns whether the first segment of `path` is a dot segment.
 #[inline]
 pub(in crate::canonical) fn starts_with_dots(path: &[u8]) -> bool {
     matches!(path, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
 }
 
-/// Whether every percent sign in `text` is followed by two hexadecimal digits.
+/// Returns whether every percent sign in `text` is followed by two hexadecimal digits.
 pub(in crate::canonical) fn all_escapes_are_good(text: &[u8]) -> bool {
     let is_digit =
         |byte: u8| (byte.wrapping_sub(b'0') < 10) | ((byte | 0x20).wrapping_sub(b'a') < 6);
@@ -144,7 +146,7 @@ pub(in crate::canonical) const fn is_control(byte: u8) -> bool {
     (byte < 0x20) | (byte == 0x7F)
 }
 
-/// Bytes that are in no text that passes the first step.
+/// Bytes that do not occur in any text after the first step.
 #[inline]
 pub(in crate::canonical) const fn never_raw(byte: u8) -> bool {
     is_control(byte) | (byte == b'#')
@@ -164,22 +166,23 @@ const DIGITS: [u8; 256] = {
 const NO_DIGIT: u8 = 0xFF;
 const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-/// The byte that the escape at `text[at..]` stands for, if one is there.
+/// Returns the byte that the escape at `text[at..]` stands for, if there is an escape.
 #[inline]
 pub(in crate::canonical) fn escape_at(text: &[u8], at: usize) -> Option<u8> {
     let &[b'%', high, low] = text.get(at..at + 3)? else { return None };
     let (high, low) = (DIGITS[high as usize], DIGITS[low as usize]);
-    // A digit is below 16, so that the marker shows through the disjunction.
+    // A digit is below 16, so the marker survives the disjunction.
     ((high | low) < 16).then_some(high << 4 | low)
 }
 
-/// `byte` as an escape, with the upper-case digits that RFC 3986, section 6.2.2.1, prefers.
+/// Returns `byte` as an escape, with the upper-case digits that RFC 3986, section 6.2.2.1, prefers.
 #[inline]
 pub(in crate::canonical) const fn escaped(byte: u8) -> [u8; 3] {
     [b'%', UPPER_DIGITS[(byte >> 4) as usize], UPPER_DIGITS[(byte & 15) as usize]]
 }
 
-/// Canonical text as a string. Every byte in it was written by a step that writes ASCII only.
+/// Returns canonical text as a string. Every byte in it was written by a step that writes only
+/// ASCII.
 pub(in crate::canonical) fn ascii(text: Cow<'_, [u8]>) -> Cow<'_, str> {
     const ASCII: &str = "canonical text is ASCII";
     match text {

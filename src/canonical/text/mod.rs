@@ -1,7 +1,6 @@
-//! Bytes: which there are, how they are found, spelled and written.
+//! Bytes: their classes, and how they are found, spelled and written.
 //!
-//! Invariant: nothing here knows what a text means.
-//! Not here: paths and queries.
+//! Invariant: this module does not know the meaning of a text. Not here: paths and queries.
 
 pub(super) mod bytes;
 pub(super) mod scan;

@@ -1,50 +1,56 @@
-//! Looks at many bytes at a time.
+//! Examines many bytes at a time.
 //!
-//! Invariant: what is said here is what a loop over single bytes would say.
-//! Not here: what is looked for; the caller says that, and `bytes` names the classes.
+//! Invariant: every result equals that of a loop over single bytes. Not here: the searched bytes;
+//! the caller chooses them, and `bytes` names the classes.
 //!
-//! Texts are short, and a loop that ends at some byte of one is mispredicted nearly every time,
-//! which takes as long as looking at thirty bytes. Two means against that, both in portable code:
+//! Texts are short. A loop that ends at some byte of one is mispredicted nearly every time, which
+//! takes as long as examining thirty bytes. Two methods avoid that, both in portable code:
 //!
-//! - A predicate that doesn't branch is evaluated for blocks of sixteen bytes, which the compiler
-//!   turns into vector instructions. The last block overlaps the one before it, which is cheaper
-//!   than a loop over the rest. (Loops over a constant number of bytes, called in one place: with
-//!   two calls, or with iterators over the blocks, the compiler did not.)
-//! - Marks are found by arithmetic on sixteen bytes at once, or told by one bit each.
+//! - A predicate that does not branch is evaluated for blocks of 16 bytes, which the compiler turns
+//!   into vector instructions. The last block overlaps the block before it, which is cheaper than a
+//!   loop over the rest. (The loops have a constant number of bytes and are called in one place.
+//!   With two calls, or with iterators over the blocks, the compiler did not vectorize.)
+//! - Marks are found by arithmetic on 16 bytes at once, or stored as one bit each.
 //!
-//! With both, requests that are canonical went from 219 to 117 ns (`cargo bench -p peers --bench
-//! canonical`), and with one look for all that is asked of a short text to 104 ns. Tried and
-//! dropped: a table look-up for each byte that notes the places of separators (no faster than what
-//! it replaced); words that start where the last separator was (fewer instructions, but each waits
-//! for the one before it); and a copy of the text with padding behind it, so that nothing overlaps
-//! (fewer instructions, but reads of what was just written in other portions wait until it has left
-//! the processor's store buffer, which cost a tenth); and a crate that tells a byte's highest bit
-//! from sixteen bytes at once (a tenth of the instructions less, the same time).
+//! With both, canonical requests went from 219 to 117 ns
+//! (`cargo bench -p peers --bench canonical`). With one scan for all questions about a short text,
+//! they went to 104 ns.
+//!
+//! Tried and dropped:
+//! - a table lookup for each byte that records the positions of separators: no faster than the code
+//!   before
+//! - words that start at the last separator: fewer instructions, but each waits for the one before
+//!   it
+//! - a copy of the text with padding after it, so that no block overlaps: fewer instructions, but a
+//!   tenth slower, because reads of fresh writes in other portions wait until the writes have left
+//!   the processor's store buffer
+//! - a crate that extracts the highest bits of 16 bytes at once: a tenth fewer instructions, the
+//!   same time
 
-/// How many bytes are looked at in one go: a vector register of any processor in use.
+/// The number of bytes that are examined at once: a vector register of any processor in use.
 const BLOCK: usize = 16;
-/// How many, where there are many.
+/// The number of bytes at once in long texts.
 const MANY: usize = 4 * BLOCK;
 
-/// Whether `is` holds of any byte; it must not branch.
+/// Returns whether `is` holds for any byte; it must not branch.
 #[inline]
 pub(in crate::canonical) fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
     any_row::<0>(text, |text, at| is(text[at]))
 }
 
-/// Whether `is` holds of any two neighbors; it must not branch.
+/// Returns whether `is` holds for any two neighbors; it must not branch.
 #[inline]
 pub(in crate::canonical) fn any_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> bool {
     any_row::<1>(text, |text, at| is(text[at], text[at + 1]))
 }
 
-/// Whether `is` holds of any three bytes in a row; it must not branch.
+/// Returns whether `is` holds for any three bytes in a row; it must not branch.
 #[inline]
 pub(in crate::canonical) fn any_triple(text: &[u8], is: impl Fn(u8, u8, u8) -> bool) -> bool {
     any_row::<2>(text, |text, at| is(text[at], text[at + 1], text[at + 2]))
 }
 
-/// Whether `is` holds at any place of the text that has `MORE` bytes behind it.
+/// Returns whether `is` holds at any position of the text that is followed by `MORE` bytes.
 #[inline]
 fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) -> bool {
     let Some(last) = text.len().checked_sub(BLOCK + MORE) else {
@@ -75,14 +81,14 @@ fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) ->
     found != [0; BLOCK]
 }
 
-/// Where blocks start, from `first` to `last`.
+/// Returns the starts of blocks, from `first` to `last`.
 #[inline]
 fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
     (0..=(last - first).div_ceil(BLOCK)).map(move |n| last.min(first + n * BLOCK))
 }
 
-/// The length of a part at the start in which `is` holds of no byte; what follows is at most some
-/// blocks before one of which it does. `is` must not branch.
+/// Returns the length of a part at the start in which `is` holds for no byte. After it, at most a
+/// few blocks precede the first byte for which it holds. `is` must not branch.
 #[inline]
 pub(in crate::canonical) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
     let mut start = 0;
@@ -95,15 +101,16 @@ pub(in crate::canonical) fn blocks_without(text: &[u8], is: impl Fn(u8) -> bool)
     start
 }
 
-/// Of how many bytes `is` holds; it must not branch.
+/// Returns the number of bytes for which `is` holds; it must not branch.
 #[inline]
 pub(in crate::canonical) fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    // Sums of so many fit into a byte.
+    // The sum over this many bytes fits into a byte.
     let sum = |part: &[u8]| part.iter().map(|&byte| u8::from(is(byte))).sum::<u8>();
     text.chunks(255).map(|part| usize::from(sum(part))).sum()
 }
 
-/// Eight bytes of `text` from `at` on, the first in the lowest byte; zeros behind its end.
+/// Returns 8 bytes of `text` from `at` on, the first in the lowest byte, with zeros after the end
+/// of the text.
 #[inline]
 pub(in crate::canonical) fn word(text: &[u8], at: usize) -> u64 {
     let rest = &text[at..];
@@ -116,10 +123,10 @@ pub(in crate::canonical) fn word(text: &[u8], at: usize) -> u64 {
     }
 }
 
-/// How many bytes [`stride`] gives.
+/// The number of bytes that [`stride`] returns.
 pub(in crate::canonical) const STRIDE: usize = size_of::<u128>();
 
-/// Sixteen bytes of `text` from `at` on; any others behind its end.
+/// Returns 16 bytes of `text` from `at` on, with any bytes after the end of the text.
 #[inline]
 pub(in crate::canonical) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     let rest = &text[at..];
@@ -136,7 +143,7 @@ pub(in crate::canonical) fn stride(text: &[u8], at: usize) -> [u8; STRIDE] {
     stride
 }
 
-/// The highest bit of each byte of `stride` that is among `bytes`, all of which are ASCII.
+/// Returns the highest bit of each byte of `stride` that is among `bytes`, all of which are ASCII.
 #[inline]
 fn among<const N: usize>(stride: [u8; STRIDE], bytes: [u8; N]) -> u128 {
     const ONES: u128 = u128::MAX / 0xFF;
@@ -148,14 +155,14 @@ fn among<const N: usize>(stride: [u8; STRIDE], bytes: [u8; N]) -> u128 {
     !(bytes.into_iter().fold(!0, |all, byte| all & differs(byte)) | stride) & HIGH
 }
 
-/// Where `byte`, which is ASCII, stands first.
+/// Returns the first position of `byte`, which is ASCII.
 #[inline]
 pub(in crate::canonical) fn find(text: &[u8], byte: u8) -> Option<usize> {
     Some(find_near(text, 0, [byte])).filter(|&at| at < text.len())
 }
 
-/// Where the first of `bytes`, all ASCII, stands from `start` on, or the end: for where that is
-/// likely to be near.
+/// Returns the first position of any of `bytes`, all ASCII, from `start` on, or the end. For
+/// searches with a near match.
 #[inline]
 pub(in crate::canonical) fn find_near<const N: usize>(
     text: &[u8],
@@ -184,7 +191,7 @@ pub(in crate::canonical) fn find_near<const N: usize>(
     text.len()
 }
 
-/// Zeros and ones as bits, the first the lowest.
+/// Returns zeros and ones as bits, the first in the lowest.
 #[inline]
 fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
     let mut bits = 0;
@@ -196,10 +203,10 @@ fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
     bits
 }
 
-/// How many marks a word holds: one bit for each byte of a text.
+/// The number of marks in a word: one bit for each byte of a text.
 pub(in crate::canonical) const WORD_BITS: usize = u64::BITS as usize;
 
-/// Where ampersands and equals signs stand in `text[start..]`.
+/// Returns the positions of ampersands and equals signs in `text[start..]`.
 #[inline]
 pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterator<Item = usize> {
     let (mut rest, mut base, mut word) = (&text[start..], start, 0_u64);
@@ -222,18 +229,19 @@ pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterat
     })
 }
 
-/// How many bytes [`look`] looks at, at most.
+/// The maximum number of bytes that [`look`] examines.
 pub(in crate::canonical) const LOOK: usize = 3 * WORD_BITS;
 
-/// What is seen of a text.
+/// The findings of a scan.
 pub(in crate::canonical) struct Seen {
     pub(in crate::canonical) any_upper: bool,
-    /// Where something separates parts or may have to change.
+    /// The positions of bytes that separate parts or may have to change.
     pub(in crate::canonical) marks: Marks,
 }
 
-/// Scans `text` once: marks each byte that isn't plain before its neighbor, and looks for upper
-/// case. `is_plain` and `is_upper` must not branch. `None` if the text is too long for one look.
+/// Scans `text` once: marks each byte that is not plain before its neighbor, and detects upper
+/// case. `is_plain` and `is_upper` must not branch. Returns `None` if the text is too long for one
+/// scan.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "nearly a tenth of the time of a canonical request")]
 pub(in crate::canonical) fn look(
@@ -273,7 +281,7 @@ pub(in crate::canonical) fn look(
     Some(Seen { any_upper: upper != [0; BLOCK], marks: Marks(marks) })
 }
 
-/// A short text with letters behind it.
+/// Returns a short text followed by letters.
 #[inline(never)]
 fn pad(text: &[u8]) -> [u8; BLOCK + 1] {
     let mut padded = [b'a'; BLOCK + 1];
@@ -286,7 +294,7 @@ fn pad(text: &[u8]) -> [u8; BLOCK + 1] {
 pub(in crate::canonical) struct Marks([u64; LOOK / WORD_BITS]);
 
 impl Marks {
-    /// The first one from `start` on.
+    /// Returns the first mark from `start` on.
     #[inline]
     pub(in crate::canonical) fn from(&self, start: usize) -> Option<usize> {
         let mut block = start / WORD_BITS;
@@ -298,13 +306,13 @@ impl Marks {
         Some(block * WORD_BITS + word.trailing_zeros() as usize)
     }
 
-    /// How many there are.
+    /// Returns the number of marks.
     #[inline]
     pub(in crate::canonical) fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Those from `start` on, one after the other.
+    /// Returns the marks from `start` on, one after the other.
     #[inline]
     pub(in crate::canonical) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
         let mut block = start / WORD_BITS;

@@ -1,11 +1,11 @@
-//! The one spelling of each byte and each escape, as tables.
+//! The canonical spelling of each byte and each escape, as tables.
 //!
-//! Invariant: what a table writes, it reads again as itself; so text that was written by it is
-//! settled. Not here: which bytes stay raw where; `bytes` names these classes.
+//! Invariant: the output of a table stays the same when the table reads it again. Not here: which
+//! bytes stay raw in which part; `bytes` names these classes.
 //!
-//! A text that needs changes is nothing but a sequence of units, each a byte or an escape, and what
-//! becomes of a unit doesn't depend on its neighbors. So there is one look-up for each, whether it
-//! is kept, decoded or encoded, instead of branches that the text decides.
+//! A text that needs changes is a sequence of units, each a byte or an escape, and the output for a
+//! unit does not depend on its neighbors. So there is one table lookup for each unit, whether it is
+//! kept, decoded or encoded, instead of branches that depend on the text.
 
 use super::super::error::{Fault, PathError};
 use super::bytes::{
@@ -14,20 +14,20 @@ use super::bytes::{
 };
 use super::scan::count;
 
-/// How the bytes and escapes of one kind of text are written.
+/// The spelling of bytes and escapes in one kind of text.
 pub(in crate::canonical) struct Spelling {
     raw: [Unit; 256],
     escape: [Unit; 256],
 }
 
-/// What is written for a byte or an escape: up to three bytes, and how many they are; none if it is
+/// The output for a byte or an escape: up to three bytes, and their number. The number is zero for
 /// a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) struct Unit([u8; 4]);
 
 impl Unit {
     const FAULT: Self = Self([0; 4]);
-    /// How many bytes are written for one.
+    /// The maximum number of bytes for one unit.
     pub(in crate::canonical) const LONGEST: usize = 3;
 
     const fn raw(byte: u8) -> Self {
@@ -39,7 +39,7 @@ impl Unit {
         Self([percent, high, low, 3])
     }
 
-    /// The bytes, and one more, which is to be written over.
+    /// Returns the bytes, and one more byte that is to be overwritten.
     #[inline]
     pub(in crate::canonical) const fn bytes(self) -> [u8; 4] {
         self.0
@@ -50,7 +50,7 @@ impl Unit {
         self.0[3] as usize
     }
 
-    /// Whether it is what stands at `at`, where it was read from so many bytes.
+    /// Returns whether it equals the text at `at`, from which this number of bytes was read.
     #[inline]
     pub(in crate::canonical) fn is_at(self, text: &[u8], at: usize, read: usize) -> bool {
         match (read, text.get(at..at + 3)) {
@@ -69,16 +69,16 @@ impl Unit {
 pub(in crate::canonical) static IN_PATH: Spelling = Spelling::of_origin(&PATH);
 /// Queries of origins.
 pub(in crate::canonical) static IN_ORIGIN_QUERY: Spelling = Spelling::of_origin(&ORIGIN_QUERY);
-/// Names and values of operations. A raw plus is not the same as an encoded one: which of the two
-/// is a space depends on the reader.
+/// Names and values of operations. A raw plus differs from an encoded one: which of them is a space
+/// depends on the reader.
 pub(in crate::canonical) static IN_OPERATION: Spelling = Spelling::of_operation();
 
 /// A path that is encoded as a whole: everything is decoded, once.
 pub(in crate::canonical) static DECODED: Spelling = Spelling::of_encoded();
 
 impl Spelling {
-    /// RFC 3986, section 6.2.2: bytes of `class` stay raw, escapes of unreserved ones are decoded,
-    /// everything else is encoded.
+    /// Follows RFC 3986, section 6.2.2: bytes of `class` stay raw, escapes of unreserved ones are
+    /// decoded, all other bytes are encoded.
     const fn of_origin(class: &Class) -> Self {
         let mut spelling = Self { raw: [Unit::FAULT; 256], escape: [Unit::FAULT; 256] };
         let mut byte: u8 = 0;
@@ -129,13 +129,14 @@ impl Spelling {
         }
     }
 
-    /// What becomes of a byte other than a percent sign.
+    /// Returns the output for a byte other than a percent sign.
     #[inline]
     pub(in crate::canonical) fn raw(&self, byte: u8) -> Unit {
         self.raw[byte as usize]
     }
 
-    /// What becomes of the byte or escape at `at`, and how many bytes of the text it takes.
+    /// Returns the output for the byte or escape at `at`, and the number of bytes that it takes in
+    /// the text.
     #[inline]
     pub(in crate::canonical) fn unit(&self, text: &[u8], at: usize) -> (Unit, usize) {
         match text[at] {
@@ -147,14 +148,14 @@ impl Spelling {
         }
     }
 
-    /// What becomes of the escape at `at`.
+    /// Returns the output for the escape at `at`.
     #[inline]
     pub(in crate::canonical) fn escape(&self, text: &[u8], at: usize) -> Unit {
         escape_at(text, at).map_or(Unit::FAULT, |byte| self.escape[byte as usize])
     }
 
-    /// Where `text` stops being settled from `start` on: at something that is written otherwise, or
-    /// is a fault.
+    /// Returns the first position from `start` on where the spelling of `text` changes, or where
+    /// there is a fault.
     #[inline]
     pub(in crate::canonical) fn first_change(&self, text: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
@@ -168,7 +169,7 @@ impl Spelling {
         None
     }
 
-    /// What is wrong with the unit at `at`, which is a fault.
+    /// Returns the error for the unit at `at`, which is a fault.
     #[cold]
     pub(in crate::canonical) fn fault(text: &[u8], at: usize) -> PathError {
         match (text[at], escape_at(text, at)) {
@@ -179,15 +180,16 @@ impl Spelling {
     }
 }
 
-/// How long a path or a query of an origin can become: every byte that is no path's written as an
-/// escape. An escape that stays one has one such byte, its percent sign, and doesn't grow.
+/// Returns the maximum length of a path or a query of an origin: every byte that a path may not
+/// contain raw is written as an escape. An escape that stays one has one such byte, its percent
+/// sign, and does not grow.
 pub(in crate::canonical) fn longest_path(text: &[u8]) -> usize {
     #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
     let grows = |byte| !is_path(byte) & (byte != b'%');
     text.len() + 2 * count(text, grows)
 }
 
-/// How long operations can become, if no value holds an equals sign.
+/// Returns the maximum length of operations, if no value contains an equals sign.
 pub(in crate::canonical) fn longest_operations(text: &[u8]) -> usize {
     #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
     let grows = |byte| !is_operation(byte) & (byte != b'%') & (byte != b'&') & (byte != b'=');
@@ -202,7 +204,7 @@ mod tests {
     fn what_is_written_is_settled() {
         for spelling in [&IN_PATH, &IN_ORIGIN_QUERY, &IN_OPERATION] {
             for unit in spelling.raw.iter().chain(&spelling.escape) {
-                // A control byte can be in no text that is asked about.
+                // Input text never contains a control byte.
                 if unit.is_fault()
                     || unit.len() == 3 && is_control(escape_at(&unit.bytes(), 0).unwrap_or(0))
                 {

@@ -1,50 +1,52 @@
 //! Writes canonical text: short runs and single units in any order, one allocation at the end.
 //!
-//! Invariant: what was written last is at the end of the block, everything before it in the buffer
-//! behind it. Not here: what is written.
+//! Invariant: the latest output is at the end of the block, and all earlier output in the buffer.
+//! Not here: the content of the output.
 //!
-//! Names are short, and so are the runs that they are put together from. To copy a run of some
-//! bytes with `extend_from_slice` is a call of `memcpy`, which branches on the length, after a
-//! check of the capacity. Here, a run is copied into a block on the stack sixteen bytes at a time,
-//! the last of them too many, to be written over; and text that fits into the block, as nearly all
-//! does, is allocated once its length is known. With that and the tables of `spelling`, 8 KB of
-//! bytes to encode went from 40 to 14 µs, and 1 KB of mixed ones to 2 µs (`cargo bench -p peers
-//! --bench canonical`).
+//! Names are short, and so are the runs that they consist of. Copying a short run with
+//! `extend_from_slice` is a call of `memcpy`, which branches on the length, after a check of the
+//! capacity. Here, a run is copied into a block on the stack, 16 bytes at a time. The excess bytes
+//! are overwritten later. Text that fits into the block, as nearly all does, is allocated once its
+//! length is known.
+//!
+//! With this writer and the tables of `spelling`, 8 KB of bytes to encode went from 40 to 14 µs,
+//! and 1 KB of mixed bytes to 2 µs (`cargo bench -p peers --bench canonical`).
 
 use super::bytes::{ascii, never_raw, starts_with_dots};
 use super::scan::{Marks, STRIDE, stride};
 use super::spelling::{Spelling, Unit};
 use std::borrow::Cow;
 
-/// How much of a text is written before it goes into a buffer: all of what honest requests have.
+/// The length of text that is written before it goes into a buffer. The text of honest requests
+/// fits.
 const FULL: usize = 256;
-/// Room for a full block and a stride behind it.
+/// Room for a full block and a stride after it.
 const SIZE: usize = FULL + STRIDE;
 
 /// A text that is being written.
 pub(in crate::canonical) struct Writer<'t> {
     block: [u8; SIZE],
     len: usize,
-    /// What doesn't fit into the block; empty if everything does.
+    /// The part that does not fit into the block. Empty if everything fits.
     buffer: Vec<u8>,
-    /// What the text is made from, and how long it can be at most.
+    /// The source of the text, and the maximum length of the result.
     source: &'t [u8],
     longest: fn(&[u8]) -> usize,
-    /// How many bytes more there must be room for.
+    /// The additional room that is needed.
     room: usize,
 }
 
-/// What came of [`Writer::respell`].
+/// The result of [`Writer::respell`].
 pub(in crate::canonical) struct Respelled {
-    /// Where the rest of the text starts, which stays as it is and isn't written yet.
+    /// The start of the rest of the text, which stays the same and is not written yet.
     pub(in crate::canonical) rest: usize,
-    /// Whether a dot was decoded, or a dot segment is among what was looked at.
+    /// Whether a dot was decoded, or the examined text contains a dot segment.
     pub(in crate::canonical) any_dot: bool,
 }
 
 impl<'t> Writer<'t> {
-    /// Writes what is made from `source`, at most `longest` of it. The buffer that comes out has
-    /// room for `room` more bytes.
+    /// Creates a writer for text that is made from `source` and has at most `longest` bytes. The
+    /// resulting buffer has room for `room` more bytes.
     #[inline]
     pub(in crate::canonical) fn new(
         source: &'t [u8],
@@ -54,7 +56,7 @@ impl<'t> Writer<'t> {
         Self { block: [0; SIZE], len: 0, buffer: Vec::new(), source, longest, room }
     }
 
-    /// Writes behind the text in `buffer`, which has room for it.
+    /// Creates a writer that appends to `buffer`, which has room for the text.
     pub(in crate::canonical) fn behind(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::new(b"", <[u8]>::len, 0) }
     }
@@ -79,8 +81,8 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// Writes `text[start..end]` in its one spelling; gives the position of a fault, if there is
-    /// one.
+    /// Writes `text[start..end]` in its canonical spelling. Returns the position of a fault, if
+    /// there is one.
     #[inline]
     pub(in crate::canonical) fn spell(
         &mut self,
@@ -92,7 +94,7 @@ impl<'t> Writer<'t> {
         let (text, mut at) = (&text[..end], start);
         while at < end {
             let mut len = self.place();
-            // As many units as fit for sure, of one kind.
+            // The number of units of one kind that surely fit.
             let room = (FULL + STRIDE - size_of::<Unit>() - len) / Unit::LONGEST;
             let mut write = |unit: Unit| {
                 self.block[len..len + size_of::<Unit>()].copy_from_slice(&unit.bytes());
@@ -128,7 +130,7 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
-    /// Writes `text[start..end]` in its one spelling; its escapes were checked.
+    /// Writes `text[start..end]` in its canonical spelling; its escapes were checked.
     #[inline]
     pub(in crate::canonical) fn spell_checked(
         &mut self,
@@ -141,8 +143,8 @@ impl<'t> Writer<'t> {
         debug_assert_eq!(spelled, Ok(()), "escapes were checked");
     }
 
-    /// Writes `text[start..]` in its one spelling up to where nothing changes any more. Only what
-    /// stands at one of `marks` may need a change. Nothing if there is a fault.
+    /// Writes `text[start..]` in its canonical spelling up to the last change. Only bytes at
+    /// `marks` may need a change. Returns `None` if there is a fault.
     #[inline]
     pub(in crate::canonical) fn respell(
         &mut self,
@@ -155,7 +157,7 @@ impl<'t> Writer<'t> {
         let mut from = start;
         while let Some(at) = marks.from(from).filter(|&at| at < text.len()) {
             let (unit, read) = spelling.unit(text, at);
-            // The first step has no say in what was only looked at.
+            // The first step has not checked text that was only scanned.
             if unit.is_fault() || never_raw(text[at]) {
                 return None;
             }
@@ -175,7 +177,7 @@ impl<'t> Writer<'t> {
         Some(spelled)
     }
 
-    /// How much is written.
+    /// Returns the number of bytes written.
     pub(in crate::canonical) fn len(&self) -> usize {
         self.buffer.len() + self.len
     }
@@ -184,7 +186,7 @@ impl<'t> Writer<'t> {
         self.len() == 0
     }
 
-    /// Where the next bytes go in the block, where there is room for a stride.
+    /// Returns the position of the next bytes in the block, where there is room for a stride.
     #[inline]
     fn place(&mut self) -> usize {
         if self.len > FULL {
@@ -203,7 +205,7 @@ impl<'t> Writer<'t> {
         self.len = 0;
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(in crate::canonical) fn finish(mut self) -> Vec<u8> {
         let written = &self.block[..self.len];
         if self.buffer.capacity() == 0 {
@@ -215,7 +217,7 @@ impl<'t> Writer<'t> {
         self.buffer
     }
 
-    /// The whole text, all of which is ASCII.
+    /// Returns the whole text, which is ASCII.
     pub(in crate::canonical) fn finish_text(mut self) -> String {
         match self.short_text() {
             Some(text) => text.to_owned(),
@@ -223,31 +225,32 @@ impl<'t> Writer<'t> {
         }
     }
 
-    /// The whole text, all of which is ASCII, if it fits into the block.
+    /// Returns the whole text, which is ASCII, if it fits into the block.
     #[inline]
     pub(in crate::canonical) fn short_text(&mut self) -> Option<&str> {
         let len = self.len;
         if len > FULL || self.buffer.capacity() > 0 {
             return None;
         }
-        // With zeros up to the end of a stride, no single bytes are left to be checked.
+        // With zeros up to the end of a stride, no single bytes are left to check.
         self.block[len..len + STRIDE].fill(0);
         let padded = std::str::from_utf8(&self.block[..len.next_multiple_of(STRIDE)]).ok()?;
         padded.get(..len)
     }
 
-    /// The text from `start` on, to be changed in place; nothing if not all of it is in the block.
+    /// Returns the text from `start` on, to be changed in place. Returns `None` if part of it is
+    /// not in the block.
     #[inline]
     pub(in crate::canonical) fn short(&mut self, start: usize) -> Option<&mut [u8]> {
         if self.buffer.capacity() == 0 { self.block.get_mut(start..self.len) } else { None }
     }
 
-    /// Leaves the first `len` bytes of a text that fits into the block.
+    /// Keeps the first `len` bytes of a text that fits into the block.
     pub(in crate::canonical) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// The whole text, for a look at it.
+    /// Returns the whole text for reading.
     pub(in crate::canonical) fn written(&mut self) -> &[u8] {
         if self.buffer.is_empty() {
             return &self.block[..self.len];

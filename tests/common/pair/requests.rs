@@ -1,4 +1,4 @@
-//! Requests to invalidate, on both sides: what a dry run foretells, what happens, and what the receipt says of it.
+//! Requests to invalidate, on both sides: the forecast of a dry run, the effect, and the receipt.
 
 use super::super::model::{Met, Mode, PATHS, PREFIXES, Scope, Value, Variant};
 use super::{Pair, of_width};
@@ -76,7 +76,8 @@ impl Pair {
         let builder = InvalidationRequest::builder(&rules).severity(severity(mode));
         let request = builder.urls(texts).unwrap();
         let named = unique(variants);
-        // The copy goes with who names it, or else with the first of its path.
+        // The copy is removed with the entry that names it, or else with the first entry of its
+        // path.
         let takes_copy = |at: usize| {
             let (p, v) = named[at];
             let first = named.iter().position(|(path, _)| *path == p) == Some(at);
@@ -107,7 +108,7 @@ impl Pair {
         }
     }
 
-    /// A dry run must tell what the model expects.
+    /// A dry run must return the forecast of the model.
     fn expect_forecast(&self, t: usize, request: &InvalidationRequest, expected: &[Met]) {
         let receipt = self.index.dry_run(&self.tenants[t], request);
         assert_eq!(receipt.entries().len(), expected.len());
@@ -141,7 +142,7 @@ impl Pair {
     }
 }
 
-/// What is named, each once.
+/// Returns the named items without duplicates.
 fn unique<T: Copy + PartialEq>(list: &[T]) -> Vec<T> {
     let mut seen = Vec::new();
     for item in list {

@@ -1,10 +1,12 @@
 //! Every schedule of small races, with the orderings that the atomics really have.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 cargo test --release -p schedules --test loom
+//! RUSTFLAGS="--cfg cache_index_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3 \
+//!   cargo test --release -p schedules --test loom
 //! ```
 //!
-//! Each test sets up an index of one shard, lets two threads race, and then asks what must hold whoever came first.
+//! Each test creates an index of one shard and lets two threads race. It then checks conditions
+//! that hold whichever thread came first.
 #![cfg(cache_index_loom)]
 
 #[path = "../../common/mod.rs"]
@@ -18,7 +20,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use std::sync::{Arc, LazyLock};
 
-/// The names, read before a model begins: a model's threads have small stacks, and canonicalization is none of its business.
+/// The names, read before a model begins: a model's threads have small stacks, and canonicalization
+/// is none of its business.
 struct Names {
     path: OriginPath<'static>,
     prefix: PathPrefix<'static>,
@@ -112,7 +115,7 @@ const SOFT: [Invalidate; 4] = [
     |world| drop(world.index.purge_prefix(&world.tenant, &world.prefix, Soft)),
 ];
 
-/// Two paths, in shards of their own: what they have in common is the number of a key.
+/// Two paths in separate shards. They share only the number of a key.
 struct TwoPaths {
     index: CacheIndex<u32>,
     tenant: Tenant,
@@ -134,7 +137,7 @@ impl TwoPaths {
         self.index.lookup(&self.tenant, &NAMES.paths[path], &self.keys[key])
     }
 
-    /// Takes everything out, and says under which keys it was stored.
+    /// Removes everything, and returns the keys with their values.
     fn purge(&self, path: usize) -> Vec<(String, u32)> {
         let gone = self.index.purge(&self.tenant, &NAMES.paths[path], Hard);
         gone.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
@@ -158,7 +161,8 @@ fn new_key_is_stored_by_two_threads() {
     });
 }
 
-/// The last use of a key ends in one shard while it is used again in another: its number stays, or another takes its place.
+/// The last use of a key ends in one shard while it is used again in another: its number stays, or
+/// another takes its place.
 #[test]
 fn key_is_used_again_while_its_last_use_ends() {
     model(|| {
@@ -174,7 +178,8 @@ fn key_is_used_again_while_its_last_use_ends() {
     });
 }
 
-/// The line of a key is given to another while a third thread looks the old one up: it never finds it under the other's name.
+/// The line of a key is given to another while a third thread looks the old one up: it never finds
+/// it under the other's name.
 #[test]
 fn line_of_a_key_is_used_again_under_a_reader() {
     model(|| {
@@ -192,7 +197,8 @@ fn line_of_a_key_is_used_again_under_a_reader() {
     });
 }
 
-/// A lease that was taken before is committed while the invalidation runs: in the end the value is not served.
+/// A lease that was taken before is committed while the invalidation runs: in the end the value is
+/// not served.
 fn commit_against(invalidate: Invalidate, present: bool) {
     model(move || {
         let world = if present { World::with_entry(1) } else { World::new() };
@@ -239,7 +245,8 @@ fn commit_against_the_forgetting_of_the_tenant() {
     commit_against(HARD[4], false);
 }
 
-/// An insert is refused as soon as anybody can know that the tenant is forgotten, and what it stored before is dead.
+/// An insert is refused as soon as any thread can know that the tenant is forgotten, and earlier
+/// entries are dead.
 #[test]
 fn insert_through_another_handle_against_the_forgetting_of_the_tenant() {
     model(|| {
@@ -260,7 +267,8 @@ fn insert_through_another_handle_against_the_forgetting_of_the_tenant() {
     });
 }
 
-/// Whoever asks for the name while its tenant is forgotten gets the old one, then forgotten, or a new one, which keeps its entries.
+/// A request for the name while its tenant is forgotten returns one of two tenants: the old one,
+/// which is forgotten, or a new one, which keeps its entries.
 #[test]
 fn request_for_the_name_against_the_forgetting_of_the_tenant() {
     model(|| {
@@ -284,7 +292,8 @@ fn request_for_the_name_against_the_forgetting_of_the_tenant() {
     });
 }
 
-/// The sweep drops what is left of a forgotten tenant while a new one is made: the new one gets an id that nothing has.
+/// The sweep drops the rest of a forgotten tenant while a new one is created: the new one gets an
+/// unused id.
 #[test]
 fn reclaim_of_a_forgotten_tenant_against_a_new_one() {
     model(|| {
@@ -334,7 +343,8 @@ fn commit_against_soft_invalidations_is_stale() {
     }
 }
 
-/// The whole fill races: the source changes, then the invalidation; whatever is served in the end is new.
+/// The whole fill races with a change of the source and then an invalidation. The picture that is
+/// served in the end is new.
 #[test]
 fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
     for invalidate in HARD {
@@ -356,7 +366,8 @@ fn whole_fill_against_change_and_invalidation_serves_nothing_old() {
     }
 }
 
-/// The purge counts a fill that it overtakes, no other is refused, and what was stored is served or came out.
+/// The purge counts a fill that it overtakes, and no other fill is refused. A stored value is
+/// served or was returned.
 #[test]
 fn whole_fill_against_a_purge_is_counted_refused_or_stored() {
     for present in [false, true] {
@@ -396,7 +407,8 @@ fn whole_fill_against_purges_of_another_path_is_stored() {
     });
 }
 
-/// One lease ends while the purge looks at the number of leases, and another one was taken before the purge.
+/// One lease ends while the purge looks at the number of leases, and another one was taken before
+/// the purge.
 #[test]
 fn lease_that_was_taken_before_a_purge_is_overtaken_whatever_ends_meanwhile() {
     model(|| {
@@ -435,7 +447,8 @@ fn purge_against_flush_hands_the_value_over_once() {
     });
 }
 
-/// What a look-up settles while an invalidation is half way must not survive it; and it doesn't come back once it was missed.
+/// A record that a lookup settles during an unfinished invalidation must not survive it. Once a
+/// lookup has missed, the entry is not served again.
 #[test]
 fn look_up_against_broad_invalidations() {
     for invalidate in &HARD[1..] {
@@ -470,7 +483,8 @@ fn who_learns_that_a_flush_has_returned_finds_nothing_older() {
     }
 }
 
-/// Two invalidations at once: the later number must not settle entries that the earlier one has yet to reach.
+/// Two invalidations at once: the later number must not settle entries that the earlier one has yet
+/// to reach.
 #[test]
 fn flush_against_flush_while_a_look_up_settles() {
     model(|| {
@@ -501,7 +515,7 @@ fn look_up_between_two_flushes_settles_nothing_that_the_first_has_yet_to_reach()
     });
 }
 
-/// Of two look-ups, one may publish the flush and the other settle the record on the strength of that.
+/// One of two lookups may publish the flush, and the other may settle the record because of it.
 #[test]
 fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
     model(|| {
@@ -516,7 +530,7 @@ fn look_ups_pass_on_to_each_other_what_they_publish_of_a_flush() {
     });
 }
 
-/// A flush and then a soft flush by the same thread: nobody sees the second without the first.
+/// A flush and then a soft flush by the same thread: no thread sees the second without the first.
 #[test]
 fn no_look_up_sees_a_later_invalidation_without_an_earlier_one() {
     model(|| {
@@ -560,7 +574,8 @@ fn reclaim_against_insert_loses_nothing() {
     });
 }
 
-/// Making room for a rule replaces the oldest by a flush of its tenant: a lookup sees one of the two.
+/// Making room for a rule replaces the oldest rule by a flush of its tenant. A lookup sees one of
+/// the two.
 #[test]
 fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
     model(|| {
@@ -578,7 +593,7 @@ fn look_up_against_the_widening_of_a_rule_finds_nothing_that_the_rule_killed() {
     });
 }
 
-/// A rule retires when a sweep has settled everything, the open fill included.
+/// A rule retires when a sweep has settled every record, and the open fill as well.
 #[test]
 fn retiring_a_rule_against_a_commit_that_it_covers() {
     model(|| {

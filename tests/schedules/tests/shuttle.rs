@@ -1,15 +1,17 @@
-//! Random schedules of random programs, each history checked: is there an order of the operations, within the time that each took,
-//! that a sequential index would have answered in the same way?
+//! Random schedules of random programs, each history checked: is there an order of the operations,
+//! within the time that each took, that a sequential index would have answered in the same way?
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release -p schedules --test shuttle
+//! RUSTFLAGS="--cfg cache_index_shuttle" CARGO_TARGET_DIR=target/shuttle \
+//!   cargo test --release -p schedules --test shuttle
 //! ```
 //!
-//! `SHUTTLE_SCHEDULES` sets how many schedules are tried (default 20,000); a failure prints the schedule, and
-//! `SHUTTLE_REPLAY=schedule` in the environment runs that one again.
+//! `SHUTTLE_SCHEDULES` sets how many schedules are tried (default 20,000); a failure prints the
+//! schedule, and `SHUTTLE_REPLAY=schedule` in the environment runs that one again.
 //!
-//! Linearizability implies the promises that the sequential index keeps: nothing comes back after an invalidation that has returned
-//! (P1), nothing else goes (P2). That every value leaves once (P4) is checked at the end of each history.
+//! Linearizability implies the guarantees of the sequential index: P1 (nothing comes back after an
+//! invalidation that has returned) and P2 (nothing else goes). P4 (every value leaves exactly once)
+//! is checked at the end of each history.
 #![cfg(cache_index_shuttle)]
 
 #[path = "../../common/mod.rs"]
@@ -28,7 +30,8 @@ use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
 
-/// Tenant and path of each place. A flush of tenant 0 covers the first two, the prefix of tenant 0 the first.
+/// Tenant and path of each place. A flush of tenant 0 covers the first two, the prefix of tenant 0
+/// the first.
 const PLACES: [(usize, &str); 3] = [(0, "a/x"), (0, "b/y"), (1, "a/x")];
 const PREFIX: (usize, &str) = (0, "a/");
 const VARIANTS: usize = 2;
@@ -53,7 +56,7 @@ enum Step {
     Commit(Variant),
     Drop,
     Insert(Place, Variant),
-    /// Removes what the thread found last at this place.
+    /// Removes the value that the thread found last at this place.
     Remove(Place, Variant),
     Hard(Scope),
     Soft(Scope),
@@ -68,15 +71,15 @@ enum Step {
 enum Done {
     Lookup(Place, Variant, Option<(u32, bool)>),
     Lease(Place, u32),
-    /// The name of the lease, and what was stored stale or not, or refused.
+    /// The name of the lease, and whether the value was stored fresh or stale, or was refused.
     Commit(u32, Variant, u32, Option<bool>, Option<u32>),
     Drop(u32),
-    /// Whether it was stored, and what it replaced.
+    /// Whether the value was stored, and the value that it replaced.
     Insert(Place, Variant, u32, bool, Option<u32>),
     Remove(Place, Variant, u32, bool),
-    /// What went, where that is said.
+    /// The removed entries, if the operation returns them.
     Hard(Scope, Option<BTreeSet<(Variant, u32)>>),
-    /// How many became stale, where that is said.
+    /// The number of entries that became stale, if the operation returns it.
     Soft(Scope, Option<usize>),
     Forget(usize),
     /// Whether the name still is the first tenant's.
@@ -90,7 +93,8 @@ enum Fill {
     Void,
 }
 
-/// The sequential index: entries with a stale mark, leases with what became of them, both marked when an invalidation happens.
+/// The sequential index: entries with a stale mark, and leases with their state. An invalidation
+/// marks both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
     entries: BTreeMap<(Place, Variant), (u32, bool)>,
@@ -186,7 +190,8 @@ impl Specification for Spec {
     }
 }
 
-/// What the threads share. The log's lock is std's: it adds no point at which the schedule could change.
+/// The data that the threads share. The log's lock is std's: it does not add a point at which the
+/// schedule could change.
 struct World {
     index: CacheIndex<u32>,
     tenants: [Tenant; 2],
@@ -229,7 +234,7 @@ impl World {
         self.returned.lock().unwrap().extend(values);
     }
 
-    /// Returns what was stored: stale or not, and what it replaced.
+    /// Returns whether the value was stored stale or fresh, and the value that it replaced.
     fn settle(&self, insertion: Insertion<u32>, value: u32) -> Option<(bool, Option<u32>)> {
         match insertion {
             Insertion::Stored(stored) => {
@@ -323,7 +328,7 @@ impl World {
                         Done::Tenant(t, tenant == self.tenants[t])
                     });
                 }
-                // Answers nothing that an order could contradict.
+                // No order can contradict its answer.
                 Step::Reclaim => {
                     self.hand_back(self.index.reclaim(2).into_iter().map(|dead| dead.value));
                 }
@@ -483,7 +488,7 @@ fn schedules() -> usize {
     set.map_or(20_000, |n| n.parse().expect("a number of schedules"))
 }
 
-/// Says how long it took to find what made the test fail.
+/// Reports how long it took to find the failure.
 struct Tried(Arc<AtomicUsize>);
 
 impl Drop for Tried {

@@ -45,7 +45,7 @@ impl<V: Payload> Peer<V> for Ours<V> {
     fn fill(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         match self.index.lease(&self.tenant, path).commit(key, value) {
             Insertion::Stored(stored) => stored.replaced,
-            // Another thread has purged the path meanwhile.
+            // Another thread has purged the path in between.
             Insertion::Refused(_) => None,
         }
     }

@@ -24,7 +24,7 @@ impl<V: Payload, S: Short> Peer<V> for Dash<V, S> {
     }
 
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
-        // `entry` takes the path as text of its own: not before it is known to be needed.
+        // `entry` needs an owned path, so the path is copied only if needed.
         if let Some(mut variants) = self.0.get_mut(path.as_str()) {
             return variants.insert(key.as_str(), value);
         }

@@ -1,5 +1,6 @@
-//! The floor of all: one `hashbrown` table of 128-bit fingerprints, without locks and without the strings, so that it can neither hand
-//! keys over nor find the variants of a path, and errs with a probability that is small and not zero.
+//! The lower bound: one `hashbrown` table of 128-bit fingerprints, without locks and without
+//! strings. It can neither return keys nor find the variants of a path, and its answers are wrong
+//! with a small probability.
 
 use super::{Peer, Room};
 use crate::site::Payload;

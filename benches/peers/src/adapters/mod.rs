@@ -1,9 +1,12 @@
-//! The contestants: one trait, and for each a file that uses it as someone would who knows it well.
+//! The contestants: one trait, and for each contestant a file that uses it as an expert would.
 //!
-//! What holds for all: the same hash function with random seeds, as many stripes as this crate has shards where the number can be set,
-//! look-ups by borrowed text without allocating, and what is taken out dropped outside of the locks where the peer lets its user do so.
-//! A peer holds one tenant, so that no look-up pays for telling tenants apart. What is timed has the fastest sets of variants, and what
-//! is weighed has the smallest ones: see `variants`.
+//! The rules for all contestants:
+//! - the same hash function with random seeds
+//! - as many stripes as this crate has shards, if the number can be set
+//! - lookups by borrowed text, without allocation
+//! - removed values are dropped outside of the locks, if the peer lets its user do so
+//! - one tenant per peer, so that no lookup pays for distinguishing tenants
+//! - the fastest variant sets for timing, and the smallest for weighing: see `variants`
 
 mod cache_index;
 mod dashmap;
@@ -25,12 +28,12 @@ use variants::{Inline, Lean, Short};
 /// As many as this crate has shards unless told otherwise.
 const STRIPES: usize = 256;
 
-/// What a cache server needs of an index.
+/// The operations that a cache server needs of an index.
 pub trait Peer<V: Payload> {
-    /// The value of a variant.
+    /// Returns the value of a variant.
     fn look_up(&self, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Option<V>;
 
-    /// The values of some variants that are asked for together.
+    /// Returns the values of several variants of one request.
     fn look_up_many(
         &self,
         asked: &[(&OriginPath<'_>, &VariantKey<'_>)],
@@ -39,48 +42,49 @@ pub trait Peer<V: Payload> {
         found.extend(asked.iter().map(|(path, key)| self.look_up(path, key)));
     }
 
-    /// Stores a value; gives the one that was there.
+    /// Stores a value. Returns the previous value.
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V>;
 
-    /// Stores what was fetched, so that a purge meanwhile would have kept it out. The peers have nothing for this and just store.
+    /// Stores a fetched value, unless a purge has overtaken the fetch. The peers cannot detect this
+    /// and always store it.
     fn fill(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         self.insert(path, key, value)
     }
 
-    /// Takes out all variants of a path and hands each over.
+    /// Removes all variants of a path and passes each to `gone`.
     fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V));
 
-    /// Takes out, or makes unreachable, all paths under a prefix.
+    /// Removes all paths under a prefix, or makes them unreachable.
     fn purge_prefix(&self, prefix: &PathPrefix<'_>);
 
-    /// Takes out, or makes unreachable, all that belongs to the tenant.
+    /// Removes all entries of the tenant, or makes them unreachable.
     fn flush_tenant(&self) {
         self.flush_all();
     }
 
-    /// Takes out, or makes unreachable, everything.
+    /// Removes all entries, or makes them unreachable.
     fn flush_all(&self);
 
-    /// Frees what invalidations have left behind, and tables that are too large now.
+    /// Frees dead entries, and shrinks tables that are too large.
     fn reclaim(&self);
 }
 
 /// A peer that several threads can use.
 pub type Shared<V> = Box<dyn Peer<V> + Send + Sync>;
 
-/// How large a contestant is made.
+/// The initial size of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Paths that fit without growing.
     pub paths: usize,
     /// Variants, of all paths together, that fit without growing.
     pub entries: usize,
-    /// The most variants that will be stored.
+    /// The maximum number of variants that will be stored.
     pub expected: usize,
 }
 
 impl Room {
-    /// Tables that hold so much without growing.
+    /// Returns the size for tables that hold this number of entries without growing.
     ///
     /// # Panics
     /// If it doesn't fit into memory.
@@ -89,7 +93,8 @@ impl Room {
         Self { paths: number(paths), entries: number(entries), expected: number(entries) }
     }
 
-    /// Tables that start empty and grow while so many variants are stored.
+    /// Returns the size for tables that start empty and grow while this number of variants is
+    /// stored.
     ///
     /// # Panics
     /// If they don't fit into memory.
@@ -98,7 +103,7 @@ impl Room {
     }
 }
 
-/// How a contestant is made.
+/// The constructor of a contestant.
 #[derive(Clone, Copy)]
 pub enum Make<V> {
     /// For any number of threads.
@@ -107,7 +112,7 @@ pub enum Make<V> {
     Alone(fn(Room) -> Box<dyn Peer<V>>),
 }
 
-/// A contestant that was made.
+/// A constructed contestant.
 pub enum Built<V> {
     /// For any number of threads.
     Shared(Shared<V>),
@@ -116,7 +121,7 @@ pub enum Built<V> {
 }
 
 impl<V: Payload> Built<V> {
-    /// For one thread.
+    /// Returns the contestant for one thread.
     pub fn peer(&self) -> &dyn Peer<V> {
         match self {
             Self::Shared(peer) => &**peer,
@@ -124,7 +129,7 @@ impl<V: Payload> Built<V> {
         }
     }
 
-    /// For several threads, if that is possible.
+    /// Returns the contestant for several threads, if that is possible.
     pub fn shared(&self) -> Option<&(dyn Peer<V> + Send + Sync)> {
         match self {
             Self::Shared(peer) => Some(&**peer),
@@ -133,18 +138,18 @@ impl<V: Payload> Built<V> {
     }
 }
 
-/// What a contestant is good for besides look-ups and inserts.
+/// The abilities of a contestant besides lookups and inserts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// This crate.
     Ours,
-    /// Keeps exact strings and can purge: what the targets compare with.
+    /// Keeps exact strings and can purge: the reference of the targets.
     Peer,
     /// A peer whose figures are shown, but not compared with.
     Apart,
-    /// Without locks: no contestant, but what the others can be held against.
+    /// Without locks: not a contestant, but a lower bound for comparison.
     Floor,
-    /// The same, and can't purge, as it has no strings.
+    /// The same, but cannot purge, as it has no strings.
     LossyFloor,
 }
 
@@ -155,14 +160,14 @@ pub struct Contestant<V> {
     pub name: &'static str,
     /// How it is used.
     pub usage: &'static str,
-    /// What it is.
+    /// The class of the contestant.
     pub class: Class,
-    /// Makes one.
+    /// Creates one.
     pub make: Make<V>,
 }
 
 impl<V: Payload> Contestant<V> {
-    /// Makes one.
+    /// Creates one.
     pub fn build(&self, room: Room) -> Built<V> {
         match self.make {
             Make::Shared(make) => Built::Shared(make(room)),
@@ -170,12 +175,12 @@ impl<V: Payload> Contestant<V> {
         }
     }
 
-    /// Whether several threads can use it.
+    /// Returns whether several threads can use it.
     pub fn is_shared(&self) -> bool {
         matches!(self.make, Make::Shared(_))
     }
 
-    /// Whether it can take out the variants of a path.
+    /// Returns whether it can remove the variants of a path.
     pub fn purges(&self) -> bool {
         self.class != Class::LossyFloor
     }
@@ -187,12 +192,12 @@ impl<V> std::fmt::Debug for Contestant<V> {
     }
 }
 
-/// All of them, this crate first, with the fastest sets of variants.
+/// Returns all contestants, this crate first, with the fastest sets of variants.
 pub fn contestants<V: Payload>() -> Vec<Contestant<V>> {
     with_sets::<V, Inline>()
 }
 
-/// The same contestants with the smallest sets of variants.
+/// Returns the same contestants with the smallest sets of variants.
 pub fn lean_contestants<V: Payload>() -> Vec<Contestant<V>> {
     with_sets::<V, Lean>()
 }

@@ -1,4 +1,5 @@
-//! moka, `sync::Cache`: an entry per variant. Without a bound, as it must not evict here, which also spares it the bookkeeping.
+//! moka, `sync::Cache`: an entry per variant. Without a bound, as it must not evict here, which
+//! also spares it the bookkeeping.
 
 use super::names::{Asked, Name, Named, Store};
 use super::variants::Short;

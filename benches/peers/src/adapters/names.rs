@@ -1,4 +1,5 @@
-//! What a cache of single variants needs beside it, so that the variants of a path can be found: their names, by path.
+//! The names of the variants by path. A cache of single variants needs them, so that the variants
+//! of a path can be found.
 //!
 //! The cache's key and the name share their texts, and the names of one path its text.
 

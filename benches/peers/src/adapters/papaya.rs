@@ -1,5 +1,5 @@
-//! papaya: each path with a set of variants behind a lock of its own, as values of this map can't be changed in place and copying a
-//! set for each variant would cost more.
+//! papaya: each path with a set of variants behind its own lock. Values of this map cannot be
+//! changed in place, and copying a set for each variant would cost more.
 
 use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};
@@ -9,7 +9,7 @@ use cache_index::{OriginPath, PathPrefix, VariantKey};
 use papaya::{HashMap, ResizeMode};
 use parking_lot::RwLock;
 
-/// `None` once the path was purged: who got hold of the set before must look again.
+/// `None` once the path was purged: a thread that obtained the set before must search again.
 type Set<V, S> = RwLock<Option<Variants<V, S>>>;
 
 struct Papaya<V: Payload, S: Short>(HashMap<Box<str>, Set<V, S>, RandomState>);

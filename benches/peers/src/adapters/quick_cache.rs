@@ -1,5 +1,6 @@
-//! quick_cache, `sync::Cache`: an entry per variant. Its capacity is twice what is stored, so that no shard evicts. It has to be told
-//! what to expect, so its tables are presized even where those of the other contestants grow.
+//! quick_cache, `sync::Cache`: an entry per variant. Its capacity is twice the number of entries,
+//! so that no shard evicts. It needs an expected size, so its tables are presized even if those of
+//! the other contestants grow.
 
 use super::names::{Asked, Name, Named, Store};
 use super::variants::Short;
@@ -16,7 +17,7 @@ pub(super) fn make<V: Payload, S: Short>(room: Room) -> Shared<V> {
         .estimated_items_capacity(room.expected)
         .weight_capacity(2 * room.expected as u64 + 100_000)
         .shards(STRIPES)
-        // Remembering what was evicted is of no use where nothing is.
+        // A memory of evicted keys has no use without evictions.
         .ghost_allocation(0.0)
         .build()
         .expect("good options");
@@ -42,6 +43,6 @@ impl<V: Payload> Store<V> for Quick<V> {
         self.0.clear();
     }
 
-    // It has nothing to shrink its tables with.
+    // It has no function to shrink its tables.
     fn tidy(&self) {}
 }

@@ -19,7 +19,7 @@ impl<V: Payload, S: Short> Peer<V> for Scc<V, S> {
     }
 
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
-        // `entry_sync` takes the path as text of its own: not before it is known to be needed.
+        // `entry_sync` needs an owned path, so the path is copied only if needed.
         let known =
             self.0.update_sync(path.as_str(), |_, variants| variants.insert(key.as_str(), value));
         known.unwrap_or_else(|| {
@@ -45,6 +45,6 @@ impl<V: Payload, S: Short> Peer<V> for Scc<V, S> {
         self.0.clear_sync();
     }
 
-    // The map gives tables back by itself as it empties.
+    // The map shrinks its tables by itself as it empties.
     fn reclaim(&self) {}
 }

@@ -1,4 +1,5 @@
-//! The floor with exact strings: one `hashbrown` table without locks, each path with its set of variants.
+//! The floor with exact strings: one `hashbrown` table without locks, each path with its set of
+//! variants.
 
 use super::variants::{Short, Variants};
 use super::{Peer, Room};

@@ -1,4 +1,5 @@
-//! A hash table of paths in stripes, each behind a reader-writer lock: what one writes by hand with `hashbrown` and `parking_lot`.
+//! A hash table of paths in stripes, each behind a reader-writer lock, as a user writes it by hand
+//! with `hashbrown` and `parking_lot`.
 
 use super::STRIPES;
 use ahash::RandomState;
@@ -22,7 +23,7 @@ impl<T: Default> Stripes<T> {
         Self { stripes: (0..STRIPES).map(|_| stripe()).collect(), hasher: RandomState::new() }
     }
 
-    /// The path is hashed once: for the stripe and for its table, which looks at other bits.
+    /// The path is hashed once: for the stripe, and for its table, which uses other bits.
     fn stripe(&self, path: &str) -> (u64, &RwLock<Table<T>>) {
         let hash = self.hasher.hash_one(path.as_bytes());
         (hash, &self.stripes[(hash >> 40) as usize % STRIPES])
@@ -34,7 +35,7 @@ impl<T: Default> Stripes<T> {
         table.find(hash, |(other, _)| **other == *path).and_then(|(_, found)| read(found))
     }
 
-    /// Changes what is under a path; if there is nothing yet, an empty one.
+    /// Changes the value of a path. If there is none yet, creates an empty one.
     pub(super) fn update<R>(&self, path: &str, change: impl FnOnce(&mut T) -> R) -> R {
         let (hash, stripe) = self.stripe(path);
         let mut table = stripe.write();
@@ -55,7 +56,7 @@ impl<T: Default> Stripes<T> {
         found.ok().map(|found| found.remove().0.1)
     }
 
-    /// Takes out what lies under a prefix; dropped or used when nothing is locked.
+    /// Removes the paths under a prefix. The caller drops or uses them without a lock.
     pub(super) fn remove_prefix(&self, prefix: &str) -> Vec<(Box<str>, T)> {
         let mut gone = Vec::new();
         for stripe in &self.stripes {
@@ -64,7 +65,7 @@ impl<T: Default> Stripes<T> {
         gone
     }
 
-    /// Takes out everything, a stripe at a time; dropped when nothing is locked.
+    /// Removes everything, one stripe at a time. The values are dropped without a lock.
     pub(super) fn clear(&self) {
         for stripe in &self.stripes {
             drop(std::mem::take(&mut *stripe.write()));

@@ -1,5 +1,5 @@
-//! The variants of one path, as one would write them for a map of paths: a short list, searched from its start, that turns into a
-//! map if a path has unusually many.
+//! The variants of one path, as a user would write them for a map of paths: a short list that is
+//! searched from its start. It turns into a map if a path has unusually many variants.
 
 use crate::site::Payload;
 use ahash::RandomState;
@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::ops::DerefMut;
 
-/// Above this, a map finds a key sooner.
+/// Above this, a map finds a key faster.
 const MAX_FEW: usize = 32;
 
 /// The type of the short list.
@@ -22,7 +22,8 @@ pub(super) trait Short: 'static {
     fn push<T: Send + Sync + 'static>(list: &mut Self::List<T>, item: T);
 }
 
-/// The fastest list: the first items lie inside the table's entry, so that a lookup waits for memory once less.
+/// The fastest list: the first items lie inside the table's entry, so that a lookup waits for
+/// memory once less.
 pub(super) struct Inline;
 
 /// The smallest list: a table's empty entries have no room for items.

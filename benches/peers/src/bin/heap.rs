@@ -1,7 +1,9 @@
-//! How many heap bytes a contestant takes, and this crate at scale. Run by the `peers` program.
+//! Measures the heap bytes of a contestant, and of this crate at scale. The `peers` program runs
+//! it.
 //!
-//! A program of its own, because counting costs something with each allocation and would be timed with what is timed. Counted is what is
-//! requested, and what glibc's `malloc` would take for it: see [`malloc_bytes`].
+//! A separate program, because counting adds time to each allocation, and so would distort the
+//! timings. It counts the requested bytes, and the bytes that glibc's `malloc` would take for them:
+//! see [`malloc_bytes`].
 
 use clap::{Parser, Subcommand};
 use peers::heap::{Weighing, Weight, malloc_bytes, weigh_all};
@@ -30,7 +32,7 @@ enum What {
     Weigh {
         /// So many pictures.
         pictures: u64,
-        /// Of a site with 20,000 keys, not with the 48 usual ones.
+        /// Use the site with 20,000 keys, not the one with the 48 usual keys.
         #[arg(long)]
         many_keys: bool,
         /// Which contestants; all if none is named.

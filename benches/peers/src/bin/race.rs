@@ -1,4 +1,5 @@
-//! Prints who serves the old picture after an invalidation that overtook a fill, as Markdown. Fails if this crate does.
+//! Prints, as Markdown, which structures serve the old picture after an invalidation that overtook
+//! a fill. Fails if this crate does.
 
 use std::process::ExitCode;
 

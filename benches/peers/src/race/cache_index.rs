@@ -8,8 +8,9 @@ use cache_index::{
 pub(super) const ENTRANTS: &[Entrant] = &[Entrant {
     peer: "cache-index",
     usage: "lease",
-    how: "`lease` before the source is read, `commit` after; `purge_selected` for a variant, `purge`, `purge_prefix`, `flush_all`, all `Hard`. \
-          A flush and the purge of a prefix visit no entry; a refused value is handed back.",
+    how: "`lease` before the source is read, `commit` after; `purge_selected` for a variant, \
+          `purge`, `purge_prefix`, `flush_all`, all `Hard`. A flush and a prefix purge visit no \
+          entry; a refused commit returns the value.",
     make: || {
         let index = CacheIndex::default();
         let tenant = index.tenant("doc");

@@ -9,16 +9,18 @@ pub(super) const ENTRANTS: &[Entrant] = &[
     Entrant {
         peer: "dashmap",
         usage: "map per path",
-        how: "as one would write it first: from a path to a map of its variants; `entry().or_default().insert` when the source \
-              has been read; `remove`, `retain` for a prefix, `clear`.",
+        how: "the first attempt of most users: from a path to a map of its variants; \
+              `entry().or_default().insert` after the source is read; `remove`, `retain` for a \
+              prefix, `clear`.",
         make: || Box::new(MapPerPath::default()),
     },
     Entrant {
         peer: "dashmap",
         usage: "record per path",
-        how: "by hand: a shared record per path, got by `entry().or_default()` before the source is read and written into after. \
-              `retain` and `clear` visit all paths; a failed fetch leaves an empty record; what is written into an unhooked one \
-              is dropped unseen.",
+        how: "by hand: a shared record per path, from `entry().or_default()` before the source \
+              is read, and written into after. `retain` and `clear` visit all paths. A failed \
+              fetch leaves an empty record. A value written into an unlinked record is dropped \
+              without notice.",
         make: || Box::new(RecordPerPath::default()),
     },
 ];
@@ -32,7 +34,8 @@ impl Usage for MapPerPath {
     }
 
     fn fill(&self, rendition: Rendition, read: &dyn Fn() -> Version) {
-        // Not with the entry's guard held: that would lock out a whole shard for as long as the source takes.
+        // Not with the entry's guard held: that would lock out a whole shard for as long as the
+        // source takes.
         let picture = read();
         self.0.entry(rendition.path).or_default().insert(rendition.variant, picture);
     }

@@ -8,16 +8,18 @@ pub(super) const ENTRANTS: &[Entrant] = &[
     Entrant {
         peer: "moka",
         usage: "entry per rendition",
-        how: "as its documentation shows: `get_with` fills, `entry().and_upsert_with` refreshes; `invalidate`, \
-              `invalidate_entries_if` for a path and a prefix, `invalidate_all`.",
+        how: "as its documentation recommends: `get_with` fills, `entry().and_upsert_with` \
+              refreshes; `invalidate`, `invalidate_entries_if` for a path and a prefix, \
+              `invalidate_all`.",
         make: || Box::new(PerRendition(cache())),
     },
     Entrant {
         peer: "moka",
         usage: "record per path",
-        how: "by hand: a shared record per path, got by `get_with` before the source is read and written into after. Eviction \
-              knows whole records only; one that stayed empty lives on until evicted; what is written into an unhooked one \
-              is dropped unseen.",
+        how: "by hand: a shared record per path, from `get_with` before the source is read, and \
+              written into after. Eviction removes whole records only. An empty record stays \
+              until it is evicted. A value written into an unlinked record is dropped without \
+              notice.",
         make: || Box::new(PerPath(cache())),
     },
 ];

@@ -9,16 +9,19 @@ pub(super) const ENTRANTS: &[Entrant] = &[
     Entrant {
         peer: "quick_cache",
         usage: "entry per rendition",
-        how: "as its documentation shows: a placeholder guard (from `get_value_or_guard`, or from `entry` to refresh) is held while the \
-              source is read; `remove`, `retain` for a path and a prefix, `clear`.",
+        how: "as its documentation recommends: a placeholder guard (from `get_value_or_guard`, \
+              or from `entry` to refresh) is held while the source is read; `remove`, `retain` \
+              for a path and a prefix, `clear`.",
         make: || Box::new(PerRendition::default()),
     },
     Entrant {
         peer: "quick_cache",
         usage: "entry per rendition, names beside",
-        how: "by hand: a sorted set of names beside it, into which a fill enters itself between taking its guard and reading the \
-              source, so that a purge finds its placeholder and can `remove` it. A second copy of all names under a lock of \
-              its own; names of what was evicted stay; a purge of a prefix visits what lies under it.",
+        how: "by hand: a sorted set of names beside the cache. A fill adds its name after \
+              taking its guard and before reading the source, so that a purge finds its \
+              placeholder and can `remove` it. This is a second copy of all names, under its \
+              own lock. Names of evicted entries stay. A prefix purge visits all names under \
+              the prefix.",
         make: || Box::new(NamesBeside::default()),
     },
 ];
@@ -80,8 +83,8 @@ struct NamesBeside {
 }
 
 impl NamesBeside {
-    // Not before the guard: a purge between the two would forget the name and leave the entry. Not after the reading: a purge between
-    // the two would not find the placeholder.
+    // Not before the guard: a purge between the two would forget the name and leave the entry. Not
+    // after the reading: a purge between the two would not find the placeholder.
     fn enter(&self, rendition: Rendition) {
         self.names.lock().entry(rendition.path).or_default().insert(rendition.variant);
     }

@@ -1,8 +1,9 @@
-//! What a careful user of a plain concurrent map or cache can write by hand: one shared record per path, taken *before* the source
-//! is read and written into afterwards.
+//! The usage that a careful user of a plain concurrent map or cache can write by hand: one shared
+//! record per path, taken *before* the source is read, and written into afterwards.
 //!
-//! Invariant: an invalidation of the path or more unhooks the record, so what was read before it goes into a record that nobody finds
-//! any more; one of a variant counts up in the record, so what was read before it is not written.
+//! Invariant: an invalidation of the path or more unhooks the record, so what was read before it
+//! goes into a record that nobody finds any more; one of a variant counts up in the record, so what
+//! was read before it is not written.
 
 use super::Version;
 use parking_lot::Mutex;

@@ -2,10 +2,12 @@
 
 use super::{Before, Entrant, Scope, Verdict, entrants};
 
-/// The versions of the peers are read from the manifest that pins them, so that they can't differ from what was built.
+/// The versions of the peers are read from the manifest that pins them, so that they always match
+/// the built versions.
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 
-/// Who serves the old picture and how each was used, as Markdown, and whether this crate served an old picture anywhere.
+/// Returns the results and the usages as Markdown, and whether this crate served an old picture
+/// anywhere.
 ///
 /// # Errors
 /// As [`Entrant::race`].

@@ -73,7 +73,7 @@ type Write = (u64, Vec<u8>);
 struct Content {
     bytes: Vec<u8>,
     unsynced: Vec<Write>,
-    /// With the plant `LateSync`, what the next sync will write.
+    /// The writes that the next sync will carry out, with the plant `LateSync`.
     late: Vec<Write>,
 }
 

@@ -1,4 +1,4 @@
-//! Kills a process that purges, again and again, and looks at what the next one finds.
+//! Kills a process that purges, again and again, and checks the state that the next process finds.
 //!
 //! ```sh
 //! cargo run --release -p cache-index-persist --example crash -- --kills 300
@@ -38,7 +38,7 @@ enum Plant {
     EarlyAck,
 }
 
-/// Kills a process that purges, again and again, and looks at what the next one finds.
+/// Kills a process that purges, again and again, and checks the state that the next process finds.
 #[derive(Clone, Debug, Parser)]
 struct Arguments {
     /// How many kills must be reached.
@@ -61,7 +61,7 @@ struct Arguments {
     buffered: bool,
 }
 
-/// What is printed at the end.
+/// The totals that are printed at the end.
 #[derive(Debug, Default)]
 struct Totals {
     kills: u64,
@@ -175,7 +175,8 @@ fn command(
 
 /// Opens what the killed process has left, and compares.
 fn check(dir: &Path, oracle: &mut Oracle, totals: &mut Totals) -> Result<(), Box<dyn Error>> {
-    // What was given to the operating system is there: this process has no memory of its own of it.
+    // Data that the operating system had received is present: this process has no memory of its own
+    // of it.
     let cache = Persistent::<u64>::open(dir, worker::config()?)?;
     let is_cold = matches!(cache.recovery(), Recovery::Cold { .. });
     if is_cold && oracle.was_opened() {

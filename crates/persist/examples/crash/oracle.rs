@@ -1,4 +1,4 @@
-//! What the killed processes have said, and what may be found after them.
+//! The reports of the killed processes, and the states that are allowed after them.
 
 use crate::worker::{KEYS, PATHS, THREADS, path, tenant};
 use cache_index::{Lookup, VariantKey};
@@ -21,7 +21,7 @@ pub(crate) struct Oracle {
     was_opened: bool,
 }
 
-/// What was found.
+/// The state that was found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) entries: u64,
@@ -106,7 +106,7 @@ impl Oracle {
                 }
             }
         }
-        // What is gone now must not come back.
+        // An entry that is absent now must not be served again.
         self.allowed.retain(|value, _| there.contains(value));
         self.seen_dead.append(&mut self.dead);
         Ok(found)

@@ -36,7 +36,7 @@ impl DiskLayer {
         let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
         if !missing.is_empty() {
             fs::create_dir_all(&dir)?;
-            // New names must be as durable as what is written under them.
+            // New names must be as durable as the data that is written under them.
             for made in missing {
                 if let Some(parent) = made.canonicalize()?.parent() {
                     File::open(parent)?.sync_all()?;

@@ -1,10 +1,10 @@
 //! The file layer: everything that this crate asks of a file system, as two small traits.
 //!
-//! Invariant: no other module opens, reads, writes or renames a file. A test can therefore put any
-//! failure between the crate and the disk, and a server can put encryption or another kind of
-//! storage there.
+//! Invariant: no other module opens, reads, writes or renames a file. So a test can put any failure
+//! between the crate and the disk, and a server can put encryption or another kind of storage
+//! there.
 //!
-//! Not here: what the bytes mean.
+//! Not here: the meaning of the bytes.
 
 mod disk;
 #[cfg(test)]
@@ -59,7 +59,7 @@ pub trait FileLayer: Send + Sync + fmt::Debug {
     /// Makes every earlier create, rename and remove durable.
     ///
     /// # Errors
-    /// If the directory cannot be synced; it is then unknown which of them are durable.
+    /// If the directory cannot be synced. It is then unknown which of these changes are durable.
     fn sync_dir(&self) -> io::Result<()>;
 }
 

@@ -5,7 +5,8 @@
 //! most [`MAX_PACKED`] bytes or the length of the file, whichever is more, for each of two buffers.
 //!
 //! ```text
-//!   header   magic, version, crc32c, incarnation, number, watermark, time, length and name of values
+//!   header   magic, version, crc32c, incarnation, number, watermark, time,
+//!            length and name of values
 //!   block    [stored length u32][raw length u32][paths u32][crc32c u32][stored bytes], repeated
 //!   footer   magic, blocks, paths, entries, digest, crc32c
 //! ```
@@ -42,7 +43,7 @@ const BLOCK_LEN: usize = 1 << 20;
 /// Only a path or key of a megabyte makes one.
 pub(crate) const MAX_PACKED: usize = 2 << 20;
 
-/// What is written of one path.
+/// The data that is written for one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathEntries<V> {
     pub(crate) tenant: String,

@@ -111,7 +111,7 @@ fn flipped_bits_and_truncations_are_noticed() {
     }
     for len in (0..bytes.len()).step_by(7) {
         assert!(read_back(bytes[..len].to_vec(), &snapshot).is_err(), "length {len}");
-        // As if the manifest had been written for what is there.
+        // As if the manifest had been written for the shorter file.
         let shorter = SnapshotRef { bytes: len as u64, ..snapshot };
         assert!(read_back(bytes[..len].to_vec(), &shorter).is_err(), "length {len}");
     }

@@ -1,4 +1,4 @@
-//! Crashes at any call of the file layer, and what is found afterwards.
+//! Crashes at any call of the file layer, and the state that is found afterwards.
 
 use crate::history::{Crash, Oracle, open};
 use crate::scale;
@@ -35,7 +35,7 @@ fn run(seed: u64, lie: Option<Lie>) -> Result<Counts, String> {
             drop(cache);
             sim = if random.bool() { sim.killed() } else { sim.power_lost(&mut random) };
             if lie.is_none() {
-                // What one image has shown to be true must hold for the next process, too.
+                // Everything that one image has proved must also hold for the next process.
                 let reopened = open(&sim.killed()).map_err(|error| error.to_string())?;
                 oracle.check(&reopened, Crash::PowerLost, false)?;
             }

@@ -44,7 +44,7 @@ impl Scope {
     }
 }
 
-/// What is known of an invalidation.
+/// The known state of an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Known {
     /// The call had not returned, or said that nothing is promised.
@@ -74,14 +74,14 @@ pub(crate) struct Oracle {
     fills: BTreeMap<u64, Fill>,
     invalidations: Vec<Invalidation>,
     last_incarnation: u64,
-    /// What the last complete snapshot must contain: values that were current when it began.
+    /// The minimum content of the last complete snapshot: values that were current when it began.
     saved: BTreeMap<Name, u64>,
     current: BTreeMap<Name, u64>,
     next_value: u64,
     pub(crate) acknowledged: u64,
 }
 
-/// What kind of crash it was.
+/// The kind of a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crash {
     Killed,
@@ -181,7 +181,7 @@ impl Oracle {
         self.invalidate(cache, scope, severity);
     }
 
-    /// Compares what was found after a crash with what may be found, and goes on from there.
+    /// Compares the state after a crash with the allowed states, and goes on from there.
     ///
     /// # Errors
     /// Says what is wrong.
@@ -209,7 +209,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Goes on from what was found.
+    /// Goes on from the state that was found.
     pub(crate) fn restart(&mut self, cache: &Cache) -> Result<(), String> {
         self.last_incarnation = cache.incarnation();
         self.current =

@@ -202,7 +202,7 @@ fn requests_are_logged_whole() {
     drop(cache);
     let cache = open(dir.path());
     let tenant = cache.tenant("doc");
-    // Of a request for variants, the log has the whole picture.
+    // For a request that names variants, the log has the whole picture.
     for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg", "d/1.jpg"] {
         assert!(cache.variants(&tenant, &path(name)).is_empty(), "{name}");
     }

@@ -16,7 +16,7 @@ fn path(number: usize) -> OriginPath<'static> {
     format!("a/{number}.jpg").parse().unwrap()
 }
 
-/// What runs once while a value is written into a snapshot.
+/// A hook that runs once while a value is written into a snapshot.
 static WHILE_ENCODING: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
 #[derive(Clone, Debug, PartialEq)]

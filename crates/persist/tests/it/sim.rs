@@ -1,9 +1,8 @@
 //! A file layer in memory that behaves as badly as a file system may.
 //!
-//! What was not synced is lost or kept sector by sector, each with any of the contents it had;
-//! names that were not synced are lost or kept one by one. Any call can be made to fail, and a
-//! failed sync forgets what it could not write. Some faults of the crate can be planted here, by
-//! lying to it.
+//! Unsynced data is lost or kept sector by sector, each with any of its earlier contents. Unsynced
+//! names are lost or kept one by one. Any call can be made to fail, and a failed sync forgets the
+//! data that it could not write. Some faults of the crate can be planted here, by lying to it.
 
 use cache_index_persist::{FileLayer, LayerFile, LayerLock};
 use std::collections::BTreeMap;
@@ -45,7 +44,7 @@ struct Inode {
     has_failed: bool,
 }
 
-/// Names and what they refer to; `None` for a name that was removed.
+/// Names and the files that they refer to; `None` for a name that was removed.
 type Change = Vec<(String, Option<usize>)>;
 
 #[derive(Debug, Default)]
@@ -65,7 +64,7 @@ struct State {
     was_retried: bool,
 }
 
-/// What runs before the next sync of a file, outside of the layer's lock.
+/// A hook that runs before the next sync of a file, outside of the layer's lock.
 #[derive(Default)]
 struct Hook(Option<Box<dyn FnOnce() + Send>>);
 
@@ -137,13 +136,13 @@ impl Sim {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// What is there when the process was killed at this moment.
+    /// Returns the state after the process was killed at this moment.
     pub(crate) fn killed(&self) -> Self {
         let names = self.state().names.clone();
         self.image(names, |inode| inode.data.clone())
     }
 
-    /// What may be there when the power failed at this moment.
+    /// Returns a possible state after the power failed at this moment.
     pub(crate) fn power_lost(&self, random: &mut fastrand::Rng) -> Self {
         let (mut names, pending, sector) = {
             let state = self.state();
@@ -375,7 +374,8 @@ impl LayerFile for SimFile {
             state.was_retried = true;
         }
         if let Err(error) = state.call() {
-            // The kernel gives up on what it could not write, and a later sync will not try again.
+            // The kernel gives up on the data that it could not write, and a later sync will not
+            // try again.
             if error.kind() != ErrorKind::Interrupted && !state.is_off {
                 let inode = &mut state.inodes[self.inode];
                 inode.dirty.clear();

@@ -1,8 +1,9 @@
 //! Accounts: the customers, and which of them a request is about.
 //!
-//! Invariant: a request is about exactly one customer or is refused; the customer decides which paths it can name, fetch and
-//! invalidate. On delivery the `Host` header says who it is. On control it does as well; where control is reached under an address
-//! that is nobody's host, the client key does.
+//! Invariant: a request concerns exactly one customer or is refused. The customer decides which
+//! paths it can name, fetch and invalidate. On delivery the `Host` header identifies the customer.
+//! On control it does so as well; if the address of the control listener belongs to no customer,
+//! the client key identifies the customer.
 
 use super::client_key::ClientKey;
 use super::fault::Fault;
@@ -19,16 +20,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The token of the one customer that there is without a file of customers: the first label of `doc.cloudimg.io`.
+/// The token of the one customer that there is without a file of customers: the first label of
+/// `doc.cloudimg.io`.
 pub(crate) const TOKEN: &str = "doc";
 
-/// What the token is put before to make a host.
+/// The domain that follows the token in a host.
 const DOMAIN: &str = "cloudimg.io";
 
 /// The host of the hosted API, under which clients that were written for it may come.
 const API_HOST: &str = "api.cloudimage.com";
 
-/// What a customer may ask of the control listener.
+/// The limits of a customer's requests to the control listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
     /// Requests a second, on average.
@@ -71,16 +73,17 @@ impl AccountSettings {
     }
 }
 
-/// A customer: a delivery token, and who may invalidate what was delivered for it.
+/// A customer: a delivery token, and the keys that may invalidate its pictures.
 pub(crate) struct Account {
     /// Tells customers apart where their names would only be copied.
     pub(crate) number: usize,
     pub(crate) tenant: Tenant,
-    /// What a URL names exactly: the picture that is fetched.
+    /// Rules for exact names: the picture that is fetched.
     pub(crate) exact: Rules,
-    /// The names under which pictures are filed and invalidated: with grouping, the same for all spellings of a picture.
+    /// The names under which pictures are stored and invalidated: with grouping, all spellings of a
+    /// picture share one.
     pub(crate) filing: Rules,
-    /// What both are made of.
+    /// The common base of both rules.
     rules: RulesBuilder,
     grouping: Grouping,
     pub(crate) prefix: Option<String>,
@@ -142,8 +145,8 @@ impl Account {
         self.tenant.name()
     }
 
-    /// Reads URLs of this server as what they are where somebody copied them from the address bar: with the port that it listens on,
-    /// and, if `is_sole`, under the names that only this machine has.
+    /// Recognizes URLs of this server that were copied from the address bar: with the port that it
+    /// listens on, and, if `is_sole`, under the names that only this machine has.
     fn listens_on(&mut self, port: u16, is_sole: bool) -> Result<(), String> {
         let local = ["localhost", "127.0.0.1"].map(str::to_owned);
         let hosts = [format!("{}.{DOMAIN}", self.token())].into_iter();
@@ -157,7 +160,7 @@ impl Account {
         Ok(())
     }
 
-    /// The names under which to file what `exact` names.
+    /// Returns the names under which to store the picture that `exact` names.
     pub(crate) fn file<'a>(&self, exact: &Delivery<'a>) -> Delivery<'a> {
         match self.grouping {
             Grouping::Grouped => exact.clone().grouped(),
@@ -165,7 +168,7 @@ impl Account {
         }
     }
 
-    /// Takes one request off the customer's quota, or says how long to wait for the next.
+    /// Takes one request from the customer's quota, or returns how long to wait for the next.
     pub(crate) fn take_turn(&self) -> Result<(), Duration> {
         self.limiter
             .check()
@@ -182,7 +185,7 @@ pub(crate) struct Accounts {
     has_sole: bool,
 }
 
-/// Who answers to a host that is nobody's.
+/// The answer to a host that belongs to no customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unnamed {
     /// The one customer, to clients on this machine.
@@ -192,7 +195,8 @@ pub(crate) enum Unnamed {
 
 impl Accounts {
     /// # Errors
-    /// If two customers share a token, a host or a key, or the settings of one contradict each other.
+    /// If two customers share a token, a host or a key, or the settings of one contradict each
+    /// other.
     pub(crate) fn new<V>(
         settings: Vec<AccountSettings>,
         unnamed: Unnamed,
@@ -236,7 +240,7 @@ impl Accounts {
         self.all.first().filter(|_| self.has_sole)
     }
 
-    /// Says on which port pictures are delivered, before anybody is served.
+    /// Sets the port on which pictures are delivered, before the first request.
     ///
     /// # Errors
     /// If the rules of a customer contradict that.
@@ -251,7 +255,7 @@ impl Accounts {
     /// The customer whose pictures a request is for.
     ///
     /// # Errors
-    /// 400 without a host or with several, 421 if it is nobody's.
+    /// Returns 400 without a host or with several, and 421 if the host belongs to no customer.
     pub(crate) fn of_delivery(
         &self,
         host: Host<'_>,
@@ -266,7 +270,7 @@ impl Accounts {
     /// The customer whose key a request to the control listener carries.
     ///
     /// # Errors
-    /// 401 without the right key, 421 if the host is nobody's.
+    /// Returns 401 without the right key, and 421 if the host belongs to no customer.
     pub(crate) fn of_control(
         &self,
         headers: &HeaderMap,
@@ -282,7 +286,7 @@ impl Accounts {
         };
         let mut keys = headers.get_all("x-client-key").iter();
         let (Some(key), None) = (keys.next(), keys.next()) else { return Err(wrong_key()) };
-        // All are compared, whichever it is: how long this takes says nothing.
+        // All keys are compared, so that the duration reveals nothing.
         let offered = ClientKey::offered(key.as_bytes());
         let mut found = None;
         for account in candidates {
@@ -312,7 +316,7 @@ fn wrong_key() -> Fault {
     Fault::new(StatusCode::UNAUTHORIZED, reason)
 }
 
-/// The host that a request is for, as far as it says.
+/// The host that a request names, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host<'a> {
     /// With its port.

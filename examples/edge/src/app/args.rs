@@ -3,7 +3,8 @@
 use clap::{Args as Group, Parser};
 use std::path::PathBuf;
 
-/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory, and forgets them when it is told to.
+/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory, and removes
+/// them on request.
 #[derive(Debug, Parser)]
 #[command(name = "edge")]
 pub(crate) struct Args {
@@ -11,23 +12,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
 
-    /// Where invalidations, metrics and the page for the browser are. Not for everybody: `/metrics` needs no key.
+    /// Where invalidations, metrics and the page for the browser are. Not for everybody: `/metrics`
+    /// needs no key.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     pub(crate) control: String,
 
     #[command(flatten)]
     pub(crate) source: Source,
 
-    /// A file of tenants, each with a token, a key, and rules of its own. Without it there is one, called `doc`.
+    /// A file of tenants, each with a token, a key, and rules of its own. Without it there is one,
+    /// called `doc`.
     #[arg(long, value_name = "FILE.toml", conflicts_with = "client_key")]
     pub(crate) tenants: Option<PathBuf>,
 
-    /// The key that a request to invalidate must carry. Without it, one is made up and printed. Other users of this machine can
-    /// see command lines; the environment variable is safer.
+    /// The key that a request to invalidate must carry. Without it, one is made up and printed.
+    /// Other users of this machine can see command lines; the environment variable is safer.
     #[arg(long, value_name = "KEY", env = "EDGE_CLIENT_KEY", hide_env_values = true)]
     pub(crate) client_key: Option<String>,
 
-    /// Invalidate each spelling of a picture apart (`http://` and `https://`, `%28` and `(`) instead of all of them together.
+    /// Invalidate each spelling of a picture apart (`http://` and `https://`, `%28` and `(`)
+    /// instead of all of them together.
     #[arg(long)]
     pub(crate) exact: bool,
 
@@ -35,11 +39,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) store: u32,
 
-    /// Log as JSON, a line each. What is logged, the environment variable EDGE_LOG says: `info` (the default), `debug` for hits, too.
+    /// Log as JSON, one object per line. The environment variable EDGE_LOG sets the level: `info`
+    /// (the default), or `debug` to include hits.
     #[arg(long)]
     pub(crate) log_json: bool,
 
-    /// Start on free ports, try everything out over HTTP, say of each step whether it held, and end.
+    /// Start on free ports, drive the edge over HTTP, print whether each step held, and end.
     #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants"])]
     pub(crate) tour: bool,
 }
@@ -48,7 +53,8 @@ pub(crate) struct Args {
 #[derive(Debug, Group)]
 #[group(multiple = false)]
 pub(crate) struct Source {
-    /// A web server of your own pictures: paths are below this URL. Without it, some sample pictures are served.
+    /// A web server of your own pictures: paths are below this URL. Without it, some sample
+    /// pictures are served.
     #[arg(long, value_name = "http://HOST[:PORT]/[PATH/]")]
     pub(crate) origin: Option<String>,
 

@@ -95,12 +95,12 @@ impl Client {
 }
 
 impl Answer {
-    /// The value of a header, or nothing.
+    /// Returns the value of a header, or an empty text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// `HIT`, `STALE`, `MISS`, or nothing.
+    /// Returns `HIT`, `STALE`, `MISS`, or an empty text.
     pub(crate) fn cache(&self) -> &str {
         self.header("x-cache")
     }

@@ -1,7 +1,7 @@
-//! Client keys: who may invalidate.
+//! Client keys, which authorize invalidations.
 //!
-//! Invariant: the key itself is not kept, only its digest, and digests are compared in constant time; so neither a log line nor the
-//! time that a refusal takes says anything about the key.
+//! Invariant: only the digest of a key is kept, and digests are compared in constant time. So
+//! neither a log line nor the duration of a refusal reveals anything about the key.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -22,7 +22,7 @@ impl ClientKey {
         Ok(Self::offered(key.as_bytes()))
     }
 
-    /// What a client has sent, whatever it is, for a comparison.
+    /// Wraps the bytes that a client has sent, for a comparison.
     pub(crate) fn offered(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }

@@ -1,7 +1,8 @@
-//! Control: what is asked of the server itself, on a listener of its own.
+//! Control: requests about the server itself, on a separate listener.
 //!
-//! Invariant: whatever tells of a customer's pictures, or changes what is served, needs that customer's key; what needs none tells
-//! totals. A body that nobody wants is drained, within bounds, or the connection is closed on it.
+//! Invariant: a request that reveals a customer's pictures, or changes what is served, needs that
+//! customer's key. Without a key there are only totals. A body that no handler reads is drained,
+//! within bounds, or the connection is closed.
 
 use super::accounts::{Account, Host, retry_after};
 use super::edge::Edge;
@@ -32,7 +33,7 @@ pub(crate) fn routes(edge: Arc<Edge>) -> Router {
         .route("/", get(page).fallback(get_only))
         .route("/page.json", get(facts).fallback(get_only))
         .route("/invalidate", post(invalidate).fallback(post_only))
-        // What clients make of a path or a base that ends in a slash.
+        // The path that clients produce from a path or a base that ends in a slash.
         .route("/invalidate/", post(invalidate).fallback(unknown))
         .route("//invalidate", post(invalidate).fallback(unknown))
         .route("/invalidate/{uuid}", get(invalidation).fallback(get_only))
@@ -67,7 +68,7 @@ async fn unknown() -> Response<Full<Bytes>> {
     Fault::new(StatusCode::NOT_FOUND, reason).to_json()
 }
 
-/// Puts down what comes in, and marks and logs what goes out.
+/// Records incoming requests, and marks and logs their answers.
 pub(crate) fn receive<B>(edge: &Edge, peer: Peer, request: &mut axum::http::Request<B>) -> Call {
     let call = Call {
         id: edge.request_ids.next(),
@@ -124,7 +125,7 @@ pub(crate) fn authorize(edge: &Edge, parts: &Parts) -> Result<Arc<Account>, Faul
     Ok(account)
 }
 
-/// The request, without a body that nobody wants.
+/// Returns the request without a body that no handler reads.
 pub(crate) fn head_of(request: Request) -> Parts {
     let (parts, body) = request.into_parts();
     // Dropped unread: then hyper closes the connection after the answer.
@@ -134,7 +135,7 @@ pub(crate) fn head_of(request: Request) -> Parts {
 
 /// A reply as JSON.
 pub(crate) fn reply(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
-    // Text and numbers can always be written. If not, what was done is still done.
+    // Text and numbers can always be written. If not, the operation has still been carried out.
     let body = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;

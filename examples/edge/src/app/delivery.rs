@@ -1,7 +1,8 @@
 //! Delivery: `GET /<origin>?<operations>`.
 //!
-//! Invariant: on the way of a cached picture nothing waits, nothing is logged and no body is copied. What is stale is served as it is,
-//! and made anew in the background. Only a picture is ever kept: see [`fill`](super::fill).
+//! Invariant: a cached picture is delivered without a wait, a log line or a copy of its body. A
+//! stale picture is served as it is, and fetched again in the background. Only a picture is ever
+//! kept: see [`fill`](super::fill).
 
 use super::accounts::{Account, Host};
 use super::edge::{Edge, Kept};
@@ -25,11 +26,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::{Level, debug, enabled, info, warn};
 
-/// Browsers and caches further down may keep a picture but must ask before they show it again: an invalidation doesn't reach
-/// them. Asking costs them a 304 without a body.
+/// Browsers and caches further down may keep a picture but must ask before they show it again: an
+/// invalidation doesn't reach them. Asking costs them a 304 without a body.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
-/// Pages of other sites may read the pictures, as they may show them, and what the cache says about them.
+/// Pages of other sites may read the pictures, as they may show them, and the cache's headers about
+/// them.
 const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Age, ETag, X-Cache, X-Not-Kept, X-Request-Id");
@@ -44,7 +46,7 @@ struct Served {
     cache: Cache,
 }
 
-/// What the cache had to do with an answer.
+/// The role of the cache in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cache {
     Hit,
@@ -96,7 +98,7 @@ pub(crate) async fn deliver<B: Body>(
     response
 }
 
-/// Hits are told only to who wants to know.
+/// Hits are logged only at the level `debug`.
 fn log(id: RequestId, begun: Instant, parts: &Parts, served: &Result<Served, Fault>) {
     let hit = matches!(served, Ok(Served { cache: Cache::Hit | Cache::Stale, .. }));
     if hit && !enabled!(Level::DEBUG) {
@@ -146,7 +148,7 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
         Lookup::Stale((id, object)) => {
             edge.metrics.stale_hits.inc();
             let stale = Stale { id, object: Arc::clone(&object) };
-            // What is stored was made by these operations, so they can be read.
+            // The stored rendition was made by these operations, so they can be read.
             fill::refresh(edge, stale, || job(account, &exact, filed).ok());
             Ok(Served { object, cache: Cache::Stale })
         }
@@ -180,7 +182,8 @@ fn served(filling: Filling) -> Served {
             Kept::Live | Kept::Stale => (filled, Cache::Miss),
             kept => (filled, Cache::MissNotKept(kept)),
         },
-        // It had begun before this request came; a soft invalidation in between may have been meant for it.
+        // It had begun before this request came; a soft invalidation in between may have been meant
+        // for it.
         Filling::Joined(filled) if filled.kept == Kept::Stale => (filled, Cache::Stale),
         Filling::Joined(filled) => (filled, Cache::Miss),
     };
@@ -235,7 +238,8 @@ fn refusal(fault: &Fault) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether the client has these bytes already: `If-None-Match`, compared weakly, as RFC 9110 13.1.2 wants it.
+/// Whether the client has these bytes already: `If-None-Match`, compared weakly, as RFC 9110 13.1.2
+/// wants it.
 fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let known = |tag: &str| tag == "*" || etag == tag.strip_prefix("W/").unwrap_or(tag);
     request

@@ -1,8 +1,10 @@
-//! `Edge`: what every request needs. The index, the objects, the origin, the customers, and the limits on work at a time.
+//! `Edge`, the state that every request needs: the index, the objects, the origin, the customers,
+//! and the limits on concurrent work.
 //!
-//! Invariant: index and object store agree. Each object in the store is the value of one entry of the index, of one that is dead
-//! and not yet reclaimed, or of a fill that is just ending; each entry's object is in the store, or just about to be noticed as
-//! evicted. [`Edge::keep`], [`Edge::forget`], [`Edge::apply`] and [`Edge::reclaim`] are the only places that touch both.
+//! Invariant: index and object store agree. Each object in the store is the value of one entry of
+//! the index, of one that is dead and not yet reclaimed, or of a fill that is just ending; each
+//! entry's object is in the store, or just about to be noticed as evicted. [`Edge::keep`],
+//! [`Edge::forget`], [`Edge::apply`] and [`Edge::reclaim`] are the only places that touch both.
 
 use super::accounts::{Account, AccountSettings, Accounts, Unnamed};
 use super::fill::Fills;
@@ -31,21 +33,22 @@ use tokio::task;
 use tokio::time::timeout;
 use tracing::warn;
 
-/// How many dead entries are taken out of the index at a time.
+/// The number of dead entries that are removed from the index at a time.
 const RECLAIM_STEP: usize = 1000;
 
 /// How often the index is asked for dead entries if no flush has asked before.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 
-/// What can be set.
+/// The settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// What all renditions in the store may take up together, in bytes.
+    /// The maximum size of all renditions in the store, in bytes.
     pub(crate) store_bytes: u64,
-    /// How many renditions a picture may have. The next takes the place of the oldest, so that nobody can fill the store by
-    /// asking for all sizes of one picture.
+    /// The maximum number of renditions of a picture. The next one replaces the oldest, so that no
+    /// client can fill the store by requesting all sizes of one picture.
     pub(crate) renditions: usize,
-    /// How many renditions there may be of all pictures together: the smallest take more room in the tables than in the store.
+    /// How many renditions there may be of all pictures together: the smallest take more room in
+    /// the tables than in the store.
     pub(crate) entries: usize,
     /// How many sources are fetched at a time.
     pub(crate) fetches: usize,
@@ -74,7 +77,7 @@ impl Default for Limits {
     }
 }
 
-/// Who may ask, and how they are told apart.
+/// The customers, and how they are identified.
 pub(crate) struct Setup {
     pub(crate) accounts: Vec<AccountSettings>,
     pub(crate) unnamed: Unnamed,
@@ -105,33 +108,34 @@ pub(crate) struct Edge {
     /// There may be something to reclaim.
     dead: Notify,
     lag: Mutex<Lag>,
-    /// One pass at a time: a second one would end while the first has yet to delete what it took from the index.
+    /// One pass at a time: a second pass would end before the first has deleted the objects that it
+    /// took from the index.
     reclaiming: Mutex<()>,
 }
 
 /// When the oldest flush was whose dead entries are not deleted yet.
 #[derive(Default)]
 struct Lag {
-    /// Of those that the pass under way deals with.
+    /// The start of the oldest request that the current pass handles.
     passing: Option<Instant>,
-    /// Of those that came after it had begun.
+    /// The start of the oldest request that arrived after the pass had begun.
     waiting: Option<Instant>,
 }
 
-/// What became of a rendition that was just made.
+/// The fate of a new rendition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     Live,
     /// A soft invalidation has overtaken it.
     Stale,
-    /// It serves the clients that waited, and nobody else.
+    /// It serves only the clients that waited.
     Refused(Refusal),
-    /// It was evicted before it was filed: the store is too small for it.
+    /// It was evicted before it had an entry: the store is too small for it.
     NoRoom,
 }
 
 impl Kept {
-    /// Whether the commit was accepted: nothing hard has overtaken the fill.
+    /// Returns whether the commit was accepted: no hard invalidation has overtaken the fill.
     pub(crate) fn is_stored(self) -> bool {
         !matches!(self, Self::Refused(_))
     }
@@ -145,7 +149,8 @@ impl Edge {
     pub(crate) fn new(origin: Arc<dyn Origin>, setup: Setup) -> Result<Self, String> {
         let Setup { accounts, unnamed, grouping, limits } = setup;
         let config = Config::builder()
-            // Objects have to be deleted, so the index must hand over the values of what a flush has killed.
+            // The server must delete objects, so the index must return the values that a flush has
+            // killed.
             .dead_values(DeadValues::Queue)
             .max_variants(limits.renditions, WhenFull::EvictOldest)
             .max_entries(limits.entries)
@@ -188,7 +193,8 @@ impl Edge {
         self.delivery_port
     }
 
-    /// Looks for a rendition. Between the index and the store it may be invalidated or evicted: then this is a miss.
+    /// Looks for a rendition. Between the index and the store it may be invalidated or evicted:
+    /// then this is a miss.
     pub(crate) fn look_up(
         &self,
         tenant: &Tenant,
@@ -216,7 +222,7 @@ impl Edge {
         })?;
         let work = move || {
             let rendition = render::render(&source, &operations);
-            // Here, and not in the caller, who may have gone away: what counts is when the core is free.
+            // Released here and not in the caller, which may have gone away: the core is free now.
             drop(permit);
             rendition
         };
@@ -225,8 +231,9 @@ impl Edge {
 
     /// Stores a rendition under `lease`, unless an invalidation has overtaken it.
     pub(crate) fn keep(&self, lease: FillLease<ObjectId>, object: &Arc<Object>) -> Kept {
-        // No await between here and the end, so nothing can be left half done by a client that goes away. First the object, then its
-        // entry: whoever finds the entry finds the object, too.
+        // There is no await between here and the end, so a client that goes away cannot leave a
+        // half-finished operation. The object comes first, then its entry: a thread that finds the
+        // entry also finds the object.
         let (id, evicted) = self.store.put(Arc::clone(object));
         for (other, evicted) in evicted {
             self.unfile(other, &evicted);
@@ -235,7 +242,8 @@ impl Edge {
             Insertion::Stored(stored) => {
                 let room = stored.evicted.map(|(_, id)| id);
                 self.store.delete(stored.replaced.into_iter().chain(room));
-                // Evicted before it was filed: whoever evicted it found no entry to take out.
+                // The object was evicted before it had an entry: the evicting thread found no entry
+                // to remove.
                 if !self.store.contains(id) {
                     self.unfile(id, object);
                     return Kept::NoRoom;
@@ -258,23 +266,25 @@ impl Edge {
         self.store.delete([id]);
     }
 
-    /// Takes the entry of an object that is gone out of the index. An entry that holds another object by now stays.
+    /// Takes the entry of an object that is gone out of the index. An entry that holds another
+    /// object by now stays.
     fn unfile(&self, id: ObjectId, object: &Object) {
         let filed = &object.filed;
-        // What comes back is the id, whose object is gone; nothing if it was dead: then a reclaim brings it.
+        // The removed value is the id, whose object is gone. If the entry was dead, `remove`
+        // returns nothing, and a reclaim returns the id.
         let _ = self.index.remove(&filed.tenant, &filed.path, &filed.variant, &id);
     }
 
-    /// Carries out a request to invalidate. Objects that went are deleted before this returns, those under a prefix and of everything
-    /// in the background.
+    /// Carries out a request to invalidate. Objects that went are deleted before this returns,
+    /// those under a prefix and of everything in the background.
     pub(crate) fn apply(&self, account: &Account, request: &InvalidationRequest) -> Summary {
         let begun = Instant::now();
         let receipt = self.index.apply(&account.tenant, request);
         self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
-        // Only so that nobody waits in vain: what was overtaken is refused anyway.
+        // Only so that no client waits in vain: an overtaken fill is refused anyway.
         self.overtake(account, request);
         for widened in receipt.entries().iter().filter_map(|entry| entry.widened()) {
-            // Not told to the sender: it may be another tenant.
+            // Not revealed to the sender: it may be another tenant.
             warn!(tenant = widened.name(), "all of it invalidated, to make room for a wildcard");
         }
         let summary = Summary::of(&receipt, request);
@@ -306,7 +316,8 @@ impl Edge {
         });
     }
 
-    /// Deletes the objects of dead entries, and says how many. When it ends, all are deleted that were dead when it began.
+    /// Deletes the objects of dead entries, and returns their number. When it returns, all objects
+    /// are deleted whose entries were dead when it began.
     pub(crate) fn reclaim(&self) -> usize {
         let _pass = self.reclaiming.lock();
         let since = {
@@ -340,8 +351,8 @@ impl Edge {
     /// Reclaims after each flush, for as long as the server runs.
     pub(crate) async fn keep_reclaiming(self: Arc<Self>) {
         loop {
-            // The index may come across a dead entry at any time and queue it a moment after a pass has ended. So there is a pass now
-            // and then; with nothing to do it costs next to nothing.
+            // The index may find a dead entry at any time and queue it right after a pass has
+            // ended. So there is a pass at intervals; with an empty queue it costs next to nothing.
             let _ = timeout(RECLAIM_EVERY, self.dead.notified()).await;
             let edge = Arc::clone(&self);
             let _ = task::spawn_blocking(move || edge.reclaim()).await;

@@ -1,6 +1,8 @@
-//! Faults: requests that can't be answered as they were meant, each with a status and a reason that a person can read.
+//! Faults: requests that can't be answered as they were meant, each with a status and a reason that
+//! a person can read.
 //!
-//! Invariant: a fault is never cached, here (it is no picture, so no lease is committed for it) or further down (`no-store`).
+//! Invariant: a fault is never cached, here (it is no picture, so no lease is committed for it) or
+//! further down (`no-store`).
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -17,9 +19,9 @@ pub(crate) struct Fault {
     pub(crate) retry_after: Option<HeaderValue>,
     /// Which entry of a list is meant, from 0.
     pub(crate) position: Option<usize>,
-    /// What was most likely meant by it.
+    /// The entry that was most likely meant.
     pub(crate) suggestion: Option<Box<str>>,
-    /// What to do instead, in words.
+    /// A hint in words on the correct request.
     pub(crate) hint: Option<&'static str>,
 }
 
@@ -80,7 +82,7 @@ impl Fault {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Client-Key"));
         }
-        // Whoever has not sent the whole request yet is not to send it any more.
+        // A client that has not sent the whole request yet must not go on sending it.
         if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

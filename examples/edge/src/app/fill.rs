@@ -1,7 +1,8 @@
 //! Fills: from a miss, or a stale hit, to a rendition that is kept.
 //!
-//! Invariant: what is kept was made under a lease that was taken *before* the source was read, and only a picture is ever kept; an
-//! error is answered and forgotten. Of one rendition there is one fill at a time, however many wait for it.
+//! Invariant: a kept rendition was made under a lease that was taken *before* the source was read.
+//! Only a picture is ever kept; an error is answered and forgotten. There is one fill of a
+//! rendition at a time, however many clients wait for it.
 
 use super::accounts::Account;
 use super::edge::{Edge, Kept};
@@ -27,7 +28,7 @@ pub(crate) type FlightKey = (usize, OriginPath<'static>, VariantKey<'static>);
 /// All fills under way.
 pub(crate) type Fills = Flights<FlightKey, Outcome>;
 
-/// What a fill comes to.
+/// The result of a fill.
 pub(crate) type Outcome = Result<Filled, Fault>;
 
 /// A rendition that was made.
@@ -43,7 +44,7 @@ pub(crate) struct Job {
     pub(crate) account: Arc<Account>,
     /// The picture that is fetched: its exact name.
     pub(crate) origin: OriginPath<'static>,
-    /// The names under which it is filed.
+    /// The names under which it is stored.
     pub(crate) filed: Filed,
     pub(crate) operations: Operations,
 }
@@ -72,8 +73,9 @@ pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> 
             edge.metrics.joined.inc();
             match flight.await {
                 Ok(filled) if filled.kept.is_stored() => Ok(Filling::Joined(filled)),
-                // An invalidation has overtaken it, or it failed; and it may have begun before this request came. Once is enough:
-                // the next flight begins after that, whoever begins it.
+                // An invalidation has overtaken the flight, or it failed. It may have begun before
+                // this request arrived. One retry is enough: the next flight begins after this
+                // moment, whichever request starts it.
                 _ => match board(edge, job, None) {
                     Boarded::Began(flight) | Boarded::Joined(flight) => flight.await,
                     Boarded::Landed(found) => found,
@@ -84,7 +86,8 @@ pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> 
     }
 }
 
-/// Has a stale rendition made anew in the background, unless that is being done, or has just failed.
+/// Fetches a stale rendition again in the background, unless this is in progress, or has just
+/// failed.
 pub(crate) fn refresh(edge: &Arc<Edge>, stale: Stale, job: impl FnOnce() -> Option<Job>) {
     if !stale.object.may_refresh() {
         return;
@@ -148,8 +151,9 @@ async fn attempt(
     let permit = timeout(edge.limits.fetch_time, edge.fetches.acquire()).await;
     let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
 
-    // Before the source is read: from here on, an invalidation of this picture is noticed when the lease is committed. If anything
-    // fails on the way, or nobody waits any more, the lease is dropped and nothing is kept.
+    // Taken before the source is read: from here on, the commit detects an invalidation of this
+    // picture. If the fill fails, or no client waits any more, the lease is dropped and nothing is
+    // kept.
     let lease = edge.index.lease(&job.filed.tenant, &job.filed.path);
     let known = stale.and_then(|stale| stale.object.validator.as_ref());
     let object = match fetch(edge, job, known).await? {

@@ -1,11 +1,17 @@
-//! `Flights`: fills under way, so that several requests that miss one rendition wait for one fill instead of each beginning its own.
+//! `Flights`: fills under way, so that several requests that miss one rendition wait for one fill
+//! instead of each beginning its own.
 //!
-//! Invariants: of one key there is at most one flight that can be joined. It can be joined until it *lands*, which takes it off the
-//! board and commits its lease in one step under the board's lock; so whoever has joined has done so before the commit. If a purge
-//! had returned before they joined, that commit is refused, and they can tell: what was stored is as new as their request. And
-//! whoever comes after the landing looks into the index once more, under the same lock, and finds what was stored.
+//! Invariants: for each key there is at most one flight that can be joined. It can be joined until
+//! it *lands*: one step under the board's lock removes it from the board and commits its lease. So
+//! every request that has joined did so before the commit.
 //!
-//! A flight that nobody waits for any more is dropped, with its lease.
+//! If a purge had returned before the request joined, that commit is refused. The request can
+//! detect this, so a stored value is as recent as the request.
+//!
+//! A request that arrives after the landing looks into the index once more, under the same lock,
+//! and finds the stored value.
+//!
+//! A flight without waiting clients is dropped, with its lease.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -15,16 +21,16 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// A flight that somebody waits for.
+/// A flight with waiting clients.
 pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
 
-/// How somebody came to wait for a flight.
+/// The way in which a client came to wait for a flight.
 pub(crate) enum Boarded<T: Clone> {
     /// They began it.
     Began(Flight<T>),
     /// It had begun before.
     Joined(Flight<T>),
-    /// None is needed: it has landed meanwhile.
+    /// No flight is needed: it has landed in between.
     Landed(T),
 }
 
@@ -50,7 +56,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         Self { board: Mutex::new(Board { flights: HashMap::new(), begun: 0 }) }
     }
 
-    /// Joins the flight of `key`; or, if there is none and `look` finds nothing either, begins one that does `work`.
+    /// Joins the flight of `key`. If there is none and `look` finds no value either, begins a
+    /// flight that does `work`.
     pub(crate) fn board<F>(
         self: &Arc<Self>,
         key: &K,
@@ -70,7 +77,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         board.begun += 1;
         let number = board.begun;
         let place = Place { flights: Arc::clone(self), key: key.clone(), number };
-        // Not begun here, where the board is locked: a place that is dropped locks it, too.
+        // Not started here, while the board is locked: dropping a place also locks it.
         let flight = async move { work(place).await }.boxed().shared();
         if let Some(weak) = flight.downgrade() {
             board.flights.insert(key.clone(), (number, weak));
@@ -78,7 +85,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
         Boarded::Began(flight)
     }
 
-    /// Takes off those that an invalidation has overtaken: their commits will be refused, and whoever comes now needn't wait for that.
+    /// Removes the flights that an invalidation has overtaken: their commits will be refused, and
+    /// new requests need not wait for them.
     pub(crate) fn overtake(&self, overtaken: impl Fn(&K) -> bool) {
         self.board.lock().flights.retain(|key, _| !overtaken(key));
     }
@@ -90,7 +98,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + Sync + 'static> Fl
 }
 
 impl<K: Eq + Hash, T: Clone> Place<K, T> {
-    /// Ends the flight: from here on nobody joins it. `commit` is done before anybody else can begin another.
+    /// Ends the flight: from here on it cannot be joined. `commit` is done before another flight
+    /// can begin.
     pub(crate) fn land<R>(self, commit: impl FnOnce() -> R) -> R {
         let mut board = self.flights.board.lock();
         board.clear(&self.key, self.number);
@@ -123,7 +132,7 @@ mod tests {
 
     type Counted = Arc<Flights<&'static str, usize>>;
 
-    /// A flight that gives its number once it is let go.
+    /// A flight that returns its number once it is released.
     fn held(
         count: &Arc<AtomicUsize>,
     ) -> (
@@ -228,7 +237,8 @@ mod tests {
             || None,
             move |place| async move {
                 place.land(|| ());
-                // Still running, but its commit is done: whoever comes now may have come after a purge that it doesn't know of.
+                // It still runs, but its commit is done. A new request may come after a purge that
+                // the flight does not know of.
                 matches!(again.board(&"a", || None, |_| async { true }), Boarded::Began(_))
             },
         ) else {

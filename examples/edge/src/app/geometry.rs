@@ -1,6 +1,7 @@
-//! Geometry: from the size of a picture and the operations to what is cut, how it is scaled, and on what it is laid.
+//! Geometry: from the size of a picture and the operations to the crop, the scale, and the canvas.
 //!
-//! Invariant: no result has a side of 0 pixels, or more pixels than [`MOST_PIXELS`]. Pure: no picture is touched here.
+//! Invariant: no result has a side of 0 pixels, or more pixels than [`MOST_PIXELS`]. Pure: no
+//! picture is touched here.
 
 use super::operations::{Enlarge, Func, Operations};
 
@@ -26,7 +27,7 @@ pub(crate) struct Cut {
     pub(crate) height: f64,
 }
 
-/// The steps, in order: cut the source, scale what is left, lay it in the middle of a canvas.
+/// The steps, in order: crop the source, scale the rest, place it in the middle of a canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) cut: Option<Cut>,
@@ -36,7 +37,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// # Errors
-    /// If the result would be too large; the text says how large.
+    /// If the result would be too large; the text contains the size.
     pub(crate) fn new(source: Size, operations: &Operations) -> Result<Self, String> {
         let plan = match (operations.width, operations.height) {
             (None, None) => Self { cut: None, scaled: source, canvas: None },
@@ -84,7 +85,7 @@ impl Plan {
     fn check(self, operations: &Operations) -> Result<Self, String> {
         let Size { width, height } = self.canvas.unwrap_or(self.scaled);
         let resized = operations.width.is_some() || operations.height.is_some();
-        // What was not resized is as large as the source, for which there is a limit, too.
+        // A picture that was not resized is as large as the source, which also has a limit.
         let fits = width.max(height) <= LONGEST_RESULT
             && u64::from(width) * u64::from(height) <= MOST_PIXELS;
         if fits || !resized {

@@ -1,6 +1,7 @@
-//! Hints: what a client probably meant, where the answer is right and still doesn't help its reader.
+//! Hints: the probable intention of a client, for answers that are correct and still do not help.
 //!
-//! Invariant: a hint changes neither the status nor what is invalidated, and repeats nothing of the input.
+//! Invariant: a hint changes neither the status nor the invalidated entries, and repeats no part of
+//! the input.
 
 use cache_index::canonical::{PathError, PathErrorKind};
 
@@ -44,8 +45,8 @@ pub(crate) fn of_body(body: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether an entry reads like several, with something between them. A name may hold any of these bytes, so that only a hint can
-/// come of it.
+/// Whether an entry reads like several, with something between them. A name may hold any of these
+/// bytes, so that only a hint can come of it.
 fn names_several(entry: &str) -> bool {
     let entry = entry.replace("%2C", ",").replace("%2c", ",").replace("%20", " ");
     let between = |c: char| matches!(c, ',' | ';' | '|') || c.is_whitespace();

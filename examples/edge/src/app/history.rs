@@ -1,6 +1,7 @@
-//! `History`: what a customer has invalidated, so that they can ask for it later.
+//! `History`: the invalidations of a customer, for later requests.
 //!
-//! Invariant: bounded in number and in bytes; the oldest go first. Customers have one each, so none can push out another's.
+//! Invariant: bounded in number and in bytes; the oldest go first. Customers have one each, so none
+//! can push out another's.
 
 use super::receipt::Record;
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 /// How many are remembered.
 const MOST_RECORDS: usize = 1000;
 
-/// What they may take up.
+/// The maximum size of the history.
 const MOST_BYTES: usize = 8 << 20;
 
 /// The latest invalidations of a customer.

@@ -1,6 +1,6 @@
-//! Looking in: what is cached of a picture, whether index and store agree, and counters.
+//! Inspection: the cached renditions of a picture, the agreement of index and store, and counters.
 //!
-//! Invariant: nothing in here changes what is served.
+//! Invariant: this module does not change what is served.
 
 use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::task;
 use url::form_urlencoded;
 
-/// Answers `GET /variants?origin=...`: what is cached of a picture.
+/// Answers `GET /variants?origin=...` with the cached renditions of a picture.
 pub(crate) async fn variants(
     State(edge): State<Arc<Edge>>,
     request: Request,
@@ -98,8 +98,8 @@ pub(crate) async fn check(State(edge): State<Arc<Edge>>) -> Response<Full<Bytes>
     }
 }
 
-/// Compares index and store, while they are in use: what looks wrong at first may only have been on its way, so it is looked at
-/// again, after what is dead has been deleted.
+/// Compares index and store while they are in use. An apparent difference may only be in transit.
+/// So it is checked again after dead objects have been deleted.
 pub(crate) fn agreement(edge: &Edge) -> Agreement {
     edge.reclaim();
     let filed = entries(edge);

@@ -1,7 +1,8 @@
-//! Invalidation: `POST /invalidate`, and `GET /invalidate/<uuid>` for who wants to see it again.
+//! Invalidation: `POST /invalidate`, and `GET /invalidate/<uuid>` to read a receipt again.
 //!
-//! Invariant: a request is done as a whole or not at all. The key is checked before the body is read, all of the body before
-//! anything is invalidated; and the reply says of each entry what went, because a typing error otherwise looks like success.
+//! Invariant: a request is carried out as a whole or not at all. The key is checked before the body
+//! is read, and the whole body before anything is invalidated. The reply reports the outcome of
+//! each entry, because a typing error otherwise looks like success.
 
 use super::accounts::Account;
 use super::control::{authorize, head_of, reply};
@@ -27,10 +28,11 @@ use tokio::time::timeout;
 use tracing::{Span, info};
 use uuid::Uuid;
 
-/// How much of an unwanted body is read, in bytes, before the connection is closed on who sends it.
+/// The number of bytes of an unwanted body that are read before the connection is closed.
 const MOST_DISCARDED: usize = 64 << 20;
 
-/// From this size on, a body is dealt with on a thread where that may take its time: thousands of entries take milliseconds.
+/// From this size on, a body is dealt with on a thread where that may take its time: thousands of
+/// entries take milliseconds.
 const LARGE_BODY: usize = 16 << 10;
 
 /// Answers `POST /invalidate`.
@@ -107,7 +109,7 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
         }
     };
     let bytes = read(edge, &account, &parts.headers, body).await?;
-    // A dry run counts what a wildcard covers, and looks at every picture for that.
+    // A dry run counts the matches of a wildcard, and visits every picture for that.
     if bytes.len() < LARGE_BODY && run == Run::Real {
         return carry_out(edge, account, run, &bytes);
     }
@@ -117,7 +119,7 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     task::spawn_blocking(work).await.map_err(crashed)?
 }
 
-/// Reads the request, does what it asks for, and says what that did.
+/// Reads the request, carries it out, and returns the outcome.
 fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Result<Done, Fault> {
     let limits = InvalidationLimits::builder()
         .entries(account.quota.entries)
@@ -141,7 +143,8 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
     Ok(Done::Applied(account, record))
 }
 
-/// Why a body is refused, and what its sender probably meant.
+/// Returns the reason why a body is refused, and the suggestion of the entry that was probably
+/// meant.
 fn fault(error: &InvalidationError, body: &[u8]) -> Fault {
     let status = match error.kind() {
         InvalidationErrorKind::NotJson => StatusCode::BAD_REQUEST,
@@ -194,15 +197,16 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Deals with a body that nobody has begun to read. A client that waits to be asked for it (`Expect`) just isn't asked.
+/// Handles a body that has not been read. A client that waits for permission to send it (`Expect`)
+/// does not get the permission.
 async fn decline(edge: &Edge, headers: &HeaderMap, body: Body) {
     if !headers.contains_key(header::EXPECT) {
         discard(edge, body).await;
     }
 }
 
-/// Reads what nobody wants, within bounds, and forgets it: a client that is still sending when the connection is closed on it
-/// would see a reset connection and never the reply.
+/// Reads an unwanted body, within bounds, and drops it. A client that still sends when the
+/// connection is closed would see a reset connection and never the reply.
 async fn discard(edge: &Edge, mut body: Body) {
     let drain = async {
         let mut left = MOST_DISCARDED;

@@ -1,7 +1,7 @@
-//! Metrics: what the edge counts, as Prometheus reads it.
+//! Metrics: the counters of the edge, in the format of Prometheus.
 //!
-//! Invariant: on the way of a cached picture there is one atomic addition and no lock. What the index and the store count by
-//! themselves is read from them when somebody asks.
+//! Invariant: the delivery of a cached picture costs one atomic addition and no lock. Counts of the
+//! index and the store are read from them for each request of the metrics.
 
 use super::edge::Edge;
 use prometheus_client::encoding::prometheus_text;
@@ -18,13 +18,14 @@ use std::time::Duration;
 pub(crate) type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];
 
-/// The steps of all histograms, in seconds: from what a look-up takes to what nobody should wait.
+/// The steps of all histograms, in seconds: from the time of a lookup to a time that is never
+/// acceptable.
 const STEPS: [f64; 22] = [
     1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1,
     0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
 
-/// What the edge counts.
+/// The counters of the edge.
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) hits: Counter,
@@ -33,7 +34,7 @@ pub(crate) struct Metrics {
     /// Misses that waited for the fill of another.
     pub(crate) joined: Counter,
     pub(crate) fills: Counter,
-    /// Fills for which the origin said that the picture is as it was.
+    /// Fills for which the origin answered that the picture has not changed.
     pub(crate) confirmed: Counter,
     pub(crate) refreshes: Counter,
     pub(crate) refreshes_failed: Counter,
@@ -41,12 +42,12 @@ pub(crate) struct Metrics {
     pub(crate) faults: Family<[(&'static str, String); 2], Counter>,
     /// Entries of requests to invalidate, by scope and mode.
     pub(crate) purges: Family<Labels, Counter>,
-    /// What the index needs for one request to invalidate.
+    /// The time that the index needs for one request to invalidate.
     pub(crate) purge_seconds: Histogram,
     /// A whole request to invalidate, its body included.
     pub(crate) invalidation_seconds: Histogram,
     pub(crate) reclaimed: Counter,
-    /// How long what a flush or the purge of a prefix has killed took to be deleted.
+    /// The time until the objects that a flush or a prefix purge has killed were deleted.
     pub(crate) reclaim_seconds: Histogram,
 }
 
@@ -117,7 +118,7 @@ impl Metrics {
     }
 }
 
-/// What the index, the store and the operating system say at this moment.
+/// Returns the current values of the index, the store and the operating system.
 fn momentary(edge: &Edge) -> Registry {
     let mut registry = Registry::with_prefix("edge");
     let stats = edge.index.stats();
@@ -179,7 +180,8 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     registry.register(name, help, gauge);
 }
 
-/// Memory of this process, in bytes; 0 where the operating system doesn't say it in this way.
+/// Returns the memory of this process in bytes, or 0 if the operating system does not report it in
+/// this way.
 pub(crate) fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

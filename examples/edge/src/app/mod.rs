@@ -1,8 +1,10 @@
-//! The edge itself: everything except the command's own `main`, so that the tests can run the same server in their process.
+//! The edge itself: everything except the command's own `main`, so that the tests can run the same
+//! server in their process.
 //!
-//! One idea a file. What a request needs is in [`edge`]; [`server`] gives connections to [`delivery`] and to [`control`]. Read
-//! [`delivery`], [`fill`] and [`edge`] first if you want to link the index into a server of yours. The unit tests in here are run as
-//! a part of `tests/edge` beside this folder.
+//! Each file has one idea. [`edge`] has everything that a request needs; [`server`] passes
+//! connections to [`delivery`] and to [`control`]. Read [`delivery`], [`fill`] and [`edge`] first
+//! if you want to link the index into a server of yours. The unit tests in here are run as a part
+//! of `tests/edge` beside this folder.
 
 pub(crate) mod accounts;
 pub(crate) mod args;

@@ -1,7 +1,8 @@
-//! Operations: from a canonical variant key to what is to be done with the picture.
+//! Operations: from a canonical variant key to the changes of the picture.
 //!
-//! Invariant: [`Operations`] that exist are within the limits of this server, and every parameter of the key was understood.
-//! Nothing is guessed and nothing is ignored in silence, so a typing error can't fill the cache with copies of one rendition.
+//! Invariant: [`Operations`] are within the limits of this server, and every parameter of the key
+//! was understood. No parameter is guessed or silently ignored, so a typing error cannot fill the
+//! cache with copies of one rendition.
 
 use cache_index::VariantKey;
 pub(crate) use pictures::Format;
@@ -9,7 +10,8 @@ pub(crate) use pictures::Format;
 /// The longest side that can be asked for, in pixels.
 pub(crate) const LONGEST_SIDE: u32 = 4096;
 
-/// What to do with a picture. The default is nothing at all: the picture is served as the origin gave it.
+/// The changes of a picture. By default there are none: the picture is served as the origin
+/// returned it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Operations {
     /// In pixels.
@@ -24,17 +26,19 @@ pub(crate) struct Operations {
     pub(crate) quality: Option<u8>,
 }
 
-/// How a picture meets a box of `w` by `h`. With one of the two alone, all of them scale in proportion.
+/// How a picture meets a box of `w` by `h`. With one of the two alone, all of them scale in
+/// proportion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Func {
-    /// Fills the box; what sticks out is cut off, the same on both sides.
+    /// Fills the box; the excess is cut off equally on both sides.
     #[default]
     Crop,
     /// Lies inside the box, whole; the rest of the box is white.
     Fit,
     /// Becomes as large as it can be inside the box; the result may be smaller than the box.
     Bound,
-    /// Becomes as small as it can be and still cover the box; the result may be larger than the box.
+    /// Becomes as small as it can be and still cover the box; the result may be larger than the
+    /// box.
     Cover,
 }
 
@@ -78,9 +82,11 @@ impl Operations {
                 "force_format" => operations.format = Some(format(value)?),
                 "org_if_sml" if value == "1" => operations.enlarge = Enlarge::Never,
                 "org_if_sml" => return Err(wrong(name, "1", value)),
-                // Names of a version: they change no byte, but ask for a copy of their own, and have one by being in the key.
+                // Names of a version: they change no byte, but ask for a copy of their own, and
+                // have one by being in the key.
                 "v" | "vh" => {}
-                // The canonical key has the short names, unless both were given and nobody knows which one is meant.
+                // The canonical key has the short names, unless both were given and it is not known
+                // which one is meant.
                 "width" => return Err("both w and width are given".to_owned()),
                 "height" => return Err("both h and height are given".to_owned()),
                 _ => return Err(unknown(name)),

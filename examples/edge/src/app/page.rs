@@ -1,8 +1,9 @@
-//! The page at `/` of the control listener, and what it needs to know.
+//! The page at `/` of the control listener, and its data.
 //!
-//! Invariant: self-contained, from no other host, and nothing that comes from outside becomes markup: what the page shows, it fetches
-//! as JSON. The client key is told to nobody who could not read it where it was printed: only one that was made up at the start, and
-//! only to a browser on this machine that knows this server by its address.
+//! Invariant: self-contained, from no other host, and nothing that comes from outside becomes
+//! markup: what the page shows, it fetches as JSON. The client key is told to nobody who could not
+//! read it where it was printed: only one that was made up at the start, and only to a browser on
+//! this machine that knows this server by its address.
 
 use super::accounts::{Account, Host, is_address};
 use super::control::{authorize, head_of, reply};
@@ -31,7 +32,7 @@ pub(crate) async fn page(State(edge): State<Arc<Edge>>, request: Request) -> Res
     let nonce = Uuid::new_v4().simple().to_string();
     let pictures = match edge.accounts.sole() {
         Some(sole) => delivery(&edge, &parts, Some(sole)),
-        // Each customer has a host of their own, and which there are is told to nobody who has no key.
+        // Each customer has its own host. The hosts are not revealed without a key.
         None => format!("http://*:{}", edge.delivery_port()),
     };
     let policy = format!(
@@ -51,7 +52,8 @@ pub(crate) async fn page(State(edge): State<Arc<Edge>>, request: Request) -> Res
     response
 }
 
-/// Answers `GET /page.json`: where the pictures are, and which there are. With several customers, to who sends a key.
+/// Answers `GET /page.json`: the base of the pictures, and their list. With several customers, the
+/// request must have a key.
 pub(crate) async fn facts(
     State(edge): State<Arc<Edge>>,
     request: Request,
@@ -113,10 +115,10 @@ fn delivery(edge: &Edge, parts: &Parts, account: Option<&Arc<Account>>) -> Strin
     format!("http://{host}:{port}")
 }
 
-/// The made-up key, for who may read it.
+/// Returns the generated key, for clients that may read it.
 fn shown_key<'e>(edge: &'e Edge, parts: &Parts) -> Option<&'e str> {
     let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
-    // A name could have been made to point here by somebody else's page.
+    // Another site's page could have made a name point here.
     let by_address = Host::of(&parts.uri, &parts.headers).name().is_ok_and(is_address);
     edge.shown_key.as_deref().filter(|_| peer.loopback && by_address)
 }

@@ -1,6 +1,8 @@
-//! Receipts: what the reply to an invalidation says, in the shape that the API documents, with what it leaves out.
+//! Receipts: the reply to an invalidation, in the shape that the API documents, with additional
+//! members.
 //!
-//! Invariant: when a receipt is written, what it tells has happened; there is nothing to wait for, so its status is `DONE`.
+//! Invariant: when a receipt is written, everything in it has happened. A client has nothing to
+//! wait for, so its status is `DONE`.
 
 use super::hints;
 use cache_index::Severity;
@@ -15,7 +17,8 @@ use uuid::Uuid;
 /// About what a wildcard covers.
 const NOT_COUNTED: &str = "not counted: a dry run, /invalidate?dry_run=1, counts";
 
-/// What an invalidation did, or, of a dry run, what it would do. Members come out in the order in which they stand here.
+/// The effect of an invalidation. For a dry run, the effect that it would have. Members are written
+/// in the order of the fields.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Summary {
     pub(crate) scope: &'static str,
@@ -23,7 +26,7 @@ pub(crate) struct Summary {
     /// The number of the last purge or flush that the request caused.
     generation: u64,
     entries: Vec<Line>,
-    /// Entries that named again what an earlier one had named.
+    /// Entries that repeated an earlier entry.
     duplicates: usize,
     #[serde(skip)]
     pub(crate) variants: usize,
@@ -33,7 +36,7 @@ pub(crate) struct Summary {
     matched_nothing: usize,
 }
 
-/// What became of one entry.
+/// The outcome of one entry.
 #[derive(Clone, Debug, Serialize)]
 struct Line {
     /// In the list of the request, from 0; absent if there was no list.
@@ -43,14 +46,14 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
     outcome: &'static str,
-    /// Absent where nobody counted: a flush visits no entry.
+    /// Absent if nothing was counted: a flush visits no entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     variants: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_before: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overtaken_fills: Option<usize>,
-    /// What was probably meant, if the entry matched nothing.
+    /// A hint on the probable mistake, if the entry matched nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
 }
@@ -88,7 +91,7 @@ impl Summary {
         if broad > 0 {
             parts.push(match self.scope {
                 "all" => "everything invalidated".to_owned(),
-                // A valid wildcard may still cover nothing, and that looks like success.
+                // A valid wildcard may still match nothing, and that looks like success.
                 _ => format!("{} invalidated ({NOT_COUNTED})", count(broad, "wildcard")),
             });
         }
@@ -181,7 +184,8 @@ impl Record {
         self.reply(None)
     }
 
-    /// The reply to who asks for it later. All that was received was invalidated: what couldn't be was refused.
+    /// Returns the reply to a later request for the receipt. All accepted entries were invalidated:
+    /// invalid ones were refused.
     pub(crate) fn remembered(&self) -> Reply<'_> {
         let everything = || vec!["/*".to_owned()];
         let invalidated = self.received.clone().unwrap_or_else(everything);
@@ -210,7 +214,7 @@ pub(crate) struct Reply<'a> {
 
 #[derive(Serialize)]
 struct Told<'a> {
-    /// Of what was carried out.
+    /// The head of a request that was carried out.
     #[serde(flatten)]
     head: Option<Head<'a>>,
     #[serde(flatten)]

@@ -1,7 +1,9 @@
 //! Rendering: from the bytes of a picture to the bytes of a rendition.
 //!
-//! Invariant: nothing that isn't a picture comes out, and no picture is decoded that would need more than [`MOST_SOURCE_PIXELS`]:
-//! the header is looked at first. Blocking and heavy: call it where that is allowed. No cache and no HTTP in here.
+//! Invariant: the output is always a picture. No picture is decoded that would need more than
+//! [`MOST_SOURCE_PIXELS`]: the header is read first.
+//!
+//! Rendering blocks and is expensive: call it where that is allowed. No cache and no HTTP in here.
 
 use super::geometry::{Plan, Size};
 use super::operations::{Format, Operations};
@@ -12,7 +14,7 @@ use std::fmt;
 /// The most pixels of a source: 256 MiB when decoded.
 const MOST_SOURCE_PIXELS: u64 = 64 * 1024 * 1024;
 
-/// The quality of a JPEG if the request doesn't say.
+/// The quality of a JPEG if the request does not set it.
 const QUALITY: u8 = 82;
 
 /// A picture ready to be served.
@@ -25,7 +27,8 @@ pub(crate) struct Rendition {
 /// Why there is no rendition.
 #[derive(Debug)]
 pub(crate) enum RenderError {
-    /// The origin gave something that isn't a picture of a known format, or a broken one, or one too large.
+    /// The origin gave something that isn't a picture of a known format, or a broken one, or one
+    /// too large.
     Source(String),
     /// The picture is good, but the operations can't be done with it.
     Operations(String),
@@ -39,7 +42,7 @@ impl fmt::Display for RenderError {
     }
 }
 
-/// Does `operations` with the picture in `source`. If there is nothing to do, the bytes stay as they are.
+/// Applies `operations` to the picture in `source`. Without operations, the bytes stay the same.
 pub(crate) fn render(source: &Bytes, operations: &Operations) -> Result<Rendition, RenderError> {
     let format = Format::of(source).ok_or_else(|| {
         RenderError::Source("the source is no JPEG, PNG or WebP picture".to_owned())
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_decompression_bomb_is_refused_by_its_header() {
-        // A PNG that says it has 60,000 x 60,000 pixels: eleven gigabytes in a file of 200 bytes.
+        // A PNG that claims 60,000 x 60,000 pixels: 11 GB in a file of 200 bytes.
         let mut bomb = flag(2, 1).to_vec();
         bomb[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
         bomb[20..24].copy_from_slice(&60_000_u32.to_be_bytes());

@@ -1,7 +1,8 @@
 //! Request ids: a name for each request, in its answer and in the log.
 //!
-//! Invariant: no two requests of one server have the same, and those of two servers, or of one that was started anew, hardly ever.
-//! What a client calls its request is not taken over, so that nobody can write into the log.
+//! Invariant: no two requests of one server have the same id. Requests of two servers, or of one
+//! after a restart, hardly ever do. An id from the client is not used, so that no client can write
+//! into the log.
 
 use axum::http::HeaderValue;
 use std::fmt::Write;
@@ -14,7 +15,7 @@ pub(crate) struct RequestIds {
     given_out: AtomicU64,
 }
 
-/// The name of a request. It costs a number until somebody wants to read it.
+/// The id of a request. It costs only a number until it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestId {
     server: u32,

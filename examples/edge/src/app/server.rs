@@ -1,8 +1,9 @@
-//! The server: listens twice, gives each connection to delivery or to control, and ends in good order.
+//! The server: opens two listeners, passes each connection to delivery or to control, and shuts
+//! down gracefully.
 //!
-//! Invariant: no client can hold a connection for long without saying something or reading what it was told. HTTP/1 alone, and no
-//! parser of our own: a body that nobody read is either drained or the connection is closed, so its bytes never count as the next
-//! request.
+//! Invariant: no client can hold a connection for long without sending, or without reading the
+//! answer. HTTP/1 only, without a parser of our own. A body that was not read is either drained or
+//! the connection is closed, so its bytes never count as the next request.
 
 use super::control;
 use super::delivery::deliver;
@@ -32,10 +33,11 @@ const HEAD_BYTES: usize = 32 << 10;
 /// How many connections there may be at a time to each listener. Further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 4096;
 
-/// How long requests under way may take to end when the server is told to.
+/// The time for in-flight requests to end when the server shuts down.
 const LAST_ORDERS: Duration = Duration::from_secs(5);
 
-/// How long to wait when a connection can't be accepted because files or memory have run out; others must end first.
+/// How long to wait when a connection can't be accepted because files or memory have run out;
+/// others must end first.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
 /// How a client has reached the server.
@@ -109,7 +111,7 @@ pub(crate) async fn serve(
             }
         })
     });
-    // Each ends by itself once it is told to.
+    // Each ends by itself after the signal.
     let (delivery, control) = (tokio::spawn(delivery), tokio::spawn(control));
     shutdown.await;
     let _ = stop.send(());
@@ -117,7 +119,7 @@ pub(crate) async fn serve(
     reclaiming.abort();
 }
 
-/// Accepts connections until it is told to stop, and then waits for those that there are.
+/// Accepts connections until the signal to stop, and then waits for the open ones.
 async fn accept_all<S>(
     listener: TcpListener,
     edge: Arc<Edge>,
@@ -147,7 +149,8 @@ async fn accept_all<S>(
             .serve_connection(TokioIo::new(Box::pin(stream)), service(peer));
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // An error here is a client that went away or didn't speak HTTP. It has had its answer, if there was one to give.
+            // An error here is a client that went away or didn't speak HTTP. It has had its answer,
+            // if there was one to give.
             let _ = connection.await;
             drop(slot);
         });
@@ -192,7 +195,8 @@ impl Running {
         let edge = Arc::new(edge);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
-            // An error says that whoever could have stopped it is gone; that stops it, too.
+            // An error means that the sender, which could have stopped the server, is gone. This
+            // stops the server as well.
             let _ = stopped.await;
         };
         let serving = tokio::spawn(serve(listeners, Arc::clone(&edge), shutdown));

@@ -1,8 +1,9 @@
 //! The object store: the bytes of renditions, in memory, by id, up to a number of bytes.
 //!
-//! Invariant: an id is given out once and never again, so that an id that somebody still holds can't come to mean another object.
-//! What has to go when the store is full is chosen by quick_cache, which keeps what is asked for often. The store itself tells
-//! nobody: [`ObjectStore::put`] hands over what went, and the caller takes it out of the index.
+//! Invariant: an id is never reused, so a stale id cannot resolve to a different object. If the
+//! store is full, quick_cache chooses the object to evict, and keeps objects that are requested
+//! often. [`ObjectStore::put`] returns the evicted objects, and the caller removes them from the
+//! index.
 
 use super::operations::Format;
 use super::render::Rendition;
@@ -17,18 +18,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What an object takes up besides its bytes: names, headers, and its places in both tables. Measured roughly, and counted so that
-/// a million tiny renditions don't take up more than they are said to.
+/// The size of an object besides its bytes: names, headers, and its slots in both tables. Roughly
+/// measured. It is counted so that a million tiny renditions do not exceed the limit.
 const OVERHEAD: u64 = 512;
 
 /// A shard must have room for the largest rendition that is worth keeping.
 const SHARD_BYTES: u64 = 64 << 20;
 
-/// What the index holds for a rendition.
+/// The value that the index stores for a rendition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ObjectId(u64);
 
-/// Under which names an object is filed in the index; needed to take it out there when it is evicted here.
+/// The names of an object in the index. They are needed to remove its entry when the object is
+/// evicted.
 #[derive(Clone, Debug)]
 pub(crate) struct Filed {
     pub(crate) tenant: Tenant,
@@ -45,7 +47,7 @@ pub(crate) struct Object {
     /// Strong: half of the SHA-256 of the bytes, in quotation marks.
     pub(crate) etag: HeaderValue,
     pub(crate) made: Instant,
-    /// What the origin called this version of the source, to ask it whether there is a newer one.
+    /// The origin's validator of this version of the source, for a conditional request.
     pub(crate) validator: Option<HeaderValue>,
     /// When a refresh that failed may be tried again, in milliseconds since `made`.
     retry_at: AtomicU64,
@@ -67,7 +69,7 @@ impl Weighter<ObjectId, Arc<Object>> for ByBytes {
     }
 }
 
-/// Collects what is evicted while a shard is locked, so that it is dealt with when none is.
+/// Collects evicted objects while a shard is locked, so that they are handled without a lock.
 #[derive(Clone)]
 struct HandOver;
 
@@ -87,7 +89,7 @@ impl Object {
         Self { filed, bytes, format, etag, made: Instant::now(), validator, retry_at }
     }
 
-    /// The same rendition, for which the origin has just said that it has no newer version.
+    /// Returns the same rendition after the origin confirmed that it has no newer version.
     pub(crate) fn confirmed(&self) -> Self {
         Self {
             filed: self.filed.clone(),
@@ -142,7 +144,7 @@ impl ObjectStore {
         Self { objects, given_out: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
-    /// Keeps an object, and hands over what had to make room. If it doesn't fit at all, that is the object itself.
+    /// Keeps an object, and returns the evicted objects. If it does not fit, it is returned itself.
     #[must_use = "evicted objects must be taken out of the index"]
     pub(crate) fn put(&self, object: Arc<Object>) -> (ObjectId, Vec<(ObjectId, Arc<Object>)>) {
         let id = ObjectId(self.given_out.fetch_add(1, Ordering::Relaxed));
@@ -162,7 +164,7 @@ impl ObjectStore {
         self.objects.contains_key(&id)
     }
 
-    /// Deletes objects, and says how many of them were there.
+    /// Deletes objects, and returns how many of them existed.
     pub(crate) fn delete(&self, ids: impl IntoIterator<Item = ObjectId>) -> usize {
         ids.into_iter().filter_map(|id| self.objects.remove(&id)).count()
     }
@@ -177,12 +179,12 @@ impl ObjectStore {
         self.objects.len()
     }
 
-    /// What they take up, in bytes, names and tables included.
+    /// Returns the size of the objects in bytes, including names and tables.
     pub(crate) fn bytes(&self) -> u64 {
         self.objects.weight()
     }
 
-    /// What they may take up.
+    /// Returns the maximum size of the objects.
     pub(crate) fn capacity(&self) -> u64 {
         self.objects.capacity()
     }

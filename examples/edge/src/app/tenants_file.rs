@@ -1,6 +1,6 @@
 //! The file of tenants: TOML, read strictly.
 //!
-//! Invariant: an error says where it is and repeats nothing of the file, which has keys in it.
+//! Invariant: an error has a position and repeats no part of the file, which contains keys.
 
 use super::accounts::{AccountSettings, Quota};
 use super::client_key::ClientKey;
@@ -50,7 +50,7 @@ struct Limits {
 /// Reads the file.
 ///
 /// # Errors
-/// If it can't be read, or isn't what it should be: one line.
+/// If the file cannot be read, or is not valid: one line.
 pub(crate) fn read(path: &Path) -> Result<Vec<AccountSettings>, String> {
     let name = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("can't read {name}: {error}"))?;
@@ -66,7 +66,8 @@ fn parse(text: &str) -> Result<Vec<AccountSettings>, String> {
     file.tenant.into_iter().map(settings).collect()
 }
 
-/// What an error says, without what it has found: that may be a key in the wrong place.
+/// Returns the reason of an error without the text that it found: that text may be a key in the
+/// wrong place.
 fn reason(message: &str) -> &str {
     let first = message.lines().next().unwrap_or_default();
     let repeats = ["invalid", "unknown"].iter().any(|word| first.starts_with(word));

@@ -1,8 +1,9 @@
-//! The tour: the whole way once, from a delivery URL to a purge that holds, over real HTTP to a server in this process.
+//! The tour: the whole way once, from a delivery URL to a purge that holds, over real HTTP to a
+//! server in this process.
 //!
-//! Invariant: every line of the table is checked. What is expected is written down before the step is taken, what was seen comes
-//! from the answer, and the two are compared word for word. Nothing waits for luck: the slow fetch of the race is held back at the
-//! origin until the invalidation has returned.
+//! Invariant: every line of the table is checked. The expectation is written down before the step.
+//! The observation comes from the answer, and the two are compared word for word. No step depends
+//! on luck: the slow fetch of the race is held at the origin until the invalidation has returned.
 
 use super::accounts::{AccountSettings, TOKEN, Unnamed};
 use super::client::{Answer, Client};
@@ -162,14 +163,14 @@ impl<W: Write> Tour<'_, W> {
         self.get(target, "200 HIT, other bytes", Some(&old)).await.map(drop)
     }
 
-    /// Waits for what happens in the background.
+    /// Waits for background work.
     async fn settle(&self, settled: impl Fn(&Edge) -> bool) {
         let waiting = async {
             while !settled(self.edge) {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        // If it never does, the next step says so.
+        // If it never does, the next step reports it.
         let _ = timeout(PATIENCE, waiting).await;
     }
 
@@ -212,7 +213,7 @@ impl<W: Write> Tour<'_, W> {
         self.table.step(what, expected, &seen)
     }
 
-    /// What the index itself says.
+    /// Returns the index's own answer.
     fn variants(&mut self, expected: u64) -> io::Result<()> {
         let Some(account) = self.edge.accounts.sole() else { return Ok(()) };
         let seen = match account.filing.delivery(&format!("/{NOW}")) {
@@ -262,7 +263,7 @@ fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// What happened, line by line, as it happens.
+/// The events, line by line, as they happen.
 struct Table<'a, W> {
     out: &'a mut W,
     steps: usize,

@@ -1,7 +1,9 @@
-//! The page of the control listener, in a real headless Chromium, driven as a user would: by clicks and keys.
+//! The page of the control listener, in a real headless Chromium, driven as a user would: by clicks
+//! and keys.
 //!
-//! Needs `chromium` and `chromedriver` (Debian's packages chromium and chromium-driver). Where there are none the test says so on
-//! standard error and passes, unless `EDGE_BROWSER=required` is set. `EDGE_SCREENSHOT=FILE.png` keeps a picture of the page.
+//! Needs `chromium` and `chromedriver` (Debian's packages chromium and chromium-driver). Without
+//! them, the test reports this on standard error and passes, unless `EDGE_BROWSER=required` is set.
+//! `EDGE_SCREENSHOT=FILE.png` keeps a picture of the page.
 
 use crate::app::accounts::{AccountSettings, Unnamed};
 use crate::app::client_key::ClientKey;
@@ -28,7 +30,7 @@ const NOW: &str = "/sample.li/now.png";
 const ANN: &str = "/sample.li/avatars/ann.png";
 const BEN: &str = "/sample.li/avatars/ben.png";
 
-/// What Chromium is started with: nothing leaves this machine.
+/// The options of Chromium: no request leaves this machine.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -89,7 +91,7 @@ async fn driver() -> Option<(Child, String)> {
     if let Some(missing) = ["chromium", "chromedriver"].into_iter().find(|name| !has(name)) {
         let required = env::var("EDGE_BROWSER").is_ok_and(|value| value == "required");
         assert!(!required, "{missing} is missing");
-        // Past the harness, which keeps what a passing test prints to itself.
+        // Bypasses the harness, which hides the output of a passing test.
         let said = "SKIPPED: the page was not tested in a browser";
         let _ = writeln!(std::io::stderr(), "{said}, as {missing} is not installed");
         return None;
@@ -107,7 +109,7 @@ async fn driver() -> Option<(Child, String)> {
         }
     };
     let port = timeout(PATIENCE, port).await.unwrap();
-    // What it says later must not block it.
+    // Later output must not block Chromium.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Some((driver, port))
 }
@@ -150,14 +152,14 @@ struct Browser {
     page: String,
 }
 
-/// What the page shows of one picture.
+/// The content of the page for one picture.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Seen {
     /// HIT, STALE or MISS of each size.
     states: Vec<String>,
     /// When each size was made.
     times: Vec<String>,
-    /// Of the pixels on the screen.
+    /// A digest of the pixels on the screen.
     pixels: String,
 }
 
@@ -166,13 +168,14 @@ impl Seen {
         self.states.len() == 3 && self.states.iter().all(|seen| seen == state)
     }
 
-    /// What must not change with a picture that is let alone.
+    /// Returns the part that must not change for a picture without a change.
     fn content(&self) -> (&[String], &str) {
         (&self.times, &self.pixels)
     }
 }
 
-/// Gives what is seen of each picture, once each has been asked for so often and is shown; null before.
+/// Returns the content of each picture, once each has been requested this often and is shown; null
+/// before.
 const LOOK: &str = r#"
 const turns = arguments[0], cards = [...document.querySelectorAll("article")];
 const texts = (card, selector, name) => [...card.querySelectorAll(selector)].map((node) => node[name]);
@@ -202,7 +205,7 @@ impl Browser {
         timeout(PATIENCE, running).await.unwrap().unwrap()
     }
 
-    /// Waits until the script gives something other than null and false.
+    /// Waits until the script returns a value other than null and false.
     #[track_caller]
     fn until<'a>(
         &'a self,
@@ -251,12 +254,13 @@ impl Browser {
             .unwrap()
     }
 
-    /// What is on the page when every picture has been asked for as often as that.
+    /// Returns the content of the page after this number of requests for each picture.
     async fn look(&self, turns: &BTreeMap<String, u64>) -> BTreeMap<String, Seen> {
         serde_json::from_value(self.until(LOOK, vec![json!(turns)]).await).unwrap()
     }
 
-    /// What is on the page after all pictures have been asked for again because of a click.
+    /// Returns the content of the page after all pictures have been requested again because of a
+    /// click.
     async fn after(&self, selector: &str) -> BTreeMap<String, Seen> {
         let mut turns = self.turns().await;
         self.click(selector).await;
@@ -307,7 +311,8 @@ impl Browser {
         assert_eq!(self.complaints().await, [""; 0]);
     }
 
-    /// Warnings and errors of the browser's console: scripts that fail, what the content security policy refuses.
+    /// Returns warnings and errors of the browser's console: failed scripts, and violations of the
+    /// content security policy.
     async fn complaints(&self) -> Vec<String> {
         let log = self.client.post("/se/log", &json!({ "type": "browser" })).await.unwrap();
         let entries = log.as_array().unwrap().iter();
@@ -354,7 +359,7 @@ impl Browser {
         self.until("return document.querySelectorAll('#cached tr').length === 3", vec![]).await;
         // A refusal changes nothing.
         assert!(self.after("#reload").await.values().all(|seen| seen.all("HIT")));
-        // The browser tells of refusals in its console.
+        // The browser reports refusals in its console.
         self.complaints().await;
     }
 
@@ -381,7 +386,7 @@ impl Browser {
         assert_eq!(after[NOW].content(), before[NOW].content());
         assert_others_stayed(&before, &after, &[NOW]);
         assert!(self.text("#receipt").await.contains("made stale"));
-        // Whoever is served the old picture makes the server fetch the new one.
+        // A request that is served the old picture makes the server fetch the new one.
         let mut refreshed = self.after("#reload").await;
         while !refreshed[NOW].all("HIT") {
             refreshed = self.after("#reload").await;
@@ -514,7 +519,7 @@ impl Browser {
         self.choose(NOW).await;
     }
 
-    /// What somebody sees who has played for a minute.
+    /// Saves the page as a visitor sees it after a minute of play.
     async fn keep_screenshot(&self) {
         let Ok(file) = env::var("EDGE_SCREENSHOT") else { return };
         let metrics =
@@ -526,7 +531,7 @@ impl Browser {
             self.click(button).await;
         }
         sleep(Duration::from_secs(5)).await;
-        // The key of the tests is nobody's, but it would look like one.
+        // The key of the tests is not secret, but it would look like a secret key.
         self.run("const curl = document.querySelector('#curl'); curl.textContent = curl.textContent.replace(arguments[0], 'YOUR-KEY'); scrollTo(0, 0)", vec![KEY.into()]).await;
         std::fs::write(file, self.client.screenshot().await.unwrap()).unwrap();
         self.run("document.querySelector('#key-field').hidden = false; document.querySelector('#again').click()", vec![]).await;
@@ -553,7 +558,7 @@ impl Browser {
         self.client.post("/goog/cdp/execute", &body).await.unwrap();
     }
 
-    /// And nothing before there is a key.
+    /// Nothing is shown before there is a key.
     async fn shows_each_customer_their_own(&self) {
         // The page of the server that is gone still asks for it, and the browser complains.
         self.client.goto("about:blank").await.unwrap();
@@ -569,7 +574,8 @@ impl Browser {
         self.type_key(KEY).await;
         let first = self.look(&BTreeMap::from([(NOW.to_owned(), 1)])).await;
         assert!(first.len() == 6 && first.values().all(|seen| seen.all("MISS")), "{first:?}");
-        // The refusal above is one that the browser tells of; pictures that the policy keeps out would be, too.
+        // The browser reports the refusal above. It would also report pictures that the policy
+        // blocks.
         let complaints = self.complaints().await;
         assert!(complaints.iter().all(|text| text.contains("401")), "{complaints:?}");
 
@@ -600,7 +606,8 @@ impl Browser {
     }
 }
 
-/// Texts whose contrast with what is behind them is below 4.5, the least that the accessibility guidelines ask for.
+/// Texts whose contrast with their background is below 4.5, the minimum of the accessibility
+/// guidelines.
 const FAINT: &str = r#"
 const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 const rgba = (color) => { context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1); return [...context.getImageData(0, 0, 1, 1).data]; };

@@ -105,7 +105,7 @@ async fn it_serves_on_when_nobody_reads_its_log() {
     let mut command = command();
     command.stderr(std::os::fd::OwnedFd::from(theirs));
     let (mut child, client, _lines) = start(&mut command).await;
-    // What is not in the cache is logged.
+    // Requests that miss the cache are logged.
     for size in [90, 91] {
         let target = format!("/sample.li/birds.jpg?w={size}");
         assert_eq!(client.get(&target).await.unwrap().cache(), "MISS");
@@ -125,7 +125,7 @@ async fn signals_end_it_cleanly_and_a_given_key_is_never_printed() {
         assert_eq!(answer.status.as_u16(), 201);
         assert_eq!(client.get("/sample.li/now.png?w=90").await.unwrap().cache(), "MISS");
 
-        // The connection of `client` is still open and idle; it keeps nobody waiting.
+        // The connection of `client` is still open and idle; it does not delay the end.
         let id = child.id().unwrap().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
         assert!(sent.success());

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Sends bytes to the delivery listener, and gives all that comes back until the server closes the connection. A reset counts as
-/// closed.
+/// Sends bytes to the delivery listener, and returns all bytes until the server closes the
+/// connection. A reset counts as closed.
 async fn exchange(site: &Site, request: &[u8]) -> String {
     exchange_with(site.running.delivery, request).await
 }
@@ -58,7 +58,8 @@ async fn a_request_inside_the_body_of_another_is_never_carried_out() {
     let smuggled = flush(KEY);
     let length = smuggled.len();
     let post = "POST /invalidate HTTP/1.1\r\nHost: x\r\n";
-    // A body that is refused unread, one that never ends, one that belongs to no request, and one of unclear length.
+    // A body that is refused unread, one that never ends, one that belongs to no request, and one
+    // of unclear length.
     for (head, expected) in [
         (format!("{post}Content-Length: {length}\r\n\r\n"), 401),
         (format!("{post}Content-Length: 90000000\r\n\r\n"), 401),
@@ -70,7 +71,7 @@ async fn a_request_inside_the_body_of_another_is_never_carried_out() {
     ] {
         let answer = exchange_control(&site, format!("{head}{smuggled}").as_bytes()).await;
         assert_eq!(answers(&answer).first(), Some(&expected), "{head}");
-        // What follows a complete body may be a request. What is in one is not.
+        // The bytes after a complete body may be a request. The bytes in a body are not.
         if !head.contains("chunked") {
             assert_eq!(answers(&answer), [expected], "{head}");
             assert_eq!(site.state(), before, "{head}");

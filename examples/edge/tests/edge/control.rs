@@ -1,4 +1,4 @@
-//! The control listener: dry runs, what was invalidated, what is cached, counters, and the page.
+//! The control listener: dry runs, receipts, the content of the cache, counters, and the page.
 
 use crate::app::edge::{Edge, Limits};
 use crate::app::inspect::agreement;
@@ -156,7 +156,7 @@ async fn the_check_sees_an_object_and_an_entry_that_are_lost() {
     assert!(!found.agree);
     assert_eq!((found.entries_without_object, found.objects_without_entry), (1, 1), "{found:?}");
     assert_eq!(site.ask("/check").await.status.as_u16(), 409);
-    // A look-up that comes across the entry makes the picture anew.
+    // A lookup that finds the entry fetches the picture again.
     site.expect(BOAT, 200, "MISS").await;
     assert_eq!(agreement(edge).entries_without_object, 0);
     let _ = edge.index.flush_all(Soft);
@@ -279,7 +279,7 @@ async fn the_page_has_no_key_and_is_told_one_only_at_home() {
         ("127.0.0.1:8081", json!(KEY)),
         ("localhost:8081", json!(KEY)),
         ("[::1]:8081", json!(KEY)),
-        // A name that somebody has made to point here.
+        // A name that an attacker has made to point here.
         ("evil.example:8081", json!(null)),
         ("127.0.0.1.evil.example", json!(null)),
     ] {

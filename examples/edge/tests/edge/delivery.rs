@@ -1,4 +1,4 @@
-//! `GET` and `HEAD` of pictures: what is made, what is kept, what is refused.
+//! `GET` and `HEAD` of pictures: which are made, which are kept, which are refused.
 
 use crate::app::client::Answer;
 use crate::app::edge::Limits;
@@ -138,7 +138,7 @@ async fn a_client_that_has_the_bytes_gets_304_until_they_change() {
     let answer = ask(&etag).await;
     assert_eq!((answer.status, answer.cache()), (StatusCode::OK, "MISS"));
     assert_ne!(answer.header("etag"), etag);
-    // The same bytes again have the same ETag: this 304 is a miss that was made anew.
+    // The same bytes again have the same ETag: this 304 is a miss with a new fetch.
     site.purge(&["/sample.li/birds.jpg"]).await;
     let answer = ask(answer.header("etag")).await;
     assert_eq!((answer.status, answer.cache()), (StatusCode::NOT_MODIFIED, "MISS"));
@@ -280,7 +280,7 @@ async fn a_full_store_makes_room_and_takes_what_goes_out_of_the_index() {
     assert_eq!(objects as u64 + evicted, 60);
     assert_eq!(site.variants("sample.li/birds.jpg").len(), objects);
     site.assert_agreement();
-    // What is left is served, what went is made anew.
+    // Kept renditions are served; removed renditions are made again.
     for variant in site.variants("sample.li/birds.jpg") {
         site.expect(&format!("/sample.li/birds.jpg{variant}"), 200, "HIT").await;
     }
@@ -319,11 +319,11 @@ async fn other_methods_are_told_which_ones_there_are() {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.header("allow"), "GET, HEAD");
     }
-    // A header that asks for another method is a header and nothing else.
+    // A header that names another method is only a header.
     let headers = [("x-http-method-override", "POST"), ("x-forwarded-host", "evil.example")];
     let answer = site.client.send(Method::GET, BIRDS, &headers, Bytes::new()).await.unwrap();
     assert_eq!((answer.status, answer.cache()), (StatusCode::OK, "HIT"));
-    // What belongs to the other listener is a picture's name here.
+    // A path of the other listener is the name of a picture here.
     for target in ["/invalidate", "/metrics", "/healthz"] {
         site.expect(target, 404, "").await;
     }

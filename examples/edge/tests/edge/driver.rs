@@ -1,4 +1,5 @@
-//! `Client`: the few commands of chromedriver that the test of the page needs, by the protocol WebDriver: JSON over HTTP.
+//! `Client`: the few commands of chromedriver that the test of the page needs, by the protocol
+//! WebDriver: JSON over HTTP.
 
 use axum::body::Bytes;
 use axum::http::{Method, Request};
@@ -54,7 +55,7 @@ impl Client {
         self.get("/title").await.map(text)
     }
 
-    /// Runs a script on the page, and gives what it returns.
+    /// Runs a script on the page, and returns its result.
     pub(crate) async fn execute(&self, script: &str, arguments: Vec<Value>) -> Answer {
         self.post("/execute/sync", &json!({ "script": script, "args": arguments })).await
     }

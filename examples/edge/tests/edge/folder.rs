@@ -1,4 +1,4 @@
-//! `--origin-dir`: a folder of the user's own pictures, and nothing outside of it.
+//! `--origin-dir`: a folder of the user's own pictures, and no file outside of it.
 
 use crate::app::client::Client;
 use crate::app::edge::{Edge, Limits};
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A folder `pictures` with some pictures in it, beside a file that is none of anybody's business.
+/// A folder `pictures` with some pictures in it, beside a private file.
 struct Place {
     path: PathBuf,
     running: Running,

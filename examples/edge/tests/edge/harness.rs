@@ -1,4 +1,4 @@
-//! `Site`: an edge that is running, in front of an origin that does what a test tells it to.
+//! `Site`: a running edge, in front of an origin that a test controls.
 
 use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) const KEY: &str = "a-key-for-tests";
 
-/// How long something may take before a test gives up. Nothing is expected to take long.
+/// The time limit of a test for any step. No step is expected to take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small picture in one color.
@@ -46,7 +46,7 @@ impl Script {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
-    /// What it calls the version that it has of a picture.
+    /// Sets the validator of the current version of a picture.
     pub(crate) fn set_validator(&self, path: &str, validator: &'static str) {
         let validator = HeaderValue::from_static(validator);
         self.validators.lock().unwrap().insert(path.to_owned(), validator);
@@ -89,7 +89,8 @@ pub(crate) fn setup(grouping: Grouping, limits: Limits) -> Setup {
     Setup { accounts, unnamed: Unnamed::Sole, grouping, limits }
 }
 
-/// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg` (blue).
+/// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg`
+/// (blue).
 pub(crate) struct Site {
     pub(crate) running: Running,
     pub(crate) client: Client,
@@ -183,7 +184,7 @@ impl Site {
         json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
     }
 
-    /// Invalidates pictures, and gives the lines of the receipt.
+    /// Invalidates pictures, and returns the lines of the receipt.
     pub(crate) async fn purge(&self, urls: &[&str]) -> Vec<Value> {
         let body = serde_json::json!({ "scope": "original", "urls": urls });
         let answer = self.post(body.to_string()).await;
@@ -191,7 +192,7 @@ impl Site {
         json(&answer)["invalidation"]["entries"].as_array().unwrap().clone()
     }
 
-    /// What the index holds of a picture.
+    /// Returns the variants of a picture in the index.
     pub(crate) fn variants(&self, path: &str) -> Vec<String> {
         let account = self.account();
         let target = format!("/{path}");
@@ -216,7 +217,8 @@ impl Site {
         }
     }
 
-    /// Checks that index and object store agree: each entry has its object, and no object is left over.
+    /// Checks that index and object store agree: each entry has its object, and no object is left
+    /// over.
     #[track_caller]
     pub(crate) fn assert_agreement(&self) {
         let agreement = agreement(self.edge());

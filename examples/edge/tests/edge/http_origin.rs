@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-/// A web server, and what it was asked.
+/// A web server, and the requests that it received.
 struct Origin {
     asked: Arc<Mutex<Vec<String>>>,
     running: Running,

@@ -1,4 +1,5 @@
-//! `POST /invalidate`: what goes, what the reply says, and what is refused and changes nothing.
+//! `POST /invalidate`: the removed entries, the reply, and requests that are refused and change
+//! nothing.
 
 use crate::app::client::Answer;
 use crate::app::edge::Limits;
@@ -57,7 +58,7 @@ async fn all_renditions_of_a_picture_go_and_no_other() {
     site.assert_agreement();
 }
 
-/// Pictures whose exact names differ in nothing that a customer would think of.
+/// Pictures whose exact names differ only in ways that a customer would not think of.
 const SPELLINGS: [&str; 3] = [
     "/sample.li/a(1).jpg?w=30",
     "/sample.li/a%281%29.jpg?w=30",
@@ -140,7 +141,7 @@ async fn invalidating_everything_deletes_every_object_in_the_background() {
     let entries = &json(&answer)["invalidation"]["entries"];
     assert_eq!(*entries, json!([{ "origin": "/*", "outcome": "invalidated" }]));
     assert_eq!(site.variants("sample.li/birds.jpg"), [""; 0]);
-    // Nothing asks for a picture meanwhile: the server does it by itself.
+    // No request asks for a picture meanwhile: the server does it by itself.
     eventually(|| site.edge().store.len() == 0).await;
     assert_eq!(site.edge().store.bytes(), 0);
     assert_eq!(site.edge().index.stats().dead, 0);

@@ -1,6 +1,8 @@
-//! The edge example, end to end: real HTTP to a server in this process, and the built command itself.
+//! The edge example, end to end: real HTTP to a server in this process, and the built command
+//! itself.
 //!
-//! Not here: what the operations do to pixels, and how names are made canonical; that is tested beside the code.
+//! Not here: the effect of operations on pixels, and canonicalization; those are tested beside the
+//! code.
 
 #[path = "../../src/app/mod.rs"]
 #[expect(dead_code, reason = "the command uses some parts of the server that no test needs")]

@@ -1,4 +1,5 @@
-//! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the test lets it go.
+//! Fills that something overtakes. No test waits for luck: the origin holds a fetch back until the
+//! test lets it go.
 
 use crate::app::client::Answer;
 use crate::app::edge::Limits;
@@ -39,7 +40,7 @@ async fn an_old_picture_does_not_come_back_after_a_purge_that_found_nothing() {
 
     drop(held);
     let answer = asking.await.unwrap();
-    // Who asked before the purge may still get the old picture; nobody else does.
+    // A client that asked before the purge may still get the old picture; no other client does.
     assert_eq!((answer.body.clone(), answer.cache()), (picture(RED), "MISS"));
     assert_eq!(answer.header("x-not-kept"), "purged");
     assert_eq!(site.variants(BIRDS), [""; 0]);
@@ -132,7 +133,7 @@ async fn who_waits_for_a_fill_that_fails_tries_once_more() {
     let (held, asking) = slow_fetch(&site).await;
     let joined: Vec<_> = (0..10).map(|_| ask(&site, TARGET)).collect();
     eventually(|| site.edge().metrics.joined.get() == 10).await;
-    // The picture is uploaded meanwhile.
+    // The picture is uploaded in the meantime.
     site.script.set(BIRDS, Ok(picture(BLUE)));
 
     drop(held);
@@ -175,7 +176,7 @@ async fn the_server_ends_a_request_that_is_under_way_when_it_is_stopped() {
     let (held, asking) = slow_fetch(&site).await;
     let address = site.running.delivery;
     let stopping = tokio::spawn(site.running.stop());
-    // It accepts nobody else from now on.
+    // From now on it accepts no further connections.
     let refused = async {
         while tokio::net::TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
@@ -199,7 +200,8 @@ async fn index_and_store_agree_after_a_storm_in_a_store_that_is_always_full() {
     assert!(evicted > 20, "{evicted} evictions");
 }
 
-/// Clients that ask and invalidate, hard and soft, all at once. How many objects were evicted meanwhile.
+/// Clients that request and invalidate concurrently, hard and soft. Returns the number of evicted
+/// objects.
 async fn storm(limits: Limits) -> u64 {
     let site = Site::start_with(limits).await;
     let mut clients = Vec::new();

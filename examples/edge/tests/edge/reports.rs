@@ -1,4 +1,5 @@
-//! Cases from public bug reports: the rows of `tests/data/reports.tsv` that are about the edge, and more of their kinds.
+//! Cases from public bug reports: the rows of `tests/data/reports.tsv` that are about the edge, and
+//! more of their kinds.
 
 use crate::app::client::Answer;
 use crate::harness::{KEY, Site, json};
@@ -44,7 +45,8 @@ async fn site() -> Site {
     site
 }
 
-/// What an answer to an invalidation says: status, outcome of the first entry, message, hint.
+/// Returns the content of an answer to an invalidation: status, outcome of the first entry,
+/// message, hint.
 fn told(answer: &Answer) -> [String; 4] {
     let reply = json(answer);
     let entry = &reply["invalidation"]["entries"][0];
@@ -54,7 +56,7 @@ fn told(answer: &Answer) -> [String; 4] {
     [status, text(&entry["outcome"]), text(&reply["msg"]), text(hint)]
 }
 
-/// Checks each part; one that begins and ends in three dots is a part of what was seen.
+/// Checks each part. A part that begins and ends in three dots must be contained in the answer.
 fn assert_told(seen: &[String], expected: &str, row: &str) {
     let expected: Vec<_> = expected.split(" | ").collect();
     let inner = |text: &str| {
@@ -123,7 +125,7 @@ async fn all_leading_slashes_of_a_target_are_one() {
     ] {
         site.expect(target, status, cache).await;
     }
-    // What was delivered under such a target can be invalidated under it.
+    // A picture that was delivered under such a target can be invalidated under it.
     assert_eq!(site.purge(&["//sample.li/birds.jpg"]).await[0]["outcome"], "removed");
 }
 

@@ -1,4 +1,4 @@
-//! Soft invalidations: what is stale is served at once, and made anew once.
+//! Soft invalidations: a stale picture is served at once, and fetched again once.
 
 use crate::app::origin::OriginError;
 use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture};
@@ -132,7 +132,7 @@ async fn a_stale_picture_that_the_origin_confirms_is_fresh_again_without_being_r
     assert_eq!((fresh.header("etag"), &fresh.body), (stale.header("etag"), &stale.body));
     assert_eq!(site.edge().metrics.confirmed.get(), 1);
 
-    // A confirmation is a fill: one that a purge overtakes is worth nothing.
+    // A confirmation is a fill: it has no effect if a purge overtakes it.
     site.soften(&[TARGET]).await;
     let mut held = site.gate.hold_next(BIRDS);
     site.expect(&format!("{TARGET}?w=30"), 200, "STALE").await;

@@ -1,4 +1,4 @@
-//! Several customers: whose picture it is, and who may invalidate it.
+//! Several customers: which picture belongs to which, and which key may invalidate it.
 
 use crate::app::accounts::{AccountSettings, Quota, Unnamed};
 use crate::app::client::Answer;
@@ -177,7 +177,7 @@ async fn a_customer_who_asks_too_often_waits_and_the_others_do_not() {
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(json(&refused)["msg"], "too many requests: at most 1 a second, 3 at once");
     assert_eq!(post(&site, "localhost", "key-calm", many).await.status.as_u16(), 201);
-    // Whoever doesn't know the key uses up nobody's turn.
+    // A client without the key does not use up the turns of others.
     for _ in 0..20 {
         assert_eq!(post(&site, "localhost", "wrong", many).await.status.as_u16(), 401);
     }

@@ -1,8 +1,9 @@
 //! `Folder`: a folder of the user's own pictures.
 //!
-//! Invariant: nothing outside of the folder is ever read. Names are taken apart at their slashes first and decoded afterwards, so
-//! an encoded slash stays in its segment and is refused there; and the file is opened through a handle of the folder out of which
-//! the operating system lets no `..` and no symbolic link lead.
+//! Invariant: nothing outside of the folder is ever read. Names are taken apart at their slashes
+//! first and decoded afterwards, so an encoded slash stays in its segment and is refused there; and
+//! the file is opened through a handle of the folder out of which the operating system lets no `..`
+//! and no symbolic link lead.
 
 use super::{Fetch, Fetched, Origin, OriginError, Wanted};
 use axum::body::Bytes;
@@ -83,7 +84,8 @@ fn file_name(path: &str) -> Option<PathBuf> {
     path.split('/').map(segment).collect()
 }
 
-/// One segment of a path, decoded. Hidden files are not served, and neither is anything that isn't plainly one name.
+/// One segment of a path, decoded. Hidden files are not served, and neither is anything that isn't
+/// plainly one name.
 fn segment(text: &str) -> Option<String> {
     let name = decode(text)?;
     let plain = !name.is_empty() && name.len() <= 255 && !name.starts_with('.');
@@ -110,7 +112,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 fn read(root: &Dir, name: &Path) -> Result<Bytes, OriginError> {
-    // Asked first: opening a named pipe would wait for somebody to write into it.
+    // Checked first: opening a named pipe would wait for a writer.
     if !root.metadata(name).map_err(failure)?.is_file() {
         return Err(OriginError::NotFound);
     }
@@ -133,7 +135,8 @@ fn failure(error: io::Error) -> OriginError {
     }
 }
 
-/// Names in a folder, and whether they are folders themselves. Symbolic links are left out, though they are served.
+/// Names in a folder, and whether they are folders themselves. Symbolic links are left out, though
+/// they are served.
 fn list(root: &Dir, folder: &Path) -> io::Result<Vec<(String, bool)>> {
     let entries =
         if folder.as_os_str().is_empty() { root.entries()? } else { root.read_dir(folder)? };

@@ -1,6 +1,8 @@
-//! `Gate`: an origin whose answers can be held back, so that a race can be shown, and tested, without waiting for luck.
+//! `Gate`: an origin whose answers can be held back, so that a race can be shown, and tested,
+//! without waiting for luck.
 //!
-//! Invariant: what is held back was read from the origin *before* it was held; it is the old picture, whatever happens meanwhile.
+//! Invariant: a picture that is held back was read from the origin *before* it was held. It is the
+//! old picture, whatever happens in between.
 
 use super::{Fetch, Origin, Wanted};
 use cache_index::canonical::Root;
@@ -9,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Passes fetches on to another origin, and holds back those that it was told to.
+/// Passes fetches on to another origin, and holds back the chosen ones.
 #[derive(Clone)]
 pub(crate) struct Gate {
     origin: Arc<dyn Origin>,
@@ -44,7 +46,7 @@ impl Gate {
 impl Held {
     /// Waits until the picture was read and is being held back.
     pub(crate) async fn arrived(&mut self) {
-        // An error says that the gate is gone; then there is nothing to wait for.
+        // An error means that the gate is gone; then there is nothing to wait for.
         let _ = (&mut self.arrived).await;
     }
 }
@@ -55,7 +57,7 @@ impl Origin for Gate {
             let picture = self.origin.fetch(wanted).await;
             let hold = self.holds.lock().remove(wanted.path.as_str());
             if let Some(Hold { arrived, released }) = hold {
-                // Errors say that nobody waits on the other side; then nothing is held.
+                // Errors mean that no test waits on the other side; then nothing is held.
                 let _ = arrived.send(());
                 let _ = released.await;
             }

@@ -1,8 +1,9 @@
 //! `Http`: a web server that has the pictures.
 //!
-//! Invariant: only the one server that was configured is ever asked, and only for paths below the configured URL: what a client names
-//! is put behind it as one piece of canonical text, and redirects are not followed. An answer is bounded in time and in bytes.
-//! What it says about its content is not trusted: what is a picture is told by its first bytes, later.
+//! Invariant: only the one configured server is ever requested, and only paths below the configured
+//! URL. The path of a client is appended to that URL as one piece of canonical text, and redirects
+//! are not followed. An answer is bounded in time and in bytes. Its content type is not trusted:
+//! the first bytes decide whether it is a picture, later.
 
 use super::{Fetch, Fetched, Origin, OriginError, Wanted};
 use axum::body::Bytes;
@@ -18,10 +19,11 @@ use std::time::Duration;
 /// The largest source, in bytes.
 const MOST_BYTES: usize = 32 << 20;
 
-/// How long the server may take to accept a connection. How long everything may take, the edge says.
+/// The time limit for the server to accept a connection. The edge sets the limit for the whole
+/// fetch.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that nobody uses.
+/// The time for which an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// A web server.
@@ -118,7 +120,8 @@ impl Http {
     }
 }
 
-/// Pictures are compressed already; who compresses them once more would have it unpacked without a bound.
+/// Pictures are already compressed. A server that compresses them again would make the client
+/// unpack without a bound.
 fn check_encoding(headers: &HeaderMap) -> Result<(), OriginError> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => {
@@ -145,7 +148,7 @@ impl Origin for Http {
     }
 
     fn examples(&self) -> Vec<String> {
-        // Nobody has said what it has.
+        // Its content is not known.
         Vec::new()
     }
 }

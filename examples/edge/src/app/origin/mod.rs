@@ -1,6 +1,7 @@
 //! Origins: where the pictures come from.
 //!
-//! Invariant: an origin answers with the bytes of a picture as it is now, or with an error; it keeps no answer for later.
+//! Invariant: an origin answers with the bytes of a picture as it is now, or with an error; it
+//! keeps no answer for later.
 
 pub(crate) mod folder;
 pub(crate) mod gate;
@@ -24,16 +25,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) path: &'a OriginPath<'a>,
     /// The URL that relative names of this customer are below of.
     pub(crate) prefix: Option<&'a str>,
-    /// What the origin called the version that is known already.
+    /// The origin's validator of the version that is already known.
     pub(crate) known: Option<&'a HeaderValue>,
 }
 
-/// What an origin gave.
+/// The answer of an origin.
 #[derive(Clone, Debug)]
 pub(crate) enum Fetched {
     Picture {
         bytes: Bytes,
-        /// What the origin calls this version, if it does.
+        /// The origin's validator of this version, if there is one.
         validator: Option<HeaderValue>,
     },
     /// The version that is known already is the newest.
@@ -51,7 +52,8 @@ pub(crate) trait Origin: Send + Sync {
     /// Reads a picture.
     fn fetch<'a>(&'a self, wanted: Wanted<'a>) -> Fetch<'a>;
 
-    /// What a first segment such as `sample.li` is here: a host, whose case doesn't matter, or a folder.
+    /// The meaning of a first segment such as `sample.li`: a host, which is compared without case,
+    /// or a folder.
     fn root(&self) -> Root;
 
     /// Some pictures that there are, as request targets, for the page that shows them. May block.
@@ -63,6 +65,6 @@ pub(crate) trait Origin: Send + Sync {
 pub(crate) enum OriginError {
     /// There is no such picture.
     NotFound,
-    /// There may be one, but it could not be had; the text says why.
+    /// There may be a picture, but the fetch failed; the text has the reason.
     Failed(String),
 }

@@ -1,6 +1,7 @@
 //! `Canvas`: the few strokes that the sample pictures are drawn with.
 //!
-//! Coordinates are pixels from the upper left corner. Shapes that can't be (a circle without a radius) are not drawn.
+//! Coordinates are pixels from the upper left corner. Shapes that can't be (a circle without a
+//! radius) are not drawn.
 
 use font8x8::legacy::BASIC_LEGACY;
 use pictures::Picture;
@@ -154,11 +155,12 @@ impl Canvas {
         }
     }
 
-    /// What was drawn.
+    /// Returns the drawn picture.
     pub(super) fn into_picture(self) -> Picture {
         let (width, height) = (self.0.width(), self.0.height());
         let pixels = self.0.take_demultiplied();
-        // The pixels of a pixmap always fill its size; if they didn't, a white picture would be better than a panic.
+        // The pixels of a pixmap always fill its size; if they didn't, a white picture would be
+        // better than a panic.
         Picture::from_rgba(width, height, pixels)
             .unwrap_or_else(|| Picture::filled(width, height, [u8::MAX; 3]))
     }

@@ -1,7 +1,9 @@
-//! `Samples`: a handful of pictures that are drawn here, so that the edge can be tried without a picture at hand.
+//! `Samples`: a handful of pictures that are drawn here, so that the edge can be tried without a
+//! picture at hand.
 //!
-//! Invariant: each picture is drawn once, at start, and stays as it is; except [`NOW`], which is drawn afresh at each fetch and
-//! shows when that was. A cached `now.png` shows an old time, a purged one the present time.
+//! Invariant: each picture is drawn once, at start, and stays as it is; except [`NOW`], which is
+//! drawn afresh at each fetch and shows when that was. A cached `now.png` shows an old time, a
+//! purged one the present time.
 
 mod canvas;
 mod scenes;

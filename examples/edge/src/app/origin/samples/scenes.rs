@@ -1,4 +1,4 @@
-//! The sample pictures themselves: what is drawn where, and in which color.
+//! The sample pictures: their shapes and colors.
 
 use super::canvas::{Canvas, hsl, rgba};
 use jiff::Timestamp;
@@ -113,11 +113,12 @@ pub(super) fn avatar(name: &str, hue: f32) -> Picture {
     canvas.into_picture()
 }
 
-/// The time. Its color changes from one drawing to the next, so that a new picture is seen at a glance.
+/// The time. Its color changes from one drawing to the next, so that a new picture is seen at a
+/// glance.
 pub(super) fn now(time: Timestamp, count: u64) -> Picture {
     let mut canvas = Canvas::new(960, 540);
     let (width, height) = (canvas.width(), canvas.height());
-    // The golden angle: neighbors differ, and no color comes back soon.
+    // The golden angle: neighbors differ, and no color returns soon.
     let hue = f32::from(u16::try_from(count % 1000).unwrap_or_default()) * 137.508 % 360.0;
     canvas.gradient(0.0, height, &[hsl(hue, 0.55, 0.34), hsl(hue + 40.0, 0.6, 0.2)]);
     canvas.glow((width / 2.0, 230.0), 420.0, &[rgba(0xFF_FF_FF_38), rgba(0xFF_FF_FF_00)]);
