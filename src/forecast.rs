@@ -1,12 +1,13 @@
 //! What an invalidation would meet: the answers that a dry run is made of.
 
+use crate::freshness::Freshness;
 use std::sync::Arc;
 
 /// What a purge of a path would meet.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
-    /// The variants that may be served, each with whether it is stale.
-    pub(crate) variants: Vec<(Arc<str>, bool)>,
+    /// The variants that may be served.
+    pub(crate) variants: Vec<(Arc<str>, Freshness)>,
     /// The open fills that it would overtake.
     pub(crate) fills: usize,
 }

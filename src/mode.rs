@@ -2,7 +2,7 @@
 //!
 //! Invariant: the two modes give different outcomes, so that values that went can't be overlooked where there are some.
 
-use crate::outcome::{Purged, Softened};
+use crate::outcome::{PurgeOutcome, Purged, Softened};
 use crate::severity::Severity;
 
 /// Invalidated entries are dead: they are never served again.
@@ -60,15 +60,19 @@ pub trait Mode: Copy + sealed::Sealed {
     }
 
     #[doc(hidden)]
-    fn outcome<V>(purged: Purged<V>, softened: Softened) -> Self::Outcome<V>;
+    fn outcome<V>(done: PurgeOutcome<V>) -> Self::Outcome<V>;
 }
 
 impl Mode for Hard {
     type Outcome<V> = Purged<V>;
     const SEVERITY: Severity = Severity::Hard;
 
-    fn outcome<V>(purged: Purged<V>, _: Softened) -> Purged<V> {
-        purged
+    #[inline]
+    fn outcome<V>(done: PurgeOutcome<V>) -> Purged<V> {
+        match done {
+            PurgeOutcome::Hard(purged) => purged,
+            PurgeOutcome::Soft(_) => unreachable!("the purge was hard"),
+        }
     }
 }
 
@@ -76,8 +80,12 @@ impl Mode for Soft {
     type Outcome<V> = Softened;
     const SEVERITY: Severity = Severity::Soft;
 
-    fn outcome<V>(_: Purged<V>, softened: Softened) -> Softened {
-        softened
+    #[inline]
+    fn outcome<V>(done: PurgeOutcome<V>) -> Softened {
+        match done {
+            PurgeOutcome::Soft(softened) => softened,
+            PurgeOutcome::Hard(_) => unreachable!("the purge was soft"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: every value that leaves the index leaves it inside one of these, so that the caller drops it, deletes its object,
 //! or stores it elsewhere, with no lock held.
 
+use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};
 use crate::scopes::{Generation, Tenant};
 use crate::variants::{Entry, Taken, TakenEntries};
@@ -29,15 +30,6 @@ impl<V> Lookup<V> {
             Self::Miss => None,
         }
     }
-}
-
-/// Whether an entry may be served as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Freshness {
-    /// May be served.
-    Live,
-    /// May be served while it is refreshed.
-    Stale,
 }
 
 /// What became of a value that was to be stored.
@@ -266,6 +258,14 @@ impl Softened {
     pub fn overtaken_fills(&self) -> usize {
         self.overtaken
     }
+}
+
+/// What the purge of a path did: hard or soft.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PurgeOutcome<V> {
+    Hard(Purged<V>),
+    Soft(Softened),
 }
 
 /// The receipt of a purge of a prefix.

@@ -11,7 +11,7 @@ use crate::hash::Hashing;
 use crate::hash::PathHash;
 use crate::limits::Occupancy;
 use crate::names::{OriginPath, VariantKey};
-use crate::outcome::{DeadRecord, Insertion, Purged, Softened};
+use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
@@ -146,14 +146,14 @@ impl<V> Core<V> {
         result
     }
 
-    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of the paths; that of the other
-    /// severity is empty.
+    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of
+    /// the paths.
     pub(crate) fn purge_each(
         &self,
         tenant: &Tenant,
         paths: &[(&str, Selection<'_>)],
         severity: Severity,
-    ) -> Vec<(Purged<V>, Softened)> {
+    ) -> Vec<PurgeOutcome<V>> {
         let shards = self.shards.len();
         let mut keys: Vec<_> = paths
             .iter()
@@ -169,9 +169,9 @@ impl<V> Core<V> {
             let fills = self.fills(&group[0].1.0);
             let mut shard = self.shard(&group[0].1.0).write();
             for (at, (key, selection)) in group {
-                let (purged, softened, dead_record) =
+                let (outcome, dead_record) =
                     shard.purge(key, *selection, severity, fills, &self.shared);
-                outcomes[*at] = Some((purged, softened));
+                outcomes[*at] = Some(outcome);
                 dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
             }
         }
@@ -228,11 +228,10 @@ impl<V> Core<V> {
         let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
         for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
-            let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.read().check(fills, &self.shared, belongs, &mut uses);
-            paths += of_shard;
-            entries += entries_of_shard;
-            any_dead |= dead_in_shard;
+            let found = shard.read().check(fills, &self.shared, belongs, &mut uses);
+            paths += found.paths;
+            entries += found.entries;
+            any_dead |= found.any_dead;
         }
         self.shared.keys.check(uses.into_iter());
         self.shared.occupancy.check(paths, entries);

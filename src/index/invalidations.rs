@@ -70,10 +70,9 @@ impl<V> CacheIndex<V> {
         let key = self.core.key(tenant, path);
         let fills = self.core.fills(&key);
         self.core.write(&key, |shard, shared| {
-            let severity = mode.severity();
-            let (purged, softened, dead_record) =
-                shard.purge(&key, selection, severity, fills, shared);
-            (M::outcome(purged, softened), dead_record)
+            let (outcome, dead_record) =
+                shard.purge(&key, selection, mode.severity(), fills, shared);
+            (M::outcome(outcome), dead_record)
         })
     }
 
@@ -113,7 +112,7 @@ impl<V> CacheIndex<V> {
     ) -> Vec<M::Outcome<V>> {
         let paths: Vec<_> = paths.iter().map(|path| (path.as_str(), Selection::All)).collect();
         let outcomes = self.core.purge_each(tenant, &paths, mode.severity());
-        outcomes.into_iter().map(|(purged, softened)| M::outcome(purged, softened)).collect()
+        outcomes.into_iter().map(M::outcome).collect()
     }
 
     /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched. Leases for such paths that were taken

@@ -5,6 +5,7 @@
 use super::core::{Cell, Core, Pass};
 use crate::outcome::{DeadRecord, Reclaimed};
 use crate::scopes::Generation;
+use crate::shard::Swept;
 
 /// This many places are looked at for dead entries by each storing operation after a flush, about two buckets of them. At 16 to a new path, a
 /// table is swept long before it could grow by half. What is dead is taken out one path at a time, each under a lock of its own, so that
@@ -40,7 +41,8 @@ impl<V> Core<V> {
             pass.target = self.shared.scopes.broad();
         }
         let Cell { shard, fills } = &self.shards[pass.shard];
-        let (looked_at, dead_record, done) = shard.write().sweep(places, fills, &self.shared);
+        let Swept { looked_at, dead_record, done } =
+            shard.write().sweep(places, fills, &self.shared);
         // Before the end of the pass is published: who reads that finds in the queue what was found.
         dead_record.map(take);
         if done {

@@ -91,6 +91,24 @@ impl OpenFill {
     }
 }
 
+/// What a purge of a path did to its open fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PurgeMark {
+    pub(crate) generation: Generation,
+    /// How many leases it overtook. A hard purge overtakes those that it voids and that no purge had voided before, a soft one
+    /// all that can still commit.
+    pub(crate) overtaken: usize,
+}
+
+/// What became of a fill until it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FillEnd {
+    /// By a purge of its path.
+    pub(crate) overtaken: Overtaken,
+    /// What prefix rules said of the path when they retired.
+    pub(crate) retired: LastInvalidations,
+}
+
 /// The open fills of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFills(Mutex<Fills>);
@@ -129,26 +147,21 @@ impl OpenFills {
         FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
     }
 
-    /// Ends a fill that began at `began`. Returns whether a purge of its path overtook it, and what retired rules said of the path.
-    pub(crate) fn close(
-        &self,
-        key: &PathRef<'_>,
-        began: Generation,
-    ) -> (Overtaken, LastInvalidations) {
+    /// Ends a fill that began at `began`.
+    pub(crate) fn close(&self, key: &PathRef<'_>, began: Generation) -> FillEnd {
         self.0.lock().close(key, began)
     }
 
-    /// Takes the number of a purge of the path and marks the open fills with it. Returns how many leases it overtook: by a hard purge
-    /// those that it voids and no purge had voided before, by a soft one all that can still commit.
+    /// Takes the number of a purge of the path and marks the open fills with it.
     pub(crate) fn purge(
         &self,
         key: &PathRef<'_>,
         severity: Severity,
         scopes: &Scopes,
-    ) -> (Generation, usize) {
+    ) -> PurgeMark {
         let mut fills = self.0.lock();
         let generation = scopes.clock.next();
-        (generation, fills.purge(key, severity, generation))
+        PurgeMark { generation, overtaken: fills.purge(key, severity, generation) }
     }
 
     /// How many leases of the path a purge could still overtake.
@@ -212,7 +225,7 @@ impl Fills {
         }
     }
 
-    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, LastInvalidations) {
+    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> FillEnd {
         let mut entry = self
             .table
             .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
@@ -233,7 +246,7 @@ impl Fills {
             entry.remove();
             self.shrink();
         }
-        (overtaken, retired)
+        FillEnd { overtaken, retired }
     }
 
     fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
@@ -294,11 +307,11 @@ mod tests {
         }
 
         fn close(&self, path: &str, began: Generation) -> Overtaken {
-            self.fills.close(&self.key(path), began).0
+            self.fills.close(&self.key(path), began).overtaken
         }
 
         fn purge(&self, path: &str, severity: Severity) -> usize {
-            self.fills.purge(&self.key(path), severity, &self.scopes).1
+            self.fills.purge(&self.key(path), severity, &self.scopes).overtaken
         }
     }
 
@@ -317,12 +330,12 @@ mod tests {
     fn purge_takes_a_number_also_if_no_fill_is_open() {
         let world = World::new();
         let purge = || world.fills.purge(&world.key("p"), Severity::Hard, &world.scopes);
-        let (first, overtaken) = purge();
-        assert_eq!(overtaken, 0);
+        let first = purge();
+        assert_eq!(first.overtaken, 0);
         let began = world.open("p");
-        assert_eq!(began, first);
-        let (second, overtaken) = purge();
-        assert_eq!((second > first, overtaken), (true, 1));
+        assert_eq!(began, first.generation);
+        let second = purge();
+        assert_eq!((second.generation > first.generation, second.overtaken), (true, 1));
         assert_eq!(world.close("p", began), Overtaken::Hard);
     }
 
@@ -404,7 +417,7 @@ mod tests {
         for key in &of {
             world.fills.open(key, &world.scopes);
         }
-        let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).1;
+        let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).overtaken;
         assert_eq!(purge(&of[0], Severity::Hard), 1);
         assert_eq!(purge(&of[2], Severity::Soft), 1);
         assert_eq!(of.each_ref().map(|key| world.fills.valid(key)), [0, 1, 1]);
@@ -412,7 +425,7 @@ mod tests {
         // From the last on: what was opened first comes first to hand, and is another's.
         let mut closed = of;
         closed.reverse();
-        let closed = closed.map(|key| world.fills.close(&key, Generation::START).0);
+        let closed = closed.map(|key| world.fills.close(&key, Generation::START).overtaken);
         assert_eq!(closed, [Overtaken::Soft, Overtaken::No, Overtaken::Hard]);
     }
 }

@@ -5,13 +5,14 @@
 use super::dictionary::{Dictionary, KeyId};
 use super::key::Entry;
 use super::large::LargeSet;
+use crate::freshness::Freshness;
 use std::sync::Arc;
 
 /// A variant that left a small set. Its number is still in use.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) key: KeyId,
-    pub(crate) stale: bool,
+    pub(crate) freshness: Freshness,
     pub(crate) value: V,
 }
 
@@ -46,9 +47,9 @@ impl<V> Iterator for Numbered<V> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<V>> {
-        let Slot { key: id, stale, value } = self.slots.next()?;
+        let Slot { key: id, freshness, value } = self.slots.next()?;
         let key = self.keys.resolve(id);
-        Some(Entry { key, value, stale })
+        Some(Entry { key, value, freshness })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn text_of_an_entry_is_counted_with_its_two_counts() {
-        let entry = Entry { key: "?w=10".into(), value: (), stale: false };
+        let entry = Entry { key: "?w=10".into(), value: (), freshness: Freshness::Live };
         assert_eq!(entry.text_bytes(), 5 + 2 * size_of::<usize>());
     }
 
@@ -139,7 +140,7 @@ mod tests {
         let slot = |n: usize| {
             let text = format!("?w={n}");
             let key = keys.take(Wanted { text: &text, hash: hashing.variant(&text) }).unwrap();
-            Slot { key, stale: false, value: n }
+            Slot { key, freshness: Freshness::Live, value: n }
         };
         let numbered = Numbered::new((0..5).map(slot).collect(), &keys);
         let ids: Vec<_> = numbered.slots.as_slice().iter().map(|slot| slot.key).collect();

@@ -15,6 +15,7 @@
 //! Fields are read as integers from subslices: one check of bounds for the head, and one for each part of the rest.
 
 use super::lanes::zeros;
+use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::variants::KeyId;
@@ -149,6 +150,12 @@ impl<'a> Record<'a> {
         if self.head[SLOTS] == LARGE { 0 } else { self.head[SLOTS].into() }
     }
 
+    /// Whether a slot is marked stale.
+    #[inline]
+    pub(super) fn freshness(self, slot: usize) -> Freshness {
+        Freshness::stale_if(self.stale() >> slot & 1 == 1)
+    }
+
     #[inline]
     pub(super) fn room(self) -> usize {
         self.head[ROOM].into()
@@ -247,7 +254,7 @@ impl RecordMut<'_> {
 
     /// Adds a slot. There is room.
     #[inline]
-    pub(super) fn push(&mut self, key: KeyId, hash: TableHash, stale: bool) {
+    pub(super) fn push(&mut self, key: KeyId, hash: TableHash, freshness: Freshness) {
         let (head, rest) = self.bytes.split_first_chunk_mut::<HEAD>().expect("a record has a head");
         let (slot, room) = (usize::from(head[SLOTS]), usize::from(head[ROOM]));
         assert!(slot < room, "there is room for a slot");
@@ -255,13 +262,13 @@ impl RecordMut<'_> {
         let start = room + slot * 3;
         rest[start..start + 3].copy_from_slice(&key.to_bytes());
         head[SLOTS] += 1;
-        if stale {
+        if freshness.is_stale() {
             self.set_stale(self.read().stale() | 1 << slot);
         }
     }
 
-    /// Moves a slot behind the others, marked or not.
-    pub(super) fn renew(&mut self, slot: usize, stale: bool) {
+    /// Moves a slot behind the others, and marks it.
+    pub(super) fn renew(&mut self, slot: usize, freshness: Freshness) {
         let last = self.read().slots() - 1;
         let (tag, key) = (self.bytes[HEAD + slot], self.read().key(slot).to_bytes());
         if slot < last {
@@ -270,13 +277,13 @@ impl RecordMut<'_> {
             self.bytes[HEAD + last] = tag;
             self.bytes[start..start + 3].copy_from_slice(&key);
         }
-        self.set_stale(without(self.read().stale(), slot) | u32::from(stale) << last);
+        self.set_stale(without(self.read().stale(), slot) | bit(freshness) << last);
     }
 
     /// Marks a slot stale, or not.
-    pub(super) fn mark(&mut self, slot: usize, stale: bool) {
+    pub(super) fn mark(&mut self, slot: usize, freshness: Freshness) {
         let others = self.read().stale() & !(1 << slot);
-        self.set_stale(others | u32::from(stale) << slot);
+        self.set_stale(others | bit(freshness) << slot);
     }
 
     /// Takes a slot out.
@@ -329,6 +336,11 @@ impl RecordMut<'_> {
     }
 }
 
+/// The bit of a slot.
+fn bit(freshness: Freshness) -> u32 {
+    freshness.is_stale().into()
+}
+
 /// The bits without one, the higher ones moved down.
 fn without(bits: u32, at: usize) -> u32 {
     let below = (1 << at) - 1;
@@ -377,9 +389,9 @@ mod tests {
             if record.read().slots() == record.read().room() {
                 record.set_room(record.read().room() + 1);
             }
-            record.push(key(n), hash(n), n % 3 == 0);
+            record.push(key(n), hash(n), Freshness::stale_if(n % 3 == 0));
         }
-        record.renew(0, false);
+        record.renew(0, Freshness::Live);
         record.remove(30);
         let read = record.read();
         assert_eq!((read.text(), read.owner(), read.tenant()), (text, owner, 7));
@@ -387,7 +399,7 @@ mod tests {
         assert!(read.keys().eq(expected.iter().map(|n| key(*n))));
         for (slot, n) in expected.into_iter().enumerate() {
             assert_eq!(read.find(hash(n), |id| id == key(n)), Some(slot));
-            assert_eq!(read.stale() >> slot & 1 == 1, n % 3 == 0 && n > 0, "{n}");
+            assert_eq!(read.freshness(slot).is_stale(), n % 3 == 0 && n > 0, "{n}");
         }
         assert_eq!(read.find(hash(31), |_| true), None);
         assert_eq!(read.find(hash(3), |_| false), None);

@@ -6,6 +6,7 @@ use super::lanes::{Confirmed, Tags};
 use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
+use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
@@ -190,25 +191,21 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// The value of a variant, and whether it is marked stale.
     #[inline(always)]
-    pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, bool) {
+    pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, Freshness) {
         match self.large() {
-            None => {
-                let stale = self.record.stale() >> at & 1 == 1;
-                (self.node().value(self.id.at.lane(), at), stale)
-            }
+            None => (self.node().value(self.id.at.lane(), at), self.record.freshness(at)),
             Some(set) => set.get(at),
         }
     }
 
     /// The keys, each with whether it is marked stale, in no particular order.
-    pub(crate) fn list(self, keys: &Dictionary) -> Vec<(Arc<str>, bool)> {
+    pub(crate) fn list(self, keys: &Dictionary) -> Vec<(Arc<str>, Freshness)> {
         if let Some(set) = self.large() {
             let entries = set.entries().iter();
-            return entries.map(|entry| (Arc::clone(&entry.key), entry.stale)).collect();
+            return entries.map(|entry| (Arc::clone(&entry.key), entry.freshness)).collect();
         }
-        let stale = self.record.stale();
         let listed = self.record.keys().enumerate();
-        listed.map(|(at, key)| (keys.text(key), stale >> at & 1 == 1)).collect()
+        listed.map(|(at, key)| (keys.text(key), self.record.freshness(at))).collect()
     }
 }
 
