@@ -6,9 +6,7 @@ use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
 #[cfg(feature = "cloudimage")]
 use crate::forecast::{Extent, Matches};
-use crate::hash::Hashing;
-#[cfg(fuzzing)]
-use crate::hash::PathHash;
+use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
@@ -99,7 +97,8 @@ impl<V> Core<V> {
 
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
-        PathRef { hash: self.shared.hashing.path(tenant.id(), path), tenant, path }
+        let hash = self.shared.hashing.path(tenant.id(), path);
+        PathRef { hash, tenant, path: path.as_bytes() }
     }
 
     pub(super) fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
@@ -111,7 +110,11 @@ impl<V> Core<V> {
     }
 
     pub(super) fn cell(&self, key: &PathRef<'_>) -> &Cell<V> {
-        &self.shards[key.hash.shard(self.shards.len())]
+        self.cell_of(key.hash)
+    }
+
+    fn cell_of(&self, hash: PathHash) -> &Cell<V> {
+        &self.shards[hash.shard(self.shards.len())]
     }
 
     pub(crate) fn commit(
@@ -125,8 +128,8 @@ impl<V> Core<V> {
         self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
     }
 
-    pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
-        self.fills(key).close(key, began.clock);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
+        self.cell_of(hash).fills.0.close(hash, began);
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.

@@ -17,6 +17,7 @@
 //! Not here: making a second request wait for the first one's fill. That belongs to the server.
 
 use super::core::Core;
+use crate::hash::PathHash;
 use crate::names::VariantKey;
 use crate::outcome::Insertion;
 use crate::scopes::Tenant;
@@ -54,7 +55,7 @@ pub struct FillLease<V> {
     core: Arc<Core<V>>,
     tenant: Tenant,
     path: PathText,
-    hash: crate::hash::PathHash,
+    hash: PathHash,
     began: FillStart,
     /// False once the commit has closed the fill.
     open: bool,
@@ -89,14 +90,14 @@ impl<V> FillLease<V> {
     }
 
     fn key(&self) -> PathRef<'_> {
-        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
+        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_bytes() }
     }
 }
 
 impl<V> Drop for FillLease<V> {
     fn drop(&mut self) {
         if self.open {
-            self.core.close(&self.key(), self.began);
+            self.core.close(self.hash, self.began);
         }
     }
 }

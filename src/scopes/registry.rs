@@ -129,13 +129,14 @@ impl Scopes {
     }
 
     /// What the scopes that cover the path say now of what was good at `since`, or later.
-    pub(crate) fn view_of(&self, tenant: &Tenant, path: &str, since: Generation) -> View {
+    pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
             // Relaxed, both: who has read a rule's generation in `broad` sees them through that; who hasn't may miss the rule. And
             // who sees that a rule has retired while it holds a shard's lock sees what the sweep settled in that shard before.
             if self.open_rules.load(Ordering::Relaxed) > 0
                 && self.newest_rule.load_relaxed() > since
             {
+                let path = std::str::from_utf8(path).expect("a path is text");
                 self.rules.read().matching(tenant.id(), path)
             } else {
                 LastInvalidations::default()
@@ -315,13 +316,13 @@ mod tests {
         let renewed = scopes.invalidate_prefix(&a, "x/", Severity::Hard);
         assert!(renewed.widened.is_none());
         let before = scopes.broad();
-        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Untouched);
+        assert_eq!(scopes.view_of(&b, b"z", before).standing(before), Standing::Untouched);
 
         let added = scopes.invalidate_prefix(&a, "z/", Severity::Hard);
 
         assert_eq!(added.widened.as_ref(), Some(&b));
-        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Dead);
-        assert_eq!(scopes.view_of(&a, "q", before).standing(before), Standing::Untouched);
+        assert_eq!(scopes.view_of(&b, b"z", before).standing(before), Standing::Dead);
+        assert_eq!(scopes.view_of(&a, b"q", before).standing(before), Standing::Untouched);
         assert_eq!(scopes.open_rules(), 2);
     }
 }

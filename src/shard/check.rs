@@ -39,7 +39,8 @@ impl<V> Shard<V> {
             let settled = record.settled();
             assert!(settled <= shared.scopes.broad(), "{path} is settled ahead of time");
             let tenant = self.tallies.tenant(id);
-            let key = PathRef { hash: shared.hashing.path(id, path), tenant, path };
+            let key =
+                PathRef { hash: shared.hashing.path(id, path), tenant, path: path.as_bytes() };
             let id_of_path = self.records.find(&key).map(RecordRef::id);
             assert_eq!(id_of_path, Some(record.id()), "{path} is there twice");
 

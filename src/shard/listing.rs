@@ -82,11 +82,11 @@ impl<V> Shard<V> {
         shared: &'a Shared,
     ) -> impl Iterator<Item = (RecordRef<'a, V>, Standing)> {
         let under = self.records.iter().filter(move |record| {
-            record.tenant() == tenant.id() && record.path().starts_with(prefix)
+            record.tenant() == tenant.id() && record.text().starts_with(prefix.as_bytes())
         });
         let standing = under.map(move |record| {
             let settled = record.settled();
-            (record, shared.scopes.view_of(tenant, record.path(), settled).standing(settled))
+            (record, shared.scopes.view_of(tenant, record.text(), settled).standing(settled))
         });
         standing.filter(|(_, standing)| *standing != Standing::Dead)
     }

@@ -37,14 +37,22 @@ pub(crate) struct FillStart {
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
+    /// The number of the path's open fill, by which the lease closes it.
+    fill: u64,
 }
 
 /// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs no allocation.
 pub(crate) struct PathText(SmallVec<[u8; 96]>);
 
 impl PathText {
-    pub(crate) fn new(path: &str) -> Self {
-        Self(SmallVec::from_slice(path.as_bytes()))
+    /// The bytes are those of a text.
+    pub(crate) fn new(path: &[u8]) -> Self {
+        Self(SmallVec::from_slice(path))
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -65,6 +73,8 @@ impl fmt::Debug for PathText {
 
 #[derive(Debug)]
 struct OpenFill {
+    /// Tells it from every other fill of the shard, open or ended.
+    number: u64,
     hash: PathHash,
     tenant: u32,
     path: PathText,
@@ -82,7 +92,7 @@ struct OpenFill {
 
 impl OpenFill {
     fn is_of(&self, key: &PathRef<'_>) -> bool {
-        self.tenant == key.tenant.id() && *self.path.0 == *key.path.as_bytes()
+        self.tenant == key.tenant.id() && *self.path.0 == *key.path
     }
 
     /// The leases that can still commit, as far as purges of the path go.
@@ -117,6 +127,8 @@ pub(crate) struct OpenFills(Mutex<Fills>);
 struct Fills {
     table: HashTable<OpenFill>,
     leases: usize,
+    /// How many fills were opened so far.
+    opened: u64,
 }
 
 /// What purges of the path did to a lease.
@@ -143,13 +155,13 @@ impl OpenFills {
     /// Opens one more fill of the path.
     pub(crate) fn open(&self, key: &PathRef<'_>, scopes: &Scopes) -> FillStart {
         let mut fills = self.0.lock();
-        fills.open(key);
-        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
+        let fill = fills.open(key);
+        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad(), fill }
     }
 
-    /// Ends a fill that began at `began`.
-    pub(crate) fn close(&self, key: &PathRef<'_>, began: Generation) -> FillEnd {
-        self.0.lock().close(key, began)
+    /// Ends a fill of a path with this hash.
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart) -> FillEnd {
+        self.0.lock().close(hash, began)
     }
 
     /// Takes the number of a purge of the path and marks the open fills with it.
@@ -205,13 +217,19 @@ impl OpenFills {
 }
 
 impl Fills {
-    fn open(&mut self, key: &PathRef<'_>) {
+    /// Counts one more lease of the path. Returns the number of its open fill.
+    fn open(&mut self, key: &PathRef<'_>) -> u64 {
         self.leases += 1;
         let hash = key.hash.table().spread();
         match self.table.entry(hash, |fill| fill.is_of(key), |fill| fill.hash.table().spread()) {
-            Entry::Occupied(mut fill) => fill.get_mut().leases += 1,
+            Entry::Occupied(mut fill) => {
+                fill.get_mut().leases += 1;
+                fill.get().number
+            }
             Entry::Vacant(vacant) => {
+                self.opened += 1;
                 vacant.insert(OpenFill {
+                    number: self.opened,
                     hash: key.hash,
                     tenant: key.tenant.id(),
                     path: PathText::new(key.path),
@@ -221,21 +239,22 @@ impl Fills {
                     softened: Generation::START,
                     retired: LastInvalidations::default(),
                 });
+                self.opened
             }
         }
     }
 
-    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> FillEnd {
+    fn close(&mut self, hash: PathHash, began: FillStart) -> FillEnd {
         let mut entry = self
             .table
-            .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
+            .find_entry(hash.table().spread(), |fill| fill.number == began.fill)
             .expect("a path is here while a lease for it is open");
         self.leases -= 1;
         let fill = entry.get_mut();
-        let overtaken = if fill.purged > began {
+        let overtaken = if fill.purged > began.clock {
             fill.voided -= 1;
             Overtaken::Hard
-        } else if fill.softened > began {
+        } else if fill.softened > began.clock {
             Overtaken::Soft
         } else {
             Overtaken::No
@@ -299,15 +318,15 @@ mod tests {
         }
 
         fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {
-            PathRef { hash: self.hash, tenant: &self.a, path }
+            PathRef { hash: self.hash, tenant: &self.a, path: path.as_bytes() }
         }
 
-        fn open(&self, path: &str) -> Generation {
-            self.fills.open(&self.key(path), &self.scopes).clock
+        fn open(&self, path: &str) -> FillStart {
+            self.fills.open(&self.key(path), &self.scopes)
         }
 
-        fn close(&self, path: &str, began: Generation) -> Overtaken {
-            self.fills.close(&self.key(path), began).overtaken
+        fn close(&self, began: FillStart) -> Overtaken {
+            self.fills.close(self.hash, began).overtaken
         }
 
         fn purge(&self, path: &str, severity: Severity) -> usize {
@@ -322,8 +341,8 @@ mod tests {
         assert_eq!(world.purge("p", Severity::Hard), 1);
         let second = world.open("p");
         assert_eq!(world.purge("q", Severity::Hard), 0);
-        assert_eq!(world.close("p", first), Overtaken::Hard);
-        assert_eq!(world.close("p", second), Overtaken::No);
+        assert_eq!(world.close(first), Overtaken::Hard);
+        assert_eq!(world.close(second), Overtaken::No);
     }
 
     #[test]
@@ -333,10 +352,10 @@ mod tests {
         let first = purge();
         assert_eq!(first.overtaken, 0);
         let began = world.open("p");
-        assert_eq!(began, first.generation);
+        assert_eq!(began.clock, first.generation);
         let second = purge();
         assert_eq!((second.generation > first.generation, second.overtaken), (true, 1));
-        assert_eq!(world.close("p", began), Overtaken::Hard);
+        assert_eq!(world.close(began), Overtaken::Hard);
     }
 
     #[test]
@@ -354,9 +373,9 @@ mod tests {
     fn leases_that_were_void_and_closed_are_not_counted() {
         let world = World::new();
         let began = world.open("p");
-        (0..3).for_each(|_| assert_eq!(world.open("p"), began));
+        (0..3).for_each(|_| assert_eq!(world.open("p").fill, began.fill));
         assert_eq!(world.purge("p", Severity::Hard), 4);
-        (0..3).for_each(|_| assert_eq!(world.close("p", began), Overtaken::Hard));
+        (0..3).for_each(|_| assert_eq!(world.close(began), Overtaken::Hard));
         assert_eq!(world.fills.valid(&world.key("p")), 0);
         world.open("p");
         assert_eq!(world.fills.valid(&world.key("p")), 1);
@@ -369,7 +388,7 @@ mod tests {
         let began = world.open("p");
         assert_eq!(world.fills.leases(), 1);
         assert_eq!(world.purge("p", Severity::Hard), 1);
-        assert_eq!(world.close("p", began), Overtaken::Hard);
+        assert_eq!(world.close(began), Overtaken::Hard);
         assert!(world.fills.0.lock().table.is_empty());
         assert_eq!(world.fills.leases(), 0);
     }
@@ -384,7 +403,7 @@ mod tests {
             assert_eq!(world.purge(&other, Severity::Hard), 0);
             assert_eq!(world.fills.valid_under(world.a.id(), &path), 1);
             assert_eq!(world.purge(&path, Severity::Soft), 1);
-            assert_eq!(world.close(&path, began), Overtaken::Soft);
+            assert_eq!(world.close(began), Overtaken::Soft);
         }
     }
 
@@ -397,12 +416,11 @@ mod tests {
                 let path: &str = &paths[n];
                 PathRef { hash: hashing.path(world.a.id(), path), ..world.key(path) }
             };
-            for n in 0..10_000 {
-                world.fills.open(&key(n), &world.scopes);
-            }
+            let open = |n| world.fills.open(&key(n), &world.scopes);
+            let began: Vec<_> = (0..10_000).map(open).collect();
             let peak = world.fills.bytes();
             for n in left..10_000 {
-                world.fills.close(&key(n), Generation::START);
+                world.fills.close(key(n).hash, began[n]);
             }
             assert!(world.fills.bytes() * 50 < peak, "{} of {peak}", world.fills.bytes());
             assert!((0..left).all(|n| world.fills.valid(&key(n)) == 1));
@@ -414,18 +432,16 @@ mod tests {
         let world = World::new();
         let b = world.tenants.get_or_add("b");
         let of = [world.key("p"), world.key("q"), PathRef { tenant: &b, ..world.key("p") }];
-        for key in &of {
-            world.fills.open(key, &world.scopes);
-        }
+        let began = of.each_ref().map(|key| world.fills.open(key, &world.scopes));
         let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).overtaken;
         assert_eq!(purge(&of[0], Severity::Hard), 1);
         assert_eq!(purge(&of[2], Severity::Soft), 1);
         assert_eq!(of.each_ref().map(|key| world.fills.valid(key)), [0, 1, 1]);
         assert_eq!(world.fills.valid_under(world.a.id(), ""), 1);
         // From the last on: what was opened first comes first to hand, and is another's.
-        let mut closed = of;
+        let mut closed = began;
         closed.reverse();
-        let closed = closed.map(|key| world.fills.close(&key, Generation::START).overtaken);
+        let closed = closed.map(|began| world.close(began));
         assert_eq!(closed, [Overtaken::Soft, Overtaken::No, Overtaken::Hard]);
     }
 }

@@ -8,5 +8,6 @@ use crate::scopes::Tenant;
 pub(crate) struct PathRef<'a> {
     pub(crate) hash: PathHash,
     pub(crate) tenant: &'a Tenant,
-    pub(crate) path: &'a str,
+    /// The bytes of the text: a lease keeps them in place, where reading them as text would cost a check.
+    pub(crate) path: &'a [u8],
 }

@@ -191,7 +191,7 @@ impl<V> Shard<V> {
             return None;
         }
         let tenant = self.tallies.tenant(record.tenant()).clone();
-        let view = shared.scopes.view_of(&tenant, record.path(), settled);
+        let view = shared.scopes.view_of(&tenant, record.text(), settled);
         if view.standing(settled) == Standing::Dead {
             return Some(self.take_dead(id, &tenant, &view, shared));
         }

@@ -40,7 +40,7 @@ impl<V> Shard<V> {
         shared: &Shared,
     ) -> (Insertion<V>, Option<DeadRecord<V>>) {
         let view = Self::view(key, shared);
-        let FillEnd { overtaken, retired } = fills.close(key, began.clock);
+        let FillEnd { overtaken, retired } = fills.close(key.hash, began);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
             _ if view.is_forgotten() => Some(Refusal::Forgotten),

@@ -96,11 +96,12 @@ impl<V> Records<V> {
         }
     }
 
-    fn store_text<'t>(&mut self, text: &'t str) -> StoredText<'t> {
+    fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
         if text.len() <= MAX_TEXT {
-            return StoredText::Inside(text.as_bytes());
+            return StoredText::Inside(text);
         }
         self.heap += text.len();
+        let text = std::str::from_utf8(text).expect("a path is text");
         StoredText::Outside(self.outside.texts.insert(text.into()))
     }
 

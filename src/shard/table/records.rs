@@ -120,7 +120,7 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether this is the record of a path.
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
-        self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
+        self.record.owner() == path.owner() && self.text() == path.path
     }
 
     #[inline]
@@ -129,7 +129,7 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     #[inline(always)]
-    pub(super) fn text(self) -> &'a [u8] {
+    pub(crate) fn text(self) -> &'a [u8] {
         match self.record.text() {
             StoredText::Inside(text) => text,
             StoredText::Outside(place) => self.table.outside.texts.get(place).as_bytes(),

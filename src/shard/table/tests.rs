@@ -49,7 +49,8 @@ impl World {
     }
 
     fn path<'a>(&'a self, path: &'a str) -> PathRef<'a> {
-        PathRef { hash: self.hashing.path(self.tenant.id(), path), tenant: &self.tenant, path }
+        let hash = self.hashing.path(self.tenant.id(), path);
+        PathRef { hash, tenant: &self.tenant, path: path.as_bytes() }
     }
 
     fn id(&self, n: usize) -> Option<RecordId> {
@@ -61,7 +62,7 @@ impl World {
         let path = path(n);
         let tenant = self.tenant.clone();
         let hash = self.hashing.path(tenant.id(), &path);
-        let named = PathRef { hash, tenant: &tenant, path: &path };
+        let named = PathRef { hash, tenant: &tenant, path: path.as_bytes() };
         let text = key(variant);
         let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
         let id = self.id(n);
