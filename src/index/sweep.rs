@@ -16,11 +16,16 @@ const STEP: usize = 16;
 const SHARD_VISIT: usize = 4;
 
 impl<V> Core<V> {
-    /// One bounded step of the sweep, if there is something to sweep and nobody else is at it.
+    /// Sweeps one bounded step, if there is something to sweep and no other thread sweeps.
+    #[inline]
     pub(super) fn maintain(&self) {
-        if self.swept.load_relaxed() >= self.shared.scopes.broad() {
-            return;
+        if self.swept.load_relaxed() < self.shared.scopes.broad() {
+            self.sweep_on();
         }
+    }
+
+    #[cold]
+    fn sweep_on(&self) {
         let Some(mut pass) = self.pass.try_lock() else { return };
         let mut dropped = Vec::new();
         let mut budget = STEP;
