@@ -1,6 +1,7 @@
 //! `Core`: what a `CacheIndex` and its leases share.
 //!
-//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard returned, while one is.
+//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no
+//! guard returned, while one is.
 
 use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
@@ -18,9 +19,10 @@ use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
 
-// What the handle and its leases share. The sweep that follows a flush goes through all shards in order, one step at a time, as
-// the index is used: `pass` says where it is, `swept` up to which broad invalidation nothing dead is left in the tables. One
-// cursor for the whole index rather than one a shard, because a shard that sees no traffic must be swept, too.
+// What the handle and its leases share. The sweep that follows a flush goes through all shards in
+// order, one step at a time, as the index is used: `pass` says where it is, `swept` up to which
+// broad invalidation nothing dead is left in the tables. One cursor for the whole index rather than
+// one a shard, because a shard that sees no traffic must be swept, too.
 //
 // On lines of its own, as each lookup reads it and each lease counts its handle beside it.
 #[repr(align(128))]
@@ -33,15 +35,16 @@ pub(crate) struct Core<V> {
     pub(super) dead_values: DeadValues,
     pub(super) dead_queue: Mutex<DeadQueue<V>>,
     pub(super) pass: Mutex<Pass>,
-    // Relaxed throughout: whoever concludes anything from it about the queue of dead_queue locks the queue afterwards, and comes after
-    // those who filled it before they moved this forward.
+    // Relaxed throughout: whoever concludes anything from it about the queue of dead_queue locks
+    // the queue afterwards, and comes after those who filled it before they moved this forward.
     pub(super) swept: AtomicGeneration,
     pub(super) prefix_purges: AtomicU64,
     pub(super) tenant_flushes: AtomicU64,
     pub(super) flushes: AtomicU64,
 }
 
-/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each fill writes to the other.
+/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each
+/// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
     pub(super) fills: CachePadded<OpenFills>,
@@ -63,7 +66,8 @@ pub(super) struct Pass {
 
 impl<V> Core<V> {
     pub(super) fn new(config: &Config) -> Self {
-        // std's own counter, whatever `sync` uses: it orders nothing and must survive from one index to the next.
+        // std's own counter, whatever `sync` uses: it orders nothing and must survive from one
+        // index to the next.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -140,7 +144,8 @@ impl<V> Core<V> {
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
-        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing dead of it is still on its way.
+        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing
+        // dead of it is still on its way.
         let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
@@ -149,8 +154,8 @@ impl<V> Core<V> {
         result
     }
 
-    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of
-    /// the paths.
+    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order
+    /// of the paths.
     pub(crate) fn purge_each(
         &self,
         tenant: &Tenant,

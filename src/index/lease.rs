@@ -1,7 +1,7 @@
 //! `FillLease`: the permission to store what a fill brings.
 //!
-//! Invariant: a lease is refused if its path was purged, or its tenant or everything flushed, after it was taken; whether the
-//! path had an entry at the time or not. Nothing else refuses it.
+//! Invariant: a lease is refused if its path was purged, or its tenant or everything flushed, after
+//! it was taken; whether the path had an entry at the time or not. Nothing else refuses it.
 //!
 //! ```text
 //!   fill                               purge
@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 /// Permission to store one variant of a path, taken *before* the source is read.
 ///
-/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. The drop locks the table of open fills of
-/// one shard, and no shard.
+/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. The
+/// drop locks the table of open fills of one shard, and no shard.
 ///
 /// A lease keeps the index alive, can be sent to another thread, and can be kept across an `await`.
 ///

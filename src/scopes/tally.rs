@@ -1,10 +1,11 @@
 //! Counts of live, stale and dead entries, per shard and tenant.
 //!
-//! A flush visits no entry, so it can't count them either. Each tally remembers up to which broad invalidation it has been
-//! counted, and is brought forward when it is next looked at: a flush since then moves all that it held to dead (or stale) at once.
+//! A flush visits no entry, so it can't count them either. Each tally remembers up to which broad
+//! invalidation it has been counted, and is brought forward when it is next looked at: a flush
+//! since then moves all that it held to dead (or stale) at once.
 //!
-//! Invariant: within one shard, a tally is never behind a record of its tenant that a writer settled; so whatever a flush
-//! kills has been counted before the flush, and moves with it.
+//! Invariant: within one shard, a tally is never behind a record of its tenant that a writer
+//! settled; so whatever a flush kills has been counted before the flush, and moves with it.
 
 use super::generation::Generation;
 use super::registry::{Standing, View};
@@ -112,7 +113,8 @@ impl Tallies {
     pub(crate) fn prune(&mut self, id: u32) {
         if self.0.get(&id).is_some_and(|tally| tally.counts.is_empty()) {
             self.0.remove(&id);
-            // Amortized O(1): a table that is halved was filled by as many tallies as it has places. The smallest table stays.
+            // Amortized O(1): a table that is halved was filled by as many tallies as it has
+            // places. The smallest table stays.
             let places = self.0.allocation_size() / size_of::<(u32, Tally)>();
             if places > 4 && self.0.len() <= places / 8 {
                 self.0.shrink_to(self.0.len() * 2);

@@ -3,10 +3,13 @@
 //! Invariants:
 //! - Between two calls, a record has at least one variant.
 //! - `settled` never runs ahead of what is true of *all* variants of a record: none of them was
-//!   reached by a hard invalidation up to `settled`, and those reached by a soft one are marked stale.
-//! - Everything that compares generations reads them inside the call, that is, under the shard's lock. A generation read before
-//!   the lock would let an insert that a flush overtook wipe what was stored after the flush.
-//! - No value of the caller's is dropped in here: what goes is returned, or comes out as a [`DeadRecord`].
+//!   reached by a hard invalidation up to `settled`, and those reached by a soft one are marked
+//!   stale.
+//! - Everything that compares generations reads them inside the call, that is, under the shard's
+//!   lock. A generation read before the lock would let an insert that a flush overtook wipe what
+//!   was stored after the flush.
+//! - No value of the caller's is dropped in here: what goes is returned, or comes out as a
+//!   [`DeadRecord`].
 
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
@@ -33,8 +36,8 @@ pub(crate) struct Shared {
 pub(crate) struct Shard<V> {
     pub(super) records: Records<V>,
     pub(super) tallies: Tallies,
-    /// How many buckets of records the sweep under way has looked at, from the first on. Records that move while it is under way
-    /// move towards the last.
+    /// How many buckets of records the sweep under way has looked at, from the first on. Records
+    /// that move while it is under way move towards the last.
     pub(super) swept: usize,
     pub(super) counters: ShardStats,
 }
@@ -96,7 +99,8 @@ impl<V> Shard<V> {
         }
     }
 
-    /// The standing of a record after a broad invalidation. What is found untouched is confirmed, for the next look-up.
+    /// The standing of a record after a broad invalidation. What is found untouched is confirmed,
+    /// for the next look-up.
     fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;

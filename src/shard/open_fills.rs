@@ -1,24 +1,28 @@
 //! Open fills: what a shard remembers of paths for which leases are out.
 //!
-//! Invariant: a path is here exactly while at least one lease for it is open. So memory is bounded by the number of open
-//! leases, a purge reaches the fills of a path that has no entry, and a dropped lease leaves nothing behind.
+//! Invariant: a path is here exactly while at least one lease for it is open. So memory is bounded
+//! by the number of open leases, a purge reaches the fills of a path that has no entry, and a
+//! dropped lease leaves nothing behind.
 //!
-//! This lives beside the table of records and not in it: the purge of a path unlinks the record, and what open fills must know
-//! of the purge has to outlive that. It has a lock of its own, so that beginning a fill, or giving one up, keeps nobody from the
-//! records.
+//! This lives beside the table of records and not in it: the purge of a path unlinks the record,
+//! and what open fills must know of the purge has to outlive that. It has a lock of its own, so
+//! that beginning a fill, or giving one up, keeps nobody from the records.
 //!
 //! Lock order: the shard, then its open fills. Each of these holds for the two locks:
-//! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number while it holds the fills. A lease
-//!   reads the clock while it holds the fills. So the number of a purge is larger than the clock of a lease if and only if the
-//!   fill began before the purge marked it.
-//! - A lease that begins after the mark, while the purge still unlinks the record, comes after the purge: neither a lookup nor a commit
-//!   sees the record in between, as both need the shard.
-//! - A commit closes its fill while it holds the shard exclusively. No purge comes between the answer and the storing.
-//! - The sweep notes what prefix rules say under both locks. A lease that begins afterwards has seen the flush or purge up to which
-//!   the sweep retires rules.
+//! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number
+//!   while it holds the fills. A lease reads the clock while it holds the fills. So the number of a
+//!   purge is larger than the clock of a lease if and only if the fill began before the purge
+//!   marked it.
+//! - A lease that begins after the mark, while the purge still unlinks the record, comes after the
+//!   purge: neither a lookup nor a commit sees the record in between, as both need the shard.
+//! - A commit closes its fill while it holds the shard exclusively. No purge comes between the
+//!   answer and the storing.
+//! - The sweep notes what prefix rules say under both locks. A lease that begins afterwards has
+//!   seen the flush or purge up to which the sweep retires rules.
 //!
-//! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is zero, marks nothing. A fill that begins
-//! at the same time may read the source as it was before the purging thread changed it, and is stored. The lock orders the two.
+//! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is
+//! zero, marks nothing. A fill that begins at the same time may read the source as it was before
+//! the purging thread changed it, and is stored. The lock orders the two.
 
 use super::path_ref::PathRef;
 use crate::hash::PathHash;
@@ -33,7 +37,8 @@ use std::fmt;
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FillStart {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
+    /// The number of the last invalidation that had begun. Decides against purges of the path,
+    /// which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
@@ -41,7 +46,8 @@ pub(crate) struct FillStart {
     fill: u64,
 }
 
-/// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs no allocation.
+/// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs
+/// no allocation.
 pub(crate) struct PathText(SmallVec<[u8; 96]>);
 
 impl PathText {
@@ -85,8 +91,8 @@ struct OpenFill {
     purged: Generation,
     /// The last soft one.
     softened: Generation,
-    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide against a lease's broad
-    /// generation.
+    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide
+    /// against a lease's broad generation.
     retired: LastInvalidations,
 }
 
@@ -105,8 +111,8 @@ impl OpenFill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PurgeMark {
     pub(crate) generation: Generation,
-    /// How many leases it overtook. A hard purge overtakes those that it voids and that no purge had voided before, a soft one
-    /// all that can still commit.
+    /// How many leases it overtook. A hard purge overtakes those that it voids and that no purge
+    /// had voided before, a soft one all that can still commit.
     pub(crate) overtaken: usize,
 }
 
@@ -282,11 +288,12 @@ impl Fills {
         overtaken
     }
 
-    /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
-    /// leases as it has places, and has lost most of them since.
+    /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given
+    /// back whole, was filled by as many leases as it has places, and has lost most of them since.
     fn shrink(&mut self) {
-        // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet shard. By places and not by
-        // `capacity`, which leaves out those that closed fills have used up.
+        // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet
+        // shard. By places and not by `capacity`, which leaves out those that closed fills have
+        // used up.
         let places = self.table.num_buckets();
         if places > 4 && self.table.len() <= places / 8 {
             self.table.shrink_to(self.table.len() * 2, |fill| fill.hash.table().spread());

@@ -155,11 +155,11 @@ impl<V> Shard<V> {
         softened
     }
 
-    /// Settles the records of the next buckets, until it has looked at `places` or has taken out one
-    /// that is dead.
+    /// Settles the records of the next buckets, until it has looked at `places` or has taken out
+    /// one that is dead.
     ///
-    /// One at a time, because taking it out is most of the work, and readers of the shard wait for as long. The next call begins with
-    /// the same bucket: what stays in it is settled by then.
+    /// One at a time, because taking it out is most of the work, and readers of the shard wait for
+    /// as long. The next call begins with the same bucket: what stays in it is settled by then.
     pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {

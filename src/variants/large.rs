@@ -1,8 +1,10 @@
-//! The variants of a path that has many: found by the hash of the key, and taken away whole in O(1).
+//! The variants of a path that has many: found by the hash of the key, and taken away whole in
+//! O(1).
 //!
-//! Invariant: no key occurs twice; `table` holds the index of each entry. `stale` and `text` agree with the entries. The keys are
-//! here and not in the dictionary: a path with so many variants is likely enumerated, and its keys are on no other path. A smaller set
-//! also uses this form if the dictionary had no number left for one of its keys.
+//! Invariant: no key occurs twice; `table` holds the index of each entry. `stale` and `text` agree
+//! with the entries. The keys are here and not in the dictionary: a path with so many variants is
+//! likely enumerated, and its keys are on no other path. A smaller set also uses this form if the
+//! dictionary had no number left for one of its keys.
 
 use super::index_table::IndexTable;
 use super::key::{Entry, SoftenCounts, Wanted};
@@ -74,7 +76,8 @@ impl<V> LargeSet<V> {
         self.ages.push(age);
     }
 
-    /// Puts another value into an entry, which is the youngest from then on. Returns what was there.
+    /// Puts another value into an entry, which is the youngest from then on. Returns what was
+    /// there.
     pub(crate) fn replace(&mut self, at: usize, value: V, freshness: Freshness) -> (V, Freshness) {
         self.ages[at] = self.next_age();
         let entry = &mut self.entries[at];

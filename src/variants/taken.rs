@@ -16,7 +16,8 @@ pub(crate) struct Slot<V> {
     pub(crate) value: V,
 }
 
-/// Variants that left a small set, with numbers for keys. The texts are looked up when they are asked for, outside of the shard's lock.
+/// Variants that left a small set, with numbers for keys. The texts are looked up when they are
+/// asked for, outside of the shard's lock.
 pub(crate) struct Numbered<V> {
     slots: std::vec::IntoIter<Slot<V>>,
     keys: Arc<Dictionary>,

@@ -1,4 +1,5 @@
-//! Changes to records, and to the table of them. Everything here needs the shard's lock exclusively.
+//! Changes to records, and to the table of them. Everything here needs the shard's lock
+//! exclusively.
 //!
 //! Invariant: `heap` is kept with each change.
 
@@ -166,7 +167,8 @@ impl<V> Records<V> {
         set
     }
 
-    /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
+    /// Moves the last record of a bucket of several nodes into the node of one that was removed,
+    /// and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
         if depth > id.depth {
@@ -274,8 +276,8 @@ impl<V> Records<V> {
         });
     }
 
-    /// Puts another value into the place of one that is there; it is the youngest from then on, if that matters. Returns the old value,
-    /// and whether that was marked stale.
+    /// Puts another value into the place of one that is there; it is the youngest from then on, if
+    /// that matters. Returns the old value, and whether that was marked stale.
     pub(crate) fn replace(
         &mut self,
         id: RecordId,
@@ -416,7 +418,8 @@ impl<V> Records<V> {
 
     /// Adds a bucket, and moves to it what is its.
     ///
-    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand copies them, some tens of kilobytes.
+    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
+    /// copies them, some tens of kilobytes.
     fn split(&mut self) {
         let last = self.tags.len();
         push(&mut self.tags);
@@ -444,7 +447,8 @@ impl<V> Records<V> {
         node
     }
 
-    /// Moves the records of a node that was taken out of the table into the buckets that their hashes name: one or two.
+    /// Moves the records of a node that was taken out of the table into the buckets that their
+    /// hashes name: one or two.
     fn distribute(&mut self, mut old: Node<V>) {
         let mut needs = [Need::default(), Need::default()];
         for at in old.read().lanes() {
@@ -476,7 +480,8 @@ impl<V> Records<V> {
 
     /// Gives back the memory of what has been emptied by half or more.
     ///
-    /// The sweep that comes before it has looked at every record that was there, so this costs no more than that.
+    /// The sweep that comes before it has looked at every record that was there, so this costs no
+    /// more than that.
     pub(crate) fn shrink(&mut self) {
         let needed = self.len.div_ceil(PER_BUCKET);
         if needed > self.tags.len() / 2 {
@@ -508,7 +513,8 @@ fn push<T: Default>(things: &mut Vec<T>) {
     things.push(T::default());
 }
 
-/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.
+/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out
+/// by the caller.
 fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
     let record = node.line.record(at);
     let stale = record.stale();

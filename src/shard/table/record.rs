@@ -6,13 +6,17 @@
 //! ```
 //!
 //! Invariants:
-//! - The size is a multiple of 8 bytes and at most 255 times that. What that leaves over is room for slots.
-//! - A tag is a byte of the hash of the variant's key; the number is that of the key. What was stored earlier comes first. A bit of
-//!   `stale` is that of a slot.
-//! - A large set of variants has no slots and no room: `slots` is [`LARGE`], and `stale` is the place of the set outside.
-//! - A text longer than [`MAX_TEXT`] is outside: the length is [`OUTSIDE`], and the text is the 4 bytes of its place.
+//! - The size is a multiple of 8 bytes and at most 255 times that. What that leaves over is room
+//!   for slots.
+//! - A tag is a byte of the hash of the variant's key; the number is that of the key. What was
+//!   stored earlier comes first. A bit of `stale` is that of a slot.
+//! - A large set of variants has no slots and no room: `slots` is [`LARGE`], and `stale` is the
+//!   place of the set outside.
+//! - A text longer than [`MAX_TEXT`] is outside: the length is [`OUTSIDE`], and the text is the 4
+//!   bytes of its place.
 //!
-//! Fields are read as integers from subslices: one check of bounds for the head, and one for each part of the rest.
+//! Fields are read as integers from subslices: one check of bounds for the head, and one for each
+//! part of the rest.
 
 use super::lanes::zeros;
 use crate::freshness::Freshness;
@@ -301,7 +305,8 @@ impl RecordMut<'_> {
         self.bytes.copy_within(numbers + slot * 3 + 3..numbers + slots * 3, numbers + slot * 3);
     }
 
-    /// Makes more or less room for slots, without changing the size: text and numbers move. The bytes are as many as it takes.
+    /// Makes more or less room for slots, without changing the size: text and numbers move. The
+    /// bytes are as many as it takes.
     pub(super) fn set_room(&mut self, room: usize) {
         let record = self.read();
         let (old, numbers, text) = (record.room(), record.slots() * 3, record.text().len());

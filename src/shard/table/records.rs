@@ -1,6 +1,7 @@
 //! `Records`: the table, and the ways to read it.
 //!
-//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that `bucket_of` names.
+//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that
+//! `bucket_of` names.
 
 use super::lanes::{Confirmed, Tags};
 use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
@@ -111,7 +112,8 @@ impl<'a, V> RecordRef<'a, V> {
         self.id
     }
 
-    /// Has the processor fetch all of the record at once, by reading of it, and not its text after its head.
+    /// Has the processor fetch all of the record at once, by reading of it, and not its text after
+    /// its head.
     #[inline(always)]
     pub(crate) fn touch(self) {
         black_box(self.node().line.ahead(self.id.at));
@@ -215,7 +217,8 @@ impl<V> Records<V> {
         self.len
     }
 
-    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is
+    /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
         let bucket = hash.get() as usize & self.mask;
@@ -373,7 +376,8 @@ impl<V> Records<V> {
         (0..self.tags.len()).flat_map(|bucket| self.records_of(bucket))
     }
 
-    /// Counts confirmed generations from a newer base, if they come near the furthest that can be written down.
+    /// Counts confirmed generations from a newer base, if they come near the furthest that can be
+    /// written down.
     pub(crate) fn rebase(&mut self, broad: Generation) {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;

@@ -254,7 +254,8 @@ fn table_grows_and_shrinks_with_its_records() {
     assert!(world.records.bytes() * 3 < full, "{} of {full}", world.records.bytes());
 }
 
-/// A bucket with more records than a node has lanes: no hash function would make it, so the buckets are taken away.
+/// A bucket with more records than a node has lanes: no hash function would make it, so the buckets
+/// are taken away.
 #[test]
 fn bucket_of_many_records_has_further_nodes_without_gaps() {
     let mut world = World::with_paths(80);
