@@ -19,15 +19,16 @@ use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
 
-// What the handle and its leases share. The sweep that follows a flush goes through all shards in
-// order, one step at a time, as the index is used: `pass` says where it is, `swept` up to which
-// broad invalidation nothing dead is left in the tables. One cursor for the whole index rather than
-// one a shard, because a shard that sees no traffic must be swept, too.
+// The state that the handle and its leases share. The sweep that follows a flush visits all shards
+// in order, one step at a time, as the index is used. `pass` is its position; `swept` is the broad
+// invalidation up to which no dead entry is left in the tables. The whole index has one cursor,
+// because a shard without traffic must be swept as well.
 //
-// On lines of its own, as each lookup reads it and each lease counts its handle beside it.
+// Aligned to its own cache lines, because each lookup reads it and each lease counts its handle
+// beside it.
 #[repr(align(128))]
 pub(crate) struct Core<V> {
-    /// Tells this index from every other in the process.
+    /// Identifies the index within the process.
     pub(super) id: u64,
     pub(super) shards: Box<[Cell<V>]>,
     pub(super) shared: Shared,
@@ -35,8 +36,9 @@ pub(crate) struct Core<V> {
     pub(super) dead_values: DeadValues,
     pub(super) dead_queue: Mutex<DeadQueue<V>>,
     pub(super) pass: Mutex<Pass>,
-    // Relaxed throughout: whoever concludes anything from it about the queue of dead_queue locks
-    // the queue afterwards, and comes after those who filled it before they moved this forward.
+    // Relaxed throughout. A thread that draws a conclusion from it about the dead queue locks that
+    // queue afterwards. It therefore comes after the threads that filled the queue before they
+    // raised this.
     pub(super) swept: AtomicGeneration,
     pub(super) prefix_purges: AtomicU64,
     pub(super) tenant_flushes: AtomicU64,
@@ -144,8 +146,8 @@ impl<V> Core<V> {
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
-        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing
-        // dead of it is still on its way.
+        // Queue before unlocking, so that a later sweep of this shard can rely on every dead entry
+        // already being in the queue.
         let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
@@ -220,7 +222,7 @@ impl<V> Core<V> {
         self.shared.scopes.clock.load_relaxed()
     }
 
-    /// Queues dead values, or gives them back to be dropped outside of the locks.
+    /// Queues dead values, or returns them to be dropped outside of the locks.
     pub(super) fn queue(&self, dead_record: DeadRecord<V>) -> Option<DeadRecord<V>> {
         match self.dead_values {
             DeadValues::Drop => Some(dead_record),

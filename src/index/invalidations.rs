@@ -10,14 +10,14 @@ use crate::selection::Selection;
 use crate::sync::Ordering;
 
 impl<V> CacheIndex<V> {
-    /// Invalidates every variant of `path`: [`Hard`](crate::Hard) takes them out and hands them
-    /// over, [`Soft`](crate::Soft) makes them stale.
+    /// Invalidates every variant of `path`. [`Hard`](crate::Hard) removes and returns them,
+    /// [`Soft`](crate::Soft) makes them stale.
     ///
     /// Leases taken before this call can no longer commit under `path` (hard), or are stored stale
     /// (soft), whether the path had variants or not. Leases for other paths are untouched.
     ///
     /// **Cost:** hard, O(1) under the lock and O(v) for the caller to drop the v variants; soft,
-    /// O(v). Whatever the size of the index.
+    /// O(v). The size of the index does not matter.
     /// **Locks:** one shard, exclusively, while the variants are unlinked or marked.
     ///
     /// # Panics
@@ -26,12 +26,11 @@ impl<V> CacheIndex<V> {
         self.purge_selected(tenant, path, Selection::All, mode)
     }
 
-    /// Invalidates the variants of `path` that `selection` picks, as [`purge`](Self::purge) does
-    /// with all of them.
+    /// Invalidates the variants of `path` that `selection` picks, in the same way as
+    /// [`purge`](Self::purge).
     ///
-    /// What an open fill will be stored as isn't known before it commits, so leases for the path
-    /// that were taken before can't commit (hard), or are stored stale (soft), whatever variant
-    /// they turn out to be of.
+    /// The variant of an in-flight fill is not known before it commits. So every lease for the path
+    /// that was taken before this call can no longer commit (hard) or is stored stale (soft).
     ///
     /// **Cost:** O(variants of `path`), times the entries of the selection.
     /// **Locks:** one shard, exclusively, while the variants are picked.

@@ -45,15 +45,15 @@ impl<V> Core<V> {
     /// many places that is worth.
     fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(DeadRecord<V>)) -> usize {
         if pass.shard == 0 && pass.target == Generation::START {
-            // Read before the first shard is touched: a newer target would claim what was not
-            // looked at.
+            // Read before the first shard is visited: a newer target would cover entries that were
+            // not examined.
             pass.target = self.shared.scopes.broad();
         }
         let Cell { shard, fills } = &self.shards[pass.shard];
         let Swept { looked_at, dead_record, done } =
             shard.write().sweep(places, fills, &self.shared);
-        // Before the end of the pass is published: who reads that finds in the queue what was
-        // found.
+        // Queue before the end of the pass is published: a thread that reads it as published finds
+        // the dead entries in the queue.
         dead_record.map(take);
         if done {
             pass.shard += 1;

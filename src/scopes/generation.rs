@@ -65,9 +65,9 @@ impl AtomicGeneration {
 
     /// Moves forward to `generation`, never back.
     pub(crate) fn publish(&self, generation: Generation) {
-        // Release: pairs with the acquire in `load`. No acquire: as a read-modify-write it
-        // continues the release sequence of every earlier publication, and who publishes for
-        // another has read that other's horizon with an acquire.
+        // Release: pairs with the acquire in `load`. Acquire is not needed: a read-modify-write
+        // continues the release sequence of every earlier publication, and a thread that publishes
+        // for another has read the horizon of that thread with an acquire.
         self.0.fetch_max(generation.0, Ordering::Release);
     }
 

@@ -1,14 +1,14 @@
 //! Prefix rules: purges of all paths that begin with a text.
 //!
-//! A rule is a prefix and the generations of its last hard and soft purge. It costs nothing per
-//! path when it is made; each path is held against the rules once, when it is next looked at, and
-//! then settled.
+//! A rule is a prefix and the generations of its last hard and soft purge. Adding a rule does not
+//! visit paths. Each older path is compared with the rules once, at its next use, and is settled by
+//! that.
 //!
-//! Invariant: a rule is here until every record and every open fill older than it has been settled
-//! beyond its generation. Retiring it earlier would bring purged pictures back.
+//! Invariant: a rule is kept until every record and every open fill older than it has been settled
+//! beyond its generation. Retiring it earlier would serve purged pictures again.
 //!
 //! Matching asks for each length that a prefix of the tenant has, not for each rule: a thousand
-//! avatars' folders are one look-up.
+//! avatars' folders are one lookup.
 
 use super::generation::Generation;
 use super::horizon::LastInvalidations;
@@ -54,7 +54,7 @@ impl PrefixPurges {
             .fold(LastInvalidations::default(), |newest, rule| newest.or(*rule))
     }
 
-    /// Notes a purge of `prefix`.
+    /// Records a purge of `prefix`.
     pub(crate) fn add(
         &mut self,
         tenant: &Tenant,

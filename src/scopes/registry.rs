@@ -1,20 +1,21 @@
-//! Broad scopes: everything, a tenant, all paths under a prefix; and what their last invalidations
-//! say of an entry.
+//! Broad scopes: everything, a tenant, or all paths under a prefix; and the effect of their last
+//! invalidations on an entry.
 //!
 //! Invalidating a broad scope only moves a number, its horizon. An entry is live only if nothing
 //! that covers it was invalidated after the entry was last known to be good.
 //!
 //! Invariant: broad invalidations take turns. Each takes its generation, writes its horizon, and
-//! then publishes the generation as `broad`, before the next one begins. So whoever reads `broad`
-//! at *g* finds every horizon up to *g* written, and who finds a horizon beyond the `broad` that it
-//! read has met an invalidation half way: it publishes that generation itself and looks again. The
-//! moment of the publication is therefore the one moment at which the invalidation happened, for
-//! every scope, in every shard, for look-ups, leases and commits alike.
+//! publishes the generation as `broad` before the next one begins. So a thread that reads `broad`
+//! at *g* finds every horizon up to *g* written. A thread that finds a horizon beyond the `broad`
+//! that it read has met an invalidation half way: it publishes that generation itself and reads
+//! again. The publication is therefore the one moment at which the invalidation happens, for every
+//! scope, in every shard, for lookups, leases and commits alike.
 //!
-//! Two designs that look simpler and are wrong: horizons without turns (a later flush publishes
-//! first, an entry is then settled beyond the earlier one's number before its horizon is written,
-//! and outlives it); and a lease that takes its generation from the clock (between the flush's
-//! number and its horizon it looks newer than a flush that others still don't see).
+//! Two designs look simpler and are wrong:
+//! - Horizons without turns. A later flush publishes first, an entry is settled beyond the number
+//! of the earlier flush before that flush writes its horizon, and the entry outlives it.
+//! - A lease that takes its generation from the clock. Between the number of a flush and its
+//! horizon, the lease looks newer than a flush that other threads do not see yet.
 
 use super::generation::{AtomicGeneration, Generation};
 use super::horizon::{Horizon, LastInvalidations};
@@ -27,9 +28,9 @@ use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 #[derive(Debug)]
 pub(crate) struct Scopes {
     /// Where every purge and flush takes its number. On a line of its own: what is beside it is
-    /// read by each look-up.
+    /// read by each lookup.
     pub(crate) clock: CachePadded<AtomicGeneration>,
-    /// The newest broad invalidation that has happened. Changes rarely, so that look-ups share its
+    /// The newest broad invalidation that has happened. Changes rarely, so that lookups share its
     /// cache line.
     broad: AtomicGeneration,
     all: Horizon,
@@ -136,9 +137,10 @@ impl Scopes {
     /// What the scopes that cover the path say now of what was good at `since`, or later.
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
-            // Relaxed, both: who has read a rule's generation in `broad` sees them through that;
-            // who hasn't may miss the rule. And who sees that a rule has retired while it holds a
-            // shard's lock sees what the sweep settled in that shard before.
+            // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
+            // through that; any other thread may miss the rule. A thread that holds the lock of a
+            // shard and sees that a rule has retired sees what the sweep settled in that shard
+            // before.
             if self.open_rules.load(Ordering::Relaxed) > 0
                 && self.newest_rule.load_relaxed() > since
             {

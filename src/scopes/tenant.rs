@@ -47,7 +47,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tenant(Arc<TenantState>);
 
-/// What the index remembers of a tenant. On lines of its own, as each look-up reads it and each
+/// What the index remembers of a tenant. On lines of its own, as each lookup reads it and each
 /// lease counts its handle beside it.
 #[repr(align(128))]
 pub(crate) struct TenantState {
@@ -175,8 +175,8 @@ impl Tenants {
         }))
     }
 
-    /// Removes the tenant's name while `forget` runs: whoever asks for the name gets the old tenant
-    /// before that, or a new one after.
+    /// Removes the tenant's name while `forget` runs. A request for the name gets the old tenant
+    /// before the call, or a new one after it.
     pub(crate) fn forget<R>(&self, tenant: &Tenant, forget: impl FnOnce() -> R) -> R {
         let mut by_name = self.by_name.write();
         let forgotten = forget();

@@ -2,13 +2,12 @@
 //!
 //! Invariants:
 //! - Between two calls, a record has at least one variant.
-//! - `settled` never runs ahead of what is true of *all* variants of a record: none of them was
-//!   reached by a hard invalidation up to `settled`, and those reached by a soft one are marked
-//!   stale.
-//! - Everything that compares generations reads them inside the call, that is, under the shard's
-//!   lock. A generation read before the lock would let an insert that a flush overtook wipe what
-//!   was stored after the flush.
-//! - No value of the caller's is dropped in here: what goes is returned, or comes out as a
+//! - `settled` holds for all variants of a record: no hard invalidation up to `settled` reached any
+//!   of them, and those that a soft one reached are marked stale.
+//! - An operation reads generations inside the call, that is, under the lock of the shard. With a
+//!   generation read before the lock, an insert that a flush overtook could remove entries that
+//!   were stored after the flush.
+//! - The shard does not drop values of the caller. It returns them, on their own or in a
 //!   [`DeadRecord`].
 
 use super::path_ref::PathRef;
@@ -54,7 +53,7 @@ impl<V> Default for Shard<V> {
 }
 
 impl<V> Shard<V> {
-    /// Fetches what a look-up is about to read.
+    /// Fetches what a lookup is about to read.
     pub(crate) fn fetch(
         &self,
         stage: Stage,
@@ -100,7 +99,7 @@ impl<V> Shard<V> {
     }
 
     /// The standing of a record after a broad invalidation. What is found untouched is confirmed,
-    /// for the next look-up.
+    /// for the next lookup.
     fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;

@@ -1,12 +1,12 @@
-//! Open fills: what a shard remembers of paths for which leases are out.
+//! Open fills: the state that a shard keeps for each path with an open lease.
 //!
-//! Invariant: a path is here exactly while at least one lease for it is open. So memory is bounded
-//! by the number of open leases, a purge reaches the fills of a path that has no entry, and a
-//! dropped lease leaves nothing behind.
+//! Invariant: a path has an open fill exactly while at least one lease for it is open. So memory is
+//! bounded by the number of open leases. A purge reaches the fills of a path without an entry, and
+//! a dropped lease leaves nothing behind.
 //!
-//! This lives beside the table of records and not in it: the purge of a path unlinks the record,
-//! and what open fills must know of the purge has to outlive that. It has a lock of its own, so
-//! that beginning a fill, or giving one up, keeps nobody from the records.
+//! Open fills are kept beside the table of records, not in it. The purge of a path unlinks its
+//! record, and the mark of the purge on the open fills must outlive the record. Open fills have
+//! their own lock, so that opening or dropping a lease does not block lookups.
 //!
 //! Lock order: the shard, then its open fills. Each of these holds for the two locks:
 //! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number
@@ -15,10 +15,10 @@
 //!   marked it.
 //! - A lease that begins after the mark, while the purge still unlinks the record, comes after the
 //!   purge: neither a lookup nor a commit sees the record in between, as both need the shard.
-//! - A commit closes its fill while it holds the shard exclusively. No purge comes between the
-//!   answer and the storing.
-//! - The sweep notes what prefix rules say under both locks. A lease that begins afterwards has
-//!   seen the flush or purge up to which the sweep retires rules.
+//! - A commit closes its fill while it holds the shard exclusively. So no purge comes between the
+//!   check and the write.
+//! - The sweep records the matching prefix rules under both locks. A lease that begins afterwards
+//!   has seen the flush or purge up to which the sweep retires rules.
 //!
 //! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is
 //! zero, marks nothing. A fill that begins at the same time may read the source as it was before
@@ -79,7 +79,7 @@ impl fmt::Debug for PathText {
 
 #[derive(Debug)]
 struct OpenFill {
-    /// Tells it from every other fill of the shard, open or ended.
+    /// Identifies the fill among all fills of the shard, open or ended.
     number: u64,
     hash: PathHash,
     tenant: u32,

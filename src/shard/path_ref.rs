@@ -8,7 +8,7 @@ use crate::scopes::Tenant;
 pub(crate) struct PathRef<'a> {
     pub(crate) hash: PathHash,
     pub(crate) tenant: &'a Tenant,
-    /// The bytes of the text: a lease keeps them in place, where reading them as text would cost a
-    /// check.
+    /// The bytes of the text. A lease keeps them in place, and reading them as `str` would check
+    /// them again.
     pub(crate) path: &'a [u8],
 }

@@ -20,7 +20,7 @@ pub(crate) struct Swept<V> {
 }
 
 impl<V> Shard<V> {
-    /// Takes out a variant if it may still be served and holds the expected value.
+    /// Removes a variant if it may still be served and holds the expected value.
     pub(crate) fn remove(
         &mut self,
         key: &PathRef<'_>,
@@ -35,7 +35,7 @@ impl<V> Shard<V> {
         let record = self.records.find(key)?;
         let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
         let at = record.find(wanted, &shared.keys)?;
-        // The caller's `eq` runs before anything is changed: if it panics, nothing is harmed.
+        // The caller's `eq` runs before any change: if it panics, the shard is as it was.
         if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
             return None;
         }
@@ -158,12 +158,13 @@ impl<V> Shard<V> {
     /// Settles the records of the next buckets, until it has looked at `places` or has taken out
     /// one that is dead.
     ///
-    /// One at a time, because taking it out is most of the work, and readers of the shard wait for
-    /// as long. The next call begins with the same bucket: what stays in it is settled by then.
+    /// One record at a time, because removing it is most of the work, and readers of the shard wait
+    /// meanwhile. The next call begins with the same bucket; the records that stay in it are
+    /// settled by then.
     pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
-            // From the last on, as the last takes the place of one that is taken out.
+            // Backwards, because the last record moves into the place of a removed one.
             for id in self.records.ids_of(self.swept).into_iter().rev() {
                 looked_at += 1;
                 if let Some(dead_record) = self.sweep_record(id, shared) {
@@ -200,7 +201,7 @@ impl<V> Shard<V> {
         None
     }
 
-    /// Takes out a record whose last variant has gone.
+    /// Removes a record without variants.
     fn drop_if_empty(&mut self, id: RecordId, tenant: &Tenant, shared: &Shared) {
         if self.records.get(id).len() == 0 {
             drop(self.records.remove(id, &shared.keys));
@@ -210,7 +211,7 @@ impl<V> Shard<V> {
         }
     }
 
-    /// Takes a dead record out, and out of the counts.
+    /// Removes a dead record, and subtracts it from the counts.
     pub(super) fn take_dead(
         &mut self,
         id: RecordId,
@@ -226,7 +227,7 @@ impl<V> Shard<V> {
                 counts.dead -= len;
                 counts.dead_paths -= 1;
             }
-            // Only a prefix rule killed it: until now it counted as what it was before.
+            // Only a prefix rule killed it. Until now, it was counted as live or stale.
             Standing::Stale => counts.remove(len, len),
             Standing::Untouched => counts.remove(len, stale),
         }

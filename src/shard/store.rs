@@ -11,14 +11,14 @@ use crate::outcome::{DeadRecord, Insertion, Refusal, Refused, Stored, key_of};
 use crate::scopes::{Standing, View};
 use crate::variants::{Entry, NewVariant, VariantIndex, Wanted};
 
-/// How room is made for a variant.
+/// The way in which a variant gets its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
-    /// There is some.
+    /// The limits leave room for it.
     Adding,
-    /// It takes the place of another value.
+    /// It replaces the value of a variant that is there.
     Replacing(VariantIndex),
-    /// The path's oldest variant goes.
+    /// The oldest variant of the path is evicted.
     Evicting,
 }
 
@@ -29,7 +29,7 @@ struct Put<V> {
 }
 
 impl<V> Shard<V> {
-    /// Closes a fill with what it brought.
+    /// Ends a fill, and stores its value unless an invalidation overtook the fill.
     pub(crate) fn commit(
         &mut self,
         key: &PathRef<'_>,
@@ -59,7 +59,7 @@ impl<V> Shard<V> {
         self.store(key, variant, value, freshness, &view, shared)
     }
 
-    /// Stores without a lease, as a fill that begins and ends now.
+    /// Stores a value without a lease, as a fill that begins and ends in this call.
     pub(crate) fn insert(
         &mut self,
         key: &PathRef<'_>,
@@ -152,7 +152,7 @@ impl<V> Shard<V> {
         put
     }
 
-    /// Whether there is room for the variant, and how it is made. Takes the room.
+    /// Checks the limits, and reserves room for the variant.
     fn admit(
         key: &PathRef<'_>,
         variant: &str,

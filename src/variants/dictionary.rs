@@ -403,7 +403,7 @@ impl Part {
         }
     }
 
-    /// Gives the lines of a key back, unless it was used again since.
+    /// Frees the lines of a key, unless the key is in use again.
     #[cold]
     fn free(&self, line: u32) {
         let mut inner = self.inner.lock();

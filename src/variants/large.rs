@@ -146,7 +146,7 @@ impl<V> LargeSet<V> {
 
     fn next_age(&mut self) -> u32 {
         if self.next_age == u32::MAX {
-            // Every 2^32 times, number anew from zero, in the same order.
+            // After 2^32 ages, renumber from zero in the same order.
             let mut order: Vec<&mut u32> = self.ages.iter_mut().collect();
             order.sort_unstable();
             order.into_iter().zip(0..).for_each(|(age, n)| *age = n);
