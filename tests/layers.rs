@@ -114,14 +114,14 @@ fn uses(text: &str) -> Vec<Vec<String>> {
         if starts_item && (before.is_empty() || before.starts_with("pub")) {
             let item = &text[at + "use ".len()..];
             let item = &item[..item.find(';').expect("the end of an import")];
-            expand(&mut Vec::new(), &item.split_whitespace().collect::<String>(), &mut paths);
+            expand(&[], &item.split_whitespace().collect::<String>(), &mut paths);
         }
     }
     paths
 }
 
-fn expand(prefix: &mut Vec<String>, tree: &str, paths: &mut Vec<Vec<String>>) {
-    let mut parts = prefix.clone();
+fn expand(prefix: &[String], tree: &str, paths: &mut Vec<Vec<String>>) {
+    let mut parts = prefix.to_vec();
     let mut rest = tree;
     loop {
         if let Some(group) = rest.strip_prefix('{') {
@@ -133,7 +133,7 @@ fn expand(prefix: &mut Vec<String>, tree: &str, paths: &mut Vec<Vec<String>>) {
                     '}' => depth -= 1,
                     ',' if depth == 0 => {
                         if start < at {
-                            expand(&mut parts.clone(), &group[start..at], paths);
+                            expand(&parts, &group[start..at], paths);
                         }
                         start = at + 1;
                     }
@@ -142,20 +142,18 @@ fn expand(prefix: &mut Vec<String>, tree: &str, paths: &mut Vec<Vec<String>>) {
             }
             return;
         }
-        match rest.split_once("::") {
-            Some((part, behind)) => {
-                parts.push(part.to_owned());
-                rest = behind;
-            }
-            None => {
-                let name = rest.split("as").next().filter(|_| rest.contains("as_")).unwrap_or(rest);
-                if name != "self" {
-                    parts.push(name.to_owned());
-                }
-                paths.push(parts);
-                return;
-            }
+        if let Some((part, behind)) = rest.split_once("::") {
+            parts.push(part.to_owned());
+            rest = behind;
+            continue;
         }
+        // `Name` or `Nameas_Other`, as the spaces are gone.
+        let name = rest.split("as").next().filter(|_| rest.contains("as_")).unwrap_or(rest);
+        if name != "self" {
+            parts.push(name.to_owned());
+        }
+        paths.push(parts);
+        return;
     }
 }
 

@@ -4,7 +4,7 @@
 //! cargo run --release -p soak -- --minutes 10
 //! ```
 //!
-//! [`soak`] has the checks. Exits with 1 if there was a violation.
+//! The module `soak` has the checks. Exits with 1 if there was a violation.
 
 mod soak;
 
