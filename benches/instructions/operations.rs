@@ -31,12 +31,15 @@ struct World {
     keys: Vec<VariantKey<'static>>,
 }
 
+/// A name, the number of repetitions, and the code.
+type Operation = (&'static str, usize, fn(&World));
+
 /// The counted operations: the name, the number of repetitions, and the function.
-const OPERATIONS: [(&str, usize, fn(&World)); 10] = [
+const OPERATIONS: [Operation; 10] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
     ("look-up-variant-miss", PATHS, |world| {
-        world.look_up(|at| (at, VARIANTS + at % VARIANTS), false)
+        world.look_up(|at| (at, VARIANTS + at % VARIANTS), false);
     }),
     ("insert", PATHS, World::insert),
     ("insert-there", PATHS, World::insert_there),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a cached picture is delivered without a wait, a log line or a copy of its body. A
 //! stale picture is served as it is, and fetched again in the background. Only a picture is ever
-//! kept: see [`fill`](super::fill).
+//! kept: see [`fill`].
 
 use super::accounts::{Account, Host};
 use super::edge::{Edge, Kept};
