@@ -208,6 +208,7 @@ pub mod canonical;
 mod config;
 #[cfg(feature = "cloudimage")]
 mod forecast;
+mod freshness;
 mod hash;
 mod index;
 #[cfg(feature = "cloudimage")]
@@ -226,12 +227,13 @@ mod sync;
 mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
+pub use freshness::Freshness;
 pub use index::{CacheIndex, FillLease};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
-    Dead, Flushed, Freshness, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
+    Dead, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
     ReclaimedEntries, Refusal, Refused, Softened, Stored,
 };
 pub use scopes::{Generation, Tenant};

@@ -3,7 +3,7 @@
 //! Invariant: the two modes have different outcome types, so that a caller cannot overlook the
 //! removed values.
 
-use crate::outcome::{Purged, Softened};
+use crate::outcome::{PurgeOutcome, Purged, Softened};
 use crate::severity::Severity;
 
 /// A mode that makes entries dead: they are never served again.
@@ -61,15 +61,19 @@ pub trait Mode: Copy + sealed::Sealed {
     }
 
     #[doc(hidden)]
-    fn outcome<V>(purged: Purged<V>, softened: Softened) -> Self::Outcome<V>;
+    fn outcome<V>(done: PurgeOutcome<V>) -> Self::Outcome<V>;
 }
 
 impl Mode for Hard {
     type Outcome<V> = Purged<V>;
     const SEVERITY: Severity = Severity::Hard;
 
-    fn outcome<V>(purged: Purged<V>, _: Softened) -> Purged<V> {
-        purged
+    #[inline]
+    fn outcome<V>(done: PurgeOutcome<V>) -> Purged<V> {
+        match done {
+            PurgeOutcome::Hard(purged) => purged,
+            PurgeOutcome::Soft(_) => unreachable!("the purge was hard"),
+        }
     }
 }
 
@@ -77,8 +81,12 @@ impl Mode for Soft {
     type Outcome<V> = Softened;
     const SEVERITY: Severity = Severity::Soft;
 
-    fn outcome<V>(_: Purged<V>, softened: Softened) -> Softened {
-        softened
+    #[inline]
+    fn outcome<V>(done: PurgeOutcome<V>) -> Softened {
+        match done {
+            PurgeOutcome::Soft(softened) => softened,
+            PurgeOutcome::Hard(_) => unreachable!("the purge was soft"),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the operations return.
 //!
-//! Invariant: every value that leaves the index leaves it inside one of these, so that the caller drops it, deletes its object,
-//! or stores it elsewhere, with no lock held.
+//! Invariant: every value that leaves the index leaves it inside one of these, so that the caller
+//! drops it, deletes its object, or stores it elsewhere, with no lock held.
 
+use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};
 use crate::scopes::{Generation, Tenant};
 use crate::variants::{Entry, Taken, TakenEntries};
@@ -31,19 +32,10 @@ impl<V> Lookup<V> {
     }
 }
 
-/// Whether an entry may be served as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Freshness {
-    /// May be served.
-    Live,
-    /// May be served while it is refreshed.
-    Stale,
-}
-
 /// What became of a value that was to be stored.
 ///
-/// A refusal is not an error: an invalidation overtook the fill, or a limit is reached. The server may serve the value to the clients
-/// that wait for it, and must then discard it.
+/// A refusal is not an error: an invalidation overtook the fill, or a limit is reached. The server
+/// may serve the value to the clients that wait for it, and must then discard it.
 ///
 /// # Examples
 ///
@@ -111,7 +103,8 @@ pub enum Refusal {
     Purged,
     /// The tenant, or everything, was flushed after the fill began.
     Flushed,
-    /// The tenant was [forgotten](crate::CacheIndex::forget_tenant), before the fill began or after.
+    /// The tenant was [forgotten](crate::CacheIndex::forget_tenant), before the fill began or
+    /// after.
     Forgotten,
     /// The path has as many variants as it may have.
     TooManyVariants,
@@ -168,12 +161,14 @@ pub struct Purged<V> {
 }
 
 impl<V> Purged<V> {
-    /// Returns how many variants were removed. Variants that an earlier flush had killed don't count.
+    /// Returns how many variants were removed. Variants that an earlier flush had killed don't
+    /// count.
     pub fn len(&self) -> usize {
         self.variants.len()
     }
 
-    /// Returns whether the purge removed no variant. Open fills are not variants: see [`Self::overtaken_fills`].
+    /// Returns whether the purge removed no variant. Open fills are not variants: see
+    /// [`Self::overtaken_fills`].
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -268,6 +263,14 @@ impl Softened {
     }
 }
 
+/// What the purge of a path did: hard or soft.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum PurgeOutcome<V> {
+    Hard(Purged<V>),
+    Soft(Softened),
+}
+
 /// The receipt of a purge of a prefix.
 ///
 /// It doesn't count entries: a purge of a prefix doesn't visit them.
@@ -278,13 +281,14 @@ pub struct PrefixPurged {
 }
 
 impl PrefixPurged {
-    /// Returns the generation of this purge. Everything under the prefix that began before it is dead (hard) or stale (soft).
+    /// Returns the generation of this purge. Everything under the prefix that began before it is
+    /// dead (hard) or stale (soft).
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Returns the tenant that was invalidated as a whole, if there was no room for one more prefix rule and the oldest rule belonged
-    /// to it. This invalidates more than requested, never less.
+    /// Returns the tenant that was invalidated as a whole, if there was no room for one more prefix
+    /// rule and the oldest rule belonged to it. This invalidates more than requested, never less.
     pub fn widened(&self) -> Option<&Tenant> {
         self.widened.as_ref()
     }
@@ -299,7 +303,8 @@ pub struct Flushed {
 }
 
 impl Flushed {
-    /// Returns the generation of this flush. Everything that began before it is dead (hard) or stale (soft).
+    /// Returns the generation of this flush. Everything that began before it is dead (hard) or
+    /// stale (soft).
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -321,7 +326,8 @@ impl<V> DeadRecord<V> {
     }
 }
 
-/// An entry that a flush or the purge of a prefix killed. [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) returns it.
+/// An entry that a flush or the purge of a prefix killed.
+/// [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dead<V> {
@@ -348,12 +354,14 @@ impl<V> Reclaimed<V> {
         self.entries.len()
     }
 
-    /// Returns whether no entry was removed. Dead entries may be left all the same: see [`Self::is_done`].
+    /// Returns whether no entry was removed. Dead entries may be left all the same: see
+    /// [`Self::is_done`].
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Returns whether no dead entry is left of those that were dead when the call began. If some are, call again.
+    /// Returns whether no dead entry is left of those that were dead when the call began. If some
+    /// are, call again.
     pub fn is_done(&self) -> bool {
         self.done
     }

@@ -1,6 +1,8 @@
-//! `CacheIndex`: the public operations. Each picks a shard, locks it, calls it, unlocks it, and returns what came out.
+//! `CacheIndex`: the public operations. Each picks a shard, locks it, calls it, unlocks it, and
+//! returns what came out.
 //!
-//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard handed out, while one is.
+//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no
+//! guard handed out, while one is.
 
 use super::core::Core;
 use crate::config::Config;
@@ -16,14 +18,15 @@ use std::sync::Arc;
 
 /// Knows, for every picture, which of its renditions a cache holds.
 ///
-/// `V` is what the server stores with a rendition: an object id, a file offset, `()` for a plain set. Share the index behind an
-/// [`Arc`]; every operation takes `&self`.
+/// `V` is what the server stores with a rendition: an object id, a file offset, `()` for a plain
+/// set. Share the index behind an [`Arc`]; every operation takes `&self`.
 ///
-/// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is locked: `V`'s `Clone` and `PartialEq`
-/// must not call the index. `V` is never dropped while a lock is held.
+/// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is
+/// locked: `V`'s `Clone` and `PartialEq` must not call the index. `V` is never dropped while a lock
+/// is held.
 ///
-/// Values are stored side by side with those of about 8 other paths, and move in memory when one of these is added or removed.
-/// Keep `V` small: an id or a [`Box`].
+/// Values are stored side by side with those of about 8 other paths, and move in memory when one of
+/// these is added or removed. Keep `V` small: an id or a [`Box`].
 ///
 /// # Examples
 ///
@@ -62,8 +65,9 @@ impl<V> CacheIndex<V> {
 
     /// Returns the handle of the tenant called `name`, creating the tenant on first use.
     ///
-    /// The index keeps what it knows of a tenant until the tenant is [forgotten](Self::forget_tenant), so ask for tenants that
-    /// exist, not for any text that a request brings.
+    /// The index keeps what it knows of a tenant until the tenant is
+    /// [forgotten](Self::forget_tenant), so ask for tenants that exist, not for any text that a
+    /// request brings.
     ///
     /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants, shared; exclusively for a new one. No shard.
@@ -96,15 +100,17 @@ impl<V> CacheIndex<V> {
         self.core.shard(&key).read().lookup(&key, wanted, shared)
     }
 
-    /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers are in the order of the keys.
+    /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
+    /// are in the order of the keys.
     ///
-    /// For servers that know several keys at once, such as those of a page's pictures. With the feature `prefetch`, the memory that the
-    /// lookups need is fetched for sixteen at a time, instead of waiting for one after the other; without it, this is `lookup` in a loop.
+    /// For servers that know several keys at once, such as those of a page's pictures. With the
+    /// feature `prefetch`, the memory that the lookups need is fetched for sixteen at a time,
+    /// instead of waiting for one after the other; without it, this is `lookup` in a loop.
     ///
     /// Each variant is looked up at a moment of its own; all of them before the call returns.
     ///
-    /// **Cost:** that of the single lookups, and one allocation for the answers. With `prefetch` less, the more so the less of the
-    /// index is in the processor's caches.
+    /// **Cost:** that of the single lookups, and one allocation for the answers. With `prefetch`
+    /// less, the more so the less of the index is in the processor's caches.
     /// **Locks:** one shard after another, shared; with `prefetch` four times for each key.
     ///
     /// # Panics
@@ -134,7 +140,8 @@ impl<V> CacheIndex<V> {
     where
         V: Clone,
     {
-        /// As many as are under way at the same time. Processors wait for ten to sixteen lines of memory at once.
+        /// As many as are under way at the same time. Processors wait for ten to sixteen lines of
+        /// memory at once.
         const TOGETHER: usize = 16;
         let Core { shared, .. } = &*self.core;
         let mut found = Vec::with_capacity(keys.len());
@@ -169,9 +176,11 @@ impl<V> CacheIndex<V> {
         self.core.shard(&key).read().variants(&key, &self.core.shared)
     }
 
-    /// Returns the paths of `tenant` that begin with `prefix` and have a variant that may be served, in no particular order.
+    /// Returns the paths of `tenant` that begin with `prefix` and have a variant that may be
+    /// served, in no particular order.
     ///
-    /// Shards are visited one after the other, so a path that comes or goes meanwhile may be in the answer or not.
+    /// Shards are visited one after the other, so a path that comes or goes meanwhile may be in the
+    /// answer or not.
     ///
     /// **Cost:** O(paths in the index); paths are hashed, not sorted.
     /// **Locks:** one shard after another, shared, while its paths are compared.
@@ -207,14 +216,16 @@ impl<V> CacheIndex<V> {
 
     /// Removes at most `limit` dead entries and returns them.
     ///
-    /// With [`DeadValues::Drop`], this call is optional: the index drops dead entries as it is used, and `reclaim` frees them sooner.
-    /// With [`DeadValues::Queue`], `reclaim` returns every dead value, and nothing else does.
+    /// With [`DeadValues::Drop`], this call is optional: the index drops dead entries as it is
+    /// used, and `reclaim` frees them sooner. With [`DeadValues::Queue`], `reclaim` returns every
+    /// dead value, and nothing else does.
     ///
-    /// Dead entries may lie far apart. To keep the call short, it examines at most about 4096 + 16 * `limit` entries. Call again until
-    /// [`Reclaimed::is_done`] returns `true`.
+    /// Dead entries may lie far apart. To keep the call short, it examines at most about 4096 + 16
+    /// * `limit` entries. Call again until [`Reclaimed::is_done`] returns `true`.
     ///
     /// **Cost:** O(limit).
-    /// **Locks:** one shard after another, exclusively, for each path that is taken out. Only one thread sweeps at a time.
+    /// **Locks:** one shard after another, exclusively, for each path that is taken out. Only one
+    /// thread sweeps at a time.
     ///
     /// # Examples
     ///
@@ -244,7 +255,8 @@ impl<V> CacheIndex<V> {
         self.core.reclaim(limit)
     }
 
-    /// Returns counts. Entries that a flush has killed count as dead from that moment on, although the flush doesn't visit them.
+    /// Returns counts. Entries that a flush has killed count as dead from that moment on, although
+    /// the flush doesn't visit them.
     ///
     /// **Cost:** O(shards), times the tenants that have entries there.
     /// **Locks:** one shard after another, shared.
@@ -252,7 +264,8 @@ impl<V> CacheIndex<V> {
         self.core.stats()
     }
 
-    /// Panics where an invariant of the index doesn't hold inside. Only while nobody else uses it; only for the fuzzer.
+    /// Panics where an invariant of the index doesn't hold inside. Only while nobody else uses it;
+    /// only for the fuzzer.
     #[cfg(fuzzing)]
     #[doc(hidden)]
     pub fn check_invariants(&self) {

@@ -1,17 +1,16 @@
 //! `Core`: what a `CacheIndex` and its leases share.
 //!
-//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no guard returned, while one is.
+//! Invariants: at most one shard is locked at a time; no value of the caller's is dropped, and no
+//! guard returned, while one is.
 
 use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
 #[cfg(feature = "cloudimage")]
 use crate::forecast::{Extent, Matches};
-use crate::hash::Hashing;
-#[cfg(fuzzing)]
-use crate::hash::PathHash;
+use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
 use crate::names::{OriginPath, VariantKey};
-use crate::outcome::{DeadRecord, Insertion, Purged, Softened};
+use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
@@ -20,14 +19,16 @@ use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
 
-// What the handle and its leases share. The sweep that follows a flush goes through all shards in order, one step at a time, as
-// the index is used: `pass` says where it is, `swept` up to which broad invalidation nothing dead is left in the tables. One
-// cursor for the whole index rather than one a shard, because a shard that sees no traffic must be swept, too.
+// The state that the handle and its leases share. The sweep that follows a flush visits all shards
+// in order, one step at a time, as the index is used. `pass` is its position; `swept` is the broad
+// invalidation up to which no dead entry is left in the tables. The whole index has one cursor,
+// because a shard without traffic must be swept as well.
 //
-// On lines of its own, as each lookup reads it and each lease counts its handle beside it.
+// Aligned to its own cache lines, because each lookup reads it and each lease counts its handle
+// beside it.
 #[repr(align(128))]
 pub(crate) struct Core<V> {
-    /// Tells this index from every other in the process.
+    /// Identifies the index within the process.
     pub(super) id: u64,
     pub(super) shards: Box<[Cell<V>]>,
     pub(super) shared: Shared,
@@ -35,15 +36,17 @@ pub(crate) struct Core<V> {
     pub(super) dead_values: DeadValues,
     pub(super) dead_queue: Mutex<DeadQueue<V>>,
     pub(super) pass: Mutex<Pass>,
-    // Relaxed throughout: whoever concludes anything from it about the queue of dead_queue locks the queue afterwards, and comes after
-    // those who filled it before they moved this forward.
+    // Relaxed throughout. A thread that draws a conclusion from it about the dead queue locks that
+    // queue afterwards. It therefore comes after the threads that filled the queue before they
+    // raised this.
     pub(super) swept: AtomicGeneration,
     pub(super) prefix_purges: AtomicU64,
     pub(super) tenant_flushes: AtomicU64,
     pub(super) flushes: AtomicU64,
 }
 
-/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each fill writes to the other.
+/// A shard and its open fills, on lines of their own: readers of the shard share its line, and each
+/// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
     pub(super) fills: CachePadded<OpenFills>,
@@ -65,7 +68,8 @@ pub(super) struct Pass {
 
 impl<V> Core<V> {
     pub(super) fn new(config: &Config) -> Self {
-        // std's own counter, whatever `sync` uses: it orders nothing and must survive from one index to the next.
+        // std's own counter, whatever `sync` uses: it orders nothing and must survive from one
+        // index to the next.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -99,7 +103,8 @@ impl<V> Core<V> {
 
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
-        PathRef { hash: self.shared.hashing.path(tenant.id(), path), tenant, path }
+        let hash = self.shared.hashing.path(tenant.id(), path);
+        PathRef { hash, tenant, path: path.as_bytes() }
     }
 
     pub(super) fn shard(&self, key: &PathRef<'_>) -> &ShardLock<Shard<V>> {
@@ -111,7 +116,11 @@ impl<V> Core<V> {
     }
 
     pub(super) fn cell(&self, key: &PathRef<'_>) -> &Cell<V> {
-        &self.shards[key.hash.shard(self.shards.len())]
+        self.cell_of(key.hash)
+    }
+
+    fn cell_of(&self, hash: PathHash) -> &Cell<V> {
+        &self.shards[hash.shard(self.shards.len())]
     }
 
     pub(crate) fn commit(
@@ -125,8 +134,8 @@ impl<V> Core<V> {
         self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
     }
 
-    pub(crate) fn close(&self, key: &PathRef<'_>, began: FillStart) {
-        self.fills(key).close(key, began.clock);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
+        self.cell_of(hash).fills.0.close(hash, began);
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
@@ -137,7 +146,8 @@ impl<V> Core<V> {
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
-        // Queued while the shard is locked: who has swept the shard afterwards knows that nothing dead of it is still on its way.
+        // Queue before unlocking, so that a later sweep of this shard can rely on every dead entry
+        // already being in the queue.
         let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
@@ -146,14 +156,14 @@ impl<V> Core<V> {
         result
     }
 
-    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order of the paths; that of the other
-    /// severity is empty.
+    /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order
+    /// of the paths.
     pub(crate) fn purge_each(
         &self,
         tenant: &Tenant,
         paths: &[(&str, Selection<'_>)],
         severity: Severity,
-    ) -> Vec<(Purged<V>, Softened)> {
+    ) -> Vec<PurgeOutcome<V>> {
         let shards = self.shards.len();
         let mut keys: Vec<_> = paths
             .iter()
@@ -169,9 +179,9 @@ impl<V> Core<V> {
             let fills = self.fills(&group[0].1.0);
             let mut shard = self.shard(&group[0].1.0).write();
             for (at, (key, selection)) in group {
-                let (purged, softened, dead_record) =
+                let (outcome, dead_record) =
                     shard.purge(key, *selection, severity, fills, &self.shared);
-                outcomes[*at] = Some((purged, softened));
+                outcomes[*at] = Some(outcome);
                 dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
             }
         }
@@ -212,7 +222,7 @@ impl<V> Core<V> {
         self.shared.scopes.clock.load_relaxed()
     }
 
-    /// Queues dead values, or gives them back to be dropped outside of the locks.
+    /// Queues dead values, or returns them to be dropped outside of the locks.
     pub(super) fn queue(&self, dead_record: DeadRecord<V>) -> Option<DeadRecord<V>> {
         match self.dead_values {
             DeadValues::Drop => Some(dead_record),
@@ -228,11 +238,10 @@ impl<V> Core<V> {
         let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
         for (number, Cell { shard, fills }) in self.shards.iter().enumerate() {
             let belongs = |hash: PathHash| hash.shard(self.shards.len()) == number;
-            let (of_shard, entries_of_shard, dead_in_shard) =
-                shard.read().check(fills, &self.shared, belongs, &mut uses);
-            paths += of_shard;
-            entries += entries_of_shard;
-            any_dead |= dead_in_shard;
+            let found = shard.read().check(fills, &self.shared, belongs, &mut uses);
+            paths += found.paths;
+            entries += found.entries;
+            any_dead |= found.any_dead;
         }
         self.shared.keys.check(uses.into_iter());
         self.shared.occupancy.check(paths, entries);

@@ -1,6 +1,7 @@
-//! Dead entries that wait to be handed over.
+//! Dead entries that wait for `reclaim` to return them.
 //!
-//! Invariant: what is put in comes out exactly once, in the order of the paths, whole paths or part by part.
+//! Invariant: what is put in comes out exactly once, in the order of the paths, whole paths or part
+//! by part.
 
 use crate::outcome::DeadRecord;
 use crate::scopes::Tenant;

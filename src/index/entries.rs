@@ -9,7 +9,8 @@ use crate::scopes::Tenant;
 impl<V> CacheIndex<V> {
     /// Begins a fill: take the lease before the source is read, commit it with what came out.
     ///
-    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush. No allocation for paths of up to 96 bytes.
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush. No allocation for
+    /// paths of up to 96 bytes.
     /// **Locks:** the table of open fills of one shard. No shard.
     ///
     /// # Panics
@@ -23,8 +24,8 @@ impl<V> CacheIndex<V> {
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.
     ///
-    /// For loading and warming only. With what was read from a source earlier, use [`lease`](Self::lease): a purge between the
-    /// reading and this call would not be noticed.
+    /// For loading and warming only. With what was read from a source earlier, use
+    /// [`lease`](Self::lease): a purge between the reading and this call would not be noticed.
     ///
     /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the entry is written.
@@ -42,7 +43,8 @@ impl<V> CacheIndex<V> {
         self.core.write(&key, |shard, shared| shard.insert(&key, variant, value, shared))
     }
 
-    /// Removes one variant and returns its value, but only if it may still be served and holds `expected`.
+    /// Removes one variant and returns its value, but only if it may still be served and holds
+    /// `expected`.
     ///
     /// For evictions: remove the entry only if it still points at this object.
     ///

@@ -10,14 +10,14 @@ use crate::selection::Selection;
 use crate::sync::Ordering;
 
 impl<V> CacheIndex<V> {
-    /// Invalidates every variant of `path`: [`Hard`](crate::Hard) takes them out and hands them over, [`Soft`](crate::Soft) makes
-    /// them stale.
+    /// Invalidates every variant of `path`. [`Hard`](crate::Hard) removes and returns them,
+    /// [`Soft`](crate::Soft) makes them stale.
     ///
-    /// Leases taken before this call can no longer commit under `path` (hard), or are stored stale (soft), whether the path had
-    /// variants or not. Leases for other paths are untouched.
+    /// Leases taken before this call can no longer commit under `path` (hard), or are stored stale
+    /// (soft), whether the path had variants or not. Leases for other paths are untouched.
     ///
-    /// **Cost:** hard, O(1) under the lock and O(v) for the caller to drop the v variants; soft, O(v). Whatever the size of the
-    /// index.
+    /// **Cost:** hard, O(1) under the lock and O(v) for the caller to drop the v variants; soft,
+    /// O(v). The size of the index does not matter.
     /// **Locks:** one shard, exclusively, while the variants are unlinked or marked.
     ///
     /// # Panics
@@ -26,10 +26,11 @@ impl<V> CacheIndex<V> {
         self.purge_selected(tenant, path, Selection::All, mode)
     }
 
-    /// Invalidates the variants of `path` that `selection` picks, as [`purge`](Self::purge) does with all of them.
+    /// Invalidates the variants of `path` that `selection` picks, in the same way as
+    /// [`purge`](Self::purge).
     ///
-    /// What an open fill will be stored as isn't known before it commits, so leases for the path that were taken before can't
-    /// commit (hard), or are stored stale (soft), whatever variant they turn out to be of.
+    /// The variant of an in-flight fill is not known before it commits. So every lease for the path
+    /// that was taken before this call can no longer commit (hard) or is stored stale (soft).
     ///
     /// **Cost:** O(variants of `path`), times the entries of the selection.
     /// **Locks:** one shard, exclusively, while the variants are picked.
@@ -70,15 +71,14 @@ impl<V> CacheIndex<V> {
         let key = self.core.key(tenant, path);
         let fills = self.core.fills(&key);
         self.core.write(&key, |shard, shared| {
-            let severity = mode.severity();
-            let (purged, softened, dead_record) =
-                shard.purge(&key, selection, severity, fills, shared);
-            (M::outcome(purged, softened), dead_record)
+            let (outcome, dead_record) =
+                shard.purge(&key, selection, mode.severity(), fills, shared);
+            (M::outcome(outcome), dead_record)
         })
     }
 
-    /// Purges many paths of one tenant, each as [`purge`](Self::purge) does, and locks each shard once. The outcomes are in the order
-    /// of the paths.
+    /// Purges many paths of one tenant, each as [`purge`](Self::purge) does, and locks each shard
+    /// once. The outcomes are in the order of the paths.
     ///
     /// Each path is purged at a moment of its own; all of them before the call returns.
     ///
@@ -113,20 +113,23 @@ impl<V> CacheIndex<V> {
     ) -> Vec<M::Outcome<V>> {
         let paths: Vec<_> = paths.iter().map(|path| (path.as_str(), Selection::All)).collect();
         let outcomes = self.core.purge_each(tenant, &paths, mode.severity());
-        outcomes.into_iter().map(|(purged, softened)| M::outcome(purged, softened)).collect()
+        outcomes.into_iter().map(M::outcome).collect()
     }
 
-    /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched. Leases for such paths that were taken
-    /// before can't commit (hard) or are stored stale (soft). Other paths are untouched.
+    /// Invalidates every path of `tenant` that begins with `prefix`, cached or being fetched.
+    /// Leases for such paths that were taken before can't commit (hard) or are stored stale (soft).
+    /// Other paths are untouched.
     ///
     /// Paths are compared byte for byte: `a/b` covers `a/b.jpg` and `a/bc/d.jpg`, `a/b/` neither.
     ///
-    /// The purge leaves a prefix rule behind. It is removed once every older entry has been checked against it, either by normal use
-    /// or by [`reclaim`](Self::reclaim). While rules are open, the first lookup of each older path pays for the comparison: one probe
-    /// for each length that a prefix of the tenant has. Until the sweep reaches them, entries killed by a prefix purge are still
-    /// counted in [`Stats::live`].
+    /// The purge leaves a prefix rule behind. It is removed once every older entry has been checked
+    /// against it, either by normal use or by [`reclaim`](Self::reclaim). While rules are open, the
+    /// first lookup of each older path pays for the comparison: one probe for each length that a
+    /// prefix of the tenant has. Until the sweep reaches them, entries killed by a prefix purge are
+    /// still counted in [`Stats::live`].
     ///
-    /// **Cost:** O(length of the prefix), and O(log n) in the number of open rules; nothing under the prefix is visited.
+    /// **Cost:** O(length of the prefix), and O(log n) in the number of open rules; nothing under
+    /// the prefix is visited.
     /// **Locks:** no shard; the table of rules, exclusively.
     ///
     /// # Panics
@@ -160,10 +163,11 @@ impl<V> CacheIndex<V> {
         PrefixPurged { generation: added.generation, widened: added.widened }
     }
 
-    /// Invalidates all that belongs to `tenant`. Leases of the tenant that were taken before can't commit (hard) or are stored stale
-    /// (soft). Other tenants are untouched.
+    /// Invalidates all that belongs to `tenant`. Leases of the tenant that were taken before can't
+    /// commit (hard) or are stored stale (soft). Other tenants are untouched.
     ///
-    /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as the index is used.
+    /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as
+    /// the index is used.
     ///
     /// **Cost:** O(1): no entry is visited.
     /// **Locks:** no shard; flushes take turns.
@@ -195,16 +199,19 @@ impl<V> CacheIndex<V> {
         Flushed { generation }
     }
 
-    /// Flushes `tenant`, hard, and forgets it: for a customer who has left. Leases of the tenant can no longer commit, and nothing
-    /// is stored for it any more.
+    /// Flushes `tenant`, hard, and forgets it: for a customer who has left. Leases of the tenant
+    /// can no longer commit, and nothing is stored for it any more.
     ///
-    /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed, and the caller has dropped its
-    /// handles. [`Stats::forgotten_tenants`] counts the tenants of which something is left. If the tenant was forgotten before, this
-    /// returns the receipt of that time and changes nothing.
+    /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed,
+    /// and the caller has dropped its handles. [`Stats::forgotten_tenants`] counts the tenants of
+    /// which something is left. If the tenant was forgotten before, this returns the receipt of
+    /// that time and changes nothing.
     ///
-    /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss, [`insert`](Self::insert) and
-    /// [`commit`](FillLease::commit) are refused as [`Forgotten`](crate::Refusal::Forgotten), purges and flushes match nothing.
-    /// [`tenant`](Self::tenant) makes a new tenant for the same name, which shares nothing with the old one.
+    /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss,
+    /// [`insert`](Self::insert) and [`commit`](FillLease::commit) are refused as
+    /// [`Forgotten`](crate::Refusal::Forgotten), purges and flushes match nothing.
+    /// [`tenant`](Self::tenant) makes a new tenant for the same name, which shares nothing with the
+    /// old one.
     ///
     /// **Cost:** O(length of the name): no entry is visited.
     /// **Locks:** the table of tenants, exclusively. No shard; flushes take turns.
@@ -243,9 +250,11 @@ impl<V> CacheIndex<V> {
         Flushed { generation: tenants.forget(tenant, || shared.scopes.forget(tenant)) }
     }
 
-    /// Invalidates everything. Leases that were taken before can't commit (hard) or are stored stale (soft).
+    /// Invalidates everything. Leases that were taken before can't commit (hard) or are stored
+    /// stale (soft).
     ///
-    /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as the index is used.
+    /// Hard, the entries' memory stays until it is reclaimed, by [`reclaim`](Self::reclaim) or as
+    /// the index is used.
     ///
     /// **Cost:** O(1): no entry is visited.
     /// **Locks:** no shard; flushes take turns.

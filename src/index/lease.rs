@@ -1,7 +1,7 @@
 //! `FillLease`: the permission to store what a fill brings.
 //!
-//! Invariant: a lease is refused if its path was purged, or its tenant or everything flushed, after it was taken; whether the
-//! path had an entry at the time or not. Nothing else refuses it.
+//! Invariant: a lease is refused if its path was purged, or its tenant or everything flushed, after
+//! it was taken; whether the path had an entry at the time or not. Nothing else refuses it.
 //!
 //! ```text
 //!   fill                               purge
@@ -17,6 +17,7 @@
 //! Not here: making a second request wait for the first one's fill. That belongs to the server.
 
 use super::core::Core;
+use crate::hash::PathHash;
 use crate::names::VariantKey;
 use crate::outcome::Insertion;
 use crate::scopes::Tenant;
@@ -26,8 +27,8 @@ use std::sync::Arc;
 
 /// Permission to store one variant of a path, taken *before* the source is read.
 ///
-/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. The drop locks the table of open fills of
-/// one shard, and no shard.
+/// Dropping a lease reports that the fill failed, and releases the memory of the open fill. The
+/// drop locks the table of open fills of one shard, and no shard.
 ///
 /// A lease keeps the index alive, can be sent to another thread, and can be kept across an `await`.
 ///
@@ -54,7 +55,7 @@ pub struct FillLease<V> {
     core: Arc<Core<V>>,
     tenant: Tenant,
     path: PathText,
-    hash: crate::hash::PathHash,
+    hash: PathHash,
     began: FillStart,
     /// False once the commit has closed the fill.
     open: bool,
@@ -89,14 +90,14 @@ impl<V> FillLease<V> {
     }
 
     fn key(&self) -> PathRef<'_> {
-        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_str() }
+        PathRef { hash: self.hash, tenant: &self.tenant, path: self.path.as_bytes() }
     }
 }
 
 impl<V> Drop for FillLease<V> {
     fn drop(&mut self) {
         if self.open {
-            self.core.close(&self.key(), self.began);
+            self.core.close(self.hash, self.began);
         }
     }
 }

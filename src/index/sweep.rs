@@ -1,25 +1,33 @@
 //! The sweep: takes dead entries out of the tables, one bounded step at a time.
 //!
-//! Invariant: once a pass over all shards is published, nothing that died before the pass began is left in a table.
+//! Invariant: once a pass over all shards is published, nothing that died before the pass began is
+//! left in a table.
 
 use super::core::{Cell, Core, Pass};
 use crate::outcome::{DeadRecord, Reclaimed};
 use crate::scopes::Generation;
+use crate::shard::Swept;
 
-/// This many places are looked at for dead entries by each storing operation after a flush, about two buckets of them. At 16 to a new path, a
-/// table is swept long before it could grow by half. What is dead is taken out one path at a time, each under a lock of its own, so that
-/// readers of the shard wait for about a microsecond.
+/// This many places are looked at for dead entries by each storing operation after a flush, about
+/// two buckets of them. At 16 to a new path, a table is swept long before it could grow by half.
+/// What is dead is taken out one path at a time, each under a lock of its own, so that readers of
+/// the shard wait for about a microsecond.
 const STEP: usize = 16;
 
 /// A shard that needs no sweeping still costs its lock, about as much as this many places.
 const SHARD_VISIT: usize = 4;
 
 impl<V> Core<V> {
-    /// One bounded step of the sweep, if there is something to sweep and nobody else is at it.
+    /// Sweeps one bounded step, if there is something to sweep and no other thread sweeps.
+    #[inline]
     pub(super) fn maintain(&self) {
-        if self.swept.load_relaxed() >= self.shared.scopes.broad() {
-            return;
+        if self.swept.load_relaxed() < self.shared.scopes.broad() {
+            self.sweep_on();
         }
+    }
+
+    #[cold]
+    fn sweep_on(&self) {
         let Some(mut pass) = self.pass.try_lock() else { return };
         let mut dropped = Vec::new();
         let mut budget = STEP;
@@ -33,15 +41,19 @@ impl<V> Core<V> {
         drop(dropped);
     }
 
-    /// Sweeps on in the shard whose turn it is, passes on a path that died there, and returns how many places that is worth.
+    /// Sweeps on in the shard whose turn it is, passes on a path that died there, and returns how
+    /// many places that is worth.
     fn step(&self, pass: &mut Pass, places: usize, take: impl FnOnce(DeadRecord<V>)) -> usize {
         if pass.shard == 0 && pass.target == Generation::START {
-            // Read before the first shard is touched: a newer target would claim what was not looked at.
+            // Read before the first shard is visited: a newer target would cover entries that were
+            // not examined.
             pass.target = self.shared.scopes.broad();
         }
         let Cell { shard, fills } = &self.shards[pass.shard];
-        let (looked_at, dead_record, done) = shard.write().sweep(places, fills, &self.shared);
-        // Before the end of the pass is published: who reads that finds in the queue what was found.
+        let Swept { looked_at, dead_record, done } =
+            shard.write().sweep(places, fills, &self.shared);
+        // Queue before the end of the pass is published: a thread that reads it as published finds
+        // the dead entries in the queue.
         dead_record.map(take);
         if done {
             pass.shard += 1;

@@ -12,7 +12,7 @@ use crate::forecast::{Extent, Matches};
 use crate::index::CacheIndex;
 use crate::mode::{Hard, Soft};
 use crate::names::{OriginPath, PathPrefix};
-use crate::outcome::{Flushed, PrefixPurged, Purged, Softened, key_of};
+use crate::outcome::{Flushed, PrefixPurged, PurgeOutcome, key_of};
 use crate::scopes::{Generation, Tenant};
 use crate::selection::Selection;
 use crate::severity::Severity;
@@ -182,8 +182,8 @@ impl<V> CacheIndex<V> {
             pictures.map(|step| (step, (step.path.as_str(), step.selection))).unzip();
         let outcomes = self.core.purge_each(tenant, &paths, request.severity);
         let mut receipts: Vec<EntryReceipt<V>> = Vec::new();
-        for (step, (purged, softened)) in steps.into_iter().zip(outcomes) {
-            let purged = EntryReceipt::purged(step, request.severity, purged, softened);
+        for (step, outcome) in steps.into_iter().zip(outcomes) {
+            let purged = EntryReceipt::purged(step, outcome);
             match receipts.last_mut().filter(|_| step.is_copy) {
                 Some(receipt) => receipt.add_copy(purged, request.severity),
                 None => receipts.push(purged),
@@ -267,16 +267,22 @@ impl<V> EntryReceipt<V> {
         }
     }
 
-    fn purged(step: Step<'_>, severity: Severity, purged: Purged<V>, softened: Softened) -> Self {
-        let generation = purged.generation();
-        let fills = if step.tells_fills() {
-            purged.overtaken_fills() + softened.overtaken_fills()
-        } else {
-            0
-        };
-        let removed: Vec<_> = purged.into_iter().collect();
-        let counts = [removed.len() + softened.len(), softened.stale_before(), fills];
-        Self { removed, ..Self::counted(Some(step.entry), generation, severity, counts) }
+    fn purged(step: Step<'_>, outcome: PurgeOutcome<V>) -> Self {
+        let entry = Some(step.entry);
+        let fills = |overtaken: usize| if step.tells_fills() { overtaken } else { 0 };
+        match outcome {
+            PurgeOutcome::Hard(purged) => {
+                let (generation, fills) = (purged.generation(), fills(purged.overtaken_fills()));
+                let removed: Vec<_> = purged.into_iter().collect();
+                let counts = [removed.len(), 0, fills];
+                Self { removed, ..Self::counted(entry, generation, Severity::Hard, counts) }
+            }
+            PurgeOutcome::Soft(softened) => {
+                let fills = fills(softened.overtaken_fills());
+                let counts = [softened.len(), softened.stale_before(), fills];
+                Self::counted(entry, softened.generation(), Severity::Soft, counts)
+            }
+        }
     }
 
     /// Adds the outcome of the origin copy.
@@ -304,7 +310,7 @@ impl EntryReceipt<()> {
         matches: Matches,
         generation: Generation,
     ) -> Self {
-        let stale = matches.variants.iter().filter(|(_, stale)| *stale).count();
+        let stale = matches.variants.iter().filter(|(_, freshness)| freshness.is_stale()).count();
         let all = matches.variants.len();
         let fills = if step.tells_fills() { matches.fills } else { 0 };
         match severity {

@@ -202,7 +202,6 @@ impl fmt::Display for InvalidationError {
         const SCOPES: &str = "expected \"original\", \"urls\" or \"all\"";
         const MODES: &str = "expected \"hard\" or \"soft\"";
         const MEMBERS: &str = "expected scope, mode, urls and transformations";
-        const LIST: &str = "expected a list of strings";
         match &self.0 {
             Fault::TooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
             Fault::EmptyBody => f.write_str("the body is empty: expected a JSON object"),
@@ -231,6 +230,26 @@ impl fmt::Display for InvalidationError {
             Fault::UnknownScope => write!(f, "unknown scope: {SCOPES}"),
             Fault::ModeType => write!(f, "mode is not a string: {MODES}"),
             Fault::UnknownMode => write!(f, "unknown mode: {MODES}"),
+            Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
+            Fault::Transformations => {
+                f.write_str("transformations are only allowed with scope \"original\"")
+            }
+            Fault::MissingUrls
+            | Fault::ListType(_)
+            | Fault::EmptyList(_)
+            | Fault::TooMany { .. }
+            | Fault::EntryType { .. }
+            | Fault::BadEntry { .. }
+            | Fault::Wildcard { .. } => self.0.fmt_list(f),
+        }
+    }
+}
+
+impl Fault {
+    /// Writes the message of a fault in a list. Other faults have none here.
+    fn fmt_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LIST: &str = "expected a list of strings";
+        match self {
             Fault::MissingUrls => {
                 f.write_str("urls is missing: expected a list of at least one string")
             }
@@ -241,10 +260,6 @@ impl fmt::Display for InvalidationError {
             Fault::EmptyList(List::Transformations) => f.write_str(
                 "transformations is empty: expected at least one string, or no transformations",
             ),
-            Fault::UrlsOfAll => f.write_str("scope \"all\" takes no urls"),
-            Fault::Transformations => {
-                f.write_str("transformations are only allowed with scope \"original\"")
-            }
             Fault::TooMany { list, limit } => {
                 write!(f, "{} has more than {limit} entries", list.name())
             }
@@ -261,6 +276,7 @@ impl fmt::Display for InvalidationError {
                 f,
                 "urls[{position}] ends in a star: expected whole pictures, without operations"
             ),
+            _ => Ok(()),
         }
     }
 }

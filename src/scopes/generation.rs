@@ -1,11 +1,12 @@
 //! The one counter that decides what came first.
 //!
-//! Invariant: every purge and flush takes a number that none took before, and a larger one than every invalidation that it
-//! can know of.
+//! Invariant: every purge and flush takes a number that none took before, and a larger one than
+//! every invalidation that it can know of.
 //!
-//! A counter and not a clock: clocks have ties, are set back, and differ between processors; two invalidations in one
-//! microsecond, or a fill begun in the same tick as a purge, would be left to chance. The counter can't wrap: at one
-//! invalidation each nanosecond its 64 bits last for 584 years.
+//! A counter and not a clock: clocks have ties, are set back, and differ between processors; two
+//! invalidations in one microsecond, or a fill begun in the same tick as a purge, would be left to
+//! chance. The counter can't wrap: at one invalidation each nanosecond its 64 bits last for 584
+//! years.
 
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
@@ -56,15 +57,17 @@ impl AtomicGeneration {
         Generation(self.0.load(Ordering::Acquire))
     }
 
-    /// Reads the number alone. For numbers that are written and read under the same lock, or that publish nothing else.
+    /// Reads the number alone. For numbers that are written and read under the same lock, or that
+    /// publish nothing else.
     pub(crate) fn load_relaxed(&self) -> Generation {
         Generation(self.0.load(Ordering::Relaxed))
     }
 
     /// Moves forward to `generation`, never back.
     pub(crate) fn publish(&self, generation: Generation) {
-        // Release: pairs with the acquire in `load`. No acquire: as a read-modify-write it continues the release sequence of every
-        // earlier publication, and who publishes for another has read that other's horizon with an acquire.
+        // Release: pairs with the acquire in `load`. Acquire is not needed: a read-modify-write
+        // continues the release sequence of every earlier publication, and a thread that publishes
+        // for another has read the horizon of that thread with an acquire.
         self.0.fetch_max(generation.0, Ordering::Release);
     }
 
@@ -75,8 +78,9 @@ impl AtomicGeneration {
 
     /// Takes the next number.
     pub(crate) fn next(&self) -> Generation {
-        // Relaxed: a read-modify-write never hands out a number twice. What the number orders is published by the shard's
-        // lock (purge of a path) or by `publish` (flush), not by the counter.
+        // Relaxed: a read-modify-write never hands out a number twice. What the number orders is
+        // published by the shard's lock (purge of a path) or by `publish` (flush), not by the
+        // counter.
         Generation(self.0.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Horizon {
 }
 
 impl Horizon {
-    /// Acquires, so that who publishes an invalidation for another passes on what came before it, too.
+    /// Acquire: a thread that publishes this invalidation for another must also publish everything
+    /// that happened before it.
     pub(crate) fn read(&self) -> LastInvalidations {
         LastInvalidations { hard: self.hard.load(), soft: self.soft.load() }
     }

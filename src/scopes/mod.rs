@@ -1,7 +1,8 @@
 //! Scopes: what an invalidation covers, and when each scope was invalidated last.
 //!
-//! A broad scope (everything, a tenant, a prefix) is only a number, so that invalidating it is O(1). An entry is live if its record was
-//! confirmed live at or after the last hard invalidation of every scope that covers it.
+//! A broad scope (everything, a tenant, a prefix) is only a number, so that invalidating it is
+//! O(1). An entry is live if its record was confirmed live at or after the last hard invalidation
+//! of every scope that covers it.
 
 mod generation;
 mod horizon;

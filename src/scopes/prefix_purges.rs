@@ -1,12 +1,14 @@
 //! Prefix rules: purges of all paths that begin with a text.
 //!
-//! A rule is a prefix and the generations of its last hard and soft purge. It costs nothing per path when it is made; each path is
-//! held against the rules once, when it is next looked at, and then settled.
+//! A rule is a prefix and the generations of its last hard and soft purge. Adding a rule does not
+//! visit paths. Each older path is compared with the rules once, at its next use, and is settled by
+//! that.
 //!
-//! Invariant: a rule is here until every record and every open fill older than it has been settled beyond its generation. Retiring
-//! it earlier would bring purged pictures back.
+//! Invariant: a rule is kept until every record and every open fill older than it has been settled
+//! beyond its generation. Retiring it earlier would serve purged pictures again.
 //!
-//! Matching asks for each length that a prefix of the tenant has, not for each rule: a thousand avatars' folders are one look-up.
+//! Matching asks for each length that a prefix of the tenant has, not for each rule: a thousand
+//! avatars' folders are one lookup.
 
 use super::generation::Generation;
 use super::horizon::LastInvalidations;
@@ -52,7 +54,7 @@ impl PrefixPurges {
             .fold(LastInvalidations::default(), |newest, rule| newest.or(*rule))
     }
 
-    /// Notes a purge of `prefix`.
+    /// Records a purge of `prefix`.
     pub(crate) fn add(
         &mut self,
         tenant: &Tenant,
@@ -60,7 +62,8 @@ impl PrefixPurges {
         severity: Severity,
         generation: Generation,
     ) {
-        // The seeds of the outer table: drawing new ones for each tenant would cost as much as the rest.
+        // The seeds of the outer table: drawing new ones for each tenant would cost as much as the
+        // rest.
         let seeds = self.by_tenant.hasher().clone();
         let rules = self.by_tenant.entry(tenant.id()).or_insert_with(|| TenantRules {
             tenant: tenant.clone(),
@@ -204,7 +207,8 @@ mod tests {
             rules.bytes()
         };
         assert_eq!(PrefixPurges::default().bytes(), 0);
-        // What is held twice, in the order of age and by its text, and what a table leaves free at worst.
+        // What is held twice, in the order of age and by its text, and what a table leaves free at
+        // worst.
         let (aged, filed) = (
             size_of::<(Generation, (u32, Arc<str>))>(),
             size_of::<(Arc<str>, LastInvalidations)>(),

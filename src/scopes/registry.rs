@@ -1,17 +1,21 @@
-//! Broad scopes: everything, a tenant, all paths under a prefix; and what their last invalidations say of an entry.
+//! Broad scopes: everything, a tenant, or all paths under a prefix; and the effect of their last
+//! invalidations on an entry.
 //!
-//! Invalidating a broad scope only moves a number, its horizon. An entry is live only if nothing that covers it was invalidated
-//! after the entry was last known to be good.
+//! Invalidating a broad scope only moves a number, its horizon. An entry is live only if nothing
+//! that covers it was invalidated after the entry was last known to be good.
 //!
-//! Invariant: broad invalidations take turns. Each takes its generation, writes its horizon, and then publishes the generation
-//! as `broad`, before the next one begins. So whoever reads `broad` at *g* finds every horizon up to *g* written, and who
-//! finds a horizon beyond the `broad` that it read has met an invalidation half way: it publishes that generation itself and
-//! looks again. The moment of the publication is therefore the one moment at which the invalidation happened, for
-//! every scope, in every shard, for look-ups, leases and commits alike.
+//! Invariant: broad invalidations take turns. Each takes its generation, writes its horizon, and
+//! publishes the generation as `broad` before the next one begins. So a thread that reads `broad`
+//! at *g* finds every horizon up to *g* written. A thread that finds a horizon beyond the `broad`
+//! that it read has met an invalidation half way: it publishes that generation itself and reads
+//! again. The publication is therefore the one moment at which the invalidation happens, for every
+//! scope, in every shard, for lookups, leases and commits alike.
 //!
-//! Two designs that look simpler and are wrong: horizons without turns (a later flush publishes first, an entry is then
-//! settled beyond the earlier one's number before its horizon is written, and outlives it); and a lease that takes its generation
-//! from the clock (between the flush's number and its horizon it looks newer than a flush that others still don't see).
+//! Two designs look simpler and are wrong:
+//! - Horizons without turns. A later flush publishes first, an entry is settled beyond the number
+//! of the earlier flush before that flush writes its horizon, and the entry outlives it.
+//! - A lease that takes its generation from the clock. Between the number of a flush and its
+//! horizon, the lease looks newer than a flush that other threads do not see yet.
 
 use super::generation::{AtomicGeneration, Generation};
 use super::horizon::{Horizon, LastInvalidations};
@@ -23,9 +27,11 @@ use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 /// The clock, the horizons that belong to no tenant, and the newest broad invalidation.
 #[derive(Debug)]
 pub(crate) struct Scopes {
-    /// Where every purge and flush takes its number. On a line of its own: what is beside it is read by each look-up.
+    /// Where every purge and flush takes its number. On a line of its own: what is beside it is
+    /// read by each lookup.
     pub(crate) clock: CachePadded<AtomicGeneration>,
-    /// The newest broad invalidation that has happened. Changes rarely, so that look-ups share its cache line.
+    /// The newest broad invalidation that has happened. Changes rarely, so that lookups share its
+    /// cache line.
     broad: AtomicGeneration,
     all: Horizon,
     rules: RwLock<PrefixPurges>,
@@ -129,13 +135,16 @@ impl Scopes {
     }
 
     /// What the scopes that cover the path say now of what was good at `since`, or later.
-    pub(crate) fn view_of(&self, tenant: &Tenant, path: &str, since: Generation) -> View {
+    pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
-            // Relaxed, both: who has read a rule's generation in `broad` sees them through that; who hasn't may miss the rule. And
-            // who sees that a rule has retired while it holds a shard's lock sees what the sweep settled in that shard before.
+            // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
+            // through that; any other thread may miss the rule. A thread that holds the lock of a
+            // shard and sees that a rule has retired sees what the sweep settled in that shard
+            // before.
             if self.open_rules.load(Ordering::Relaxed) > 0
                 && self.newest_rule.load_relaxed() > since
             {
+                let path = std::str::from_utf8(path).expect("a path is text");
                 self.rules.read().matching(tenant.id(), path)
             } else {
                 LastInvalidations::default()
@@ -146,8 +155,9 @@ impl Scopes {
     fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> LastInvalidations) -> View {
         loop {
             let as_of = self.broad.load();
-            // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a rule is gone because it was
-            // widened, then this view has the horizon that goes with it.
+            // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a
+            // rule is gone because it was widened, then this view has the horizon that goes with
+            // it.
             let prefix = prefix();
             let own = tenant.horizon().read();
             let whole = self.all.read().or(own);
@@ -155,7 +165,8 @@ impl Scopes {
             if newest <= as_of {
                 return View { as_of, whole, prefix, forgotten: tenant.is_forgotten_by(own) };
             }
-            // An invalidation has written its horizon and not yet published it: do it for it, then all of it is visible.
+            // An invalidation has written its horizon and not yet published it: do it for it, then
+            // all of it is visible.
             self.broad.publish(newest);
         }
     }
@@ -170,8 +181,8 @@ impl Scopes {
         self.invalidate(tenant.horizon(), severity)
     }
 
-    /// Invalidates all that belongs to `tenant`; from then on nothing is stored for it. Returns the generation in which the tenant
-    /// was forgotten first.
+    /// Invalidates all that belongs to `tenant`; from then on nothing is stored for it. Returns the
+    /// generation in which the tenant was forgotten first.
     pub(crate) fn forget(&self, tenant: &Tenant) -> Generation {
         let _turn = self.turn.lock();
         if tenant.forgotten() > Generation::START {
@@ -195,8 +206,8 @@ impl Scopes {
 
     /// Invalidates all paths of `tenant` that begin with `prefix`.
     ///
-    /// If there is no room for one more rule, the oldest is widened to its whole tenant, which invalidates too much and never too
-    /// little.
+    /// If there is no room for one more rule, the oldest is widened to its whole tenant, which
+    /// invalidates too much and never too little.
     pub(crate) fn invalidate_prefix(
         &self,
         tenant: &Tenant,
@@ -206,14 +217,16 @@ impl Scopes {
         let _turn = self.turn.lock();
         let generation = self.clock.next();
         if tenant.forgotten() > Generation::START {
-            // Everything of it is dead already; a rule would keep it longer, and could widen another tenant's rule.
+            // Everything of it is dead already; a rule would keep it longer, and could widen
+            // another tenant's rule.
             return RuleAdded { generation, widened: None };
         }
         let mut rules = self.rules.write();
         let mut widened = None;
         if rules.len() >= self.most_rules && !rules.has(tenant, prefix) {
             if let Some((owner, rule)) = rules.remove_oldest() {
-                // With today's generation and not the rule's own: what was settled since then is to be counted with the rest.
+                // With today's generation and not the rule's own: what was settled since then is to
+                // be counted with the rest.
                 if rule.hard > Generation::START {
                     owner.horizon().raise(Severity::Hard, generation);
                 }
@@ -315,13 +328,13 @@ mod tests {
         let renewed = scopes.invalidate_prefix(&a, "x/", Severity::Hard);
         assert!(renewed.widened.is_none());
         let before = scopes.broad();
-        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Untouched);
+        assert_eq!(scopes.view_of(&b, b"z", before).standing(before), Standing::Untouched);
 
         let added = scopes.invalidate_prefix(&a, "z/", Severity::Hard);
 
         assert_eq!(added.widened.as_ref(), Some(&b));
-        assert_eq!(scopes.view_of(&b, "z", before).standing(before), Standing::Dead);
-        assert_eq!(scopes.view_of(&a, "q", before).standing(before), Standing::Untouched);
+        assert_eq!(scopes.view_of(&b, b"z", before).standing(before), Standing::Dead);
+        assert_eq!(scopes.view_of(&a, b"q", before).standing(before), Standing::Untouched);
         assert_eq!(scopes.open_rules(), 2);
     }
 }

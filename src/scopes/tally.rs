@@ -1,14 +1,16 @@
 //! Counts of live, stale and dead entries, per shard and tenant.
 //!
-//! A flush visits no entry, so it can't count them either. Each tally remembers up to which broad invalidation it has been
-//! counted, and is brought forward when it is next looked at: a flush since then moves all that it held to dead (or stale) at once.
+//! A flush visits no entry, so it can't count them either. Each tally remembers up to which broad
+//! invalidation it has been counted, and is brought forward when it is next looked at: a flush
+//! since then moves all that it held to dead (or stale) at once.
 //!
-//! Invariant: within one shard, a tally is never behind a record of its tenant that a writer settled; so whatever a flush
-//! kills has been counted before the flush, and moves with it.
+//! Invariant: within one shard, a tally is never behind a record of its tenant that a writer
+//! settled; so whatever a flush kills has been counted before the flush, and moves with it.
 
 use super::generation::Generation;
 use super::registry::{Standing, View};
 use super::tenant::Tenant;
+use crate::freshness::Freshness;
 use hashbrown::HashMap;
 
 /// Entries of one tenant in one shard.
@@ -40,16 +42,23 @@ impl Counts {
         self.live -= variants - stale;
     }
 
-    pub(crate) fn add(&mut self, stale: bool) {
-        *self.of(stale) += 1;
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
-    pub(crate) fn subtract(&mut self, stale: bool) {
-        *self.of(stale) -= 1;
+    pub(crate) fn add(&mut self, freshness: Freshness) {
+        *self.of(freshness) += 1;
     }
 
-    fn of(&mut self, stale: bool) -> &mut usize {
-        if stale { &mut self.stale } else { &mut self.live }
+    pub(crate) fn subtract(&mut self, freshness: Freshness) {
+        *self.of(freshness) -= 1;
+    }
+
+    fn of(&mut self, freshness: Freshness) -> &mut usize {
+        match freshness {
+            Freshness::Live => &mut self.live,
+            Freshness::Stale => &mut self.stale,
+        }
     }
 
     fn forward(&mut self, standing: Standing) {
@@ -102,9 +111,10 @@ impl Tallies {
 
     /// Forgets the tenant's tally if nothing is left to count.
     pub(crate) fn prune(&mut self, id: u32) {
-        if self.0.get(&id).is_some_and(|tally| tally.counts == Counts::default()) {
+        if self.0.get(&id).is_some_and(|tally| tally.counts.is_empty()) {
             self.0.remove(&id);
-            // Amortized O(1): a table that is halved was filled by as many tallies as it has places. The smallest table stays.
+            // Amortized O(1): a table that is halved was filled by as many tallies as it has
+            // places. The smallest table stays.
             let places = self.0.allocation_size() / size_of::<(u32, Tally)>();
             if places > 4 && self.0.len() <= places / 8 {
                 self.0.shrink_to(self.0.len() * 2);
@@ -134,11 +144,11 @@ mod tests {
             let mut tallies = Tallies::default();
             let many: Vec<_> = (0..10_000).map(|n| tenants.get_or_add(&n.to_string())).collect();
             for tenant in &many {
-                tallies.at(tenant, &scopes.view(tenant)).add(true);
+                tallies.at(tenant, &scopes.view(tenant)).add(Freshness::Stale);
             }
             let peak = tallies.structure_bytes();
             for tenant in &many[left..] {
-                tallies.of(tenant).subtract(true);
+                tallies.of(tenant).subtract(Freshness::Stale);
                 tallies.prune(tenant.id());
             }
             assert!(
@@ -155,7 +165,7 @@ mod tests {
         let (scopes, tenant) = (Scopes::new(8), Tenants::new(0).get_or_add("a"));
         let mut tallies = Tallies::default();
         assert_eq!(tallies.structure_bytes(), 0);
-        tallies.at(&tenant, &scopes.view(&tenant)).add(true);
+        tallies.at(&tenant, &scopes.view(&tenant)).add(Freshness::Stale);
         // At the least the tally itself; a small table, at the most.
         let bytes = tallies.structure_bytes();
         let expected = size_of::<Tally>()..10 * size_of::<(u32, Tally)>();
@@ -164,7 +174,7 @@ mod tests {
         tallies.prune(tenant.id());
         assert_eq!(tallies.iter().map(|tally| tally.counts.stale).sum::<usize>(), 1);
 
-        tallies.of(&tenant).subtract(true);
+        tallies.of(&tenant).subtract(Freshness::Stale);
         tallies.prune(tenant.id());
         assert_eq!(tallies.iter().count(), 0);
     }

@@ -2,14 +2,17 @@
 //!
 //! Invariants:
 //! - A handle belongs to the index that returned it.
-//! - Two tenants that exist at the same time have different ids. A tenant exists until its last handle is dropped.
-//! - Whatever stores an id also holds a handle: a shard's tally for its records, a lease for its open fill, a prefix rule, a
-//!   queued dead entry. So an id is not reused while anything of its tenant is left.
+//! - Two tenants that exist at the same time have different ids. A tenant exists until its last
+//!   handle is dropped.
+//! - Whatever stores an id also holds a handle: a shard's tally for its records, a lease for its
+//!   open fill, a prefix rule, a queued dead entry. So an id is not reused while anything of its
+//!   tenant is left.
 //!
-//! Forgetting a tenant removes its name from the table. A later request for the name makes another tenant, with another id, so that
-//! an old handle cannot reach the entries of the new tenant.
+//! Forgetting a tenant removes its name from the table. A later request for the name makes another
+//! tenant, with another id, so that an old handle cannot reach the entries of the new tenant.
 //!
-//! Lock order: the names, the turn of broad invalidations, a shard; the ids last. The last handle may be dropped under any of them.
+//! Lock order: the names, the turn of broad invalidations, a shard; the ids last. The last handle
+//! may be dropped under any of them.
 
 use super::generation::{AtomicGeneration, Generation};
 use super::horizon::{Horizon, LastInvalidations};
@@ -20,12 +23,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// One customer of the cache, as a handle that [`CacheIndex::tenant`](crate::CacheIndex::tenant) gives out.
+/// One customer of the cache, as a handle that [`CacheIndex::tenant`](crate::CacheIndex::tenant)
+/// gives out.
 ///
-/// Cloning it is cheap. Keep it with the customer's configuration rather than asking for it with each request.
+/// Cloning it is cheap. Keep it with the customer's configuration rather than asking for it with
+/// each request.
 ///
-/// A handle stays valid after the tenant was [forgotten](crate::CacheIndex::forget_tenant), but it finds and stores nothing. It never
-/// reaches a tenant that was made later, also not one of the same name.
+/// A handle stays valid after the tenant was [forgotten](crate::CacheIndex::forget_tenant), but it
+/// finds and stores nothing. It never reaches a tenant that was made later, also not one of the
+/// same name.
 ///
 /// # Examples
 ///
@@ -41,7 +47,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tenant(Arc<TenantState>);
 
-/// What the index remembers of a tenant. On lines of its own, as each look-up reads it and each lease counts its handle beside it.
+/// What the index remembers of a tenant. On lines of its own, as each lookup reads it and each
+/// lease counts its handle beside it.
 #[repr(align(128))]
 pub(crate) struct TenantState {
     /// The index that this tenant belongs to.
@@ -49,7 +56,8 @@ pub(crate) struct TenantState {
     id: u32,
     name: Box<str>,
     pub(crate) horizon: Horizon,
-    /// The generation in which the tenant was forgotten. Written before the horizon is raised to it; means nothing until then.
+    /// The generation in which the tenant was forgotten. Written before the horizon is raised to
+    /// it; means nothing until then.
     forgotten: AtomicGeneration,
     ids: Arc<Mutex<Ids>>,
 }
@@ -62,7 +70,8 @@ struct Ids {
 }
 
 impl Ids {
-    /// Takes an id that no existing tenant has. Ids wrap around after 2^32 tenants; those still taken are skipped.
+    /// Takes an id that no existing tenant has. Ids wrap around after 2^32 tenants; those still
+    /// taken are skipped.
     fn take(&mut self) -> u32 {
         loop {
             let id = self.next;
@@ -98,14 +107,16 @@ impl Tenant {
         &self.0.horizon
     }
 
-    /// The generation in which the tenant was forgotten, or [`Generation::START`]. Exact while it is the caller's turn.
+    /// The generation in which the tenant was forgotten, or [`Generation::START`]. Exact while it
+    /// is the caller's turn.
     pub(crate) fn forgotten(&self) -> Generation {
         self.0.forgotten.load_relaxed()
     }
 
     /// Whether the tenant was forgotten when its horizon was read.
     pub(crate) fn is_forgotten_by(&self, horizon: LastInvalidations) -> bool {
-        // Relaxed: the horizon's acquire makes the generation visible that was written before it. A later one is not yet reached.
+        // Relaxed: the horizon's acquire makes the generation visible that was written before it. A
+        // later one is not yet reached.
         let forgotten = self.0.forgotten.load_relaxed();
         forgotten > Generation::START && horizon.hard >= forgotten
     }
@@ -164,14 +175,16 @@ impl Tenants {
         }))
     }
 
-    /// Removes the tenant's name while `forget` runs: whoever asks for the name gets the old tenant before that, or a new one after.
+    /// Removes the tenant's name while `forget` runs. A request for the name gets the old tenant
+    /// before the call, or a new one after it.
     pub(crate) fn forget<R>(&self, tenant: &Tenant, forget: impl FnOnce() -> R) -> R {
         let mut by_name = self.by_name.write();
         let forgotten = forget();
         // The name may belong to a later tenant by now.
         if by_name.get(tenant.name()) == Some(tenant) {
             by_name.remove(tenant.name());
-            // Amortized O(1): a table that is halved was filled by as many tenants as it has places.
+            // Amortized O(1): a table that is halved was filled by as many tenants as it has
+            // places.
             let places = by_name.allocation_size() / size_of::<(Box<str>, Tenant)>();
             if places > 4 && by_name.len() <= places / 8 {
                 let room = by_name.len() * 2;

@@ -8,23 +8,30 @@ use crate::hash::{PathHash, TableHash};
 use crate::scopes::{Counts, Standing};
 use crate::variants::KeyId;
 
+/// What a shard holds.
+pub(crate) struct Found {
+    pub(crate) paths: u64,
+    pub(crate) entries: u64,
+    pub(crate) any_dead: bool,
+}
+
 impl<V> Shard<V> {
-    /// Panics where the invariants at the top of this module don't hold, or a count disagrees with what it counts. Gives the
-    /// number of paths and of entries, and whether any are dead; adds the uses of keys to `uses`.
+    /// Panics if an invariant of the shard does not hold, or if a count disagrees with what it
+    /// counts. Adds the uses of keys to `uses`.
     pub(crate) fn check(
         &self,
         fills: &OpenFills,
         shared: &Shared,
         belongs: impl Fn(PathHash) -> bool,
         uses: &mut Vec<KeyId>,
-    ) -> (u64, u64, bool) {
+    ) -> Found {
         uses.extend(self.records.check(&shared.keys, &shared.hashing));
         let filed_well = |hash: TableHash, tenant: u32, path: &str| {
             let expected = shared.hashing.path(tenant, path);
             belongs(expected) && hash == expected.table()
         };
         let mut counted = std::collections::BTreeMap::<u32, Counts>::new();
-        let (mut entries, mut any_dead) = (0, false);
+        let mut found = Found { paths: self.records.len() as u64, entries: 0, any_dead: false };
         for record in self.records.iter() {
             let (id, path) = (record.tenant(), record.path());
             assert!(belongs(shared.hashing.path(id, path)), "{path} is in the wrong shard");
@@ -32,32 +39,18 @@ impl<V> Shard<V> {
             let settled = record.settled();
             assert!(settled <= shared.scopes.broad(), "{path} is settled ahead of time");
             let tenant = self.tallies.tenant(id);
-            let key = PathRef { hash: shared.hashing.path(id, path), tenant, path };
-            let found = self.records.find(&key).map(RecordRef::id);
-            assert_eq!(found, Some(record.id()), "{path} is there twice");
+            let key =
+                PathRef { hash: shared.hashing.path(id, path), tenant, path: path.as_bytes() };
+            let id_of_path = self.records.find(&key).map(RecordRef::id);
+            assert_eq!(id_of_path, Some(record.id()), "{path} is there twice");
 
-            let (len, stale) = (record.len(), record.stale());
-            entries += len as u64;
+            found.entries += record.len() as u64;
             let dead = record.standing(&Self::view(&key, shared)) == Standing::Dead;
-            any_dead |= dead;
+            found.any_dead |= dead;
             let confirmed = record.is_confirmed(shared.scopes.broad());
             assert!(!(dead && confirmed), "{path} is confirmed, and dead");
-            let counts = counted.entry(id).or_default();
-            match shared.scopes.view(tenant).whole_standing(settled) {
-                Standing::Dead => {
-                    counts.dead_paths += 1;
-                    counts.dead += len;
-                }
-                Standing::Stale => {
-                    counts.paths += 1;
-                    counts.stale += len;
-                }
-                Standing::Untouched => {
-                    counts.paths += 1;
-                    counts.stale += stale;
-                    counts.live += len - stale;
-                }
-            }
+            let standing = shared.scopes.view(tenant).whole_standing(settled);
+            count(counted.entry(id).or_default(), record, standing);
         }
         let tallied = self
             .tallies
@@ -65,6 +58,26 @@ impl<V> Shard<V> {
             .map(|tally| (tally.tenant.id(), tally.counts_in(&shared.scopes.view(&tally.tenant))));
         assert_eq!(tallied.collect::<std::collections::BTreeMap<_, _>>(), counted, "tallies");
         fills.check(|hash, tenant, path| filed_well(hash.table(), tenant, path));
-        (self.records.len() as u64, entries, any_dead)
+        found
+    }
+}
+
+/// Adds a record to the counts of its tenant.
+fn count<V>(counts: &mut Counts, record: RecordRef<'_, V>, standing: Standing) {
+    let (len, stale) = (record.len(), record.stale());
+    match standing {
+        Standing::Dead => {
+            counts.dead_paths += 1;
+            counts.dead += len;
+        }
+        Standing::Stale => {
+            counts.paths += 1;
+            counts.stale += len;
+        }
+        Standing::Untouched => {
+            counts.paths += 1;
+            counts.stale += stale;
+            counts.live += len - stale;
+        }
     }
 }

@@ -3,10 +3,14 @@
 #[cfg(fuzzing)]
 mod check;
 mod core;
+mod listing;
 mod open_fills;
 mod path_ref;
+mod purge;
+mod store;
 mod table;
 
 pub(crate) use core::{Shard, Shared};
 pub(crate) use open_fills::{FillStart, OpenFills, PathText};
 pub(crate) use path_ref::PathRef;
+pub(crate) use purge::Swept;

@@ -1,24 +1,28 @@
-//! Open fills: what a shard remembers of paths for which leases are out.
+//! Open fills: the state that a shard keeps for each path with an open lease.
 //!
-//! Invariant: a path is here exactly while at least one lease for it is open. So memory is bounded by the number of open
-//! leases, a purge reaches the fills of a path that has no entry, and a dropped lease leaves nothing behind.
+//! Invariant: a path has an open fill exactly while at least one lease for it is open. So memory is
+//! bounded by the number of open leases. A purge reaches the fills of a path without an entry, and
+//! a dropped lease leaves nothing behind.
 //!
-//! This lives beside the table of records and not in it: the purge of a path unlinks the record, and what open fills must know
-//! of the purge has to outlive that. It has a lock of its own, so that beginning a fill, or giving one up, keeps nobody from the
-//! records.
+//! Open fills are kept beside the table of records, not in it. The purge of a path unlinks its
+//! record, and the mark of the purge on the open fills must outlive the record. Open fills have
+//! their own lock, so that opening or dropping a lease does not block lookups.
 //!
 //! Lock order: the shard, then its open fills. Each of these holds for the two locks:
-//! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number while it holds the fills. A lease
-//!   reads the clock while it holds the fills. So the number of a purge is larger than the clock of a lease if and only if the
-//!   fill began before the purge marked it.
-//! - A lease that begins after the mark, while the purge still unlinks the record, comes after the purge: neither a lookup nor a commit
-//!   sees the record in between, as both need the shard.
-//! - A commit closes its fill while it holds the shard exclusively. No purge comes between the answer and the storing.
-//! - The sweep notes what prefix rules say under both locks. A lease that begins afterwards has seen the flush or purge up to which
-//!   the sweep retires rules.
+//! - A purge holds the shard exclusively, and marks the fills under both locks. It takes its number
+//!   while it holds the fills. A lease reads the clock while it holds the fills. So the number of a
+//!   purge is larger than the clock of a lease if and only if the fill began before the purge
+//!   marked it.
+//! - A lease that begins after the mark, while the purge still unlinks the record, comes after the
+//!   purge: neither a lookup nor a commit sees the record in between, as both need the shard.
+//! - A commit closes its fill while it holds the shard exclusively. So no purge comes between the
+//!   check and the write.
+//! - The sweep records the matching prefix rules under both locks. A lease that begins afterwards
+//!   has seen the flush or purge up to which the sweep retires rules.
 //!
-//! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is zero, marks nothing. A fill that begins
-//! at the same time may read the source as it was before the purging thread changed it, and is stored. The lock orders the two.
+//! Tried and wrong: a purge that reads the number of open leases without the lock and, if it is
+//! zero, marks nothing. A fill that begins at the same time may read the source as it was before
+//! the purging thread changed it, and is stored. The lock orders the two.
 
 use super::path_ref::PathRef;
 use crate::hash::PathHash;
@@ -33,18 +37,28 @@ use std::fmt;
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FillStart {
-    /// The number of the last invalidation that had begun. Decides against purges of the path, which take their number under the same lock.
+    /// The number of the last invalidation that had begun. Decides against purges of the path,
+    /// which take their number under the same lock.
     pub(crate) clock: Generation,
     /// The number of the last broad invalidation that had happened. Decides against flushes.
     pub(crate) broad: Generation,
+    /// The number of the path's open fill, by which the lease closes it.
+    fill: u64,
 }
 
-/// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs no allocation.
+/// The text of a path, up to 96 bytes of it in place: longer than most paths, so that a fill needs
+/// no allocation.
 pub(crate) struct PathText(SmallVec<[u8; 96]>);
 
 impl PathText {
-    pub(crate) fn new(path: &str) -> Self {
-        Self(SmallVec::from_slice(path.as_bytes()))
+    /// The bytes are those of a text.
+    pub(crate) fn new(path: &[u8]) -> Self {
+        Self(SmallVec::from_slice(path))
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -65,6 +79,8 @@ impl fmt::Debug for PathText {
 
 #[derive(Debug)]
 struct OpenFill {
+    /// Identifies the fill among all fills of the shard, open or ended.
+    number: u64,
     hash: PathHash,
     tenant: u32,
     path: PathText,
@@ -75,20 +91,38 @@ struct OpenFill {
     purged: Generation,
     /// The last soft one.
     softened: Generation,
-    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide against a lease's broad
-    /// generation.
+    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide
+    /// against a lease's broad generation.
     retired: LastInvalidations,
 }
 
 impl OpenFill {
     fn is_of(&self, key: &PathRef<'_>) -> bool {
-        self.tenant == key.tenant.id() && *self.path.0 == *key.path.as_bytes()
+        self.tenant == key.tenant.id() && *self.path.0 == *key.path
     }
 
     /// The leases that can still commit, as far as purges of the path go.
     fn valid(&self) -> usize {
         self.leases - self.voided
     }
+}
+
+/// What a purge of a path did to its open fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PurgeMark {
+    pub(crate) generation: Generation,
+    /// How many leases it overtook. A hard purge overtakes those that it voids and that no purge
+    /// had voided before, a soft one all that can still commit.
+    pub(crate) overtaken: usize,
+}
+
+/// What became of a fill until it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FillEnd {
+    /// By a purge of its path.
+    pub(crate) overtaken: Overtaken,
+    /// What prefix rules said of the path when they retired.
+    pub(crate) retired: LastInvalidations,
 }
 
 /// The open fills of one shard.
@@ -99,6 +133,8 @@ pub(crate) struct OpenFills(Mutex<Fills>);
 struct Fills {
     table: HashTable<OpenFill>,
     leases: usize,
+    /// How many fills were opened so far.
+    opened: u64,
 }
 
 /// What purges of the path did to a lease.
@@ -125,30 +161,25 @@ impl OpenFills {
     /// Opens one more fill of the path.
     pub(crate) fn open(&self, key: &PathRef<'_>, scopes: &Scopes) -> FillStart {
         let mut fills = self.0.lock();
-        fills.open(key);
-        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
+        let fill = fills.open(key);
+        FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad(), fill }
     }
 
-    /// Ends a fill that began at `began`. Returns whether a purge of its path overtook it, and what retired rules said of the path.
-    pub(crate) fn close(
-        &self,
-        key: &PathRef<'_>,
-        began: Generation,
-    ) -> (Overtaken, LastInvalidations) {
-        self.0.lock().close(key, began)
+    /// Ends a fill of a path with this hash.
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart) -> FillEnd {
+        self.0.lock().close(hash, began)
     }
 
-    /// Takes the number of a purge of the path and marks the open fills with it. Returns how many leases it overtook: by a hard purge
-    /// those that it voids and no purge had voided before, by a soft one all that can still commit.
+    /// Takes the number of a purge of the path and marks the open fills with it.
     pub(crate) fn purge(
         &self,
         key: &PathRef<'_>,
         severity: Severity,
         scopes: &Scopes,
-    ) -> (Generation, usize) {
+    ) -> PurgeMark {
         let mut fills = self.0.lock();
         let generation = scopes.clock.next();
-        (generation, fills.purge(key, severity, generation))
+        PurgeMark { generation, overtaken: fills.purge(key, severity, generation) }
     }
 
     /// How many leases of the path a purge could still overtake.
@@ -192,13 +223,19 @@ impl OpenFills {
 }
 
 impl Fills {
-    fn open(&mut self, key: &PathRef<'_>) {
+    /// Counts one more lease of the path. Returns the number of its open fill.
+    fn open(&mut self, key: &PathRef<'_>) -> u64 {
         self.leases += 1;
         let hash = key.hash.table().spread();
         match self.table.entry(hash, |fill| fill.is_of(key), |fill| fill.hash.table().spread()) {
-            Entry::Occupied(mut fill) => fill.get_mut().leases += 1,
+            Entry::Occupied(mut fill) => {
+                fill.get_mut().leases += 1;
+                fill.get().number
+            }
             Entry::Vacant(vacant) => {
+                self.opened += 1;
                 vacant.insert(OpenFill {
+                    number: self.opened,
                     hash: key.hash,
                     tenant: key.tenant.id(),
                     path: PathText::new(key.path),
@@ -208,21 +245,22 @@ impl Fills {
                     softened: Generation::START,
                     retired: LastInvalidations::default(),
                 });
+                self.opened
             }
         }
     }
 
-    fn close(&mut self, key: &PathRef<'_>, began: Generation) -> (Overtaken, LastInvalidations) {
+    fn close(&mut self, hash: PathHash, began: FillStart) -> FillEnd {
         let mut entry = self
             .table
-            .find_entry(key.hash.table().spread(), |fill| fill.is_of(key))
+            .find_entry(hash.table().spread(), |fill| fill.number == began.fill)
             .expect("a path is here while a lease for it is open");
         self.leases -= 1;
         let fill = entry.get_mut();
-        let overtaken = if fill.purged > began {
+        let overtaken = if fill.purged > began.clock {
             fill.voided -= 1;
             Overtaken::Hard
-        } else if fill.softened > began {
+        } else if fill.softened > began.clock {
             Overtaken::Soft
         } else {
             Overtaken::No
@@ -233,7 +271,7 @@ impl Fills {
             entry.remove();
             self.shrink();
         }
-        (overtaken, retired)
+        FillEnd { overtaken, retired }
     }
 
     fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
@@ -250,11 +288,12 @@ impl Fills {
         overtaken
     }
 
-    /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given back whole, was filled by as many
-    /// leases as it has places, and has lost most of them since.
+    /// Gives memory back after a burst of leases. Amortized O(1): a table that is halved, or given
+    /// back whole, was filled by as many leases as it has places, and has lost most of them since.
     fn shrink(&mut self) {
-        // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet shard. By places and not by
-        // `capacity`, which leaves out those that closed fills have used up.
+        // The smallest table has 4 places: keeping it saves an allocation for each lease of a quiet
+        // shard. By places and not by `capacity`, which leaves out those that closed fills have
+        // used up.
         let places = self.table.num_buckets();
         if places > 4 && self.table.len() <= places / 8 {
             self.table.shrink_to(self.table.len() * 2, |fill| fill.hash.table().spread());
@@ -286,19 +325,19 @@ mod tests {
         }
 
         fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {
-            PathRef { hash: self.hash, tenant: &self.a, path }
+            PathRef { hash: self.hash, tenant: &self.a, path: path.as_bytes() }
         }
 
-        fn open(&self, path: &str) -> Generation {
-            self.fills.open(&self.key(path), &self.scopes).clock
+        fn open(&self, path: &str) -> FillStart {
+            self.fills.open(&self.key(path), &self.scopes)
         }
 
-        fn close(&self, path: &str, began: Generation) -> Overtaken {
-            self.fills.close(&self.key(path), began).0
+        fn close(&self, began: FillStart) -> Overtaken {
+            self.fills.close(self.hash, began).overtaken
         }
 
         fn purge(&self, path: &str, severity: Severity) -> usize {
-            self.fills.purge(&self.key(path), severity, &self.scopes).1
+            self.fills.purge(&self.key(path), severity, &self.scopes).overtaken
         }
     }
 
@@ -309,21 +348,21 @@ mod tests {
         assert_eq!(world.purge("p", Severity::Hard), 1);
         let second = world.open("p");
         assert_eq!(world.purge("q", Severity::Hard), 0);
-        assert_eq!(world.close("p", first), Overtaken::Hard);
-        assert_eq!(world.close("p", second), Overtaken::No);
+        assert_eq!(world.close(first), Overtaken::Hard);
+        assert_eq!(world.close(second), Overtaken::No);
     }
 
     #[test]
     fn purge_takes_a_number_also_if_no_fill_is_open() {
         let world = World::new();
         let purge = || world.fills.purge(&world.key("p"), Severity::Hard, &world.scopes);
-        let (first, overtaken) = purge();
-        assert_eq!(overtaken, 0);
+        let first = purge();
+        assert_eq!(first.overtaken, 0);
         let began = world.open("p");
-        assert_eq!(began, first);
-        let (second, overtaken) = purge();
-        assert_eq!((second > first, overtaken), (true, 1));
-        assert_eq!(world.close("p", began), Overtaken::Hard);
+        assert_eq!(began.clock, first.generation);
+        let second = purge();
+        assert_eq!((second.generation > first.generation, second.overtaken), (true, 1));
+        assert_eq!(world.close(began), Overtaken::Hard);
     }
 
     #[test]
@@ -341,9 +380,9 @@ mod tests {
     fn leases_that_were_void_and_closed_are_not_counted() {
         let world = World::new();
         let began = world.open("p");
-        (0..3).for_each(|_| assert_eq!(world.open("p"), began));
+        (0..3).for_each(|_| assert_eq!(world.open("p").fill, began.fill));
         assert_eq!(world.purge("p", Severity::Hard), 4);
-        (0..3).for_each(|_| assert_eq!(world.close("p", began), Overtaken::Hard));
+        (0..3).for_each(|_| assert_eq!(world.close(began), Overtaken::Hard));
         assert_eq!(world.fills.valid(&world.key("p")), 0);
         world.open("p");
         assert_eq!(world.fills.valid(&world.key("p")), 1);
@@ -356,7 +395,7 @@ mod tests {
         let began = world.open("p");
         assert_eq!(world.fills.leases(), 1);
         assert_eq!(world.purge("p", Severity::Hard), 1);
-        assert_eq!(world.close("p", began), Overtaken::Hard);
+        assert_eq!(world.close(began), Overtaken::Hard);
         assert!(world.fills.0.lock().table.is_empty());
         assert_eq!(world.fills.leases(), 0);
     }
@@ -371,7 +410,7 @@ mod tests {
             assert_eq!(world.purge(&other, Severity::Hard), 0);
             assert_eq!(world.fills.valid_under(world.a.id(), &path), 1);
             assert_eq!(world.purge(&path, Severity::Soft), 1);
-            assert_eq!(world.close(&path, began), Overtaken::Soft);
+            assert_eq!(world.close(began), Overtaken::Soft);
         }
     }
 
@@ -384,12 +423,11 @@ mod tests {
                 let path: &str = &paths[n];
                 PathRef { hash: hashing.path(world.a.id(), path), ..world.key(path) }
             };
-            for n in 0..10_000 {
-                world.fills.open(&key(n), &world.scopes);
-            }
+            let open = |n| world.fills.open(&key(n), &world.scopes);
+            let began: Vec<_> = (0..10_000).map(open).collect();
             let peak = world.fills.bytes();
             for n in left..10_000 {
-                world.fills.close(&key(n), Generation::START);
+                world.fills.close(key(n).hash, began[n]);
             }
             assert!(world.fills.bytes() * 50 < peak, "{} of {peak}", world.fills.bytes());
             assert!((0..left).all(|n| world.fills.valid(&key(n)) == 1));
@@ -401,18 +439,16 @@ mod tests {
         let world = World::new();
         let b = world.tenants.get_or_add("b");
         let of = [world.key("p"), world.key("q"), PathRef { tenant: &b, ..world.key("p") }];
-        for key in &of {
-            world.fills.open(key, &world.scopes);
-        }
-        let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).1;
+        let began = of.each_ref().map(|key| world.fills.open(key, &world.scopes));
+        let purge = |key, severity| world.fills.purge(key, severity, &world.scopes).overtaken;
         assert_eq!(purge(&of[0], Severity::Hard), 1);
         assert_eq!(purge(&of[2], Severity::Soft), 1);
         assert_eq!(of.each_ref().map(|key| world.fills.valid(key)), [0, 1, 1]);
         assert_eq!(world.fills.valid_under(world.a.id(), ""), 1);
         // From the last on: what was opened first comes first to hand, and is another's.
-        let mut closed = of;
+        let mut closed = began;
         closed.reverse();
-        let closed = closed.map(|key| world.fills.close(&key, Generation::START).0);
+        let closed = closed.map(|began| world.close(began));
         assert_eq!(closed, [Overtaken::Soft, Overtaken::No, Overtaken::Hard]);
     }
 }

@@ -8,5 +8,7 @@ use crate::scopes::Tenant;
 pub(crate) struct PathRef<'a> {
     pub(crate) hash: PathHash,
     pub(crate) tenant: &'a Tenant,
-    pub(crate) path: &'a str,
+    /// The bytes of the text. A lease keeps them in place, and reading them as `str` would check
+    /// them again.
+    pub(crate) path: &'a [u8],
 }

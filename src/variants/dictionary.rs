@@ -1,15 +1,17 @@
 //! Every variant key of an index, once.
 //!
-//! A shop uses the same dozen sizes on all of its pictures. A record therefore holds numbers of three bytes, and the texts are here,
-//! once for all shards.
+//! A shop uses the same dozen sizes on all of its pictures. A record therefore holds numbers of
+//! three bytes, and the texts are here, once for all shards.
 //!
 //! Invariants:
-//! - A key has one number from its first use to its last. Each number in a record, and each number that a purge has taken out and not
-//!   yet resolved, is one use.
-//! - The text behind a number changes only while the number has no use. A use in a record ends only under that record's exclusive
-//!   shard lock, so a lookup that reads a number under the shard lock can compare texts without any lock here.
+//! - A key has one number from its first use to its last. Each number in a record, and each number
+//!   that a purge has taken out and not yet resolved, is one use.
+//! - The text behind a number changes only while the number has no use. A use in a record ends only
+//!   under that record's exclusive shard lock, so a lookup that reads a number under the shard lock
+//!   can compare texts without any lock here.
 //! - Inserting a key takes a lock only if the key is new.
-//! - There are at most [`MAX_LINES`] lines of text in each part; a variant set that cannot get a number stores the text itself.
+//! - There are at most [`MAX_LINES`] lines of text in each part; a variant set that cannot get a
+//!   number stores the text itself.
 //!
 //! ```text
 //!   part (16, by hash)   by_text   hash -> number       read without a lock, written under the lock of the part
@@ -18,7 +20,8 @@
 //!                        texts     number -> Arc<str>   what purges and lists hand out
 //! ```
 //!
-//! The memory of lines is reused but not returned while the index lives: about 140 bytes for each key at the peak number of keys.
+//! The memory of lines is reused but not returned while the index lives: about 140 bytes for each
+//! key at the peak number of keys.
 
 use super::key::Wanted;
 use super::shared_table::SharedTable;
@@ -38,7 +41,8 @@ const PART_BITS: u32 = 4;
 /// Lines of one part, so that number and part fit into three bytes.
 const MAX_LINES: u32 = 1 << (24 - PART_BITS);
 
-/// Lines of the first chunk; each later chunk is twice as large as the chunk before. Model checkers follow every atomic.
+/// Lines of the first chunk; each later chunk is twice as large as the chunk before. Model checkers
+/// follow every atomic.
 const FIRST: usize = if cfg!(any(cache_index_loom, cache_index_shuttle)) { 8 } else { 16 };
 
 /// Chunks that hold `MAX_LINES` lines.
@@ -87,10 +91,10 @@ struct Known {
     hash: TableHash,
 }
 
-/// The length of the text in the low half of the first word, one more than the number of the line with its continuation in the high
-/// half, and text in the others, padded with zeros.
-// Relaxed throughout: the text of a number that is in use does not change, and the lock or the count through which a thread learned
-// that the number is in use orders the text before its reads.
+/// The length of the text in the low half of the first word, one more than the number of the line
+/// with its continuation in the high half, and text in the others, padded with zeros.
+// Relaxed throughout: the text of a number that is in use does not change, and the lock or the
+// count through which a thread learned that the number is in use orders the text before its reads.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Line([AtomicU64; 1 + LINE_TEXT / 8]);
@@ -155,7 +159,8 @@ impl Line {
         }
         rest.is_empty() || {
             let word = match bytes.last_chunk() {
-                // The last eight bytes, without those that were in a word. In two steps, as each may be of 0 to 32 bits.
+                // The last eight bytes, without those that were in a word. In two steps, as each
+                // may be of 0 to 32 bits.
                 Some(last) => {
                     u64::from_le_bytes(*last) >> (4 * (8 - rest.len())) >> (4 * (8 - rest.len()))
                 }
@@ -182,7 +187,8 @@ impl Chunk {
         }
     }
 
-    /// The count of uses of a line. The first keys are the popular ones, so neighbors' counts lie apart.
+    /// The count of uses of a line. The first keys are the popular ones, so neighbors' counts lie
+    /// apart.
     #[inline]
     fn uses(&self, at: usize) -> &AtomicU64 {
         const ROWS: usize = 8;
@@ -323,7 +329,8 @@ impl Part {
         known.or_else(|| self.take_new(wanted))
     }
 
-    /// Uses a line once more if it has a use and this text. What was found without a lock may have been given to another key.
+    /// Uses a line once more if it has a use and this text. What was found without a lock may have
+    /// been given to another key.
     fn use_known(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
         let one_more = |uses| (uses > 0).then_some(uses + 1);
@@ -341,7 +348,8 @@ impl Part {
     #[cold]
     fn take_new(&self, wanted: Wanted<'_>) -> Option<u32> {
         let mut inner = self.inner.lock();
-        // Another thread may have been faster, and a key whose last use has ended is there until it is freed under this lock.
+        // Another thread may have been faster, and a key whose last use has ended is there until it
+        // is freed under this lock.
         if let Some(line) = self.by_text.find(wanted.hash, |line| self.matches(line, wanted.text)) {
             let (chunk, at) = self.known_chunk(line);
             // Acquire: as in `use_known`.
@@ -388,18 +396,20 @@ impl Part {
 
     #[inline]
     fn end_use(&self, uses: &AtomicU64, line: u32) {
-        // Release: what this use read of the text comes before the text changes. Acquire: and so does what other uses read.
+        // Release: what this use read of the text comes before the text changes. Acquire: and so
+        // does what other uses read.
         if uses.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.free(line);
         }
     }
 
-    /// Gives the lines of a key back, unless it was used again since.
+    /// Frees the lines of a key, unless the key is in use again.
     #[cold]
     fn free(&self, line: u32) {
         let mut inner = self.inner.lock();
         let (chunk, at) = self.known_chunk(line);
-        // Acquire: as in `release`. It stays zero: only the holder of the lock may use what has no use.
+        // Acquire: as in `release`. It stays zero: only the holder of the lock may use what has no
+        // use.
         if chunk.uses(at).load(Ordering::Acquire) > 0 {
             return;
         }

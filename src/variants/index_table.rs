@@ -1,11 +1,13 @@
 //! A hash table from hash to index; the indexed items live elsewhere.
 //!
-//! Invariant: a bucket is the hash in the high half and one more than the number in the low half, or zero if it is empty. From the bucket
-//! that the hash names, its home, to the bucket where a number is, none is empty. At least a quarter of the buckets are.
+//! Invariant: a bucket is the hash in the high half and one more than the number in the low half,
+//! or zero if it is empty. From the bucket that the hash names, its home, to the bucket where a
+//! number is, none is empty. At least a quarter of the buckets are.
 //!
-//! `hashbrown` keeps its tags apart from its buckets, doubles when it grows, and asks the caller for the hash of each entry then. Here a
-//! probe costs one cache line where it would be two, and growing by a quarter leaves less room empty. Homes are in the order of the
-//! hashes, so that growing reads and writes the table from its start to its end. Measured figures are in DESIGN.md.
+//! `hashbrown` keeps its tags apart from its buckets, doubles when it grows, and asks the caller
+//! for the hash of each entry then. Here a probe costs one cache line where it would be two, and
+//! growing by a quarter leaves less room empty. Homes are in the order of the hashes, so that
+//! growing reads and writes the table from its start to its end. Measured figures are in DESIGN.md.
 
 use crate::hash::TableHash;
 
@@ -18,7 +20,8 @@ pub(crate) struct IndexTable {
 /// The smallest table with something in it: one cache line.
 const SMALLEST: usize = 8;
 
-/// The most numbers that go into so many buckets, a multiple of four: the fuller the table, the longer a search for what isn't there.
+/// The most numbers that go into so many buckets, a multiple of four: the fuller the table, the
+/// longer a search for what isn't there.
 fn most(buckets: usize) -> usize {
     buckets / 4 * 3
 }
@@ -85,7 +88,8 @@ impl IndexTable {
         let mut gap = self.position(hash, number);
         let mut at = gap;
         self.len -= 1;
-        // What lies behind the gap, up to the next empty bucket, moves into it if that is no further from its home.
+        // What lies behind the gap, up to the next empty bucket, moves into it if that is no
+        // further from its home.
         loop {
             self.buckets[gap] = 0;
             loop {
@@ -138,7 +142,8 @@ impl IndexTable {
         if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 
-    /// The steps from a bucket to a later one, which may lie behind the end of the table, at its start.
+    /// The steps from a bucket to a later one, which may lie behind the end of the table, at its
+    /// start.
     fn distance(&self, from: usize, to: usize) -> usize {
         if to >= from { to - from } else { to + self.buckets.len() - from }
     }

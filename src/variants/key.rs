@@ -1,5 +1,6 @@
 //! A key that is looked for, and an entry with its key.
 
+use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use std::sync::Arc;
 
@@ -10,12 +11,27 @@ pub(crate) struct Wanted<'a> {
     pub(crate) hash: TableHash,
 }
 
+/// A variant that is to be stored.
+#[derive(Debug)]
+pub(crate) struct NewVariant<'a, V> {
+    pub(crate) wanted: Wanted<'a>,
+    pub(crate) value: V,
+    pub(crate) freshness: Freshness,
+}
+
+/// How many of the picked variants were live until a soft purge, and how many were stale already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SoftenCounts {
+    pub(crate) made_stale: usize,
+    pub(crate) already_stale: usize,
+}
+
 /// A variant that left its path, or is in a large set.
 #[derive(Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) key: Arc<str>,
     pub(crate) value: V,
-    pub(crate) stale: bool,
+    pub(crate) freshness: Freshness,
 }
 
 impl<V> Entry<V> {

@@ -1,11 +1,14 @@
-//! The variants of a path that has many: found by the hash of the key, and taken away whole in O(1).
+//! The variants of a path that has many: found by the hash of the key, and taken away whole in
+//! O(1).
 //!
-//! Invariant: no key occurs twice; `table` holds the index of each entry. `stale` and `text` agree with the entries. The keys are
-//! here and not in the dictionary: a path with so many variants is likely enumerated, and its keys are on no other path. A smaller set
-//! also uses this form if the dictionary had no number left for one of its keys.
+//! Invariant: no key occurs twice; `table` holds the index of each entry. `stale` and `text` agree
+//! with the entries. The keys are here and not in the dictionary: a path with so many variants is
+//! likely enumerated, and its keys are on no other path. A smaller set also uses this form if the
+//! dictionary had no number left for one of its keys.
 
 use super::index_table::IndexTable;
-use super::key::{Entry, Wanted};
+use super::key::{Entry, SoftenCounts, Wanted};
+use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use std::mem;
 
@@ -17,7 +20,7 @@ pub(crate) struct LargeSet<V> {
     next_age: u32,
     /// The index of each entry, by the hash of its key.
     table: IndexTable,
-    /// How large entries are marked stale.
+    /// How many entries are marked stale.
     stale: usize,
     /// Bytes of the keys, with their counts.
     text: usize,
@@ -55,8 +58,8 @@ impl<V> LargeSet<V> {
         self.table.find(wanted.hash, is).map(|at| at as usize)
     }
 
-    pub(crate) fn get(&self, at: usize) -> (&V, bool) {
-        (&self.entries[at].value, self.entries[at].stale)
+    pub(crate) fn get(&self, at: usize) -> (&V, Freshness) {
+        (&self.entries[at].value, self.entries[at].freshness)
     }
 
     pub(crate) fn entries(&self) -> &[Entry<V>] {
@@ -66,21 +69,22 @@ impl<V> LargeSet<V> {
     /// Adds a key that isn't there.
     pub(crate) fn push(&mut self, entry: Entry<V>, hashing: &Hashing) {
         let age = self.next_age();
-        self.stale += usize::from(entry.stale);
+        self.stale += usize::from(entry.freshness.is_stale());
         self.text += entry.text_bytes();
         self.table.insert(hashing.variant(&entry.key), place(self.entries.len()));
         self.entries.push(entry);
         self.ages.push(age);
     }
 
-    /// Puts another value into an entry, which is the youngest from then on. Gives what was there.
-    pub(crate) fn replace(&mut self, at: usize, value: V, stale: bool) -> (V, bool) {
+    /// Puts another value into an entry, which is the youngest from then on. Returns what was
+    /// there.
+    pub(crate) fn replace(&mut self, at: usize, value: V, freshness: Freshness) -> (V, Freshness) {
         self.ages[at] = self.next_age();
         let entry = &mut self.entries[at];
-        let was_stale = mem::replace(&mut entry.stale, stale);
-        self.stale += usize::from(stale);
-        self.stale -= usize::from(was_stale);
-        (mem::replace(&mut entry.value, value), was_stale)
+        let old = mem::replace(&mut entry.freshness, freshness);
+        self.stale += usize::from(freshness.is_stale());
+        self.stale -= usize::from(old.is_stale());
+        (mem::replace(&mut entry.value, value), old)
     }
 
     /// Takes an entry out. The last takes its place.
@@ -92,7 +96,7 @@ impl<V> LargeSet<V> {
         }
         self.ages.swap_remove(at);
         let entry = self.entries.swap_remove(at);
-        self.stale -= usize::from(entry.stale);
+        self.stale -= usize::from(entry.freshness.is_stale());
         self.text -= entry.text_bytes();
         entry
     }
@@ -107,14 +111,17 @@ impl<V> LargeSet<V> {
         self.stale
     }
 
-    /// Marks the picked entries stale; says how large weren't yet, and how large were.
-    pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> (usize, usize) {
-        let before = self.stale;
-        let picked = self.entries.iter_mut().filter(|entry| pick(&entry.key));
-        let count = picked
-            .map(|entry| self.stale += usize::from(!mem::replace(&mut entry.stale, true)))
-            .count();
-        (self.stale - before, before + count - self.stale)
+    /// Marks the picked entries stale.
+    pub(crate) fn soften(&mut self, pick: impl Fn(&str) -> bool) -> SoftenCounts {
+        let mut counts = SoftenCounts::default();
+        for entry in self.entries.iter_mut().filter(|entry| pick(&entry.key)) {
+            match mem::replace(&mut entry.freshness, Freshness::Stale) {
+                Freshness::Live => counts.made_stale += 1,
+                Freshness::Stale => counts.already_stale += 1,
+            }
+        }
+        self.stale += counts.made_stale;
+        counts
     }
 
     /// The entries, in no particular order; O(1).
@@ -139,7 +146,7 @@ impl<V> LargeSet<V> {
 
     fn next_age(&mut self) -> u32 {
         if self.next_age == u32::MAX {
-            // Every 2^32 times, number anew from zero, in the same order.
+            // After 2^32 ages, renumber from zero in the same order.
             let mut order: Vec<&mut u32> = self.ages.iter_mut().collect();
             order.sort_unstable();
             order.into_iter().zip(0..).for_each(|(age, n)| *age = n);
@@ -154,7 +161,8 @@ impl<V> LargeSet<V> {
     pub(crate) fn check(&self, hashing: &Hashing) {
         self.table.check();
         assert_eq!(self.text, self.entries.iter().map(Entry::text_bytes).sum::<usize>(), "text");
-        assert_eq!(self.stale, self.entries.iter().filter(|entry| entry.stale).count(), "stale");
+        let stale = self.entries.iter().filter(|entry| entry.freshness.is_stale());
+        assert_eq!(self.stale, stale.count(), "stale");
         assert_eq!(self.ages.len(), self.entries.len(), "ages");
         assert_eq!(self.table.len(), self.entries.len(), "table");
         assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
@@ -180,9 +188,11 @@ fn place(at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Freshness::{Live, Stale};
 
     fn entry(n: u32, stale: bool) -> Entry<u32> {
-        Entry { key: format!("?w={n}").into(), value: n, stale }
+        let freshness = Freshness::stale_if(stale);
+        Entry { key: format!("?w={n}").into(), value: n, freshness }
     }
 
     #[test]
@@ -192,11 +202,12 @@ mod tests {
         assert_eq!((large.len(), large.stale()), (100, 34));
         large.push(entry(100, true), &hashing);
         assert_eq!(large.stale(), 35);
-        assert_eq!(large.replace(0, 7, false), (0, true));
-        assert_eq!(large.replace(1, 7, true), (1, false));
-        assert_eq!(large.replace(100, 7, true), (100, true));
+        assert_eq!(large.replace(0, 7, Live), (0, Stale));
+        assert_eq!(large.replace(1, 7, Stale), (1, Live));
+        assert_eq!(large.replace(100, 7, Stale), (100, Stale));
         assert_eq!(large.stale(), 35);
-        assert!(large.remove(100, &hashing).stale && !large.remove(0, &hashing).stale);
+        assert_eq!(large.remove(100, &hashing).freshness, Stale);
+        assert_eq!(large.remove(0, &hashing).freshness, Live);
         assert_eq!(large.stale(), 34);
         large.check(&hashing);
         while large.len() > 0 {
@@ -212,7 +223,7 @@ mod tests {
         let mut large = LargeSet::new((0..34).map(|n| entry(n, false)).collect(), &hashing);
         large.set_next_age(u32::MAX - 2);
         (34..40).for_each(|n| large.push(entry(n, false), &hashing));
-        assert_eq!(large.replace(0, 1000, false), (0, false));
+        assert_eq!(large.replace(0, 1000, Live), (0, Live));
         assert_eq!(large.remove(2, &hashing).value, 2);
         let oldest = || large.oldest().map(|at| large.remove(at, &hashing).value);
         let order: Vec<_> = std::iter::from_fn(oldest).collect();

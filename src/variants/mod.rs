@@ -5,10 +5,12 @@
 //!   large     a table with keys and values of its own, `LargeSet`                          any number, and sets without a number for a key
 //! ```
 //!
-//! Invariant: no key occurs twice in a set; what was stored earlier comes first in a small set. A set is small if it can be, but stays
-//! large once it is. The dictionary counts one use for each variant of a small set.
+//! Invariant: no key occurs twice in a set; what was stored earlier comes first in a small set. A
+//! set is small if it can be, but stays large once it is. The dictionary counts one use for each
+//! variant of a small set.
 //!
-//! Not here: liveness across scopes. A variant knows only whether it was marked stale; what broad scopes say is the record's.
+//! Not here: liveness across scopes. A variant knows only whether it was marked stale; what broad
+//! scopes say is the record's.
 
 mod dictionary;
 mod index_table;
@@ -18,6 +20,6 @@ mod shared_table;
 mod taken;
 
 pub(crate) use dictionary::{Dictionary, KeyId};
-pub(crate) use key::{Entry, VariantIndex, Wanted};
+pub(crate) use key::{Entry, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
 pub(crate) use taken::{Numbered, Slot, Taken, TakenEntries};

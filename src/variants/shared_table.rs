@@ -1,11 +1,13 @@
 //! A hash table of line numbers that many threads read while one writes.
 //!
-//! Invariant: a reader may miss a number while a writer is at work, and may be given one that has just been removed. It never gets a
-//! number that was not filed under its hash. The caller checks what it found, and looks again under the writers' lock if it found
-//! nothing. Under that lock, answers are exact.
+//! Invariant: a reader may miss a number while a writer is at work, and may be given one that has
+//! just been removed. It never gets a number that was not filed under its hash. The caller checks
+//! what it found, and looks again under the writers' lock if it found nothing. Under that lock,
+//! answers are exact.
 //!
-//! The table doubles into an array of its own, so that readers of the smaller array are not disturbed. Arrays stay until the table
-//! is dropped: together they are at most twice as large as the last.
+//! The table doubles into an array of its own, so that readers of the smaller array are not
+//! disturbed. Arrays stay until the table is dropped: together they are at most twice as large as
+//! the last.
 
 use crate::hash::TableHash;
 use crate::sync::{AtomicU64, Ordering};
@@ -16,7 +18,8 @@ const SMALLEST: usize = 16;
 /// Arrays: enough for 2^20 numbers at three quarters.
 const LEVELS: usize = 18;
 
-/// A bucket is the hash in the high half and one more than the number in the low half, or zero if it is empty.
+/// A bucket is the hash in the high half and one more than the number in the low half, or zero if
+/// it is empty.
 // Relaxed throughout, but for `level`: see the invariant above.
 #[derive(Debug, Default)]
 pub(super) struct SharedTable {
@@ -58,7 +61,8 @@ impl SharedTable {
         None
     }
 
-    /// Files a number that is not there. Only under the lock of the writers; `len` numbers are there.
+    /// Files a number that is not there. Only under the lock of the writers; `len` numbers are
+    /// there.
     pub(super) fn insert(&self, hash: TableHash, number: u32, len: usize) {
         if len >= self.buckets().len() / 4 * 3 {
             self.grow();
@@ -90,7 +94,8 @@ impl SharedTable {
             gap = (gap + 1) & last;
         }
         let mut at = gap;
-        // What lies behind the gap, up to the next empty bucket, moves into it if that is no further from its home.
+        // What lies behind the gap, up to the next empty bucket, moves into it if that is no
+        // further from its home.
         loop {
             at = (at + 1) & last;
             let bucket = buckets[at].load(Ordering::Relaxed);

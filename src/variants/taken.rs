@@ -5,17 +5,19 @@
 use super::dictionary::{Dictionary, KeyId};
 use super::key::Entry;
 use super::large::LargeSet;
+use crate::freshness::Freshness;
 use std::sync::Arc;
 
 /// A variant that left a small set. Its number is still in use.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) key: KeyId,
-    pub(crate) stale: bool,
+    pub(crate) freshness: Freshness,
     pub(crate) value: V,
 }
 
-/// Variants that left a small set, with numbers for keys. The texts are looked up when they are asked for, outside of the shard's lock.
+/// Variants that left a small set, with numbers for keys. The texts are looked up when they are
+/// asked for, outside of the shard's lock.
 pub(crate) struct Numbered<V> {
     slots: std::vec::IntoIter<Slot<V>>,
     keys: Arc<Dictionary>,
@@ -46,9 +48,9 @@ impl<V> Iterator for Numbered<V> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<V>> {
-        let Slot { key: id, stale, value } = self.slots.next()?;
+        let Slot { key: id, freshness, value } = self.slots.next()?;
         let key = self.keys.resolve(id);
-        Some(Entry { key, value, stale })
+        Some(Entry { key, value, freshness })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn text_of_an_entry_is_counted_with_its_two_counts() {
-        let entry = Entry { key: "?w=10".into(), value: (), stale: false };
+        let entry = Entry { key: "?w=10".into(), value: (), freshness: Freshness::Live };
         assert_eq!(entry.text_bytes(), 5 + 2 * size_of::<usize>());
     }
 
@@ -139,7 +141,7 @@ mod tests {
         let slot = |n: usize| {
             let text = format!("?w={n}");
             let key = keys.take(Wanted { text: &text, hash: hashing.variant(&text) }).unwrap();
-            Slot { key, stale: false, value: n }
+            Slot { key, freshness: Freshness::Live, value: n }
         };
         let numbered = Numbered::new((0..5).map(slot).collect(), &keys);
         let ids: Vec<_> = numbered.slots.as_slice().iter().map(|slot| slot.key).collect();

@@ -1,14 +1,19 @@
-//! Changes to records, and to the table of them. Everything here needs the shard's lock exclusively.
+//! Changes to records, and to the table of them. Everything here needs the shard's lock
+//! exclusively.
 //!
 //! Invariant: `heap` is kept with each change.
 
 use super::node::{Bucket, Lane, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
 use super::records::{PER_BUCKET, RecordId, Records, sibling};
+use crate::freshness::Freshness;
 use crate::hash::{Hashing, TableHash};
 use crate::scopes::{Counts, Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, Entry, LargeSet, Numbered, Slot, Taken, VariantIndex, Wanted};
+use crate::variants::{
+    Dictionary, Entry, LargeSet, NewVariant, Numbered, Slot, SoftenCounts, Taken, VariantIndex,
+    Wanted,
+};
 use std::mem;
 use std::sync::Arc;
 
@@ -63,7 +68,7 @@ impl<V> Records<V> {
         &mut self,
         path: &PathRef<'_>,
         settled: Generation,
-        (wanted, value, stale): (Wanted<'_>, V, bool),
+        variant: NewVariant<'_, V>,
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
@@ -75,27 +80,29 @@ impl<V> Records<V> {
         let text = self.store_text(path.path);
         let shape = Shape::new(1, text.len());
         let (bucket, depth) = self.free_lane(self.bucket_of(hash));
+        let NewVariant { wanted, value, freshness } = variant;
         let key = keys.take(wanted);
         let (at, left) = self.edit(bucket, depth, |node| {
             let at = node.push(hash, shape.size);
             let mut record = node.line.record_mut(at);
             record.write(path.owner(), settled, text, shape.room);
             let Some(key) = key else { return (at, Some(value)) };
-            record.push(key, wanted.hash, stale);
+            record.push(key, wanted.hash, freshness);
             node.push_value(at, 0, value);
             (at, None)
         });
         if let Some(value) = left {
             let id = RecordId::new(bucket, depth, at);
-            self.push_variant(id, (wanted, value, stale), keys, hashing);
+            self.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         }
     }
 
-    fn store_text<'t>(&mut self, text: &'t str) -> StoredText<'t> {
+    fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
         if text.len() <= MAX_TEXT {
-            return StoredText::Inside(text.as_bytes());
+            return StoredText::Inside(text);
         }
         self.heap += text.len();
+        let text = std::str::from_utf8(text).expect("a path is text");
         StoredText::Outside(self.outside.texts.insert(text.into()))
     }
 
@@ -160,7 +167,8 @@ impl<V> Records<V> {
         set
     }
 
-    /// Moves the last record of a bucket of several nodes into the node of one that was removed, and drops the last node if it is empty.
+    /// Moves the last record of a bucket of several nodes into the node of one that was removed,
+    /// and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
         if depth > id.depth {
@@ -205,21 +213,22 @@ impl<V> Records<V> {
     pub(crate) fn push_variant(
         &mut self,
         id: RecordId,
-        (wanted, value, stale): (Wanted<'_>, V, bool),
+        variant: NewVariant<'_, V>,
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
+        let NewVariant { wanted, value, freshness } = variant;
         let record = self.lines_of(id).record(id.at);
         let place = if let Some(place) = record.large() {
             place
         } else {
             let key = (record.slots() < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
             if let Some(key) = key {
-                return self.push_slot(id, Slot { key, stale, value }, wanted.hash);
+                return self.push_slot(id, Slot { key, freshness, value }, wanted.hash);
             }
             self.enlarge(id, keys, hashing)
         };
-        let entry = Entry { key: wanted.text.into(), value, stale };
+        let entry = Entry { key: wanted.text.into(), value, freshness };
         self.edit_set(place, |set| set.push(entry, hashing));
     }
 
@@ -232,7 +241,7 @@ impl<V> Records<V> {
                 node.resize(id.at, shape.size);
                 node.line.record_mut(id.at).set_room(shape.room);
             }
-            node.line.record_mut(id.at).push(slot.key, hash, slot.stale);
+            node.line.record_mut(id.at).push(slot.key, hash, slot.freshness);
             node.push_value(id.at, slots, slot.value);
         });
     }
@@ -267,32 +276,32 @@ impl<V> Records<V> {
         });
     }
 
-    /// Puts another value into the place of one that is there; it is the youngest from then on, if that matters. Returns the old value,
-    /// and whether that was marked stale.
+    /// Puts another value into the place of one that is there; it is the youngest from then on, if
+    /// that matters. Returns the old value, and whether that was marked stale.
     pub(crate) fn replace(
         &mut self,
         id: RecordId,
         VariantIndex(at): VariantIndex,
         value: V,
-        stale: bool,
+        freshness: Freshness,
         youngest: bool,
-    ) -> (V, bool) {
+    ) -> (V, Freshness) {
         let record = self.lines_of(id).record(id.at);
         if let Some(place) = record.large() {
-            return self.edit_set(place, |set| set.replace(at, value, stale));
+            return self.edit_set(place, |set| set.replace(at, value, freshness));
         }
-        let was_stale = record.stale() >> at & 1 == 1;
+        let before = record.freshness(at);
         let node = self.node_mut(id.bucket(), id.depth);
         let values = node.values(id.at);
         let values = &mut node.rest.values[values][at..];
         let old = mem::replace(&mut values[0], value);
         if youngest {
             values.rotate_left(1);
-            node.line.record_mut(id.at).renew(at, stale);
-        } else if stale != was_stale {
-            node.line.record_mut(id.at).mark(at, stale);
+            node.line.record_mut(id.at).renew(at, freshness);
+        } else if freshness != before {
+            node.line.record_mut(id.at).mark(at, freshness);
         }
-        (old, was_stale)
+        (old, before)
     }
 
     /// Takes a variant out. Its key is still in use.
@@ -300,12 +309,12 @@ impl<V> Records<V> {
         self.edit_at(id, |node| {
             let record = node.line.record(id.at);
             let (slots, key) = (record.slots(), record.key(at));
-            let stale = record.stale() >> at & 1 == 1;
+            let freshness = record.freshness(at);
             node.line.record_mut(id.at).remove(at);
             let value = node.values(id.at).start + at;
             let value = node.rest.values.remove(value);
             node.set_slots(id.at, slots - 1);
-            Slot { key, stale, value }
+            Slot { key, freshness, value }
         })
     }
 
@@ -316,15 +325,15 @@ impl<V> Records<V> {
         VariantIndex(at): VariantIndex,
         keys: &Dictionary,
         hashing: &Hashing,
-    ) -> (V, bool) {
+    ) -> (V, Freshness) {
         if let Some(place) = self.get(id).record.large() {
             let entry = self.edit_set(place, |set| set.remove(at, hashing));
-            return (entry.value, entry.stale);
+            return (entry.value, entry.freshness);
         }
         let slot = self.remove_slot(id, at);
         keys.release(slot.key);
         self.fit(id);
-        (slot.value, slot.stale)
+        (slot.value, slot.freshness)
     }
 
     /// Takes out what was stored before all others.
@@ -345,13 +354,13 @@ impl<V> Records<V> {
         Numbered::new(vec![slot], keys).next()
     }
 
-    /// Marks the picked variants stale. Returns how many were not yet, and how many were.
+    /// Marks the picked variants stale.
     pub(crate) fn soften(
         &mut self,
         id: RecordId,
         pick: impl Fn(&str) -> bool,
         keys: &Dictionary,
-    ) -> (usize, usize) {
+    ) -> SoftenCounts {
         let record = self.get(id).record;
         if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.soften(pick));
@@ -360,14 +369,17 @@ impl<V> Records<V> {
         let picked = record.keys().enumerate().filter(|(_, key)| pick(&keys.text(*key)));
         let picked = picked.fold(0, |picked, (at, _)| picked | 1 << at);
         self.record_mut(id).set_stale(stale | picked);
-        ((picked & !stale).count_ones() as usize, (picked & stale).count_ones() as usize)
+        SoftenCounts {
+            made_stale: (picked & !stale).count_ones() as usize,
+            already_stale: (picked & stale).count_ones() as usize,
+        }
     }
 
     /// Marks all variants stale. Returns how many were not yet.
     pub(crate) fn soften_all(&mut self, id: RecordId) -> usize {
         let record = self.get(id).record;
         if let Some(place) = record.large() {
-            return self.edit_set(place, |set| set.soften(|_| true).0);
+            return self.edit_set(place, |set| set.soften(|_| true).made_stale);
         }
         let stale = record.stale();
         // A bit for each slot, of which there are at most 32.
@@ -397,16 +409,17 @@ impl<V> Records<V> {
         self.record_mut(id).clear();
         let (gone, kept): (Vec<_>, Vec<_>) =
             set.into_entries_by_age().into_iter().partition(|entry| pick(&entry.key));
-        for Entry { key, value, stale } in kept {
+        for Entry { key, value, freshness } in kept {
             let wanted = Wanted { text: &key, hash: hashing.variant(&key) };
-            self.push_variant(id, (wanted, value, stale), keys, hashing);
+            self.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         }
         Taken::Listed(gone)
     }
 
     /// Adds a bucket, and moves to it what is its.
     ///
-    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand copies them, some tens of kilobytes.
+    /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
+    /// copies them, some tens of kilobytes.
     fn split(&mut self) {
         let last = self.tags.len();
         push(&mut self.tags);
@@ -434,19 +447,20 @@ impl<V> Records<V> {
         node
     }
 
-    /// Moves the records of a node that was taken out of the table into the buckets that their hashes name: one or two.
+    /// Moves the records of a node that was taken out of the table into the buckets that their
+    /// hashes name: one or two.
     fn distribute(&mut self, mut old: Node<V>) {
-        let mut needs: [(usize, usize, usize); 2] = [(usize::MAX, 0, 0); 2];
+        let mut needs = [Need::default(), Need::default()];
         for at in old.read().lanes() {
             let record = old.read().record(at);
             let bucket = self.bucket_of(record.hash());
-            let unknown = needs[0].0 != usize::MAX && needs[0].0 != bucket;
-            let need = &mut needs[usize::from(unknown)];
-            need.0 = bucket;
-            need.1 += old.read().bytes_of(at).len();
-            need.2 += record.slots();
+            let is_other = needs[0].bytes > 0 && needs[0].bucket != bucket;
+            let need = &mut needs[usize::from(is_other)];
+            need.bucket = bucket;
+            need.bytes += old.read().bytes_of(at).len();
+            need.values += record.slots();
         }
-        for (bucket, bytes, values) in needs.into_iter().filter(|need| need.1 > 0) {
+        for Need { bucket, bytes, values } in needs.into_iter().filter(|need| need.bytes > 0) {
             let (bucket, depth) = self.free_lane(bucket);
             self.edit(bucket, depth, |node| node.reserve(bytes, values));
         }
@@ -466,7 +480,8 @@ impl<V> Records<V> {
 
     /// Gives back the memory of what has been emptied by half or more.
     ///
-    /// The sweep that comes before it has looked at every record that was there, so this costs no more than that.
+    /// The sweep that comes before it has looked at every record that was there, so this costs no
+    /// more than that.
     pub(crate) fn shrink(&mut self) {
         let needed = self.len.div_ceil(PER_BUCKET);
         if needed > self.tags.len() / 2 {
@@ -483,6 +498,14 @@ impl<V> Records<V> {
     }
 }
 
+/// What a bucket must have room for before records are moved to it.
+#[derive(Default)]
+struct Need {
+    bucket: usize,
+    bytes: usize,
+    values: usize,
+}
+
 fn push<T: Default>(things: &mut Vec<T>) {
     if things.len() == things.capacity() {
         things.reserve_exact(1 + things.len() / 4);
@@ -490,14 +513,16 @@ fn push<T: Default>(things: &mut Vec<T>) {
     things.push(T::default());
 }
 
-/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out by the caller.
+/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out
+/// by the caller.
 fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
     let record = node.line.record(at);
-    let (stale, mut keys) = (record.stale(), record.keys().enumerate());
+    let stale = record.stale();
+    let mut keys = record.keys().enumerate();
     let values = node.values(at);
     let slots = node.rest.values.drain(values).map(|value| {
         let (at, key) = keys.next().expect("a slot for each value");
-        Slot { key, stale: stale >> at & 1 == 1, value }
+        Slot { key, freshness: Freshness::stale_if(stale >> at & 1 == 1), value }
     });
     slots.collect()
 }

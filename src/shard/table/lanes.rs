@@ -1,16 +1,20 @@
-//! Lanes: of each record of a node, a byte of its hash, where it starts, and the number of its slots.
+//! Lanes: of each record of a node, a byte of its hash, where it starts, and the number of its
+//! slots.
 //!
-//! Invariant: lane and record have the same place. A lane without a record is zero; one with a record has a tag that is not zero. A
-//! record with the wanted tag may be the wanted one, a record with another tag is not.
+//! Invariant: lane and record have the same place. A lane without a record is zero; one with a
+//! record has a tag that is not zero. A record with the wanted tag may be the wanted one, a record
+//! with another tag is not.
 //!
-//! A lookup computes from the lanes where a record and its values are before it has any of them, so that the processor fetches all of
-//! them at the same time. The tags lie in an array of their own, in which most lookups of a path that is missing end.
+//! A lookup computes from the lanes where a record and its values are before it has any of them, so
+//! that the processor fetches all of them at the same time. The tags lie in an array of their own,
+//! in which most lookups of a path that is missing end.
 
 use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond 23 are in a further node.
+/// Records of one node. A bucket has 8 records on average and 16 before it is split. The few beyond
+/// 23 are in a further node.
 pub(super) const LANES: usize = 23;
 
 /// Bytes for the lanes, whole words. The last has no record.
@@ -25,16 +29,18 @@ pub(super) struct Tags {
     confirmed: Confirmed,
 }
 
-/// Which records of a node are untouched as of one generation. A reader that finds a record live leaves word here, so that the next
-/// lookup does not ask the scopes again.
+/// Which records of a node are untouched as of one generation. A reader that finds a record live
+/// leaves word here, so that the next lookup does not ask the scopes again.
 ///
-/// In the low 24 bits: a bit for each lane. Above: the generation, counted from the `base` of the table. Any change of the lanes clears
-/// it, under the exclusive lock.
-// Relaxed throughout: a statement about records that cannot change while the shard is locked, and it publishes nothing.
+/// In the low 24 bits: a bit for each lane. Above: the generation, counted from the `base` of the
+/// table. Any change of the lanes clears it, under the exclusive lock.
+// Relaxed throughout: a statement about records that cannot change while the shard is locked, and
+// it publishes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
 
-/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the sizes before it.
+/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the
+/// sizes before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starts([u16; BYTES]);
 
@@ -104,8 +110,8 @@ impl Tags {
         None
     }
 
-    /// A bit for each lane with this tag. Without a jump from word to word, which the processor would guess wrong every other time, and
-    /// then not have begun the next lookup.
+    /// A bit for each lane with this tag. Without a jump from word to word, which the processor
+    /// would guess wrong every other time, and then not have begun the next lookup.
     #[inline]
     fn candidates(&self, tag: u8) -> u64 {
         let wanted = u64::from_le_bytes([tag; WORD]);
@@ -152,7 +158,8 @@ impl Confirmed {
         word >> lane & 1 == 1 && Self::distance(base, as_of).is_some_and(|d| word >> BYTES >= d)
     }
 
-    /// Writes down that the record of a lane is untouched as of a generation, unless something newer is known of other records.
+    /// Writes down that the record of a lane is untouched as of a generation, unless something
+    /// newer is known of other records.
     pub(super) fn add(&self, lane: usize, base: Generation, as_of: Generation) {
         let Some(distance) = Self::distance(base, as_of) else { return };
         // Fails where there is nothing to be written.

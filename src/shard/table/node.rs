@@ -10,10 +10,12 @@
 //!   values    value value value ...             those of the records' slots, in the same order
 //! ```
 //!
-//! Invariant: records lie in the order of their lanes, without gaps, and so do values. The lanes agree with the records.
+//! Invariant: records lie in the order of their lanes, without gaps, and so do values. The lanes
+//! agree with the records.
 //!
-//! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads little. Line and rest lie together, as
-//! processors fetch lines in pairs. A lookup that finds a tag has computed the addresses of all three.
+//! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads
+//! little. Line and rest lie together, as processors fetch lines in pairs. A lookup that finds a
+//! tag has computed the addresses of all three.
 
 #[cfg(any(test, fuzzing))]
 use super::lanes::LANES;
@@ -114,8 +116,9 @@ impl<V> Node<V> {
     }
 }
 
-/// The room that a block of so many bytes gets: a sixteenth beside what it needs, as it lives long and does not grow beyond its double.
-/// Together they fill a chunk of malloc's, which has 16 bytes and a word that is malloc's own.
+/// The room that a block of so many bytes gets: a sixteenth beside what it needs, as it lives long
+/// and does not grow beyond its double. Together they fill a chunk of malloc's, which has 16 bytes
+/// and a word that is malloc's own.
 fn with_spare(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
     (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD

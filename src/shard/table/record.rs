@@ -6,15 +6,20 @@
 //! ```
 //!
 //! Invariants:
-//! - The size is a multiple of 8 bytes and at most 255 times that. What that leaves over is room for slots.
-//! - A tag is a byte of the hash of the variant's key; the number is that of the key. What was stored earlier comes first. A bit of
-//!   `stale` is that of a slot.
-//! - A large set of variants has no slots and no room: `slots` is [`LARGE`], and `stale` is the place of the set outside.
-//! - A text longer than [`MAX_TEXT`] is outside: the length is [`OUTSIDE`], and the text is the 4 bytes of its place.
+//! - The size is a multiple of 8 bytes and at most 255 times that. What that leaves over is room
+//!   for slots.
+//! - A tag is a byte of the hash of the variant's key; the number is that of the key. What was
+//!   stored earlier comes first. A bit of `stale` is that of a slot.
+//! - A large set of variants has no slots and no room: `slots` is [`LARGE`], and `stale` is the
+//!   place of the set outside.
+//! - A text longer than [`MAX_TEXT`] is outside: the length is [`OUTSIDE`], and the text is the 4
+//!   bytes of its place.
 //!
-//! Fields are read as integers from subslices: one check of bounds for the head, and one for each part of the rest.
+//! Fields are read as integers from subslices: one check of bounds for the head, and one for each
+//! part of the rest.
 
 use super::lanes::zeros;
+use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::variants::KeyId;
@@ -149,6 +154,12 @@ impl<'a> Record<'a> {
         if self.head[SLOTS] == LARGE { 0 } else { self.head[SLOTS].into() }
     }
 
+    /// Whether a slot is marked stale.
+    #[inline]
+    pub(super) fn freshness(self, slot: usize) -> Freshness {
+        Freshness::stale_if(self.stale() >> slot & 1 == 1)
+    }
+
     #[inline]
     pub(super) fn room(self) -> usize {
         self.head[ROOM].into()
@@ -247,7 +258,7 @@ impl RecordMut<'_> {
 
     /// Adds a slot. There is room.
     #[inline]
-    pub(super) fn push(&mut self, key: KeyId, hash: TableHash, stale: bool) {
+    pub(super) fn push(&mut self, key: KeyId, hash: TableHash, freshness: Freshness) {
         let (head, rest) = self.bytes.split_first_chunk_mut::<HEAD>().expect("a record has a head");
         let (slot, room) = (usize::from(head[SLOTS]), usize::from(head[ROOM]));
         assert!(slot < room, "there is room for a slot");
@@ -255,13 +266,13 @@ impl RecordMut<'_> {
         let start = room + slot * 3;
         rest[start..start + 3].copy_from_slice(&key.to_bytes());
         head[SLOTS] += 1;
-        if stale {
+        if freshness.is_stale() {
             self.set_stale(self.read().stale() | 1 << slot);
         }
     }
 
-    /// Moves a slot behind the others, marked or not.
-    pub(super) fn renew(&mut self, slot: usize, stale: bool) {
+    /// Moves a slot behind the others, and marks it.
+    pub(super) fn renew(&mut self, slot: usize, freshness: Freshness) {
         let last = self.read().slots() - 1;
         let (tag, key) = (self.bytes[HEAD + slot], self.read().key(slot).to_bytes());
         if slot < last {
@@ -270,13 +281,13 @@ impl RecordMut<'_> {
             self.bytes[HEAD + last] = tag;
             self.bytes[start..start + 3].copy_from_slice(&key);
         }
-        self.set_stale(without(self.read().stale(), slot) | u32::from(stale) << last);
+        self.set_stale(without(self.read().stale(), slot) | bit(freshness) << last);
     }
 
     /// Marks a slot stale, or not.
-    pub(super) fn mark(&mut self, slot: usize, stale: bool) {
+    pub(super) fn mark(&mut self, slot: usize, freshness: Freshness) {
         let others = self.read().stale() & !(1 << slot);
-        self.set_stale(others | u32::from(stale) << slot);
+        self.set_stale(others | bit(freshness) << slot);
     }
 
     /// Takes a slot out.
@@ -294,7 +305,8 @@ impl RecordMut<'_> {
         self.bytes.copy_within(numbers + slot * 3 + 3..numbers + slots * 3, numbers + slot * 3);
     }
 
-    /// Makes more or less room for slots, without changing the size: text and numbers move. The bytes are as many as it takes.
+    /// Makes more or less room for slots, without changing the size: text and numbers move. The
+    /// bytes are as many as it takes.
     pub(super) fn set_room(&mut self, room: usize) {
         let record = self.read();
         let (old, numbers, text) = (record.room(), record.slots() * 3, record.text().len());
@@ -327,6 +339,11 @@ impl RecordMut<'_> {
         self.bytes[SLOTS] = 0;
         self.set_stale(0);
     }
+}
+
+/// The bit of a slot.
+fn bit(freshness: Freshness) -> u32 {
+    freshness.is_stale().into()
 }
 
 /// The bits without one, the higher ones moved down.
@@ -377,9 +394,9 @@ mod tests {
             if record.read().slots() == record.read().room() {
                 record.set_room(record.read().room() + 1);
             }
-            record.push(key(n), hash(n), n % 3 == 0);
+            record.push(key(n), hash(n), Freshness::stale_if(n % 3 == 0));
         }
-        record.renew(0, false);
+        record.renew(0, Freshness::Live);
         record.remove(30);
         let read = record.read();
         assert_eq!((read.text(), read.owner(), read.tenant()), (text, owner, 7));
@@ -387,7 +404,7 @@ mod tests {
         assert!(read.keys().eq(expected.iter().map(|n| key(*n))));
         for (slot, n) in expected.into_iter().enumerate() {
             assert_eq!(read.find(hash(n), |id| id == key(n)), Some(slot));
-            assert_eq!(read.stale() >> slot & 1 == 1, n % 3 == 0 && n > 0, "{n}");
+            assert_eq!(read.freshness(slot).is_stale(), n % 3 == 0 && n > 0, "{n}");
         }
         assert_eq!(read.find(hash(31), |_| true), None);
         assert_eq!(read.find(hash(3), |_| false), None);

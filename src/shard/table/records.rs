@@ -1,11 +1,13 @@
 //! `Records`: the table, and the ways to read it.
 //!
-//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that `bucket_of` names.
+//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that
+//! `bucket_of` names.
 
 use super::lanes::{Confirmed, Tags};
 use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
+use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
@@ -110,7 +112,8 @@ impl<'a, V> RecordRef<'a, V> {
         self.id
     }
 
-    /// Has the processor fetch all of the record at once, by reading of it, and not its text after its head.
+    /// Has the processor fetch all of the record at once, by reading of it, and not its text after
+    /// its head.
     #[inline(always)]
     pub(crate) fn touch(self) {
         black_box(self.node().line.ahead(self.id.at));
@@ -119,7 +122,7 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether this is the record of a path.
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
-        self.record.owner() == path.owner() && self.text() == path.path.as_bytes()
+        self.record.owner() == path.owner() && self.text() == path.path
     }
 
     #[inline]
@@ -128,7 +131,7 @@ impl<'a, V> RecordRef<'a, V> {
     }
 
     #[inline(always)]
-    pub(super) fn text(self) -> &'a [u8] {
+    pub(crate) fn text(self) -> &'a [u8] {
         match self.record.text() {
             StoredText::Inside(text) => text,
             StoredText::Outside(place) => self.table.outside.texts.get(place).as_bytes(),
@@ -190,25 +193,21 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// The value of a variant, and whether it is marked stale.
     #[inline(always)]
-    pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, bool) {
+    pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, Freshness) {
         match self.large() {
-            None => {
-                let stale = self.record.stale() >> at & 1 == 1;
-                (self.node().value(self.id.at.lane(), at), stale)
-            }
+            None => (self.node().value(self.id.at.lane(), at), self.record.freshness(at)),
             Some(set) => set.get(at),
         }
     }
 
     /// The keys, each with whether it is marked stale, in no particular order.
-    pub(crate) fn list(self, keys: &Dictionary) -> Vec<(Arc<str>, bool)> {
+    pub(crate) fn list(self, keys: &Dictionary) -> Vec<(Arc<str>, Freshness)> {
         if let Some(set) = self.large() {
             let entries = set.entries().iter();
-            return entries.map(|entry| (Arc::clone(&entry.key), entry.stale)).collect();
+            return entries.map(|entry| (Arc::clone(&entry.key), entry.freshness)).collect();
         }
-        let stale = self.record.stale();
         let listed = self.record.keys().enumerate();
-        listed.map(|(at, key)| (keys.text(key), stale >> at & 1 == 1)).collect()
+        listed.map(|(at, key)| (keys.text(key), self.record.freshness(at))).collect()
     }
 }
 
@@ -218,7 +217,8 @@ impl<V> Records<V> {
         self.len
     }
 
-    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is no such bucket yet, one bit less.
+    /// The bucket of a hash: its low bits, as many as it takes to name each bucket; where there is
+    /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
         let bucket = hash.get() as usize & self.mask;
@@ -376,7 +376,8 @@ impl<V> Records<V> {
         (0..self.tags.len()).flat_map(|bucket| self.records_of(bucket))
     }
 
-    /// Counts confirmed generations from a newer base, if they come near the furthest that can be written down.
+    /// Counts confirmed generations from a newer base, if they come near the furthest that can be
+    /// written down.
     pub(crate) fn rebase(&mut self, broad: Generation) {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;

@@ -3,12 +3,13 @@
 use super::lanes::{Confirmed, Tags};
 use super::node::Bucket;
 use super::records::*;
+use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::hash::TableHash;
 use crate::scopes::Tenants;
 use crate::scopes::{Generation, Tenant};
 use crate::shard::PathRef;
-use crate::variants::{Dictionary, Wanted};
+use crate::variants::{Dictionary, NewVariant, SoftenCounts, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ struct World {
     keys: Arc<Dictionary>,
     hashing: Hashing,
     tenant: Tenant,
-    expected: BTreeMap<String, Vec<(String, usize, bool)>>,
+    expected: BTreeMap<String, Vec<(String, usize, Freshness)>>,
 }
 
 fn path(n: usize) -> String {
@@ -43,12 +44,13 @@ impl World {
 
     fn with_paths(paths: usize) -> Self {
         let mut world = Self::new();
-        (0..paths).for_each(|n| world.push(n, n % 100, n, false));
+        (0..paths).for_each(|n| world.push(n, n % 100, n, Freshness::Live));
         world
     }
 
     fn path<'a>(&'a self, path: &'a str) -> PathRef<'a> {
-        PathRef { hash: self.hashing.path(self.tenant.id(), path), tenant: &self.tenant, path }
+        let hash = self.hashing.path(self.tenant.id(), path);
+        PathRef { hash, tenant: &self.tenant, path: path.as_bytes() }
     }
 
     fn id(&self, n: usize) -> Option<RecordId> {
@@ -56,11 +58,11 @@ impl World {
     }
 
     /// Stores a variant under the path, which is added if it is not there.
-    fn push(&mut self, n: usize, variant: usize, value: usize, stale: bool) {
+    fn push(&mut self, n: usize, variant: usize, value: usize, freshness: Freshness) {
         let path = path(n);
         let tenant = self.tenant.clone();
         let hash = self.hashing.path(tenant.id(), &path);
-        let named = PathRef { hash, tenant: &tenant, path: &path };
+        let named = PathRef { hash, tenant: &tenant, path: path.as_bytes() };
         let text = key(variant);
         let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
         let id = self.id(n);
@@ -70,13 +72,14 @@ impl World {
         if let Some((id, at)) = there {
             let was = variants.iter().position(|(key, ..)| *key == text).unwrap();
             let (_, old, mark) = variants.remove(was);
-            assert_eq!(records.replace(id, at, value, stale, true), (old, mark));
+            assert_eq!(records.replace(id, at, value, freshness, true), (old, mark));
         } else if let Some(id) = id {
-            records.push_variant(id, (wanted, value, stale), keys, hashing);
+            records.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         } else {
-            records.push(&named, Generation::START, (wanted, value, stale), keys, hashing);
+            let variant = NewVariant { wanted, value, freshness };
+            records.push(&named, Generation::START, variant, keys, hashing);
         }
-        variants.push((text, value, stale));
+        variants.push((text, value, freshness));
     }
 
     fn remove_variant(&mut self, n: usize, variant: usize) {
@@ -88,9 +91,9 @@ impl World {
         let at = self.records.get(id).find(wanted, &self.keys);
         assert_eq!(at.is_some(), was.is_some());
         if let (Some(at), Some(was)) = (at, was) {
-            let (_, value, stale) = variants.remove(was);
+            let (_, value, freshness) = variants.remove(was);
             let gone = self.records.remove_variant(id, at, &self.keys, &self.hashing);
-            assert_eq!(gone, (value, stale));
+            assert_eq!(gone, (value, freshness));
         }
     }
 
@@ -99,19 +102,20 @@ impl World {
         let variants = self.expected.get_mut(&path(n)).unwrap();
         let gone = self.records.remove_oldest(id, &self.keys, &self.hashing);
         let expected = (!variants.is_empty()).then(|| variants.remove(0));
-        assert_eq!(gone.map(|e| (e.key.to_string(), e.value, e.stale)), expected);
+        assert_eq!(gone.map(|e| (e.key.to_string(), e.value, e.freshness)), expected);
     }
 
     fn soften(&mut self, n: usize, pick: impl Fn(&str) -> bool) {
         let Some(id) = self.id(n) else { return };
-        let (mut fresh, mut before) = (0, 0);
-        for (_, _, stale) in
-            self.expected.get_mut(&path(n)).unwrap().iter_mut().filter(|(key, ..)| pick(key))
-        {
-            *if *stale { &mut before } else { &mut fresh } += 1;
-            *stale = true;
+        let mut expected = SoftenCounts::default();
+        let variants = self.expected.get_mut(&path(n)).unwrap().iter_mut();
+        for (_, _, freshness) in variants.filter(|(key, ..)| pick(key)) {
+            match std::mem::replace(freshness, Freshness::Stale) {
+                Freshness::Live => expected.made_stale += 1,
+                Freshness::Stale => expected.already_stale += 1,
+            }
         }
-        assert_eq!(self.records.soften(id, pick, &self.keys), (fresh, before));
+        assert_eq!(self.records.soften(id, pick, &self.keys), expected);
     }
 
     fn extract(&mut self, n: usize, pick: impl Fn(&str) -> bool) {
@@ -138,28 +142,34 @@ impl World {
             let record = self.records.find(&self.path(path)).expect("it was stored");
             assert_eq!(record.path(), path);
             assert_eq!(record.len(), variants.len());
-            assert_eq!(record.stale(), variants.iter().filter(|(_, _, stale)| *stale).count());
-            for (text, value, stale) in variants {
+            assert_eq!(
+                record.stale(),
+                variants.iter().filter(|(_, _, freshness)| freshness.is_stale()).count()
+            );
+            for (text, value, freshness) in variants {
                 let wanted = Wanted { text, hash: self.hashing.variant(text) };
                 let at = record.find(wanted, &self.keys).expect("it was stored");
-                assert_eq!(record.get(at), (value, *stale), "{path} {text}");
+                assert_eq!(record.get(at), (value, *freshness), "{path} {text}");
             }
             let mut listed = record.list(&self.keys);
-            let mut expected: Vec<_> =
-                variants.iter().map(|(key, _, stale)| (Arc::from(&**key), *stale)).collect();
-            listed.sort_unstable();
-            expected.sort_unstable();
+            let mut expected: Vec<_> = variants
+                .iter()
+                .map(|(key, _, freshness)| (Arc::from(&**key), *freshness))
+                .collect();
+            listed.sort_unstable_by_key(|(key, _)| Arc::clone(key));
+            expected.sort_unstable_by_key(|(key, _)| Arc::clone(key));
             assert_eq!(listed, expected);
         }
     }
 }
 
-fn assert_taken(taken: Taken<usize>, mut expected: Vec<(String, usize, bool)>) {
+fn assert_taken(taken: Taken<usize>, mut expected: Vec<(String, usize, Freshness)>) {
     assert_eq!(taken.len(), expected.len());
-    let taken = taken.into_iter().map(|entry| (entry.key.to_string(), entry.value, entry.stale));
+    let taken =
+        taken.into_iter().map(|entry| (entry.key.to_string(), entry.value, entry.freshness));
     let mut taken: Vec<_> = taken.collect();
-    taken.sort_unstable();
-    expected.sort_unstable();
+    taken.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+    expected.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
     assert_eq!(taken, expected);
 }
 
@@ -175,7 +185,7 @@ fn table_is_a_map_of_ordered_sets_whatever_is_done() {
             let odd = |text: &str| text.ends_with(['1', '3', '5', '7', '9']);
             let seven = |text: &str| text.ends_with('7');
             match random.u32(0..100) {
-                0..70 => world.push(n, variant, step, random.u32(0..5) == 0),
+                0..70 => world.push(n, variant, step, Freshness::stale_if(random.u32(0..5) == 0)),
                 70..80 => world.remove_variant(n, variant),
                 80..83 => world.remove_oldest(n),
                 83..87 => world.soften(n, odd),
@@ -244,7 +254,8 @@ fn table_grows_and_shrinks_with_its_records() {
     assert!(world.records.bytes() * 3 < full, "{} of {full}", world.records.bytes());
 }
 
-/// A bucket with more records than a node has lanes: no hash function would make it, so the buckets are taken away.
+/// A bucket with more records than a node has lanes: no hash function would make it, so the buckets
+/// are taken away.
 #[test]
 fn bucket_of_many_records_has_further_nodes_without_gaps() {
     let mut world = World::with_paths(80);
@@ -259,7 +270,7 @@ fn bucket_of_many_records_has_further_nodes_without_gaps() {
     }
     assert_eq!(world.records.nodes(0).count(), 3);
     // What was removed comes back, and the table grows to its size.
-    (0..80).step_by(3).for_each(|n| world.push(n, 1, n, false));
+    (0..80).step_by(3).for_each(|n| world.push(n, 1, n, Freshness::Live));
     world.check();
     // As a sweep removes them.
     for id in world.records.ids_of(0).into_iter().rev() {
@@ -276,7 +287,7 @@ fn confirmed_generations_survive_no_change_and_a_newer_base() {
     let record = world.records.get(world.id(0).unwrap());
     record.confirm(at(7));
     assert!(record.is_confirmed(at(7)) && !record.is_confirmed(at(8)));
-    world.push(1, 1, 1, false);
+    world.push(1, 1, 1, Freshness::Live);
     assert!(!world.records.get(world.id(0).unwrap()).is_confirmed(at(7)), "a record was added");
 
     let far = at(Confirmed::FURTHEST + 7);

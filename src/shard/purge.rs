@@ -1,0 +1,241 @@
+//! Taking variants out of a shard, or marking them: purges, removals, and the sweep after a flush.
+
+use super::core::{Shard, Shared};
+use super::open_fills::{OpenFills, PurgeMark};
+use super::path_ref::PathRef;
+use super::table::{RecordId, RecordRef};
+use crate::outcome::{DeadRecord, PurgeOutcome, Purged, Softened};
+use crate::scopes::{Standing, Tenant, View};
+use crate::selection::Selection;
+use crate::severity::Severity;
+use crate::variants::{SoftenCounts, Taken, Wanted};
+
+/// What a step of the sweep did.
+pub(crate) struct Swept<V> {
+    /// How many records it looked at.
+    pub(crate) looked_at: usize,
+    pub(crate) dead_record: Option<DeadRecord<V>>,
+    /// Whether no record is left to look at.
+    pub(crate) done: bool,
+}
+
+impl<V> Shard<V> {
+    /// Removes a variant if it may still be served and holds the expected value.
+    pub(crate) fn remove(
+        &mut self,
+        key: &PathRef<'_>,
+        variant: &str,
+        expected: &V,
+        shared: &Shared,
+    ) -> Option<V>
+    where
+        V: PartialEq,
+    {
+        let view = Self::view(key, shared);
+        let record = self.records.find(key)?;
+        let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
+        let at = record.find(wanted, &shared.keys)?;
+        // The caller's `eq` runs before any change: if it panics, the shard is as it was.
+        if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
+            return None;
+        }
+        let id = record.id();
+        let counts = self.tallies.at(key.tenant, &view);
+        self.records.settle(id, &view, counts);
+        let (value, freshness) = self.records.remove_variant(id, at, &shared.keys, &shared.hashing);
+        counts.subtract(freshness);
+        shared.occupancy.give_back(0, 1);
+        self.drop_if_empty(id, key.tenant, shared);
+        Some(value)
+    }
+
+    /// Purges the path, or the variants of it that `selection` picks.
+    pub(crate) fn purge(
+        &mut self,
+        key: &PathRef<'_>,
+        selection: Selection<'_>,
+        severity: Severity,
+        fills: &OpenFills,
+        shared: &Shared,
+    ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
+        // Mark the open fills, whether the path has a record or not.
+        let mark = fills.purge(key, severity, &shared.scopes);
+        self.counters.purges += 1;
+        // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
+        // purge does not return them, so that nobody gets them twice.
+        let view = Self::view(key, shared);
+        let mut record = self.records.find(key);
+        let mut dead_record = None;
+        if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
+            let dead = dead.id();
+            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
+            record = None;
+        }
+        // Take out its variants, or mark them.
+        let id = record.map(RecordRef::id);
+        let outcome = match severity {
+            Severity::Hard => {
+                let variants = match id {
+                    None => Taken::none(),
+                    Some(id) if selection == Selection::All => {
+                        self.purge_hard(id, key.tenant, &view, shared)
+                    }
+                    Some(id) => self.purge_selected(id, key.tenant, selection, &view, shared),
+                };
+                let PurgeMark { generation, overtaken: voided } = mark;
+                PurgeOutcome::Hard(Purged { generation, variants, voided })
+            }
+            Severity::Soft => {
+                let soften = |id| self.purge_soft(id, key.tenant, selection, &view, shared);
+                let SoftenCounts { made_stale, already_stale } = id.map(soften).unwrap_or_default();
+                let PurgeMark { generation, overtaken } = mark;
+                let (count, stale_before) = (made_stale, already_stale);
+                PurgeOutcome::Soft(Softened { generation, count, stale_before, overtaken })
+            }
+        };
+        (outcome, dead_record)
+    }
+
+    /// Takes out a record that is not dead, with all of its variants.
+    fn purge_hard(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        view: &View,
+        shared: &Shared,
+    ) -> Taken<V> {
+        let counts = self.tallies.at(tenant, view);
+        self.records.settle(id, view, counts);
+        let record = self.records.get(id);
+        counts.remove(record.len(), record.stale());
+        if counts.is_empty() {
+            self.tallies.prune(tenant.id());
+        }
+        let taken = self.records.remove(id, &shared.keys);
+        shared.occupancy.give_back(1, taken.len());
+        taken
+    }
+
+    /// Takes the picked variants out of a record that is not dead.
+    fn purge_selected(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        selection: Selection<'_>,
+        view: &View,
+        shared: &Shared,
+    ) -> Taken<V> {
+        let counts = self.tallies.at(tenant, view);
+        self.records.settle(id, view, counts);
+        let stale_before = self.records.get(id).stale();
+        let pick = |key: &str| selection.picks(key);
+        let taken = self.records.extract(id, pick, &shared.keys, &shared.hashing);
+        let stale = stale_before - self.records.get(id).stale();
+        counts.stale -= stale;
+        counts.live -= taken.len() - stale;
+        shared.occupancy.give_back(0, taken.len());
+        self.drop_if_empty(id, tenant, shared);
+        taken
+    }
+
+    /// Marks the picked variants of a record that is not dead.
+    fn purge_soft(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        selection: Selection<'_>,
+        view: &View,
+        shared: &Shared,
+    ) -> SoftenCounts {
+        let counts = self.tallies.at(tenant, view);
+        self.records.settle(id, view, counts);
+        let softened = self.records.soften(id, |key| selection.picks(key), &shared.keys);
+        counts.live -= softened.made_stale;
+        counts.stale += softened.made_stale;
+        softened
+    }
+
+    /// Settles the records of the next buckets, until it has looked at `places` or has taken out
+    /// one that is dead.
+    ///
+    /// One record at a time, because removing it is most of the work, and readers of the shard wait
+    /// meanwhile. The next call begins with the same bucket; the records that stay in it are
+    /// settled by then.
+    pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
+        let mut looked_at = 0;
+        while looked_at < places && self.swept < self.records.buckets() {
+            // Backwards, because the last record moves into the place of a removed one.
+            for id in self.records.ids_of(self.swept).into_iter().rev() {
+                looked_at += 1;
+                if let Some(dead_record) = self.sweep_record(id, shared) {
+                    return Swept { looked_at, dead_record: Some(dead_record), done: false };
+                }
+            }
+            self.swept += 1;
+        }
+        let done = self.swept >= self.records.buckets();
+        if done {
+            self.swept = 0;
+            self.records.shrink();
+            self.records.rebase(shared.scopes.broad());
+            if shared.scopes.open_rules() > 0 {
+                fills.note_rules(&shared.scopes);
+            }
+        }
+        Swept { looked_at, dead_record: None, done }
+    }
+
+    fn sweep_record(&mut self, id: RecordId, shared: &Shared) -> Option<DeadRecord<V>> {
+        let record = self.records.get(id);
+        let settled = record.settled();
+        if settled >= shared.scopes.broad() {
+            return None;
+        }
+        let tenant = self.tallies.tenant(record.tenant()).clone();
+        let view = shared.scopes.view_of(&tenant, record.text(), settled);
+        if view.standing(settled) == Standing::Dead {
+            return Some(self.take_dead(id, &tenant, &view, shared));
+        }
+        let counts = self.tallies.at(&tenant, &view);
+        self.records.settle(id, &view, counts);
+        None
+    }
+
+    /// Removes a record without variants.
+    fn drop_if_empty(&mut self, id: RecordId, tenant: &Tenant, shared: &Shared) {
+        if self.records.get(id).len() == 0 {
+            drop(self.records.remove(id, &shared.keys));
+            shared.occupancy.give_back(1, 0);
+            self.tallies.of(tenant).paths -= 1;
+            self.tallies.prune(tenant.id());
+        }
+    }
+
+    /// Removes a dead record, and subtracts it from the counts.
+    pub(super) fn take_dead(
+        &mut self,
+        id: RecordId,
+        tenant: &Tenant,
+        view: &View,
+        shared: &Shared,
+    ) -> DeadRecord<V> {
+        let counts = self.tallies.at(tenant, view);
+        let record = self.records.get(id);
+        let (len, stale) = (record.len(), record.stale());
+        match view.whole_standing(record.settled()) {
+            Standing::Dead => {
+                counts.dead -= len;
+                counts.dead_paths -= 1;
+            }
+            // Only a prefix rule killed it. Until now, it was counted as live or stale.
+            Standing::Stale => counts.remove(len, len),
+            Standing::Untouched => counts.remove(len, stale),
+        }
+        if counts.is_empty() {
+            self.tallies.prune(tenant.id());
+        }
+        let (path, taken) = self.records.remove_named(id, &shared.keys);
+        shared.occupancy.give_back(1, len);
+        DeadRecord::new(tenant, path, taken.into_entries())
+    }
+}
