@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// Knows, for every picture, which of its renditions a cache holds.
 ///
-/// `V` is what the server stores with a rendition: an object id, a file offset, `()` for a plain
-/// set. Share the index behind an [`Arc`]; every operation takes `&self`.
+/// `V` is the value that the server stores with a rendition: an object id, a file offset, `()` for
+/// a plain set. Share the index behind an [`Arc`]; every operation takes `&self`.
 ///
 /// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is
 /// locked: `V`'s `Clone` and `PartialEq` must not call the index. `V` is never dropped while a lock

@@ -67,7 +67,7 @@ struct Part {
     inner: Mutex<Inner>,
 }
 
-/// What only writers of new keys need.
+/// The data that only writers of new keys need.
 #[derive(Debug, Default)]
 struct Inner {
     /// Lines that were ever used.
@@ -329,8 +329,8 @@ impl Part {
         known.or_else(|| self.take_new(wanted))
     }
 
-    /// Uses a line once more if it has a use and this text. What was found without a lock may have
-    /// been given to another key.
+    /// Adds a use to a line if it has a use and this text. A line that was found without a lock may
+    /// have been given to another key.
     fn use_known(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
         let one_more = |uses| (uses > 0).then_some(uses + 1);

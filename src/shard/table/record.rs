@@ -317,7 +317,7 @@ impl RecordMut<'_> {
         let move_numbers = |bytes: &mut [u8]| {
             bytes.copy_within(HEAD + old..HEAD + old + numbers, HEAD + room);
         };
-        // What is moved away first makes place for the other.
+        // The part that moves away first makes room for the other part.
         if room > old {
             move_text(self.bytes);
             move_numbers(self.bytes);
