@@ -74,7 +74,7 @@ impl<V> Core<V> {
         while entries.len() < limit && budget > 0 && self.swept.load_relaxed() < target {
             let places = STEP.min(budget);
             let looked_at = self.step(&mut self.pass.lock(), places, |dead_record| {
-                self.dead_queue.lock().push([dead_record])
+                self.dead_queue.lock().push([dead_record]);
             });
             budget = budget.saturating_sub(looked_at);
             self.dead_queue.lock().take(limit, &mut entries);

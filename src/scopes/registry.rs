@@ -13,9 +13,9 @@
 //!
 //! Two designs look simpler and are wrong:
 //! - Horizons without turns. A later flush publishes first, an entry is settled beyond the number
-//! of the earlier flush before that flush writes its horizon, and the entry outlives it.
+//!   of the earlier flush before that flush writes its horizon, and the entry outlives it.
 //! - A lease that takes its generation from the clock. Between the number of a flush and its
-//! horizon, the lease looks newer than a flush that other threads do not see yet.
+//!   horizon, the lease looks newer than a flush that other threads do not see yet.
 
 use super::generation::{AtomicGeneration, Generation};
 use super::horizon::{Horizon, LastInvalidations};

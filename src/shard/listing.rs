@@ -46,7 +46,9 @@ impl<V> Shard<V> {
             }
             variants.retain(|(key, _)| selection.picks(key));
             if standing == Standing::Stale {
-                variants.iter_mut().for_each(|(_, freshness)| *freshness = Freshness::Stale);
+                for (_, freshness) in &mut variants {
+                    *freshness = Freshness::Stale;
+                }
             }
         }
         Matches { variants, fills }

@@ -426,8 +426,8 @@ mod tests {
             let open = |n| world.fills.open(&key(n), &world.scopes);
             let began: Vec<_> = (0..10_000).map(open).collect();
             let peak = world.fills.bytes();
-            for n in left..10_000 {
-                world.fills.close(key(n).hash, began[n]);
+            for (n, began) in began.iter().enumerate().skip(left) {
+                world.fills.close(key(n).hash, *began);
             }
             assert!(world.fills.bytes() * 50 < peak, "{} of {peak}", world.fills.bytes());
             assert!((0..left).all(|n| world.fills.valid(&key(n)) == 1));
