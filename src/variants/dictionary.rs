@@ -14,10 +14,11 @@
 //!   number stores the text itself.
 //!
 //! ```text
-//!   part (16, by hash)   by_text   hash -> number       read without a lock, written under the lock of the part
-//!                        lines     number -> text       64 bytes each: length, number of the next line, 56 bytes of text
-//!                        uses      number -> count      apart from the lines, so that inserts do not disturb lookups
-//!                        texts     number -> Arc<str>   what purges and lists hand out
+//!   part (16, by hash)
+//!     by_text   hash -> number       read without a lock, written under the lock of the part
+//!     lines     number -> text       64 bytes: length, number of the next line, 56 bytes of text
+//!     uses      number -> count      apart from the lines, so that inserts do not disturb lookups
+//!     texts     number -> Arc<str>   returned by purges and lists
 //! ```
 //!
 //! The memory of lines is reused but not returned while the index lives: about 140 bytes for each

@@ -1,10 +1,10 @@
 //! A node: up to 23 records, in one block.
 //!
 //! ```text
-//!   tags      32 bytes    a byte of each record's hash, and what readers found out
+//!   tags      32 bytes    a byte of each record's hash, and the confirmations of readers
 //!   line      64 bytes    where each record starts, and the address of the block
-//!   rest      56 bytes    the number of slots of each record, the address of the values, and of a further node if hashing put more
-//!                         than 23 records here
+//!   rest      56 bytes    the number of slots of each record, the address of the values, and
+//!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
 //!   values    value value value ...             those of the records' slots, in the same order
