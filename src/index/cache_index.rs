@@ -216,9 +216,10 @@ impl<V> CacheIndex<V> {
 
     /// Removes at most `limit` dead entries and returns them.
     ///
-    /// With [`DeadValues::Drop`], this call is optional: the index drops dead entries as it is
-    /// used, and `reclaim` frees them sooner. With [`DeadValues::Queue`], `reclaim` returns every
-    /// dead value, and nothing else does.
+    /// With [`DeadValues::Drop`](crate::DeadValues::Drop), this call is optional: the index drops
+    /// dead entries as it is used, and `reclaim` frees them sooner. With
+    /// [`DeadValues::Queue`](crate::DeadValues::Queue), `reclaim` returns every dead value, and
+    /// nothing else does.
     ///
     /// Dead entries may lie far apart. To keep the call short, it examines at most about 4096 + 16
     /// * `limit` entries. Call again until [`Reclaimed::is_done`] returns `true`.

@@ -126,7 +126,7 @@ impl<V> CacheIndex<V> {
     /// against it, either by normal use or by [`reclaim`](Self::reclaim). While rules are open, the
     /// first lookup of each older path pays for the comparison: one probe for each length that a
     /// prefix of the tenant has. Until the sweep reaches them, entries killed by a prefix purge are
-    /// still counted in [`Stats::live`].
+    /// still counted in [`Stats::live`](crate::Stats::live).
     ///
     /// **Cost:** O(length of the prefix), and O(log n) in the number of open rules; nothing under
     /// the prefix is visited.
@@ -203,12 +203,13 @@ impl<V> CacheIndex<V> {
     /// can no longer commit, and nothing is stored for it any more.
     ///
     /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed,
-    /// and the caller has dropped its handles. [`Stats::forgotten_tenants`] counts the tenants of
-    /// which something is left. If the tenant was forgotten before, this returns the receipt of
-    /// that time and changes nothing.
+    /// and the caller has dropped its handles.
+    /// [`Stats::forgotten_tenants`](crate::Stats::forgotten_tenants) counts the tenants of which
+    /// something is left. If the tenant was forgotten before, this returns the receipt of that time
+    /// and changes nothing.
     ///
     /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss,
-    /// [`insert`](Self::insert) and [`commit`](FillLease::commit) are refused as
+    /// [`insert`](Self::insert) and [`commit`](crate::FillLease::commit) are refused as
     /// [`Forgotten`](crate::Refusal::Forgotten), purges and flushes match nothing.
     /// [`tenant`](Self::tenant) makes a new tenant for the same name, which shares nothing with the
     /// old one.
