@@ -66,6 +66,9 @@ pub fn each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
+/// Contestants that have stored the site, and the average time of an insert of each.
+type Populated = (Vec<(Contestant<u64>, Built<u64>)>, Vec<Option<f64>>);
+
 /// Builds contestants that store the same site by turns. Returns them with the average time of an
 /// insert.
 pub(crate) fn populate_all(
@@ -73,7 +76,7 @@ pub(crate) fn populate_all(
     site: &Site,
     pictures: u64,
     room: Room,
-) -> (Vec<(Contestant<u64>, Built<u64>)>, Vec<Option<f64>>) {
+) -> Populated {
     let peers: Vec<_> = contestants.iter().map(|other| (*other, other.build(room))).collect();
     let entries = shuffled(site, 0..pictures);
     let mut times = vec![Duration::ZERO; peers.len()];

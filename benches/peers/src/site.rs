@@ -136,7 +136,11 @@ fn digits(text: &mut String, number: u64, least: usize) {
 }
 
 impl Site {
-    /// A site with such keys.
+    /// Makes a site with such keys.
+    ///
+    /// # Panics
+    ///
+    /// Never: the numbers of keys are small.
     pub fn new(keys: Keys) -> Self {
         let texts: Vec<_> = match keys {
             Keys::Usual => (0..USUAL).map(|n| key_text(n, (80 + 40 * n, 60 + 30 * n))).collect(),

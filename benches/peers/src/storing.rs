@@ -84,7 +84,9 @@ impl Field {
         // In the order of their numbers, which isn't the one in which they were stored.
         for some in pictures.chunks(BATCH) {
             requests.clear();
-            some.iter().for_each(|picture| requests.push(&self.site, *picture, 0));
+            for picture in some {
+                requests.push(&self.site, *picture, 0);
+            }
             let ready = requests.ready();
             let mut gone = 0;
             let start = ThreadTime::now();

@@ -42,7 +42,6 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
     let (tenant, path) = (tenant.name().to_owned(), path.as_str().to_owned());
     let owned = |text: &str| text.to_owned();
     match selection {
-        Selection::All => Scope::Path { tenant, path },
         Selection::Keys(keys) => {
             let keys = keys.iter().map(|key| owned(key.as_str())).collect();
             Scope::Keys { tenant, path, keys }
@@ -51,8 +50,8 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
             let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
             Scope::Operations { tenant, path, operations }
         }
-        // A selection that this version does not know is logged as all variants. This invalidates
-        // more than requested, never less.
+        // All variants. So is a selection that this version does not know: this invalidates more than
+        // requested, never less.
         _ => Scope::Path { tenant, path },
     }
 }

@@ -10,8 +10,11 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::cell::RefCell;
 
+/// A path and its variants.
+type Record<V, S> = (Box<str>, Variants<V, S>);
+
 struct Strings<V: Payload, S: Short> {
-    table: RefCell<HashTable<(Box<str>, Variants<V, S>)>>,
+    table: RefCell<HashTable<Record<V, S>>>,
     hasher: RandomState,
 }
 

@@ -74,7 +74,9 @@ impl AllocationTracker for Counter {
 
 impl Weighing for Counter {
     fn measure(&self, run: &mut dyn FnMut()) -> Weight {
-        [&REQUESTED, &WITH_WORDS, &PEAK].into_iter().for_each(|counter| counter.store(0, Relaxed));
+        for counter in [&REQUESTED, &WITH_WORDS, &PEAK] {
+            counter.store(0, Relaxed);
+        }
         AllocationRegistry::enable_tracking();
         run();
         AllocationRegistry::disable_tracking();

@@ -114,7 +114,7 @@ async fn a_host_that_is_nobodys_is_told_so() {
 }
 
 #[tokio::test]
-async fn nobody_invalidates_or_looks_at_what_is_anothers() {
+async fn no_tenant_invalidates_or_sees_entries_of_another() {
     let site = start().await;
     cached(&site, "acme.cloudimg.io", BIRDS).await;
     let before = site.edge().index.stats();
