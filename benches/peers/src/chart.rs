@@ -23,7 +23,7 @@ const ROW: i32 = 22;
 const NAMES: i32 = 128;
 const LONGEST: f64 = 210.0;
 
-/// Draws the lines of the table that are in [`SHOWN`].
+/// Draws the lines of the table that are in `SHOWN`.
 ///
 /// # Errors
 /// If the file cannot be written, or there is no line to draw.

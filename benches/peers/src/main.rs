@@ -107,11 +107,10 @@ fn run(options: &Options) -> Result<(), String> {
     options.chart.as_deref().map_or(Ok(()), |file| chart::draw(&table, file))
 }
 
-fn measure(
-    options: &Options,
-    chosen: &[Contestant<u64>],
-    add: &mut dyn FnMut(&str, Vec<Line>) -> Result<(), String>,
-) -> Result<(), String> {
+/// Adds the lines of a part to the results.
+type Add<'a> = &'a mut dyn FnMut(&str, Vec<Line>) -> Result<(), String>;
+
+fn measure(options: &Options, chosen: &[Contestant<u64>], add: Add<'_>) -> Result<(), String> {
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     let quick = options.quick;
     let sizes: &[u64] = if quick { &[100_000] } else { &[100_000, 1_000_000] };
