@@ -1,4 +1,4 @@
-//! What the operations return.
+//! The results of the operations.
 //!
 //! Invariant: every value that leaves the index leaves it inside one of these, so that the caller
 //! drops it, deletes its object, or stores it elsewhere, with no lock held.
@@ -10,7 +10,7 @@ use crate::variants::{Entry, Taken, TakenEntries};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a lookup found.
+/// The result of a lookup.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup<V> {
@@ -32,7 +32,7 @@ impl<V> Lookup<V> {
     }
 }
 
-/// What became of a value that was to be stored.
+/// The outcome of storing a value.
 ///
 /// A refusal is not an error: an invalidation overtook the fill, or a limit is reached. The server
 /// may serve the value to the clients that wait for it, and must then discard it.
@@ -133,7 +133,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What a hard purge removed: variants with their values, in no particular order.
+/// The result of a hard purge: the removed variants with their values, in no particular order.
 ///
 /// # Examples
 ///
@@ -226,7 +226,7 @@ impl<V> fmt::Debug for PurgedEntries<V> {
     }
 }
 
-/// What a soft purge did.
+/// The result of a soft purge.
 #[must_use = "a purge that matched nothing says so here"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softened {
@@ -263,7 +263,7 @@ impl Softened {
     }
 }
 
-/// What the purge of a path did: hard or soft.
+/// The result of the purge of a path: hard or soft.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum PurgeOutcome<V> {
@@ -337,11 +337,11 @@ pub struct Dead<V> {
     pub path: OriginPath<'static>,
     /// The rendition.
     pub variant: VariantKey<'static>,
-    /// What was stored with it.
+    /// The value that was stored with it.
     pub value: V,
 }
 
-/// What [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) removed.
+/// The entries that [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) removed.
 #[must_use = "the dead values are in here, for the caller to delete their objects"]
 pub struct Reclaimed<V> {
     pub(crate) entries: Vec<(Tenant, Arc<str>, Entry<V>)>,

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// Knows, for every picture, which of its renditions a cache holds.
 ///
-/// `V` is what the server stores with a rendition: an object id, a file offset, `()` for a plain
-/// set. Share the index behind an [`Arc`]; every operation takes `&self`.
+/// `V` is the value that the server stores with a rendition: an object id, a file offset, `()` for
+/// a plain set. Share the index behind an [`Arc`]; every operation takes `&self`.
 ///
 /// Lookups clone the caller's `V`, and [`remove`](Self::remove) compares it, while a shard is
 /// locked: `V`'s `Clone` and `PartialEq` must not call the index. `V` is never dropped while a lock
@@ -203,7 +203,7 @@ impl<V> CacheIndex<V> {
     ///
     /// let mut found = index.paths(&tenant, &PathPrefix::from_canonical("a/")?);
     /// found.sort();
-    /// assert_eq!(found.iter().map(|path| path.as_str()).collect::<Vec<_>>(), ["a/1.jpg", "a/2.jpg"]);
+    /// assert!(found.iter().map(|path| path.as_str()).eq(["a/1.jpg", "a/2.jpg"]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn paths(&self, tenant: &Tenant, prefix: &PathPrefix<'_>) -> Vec<OriginPath<'static>> {
@@ -216,9 +216,10 @@ impl<V> CacheIndex<V> {
 
     /// Removes at most `limit` dead entries and returns them.
     ///
-    /// With [`DeadValues::Drop`](crate::DeadValues::Drop), this call is optional: the index drops dead entries as it is
-    /// used, and `reclaim` frees them sooner. With [`DeadValues::Queue`](crate::DeadValues::Queue), `reclaim` returns every
-    /// dead value, and nothing else does.
+    /// With [`DeadValues::Drop`](crate::DeadValues::Drop), this call is optional: the index drops
+    /// dead entries as it is used, and `reclaim` frees them sooner. With
+    /// [`DeadValues::Queue`](crate::DeadValues::Queue), `reclaim` returns every dead value, and
+    /// nothing else does.
     ///
     /// Dead entries may lie far apart. To keep the call short, it examines at most about 4096 + 16
     /// * `limit` entries. Call again until [`Reclaimed::is_done`] returns `true`.

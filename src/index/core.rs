@@ -62,7 +62,8 @@ impl<V> Default for Cell<V> {
 #[derive(Debug, Default)]
 pub(super) struct Pass {
     pub(super) shard: usize,
-    /// What `swept` will be when the last shard is done; read before the first shard was begun.
+    /// The next value of `swept`, once the last shard is done. It is read before the first shard is
+    /// begun.
     pub(super) target: Generation,
 }
 
@@ -190,7 +191,7 @@ impl<V> Core<V> {
         outcomes.into_iter().flatten().collect()
     }
 
-    /// What a purge of the path would meet now.
+    /// Returns the matches that a purge of the path would have now.
     #[cfg(feature = "cloudimage")]
     pub(crate) fn matches(
         &self,

@@ -7,7 +7,7 @@ use crate::outcome::Insertion;
 use crate::scopes::Tenant;
 
 impl<V> CacheIndex<V> {
-    /// Begins a fill: take the lease before the source is read, commit it with what came out.
+    /// Begins a fill: take the lease before the source is read, and commit it with the result.
     ///
     /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush. No allocation for
     /// paths of up to 96 bytes.

@@ -203,9 +203,10 @@ impl<V> CacheIndex<V> {
     /// can no longer commit, and nothing is stored for it any more.
     ///
     /// Nothing of the tenant is kept once its dead entries are reclaimed, its leases are closed,
-    /// and the caller has dropped its handles. [`Stats::forgotten_tenants`](crate::Stats::forgotten_tenants) counts the tenants of
-    /// which something is left. If the tenant was forgotten before, this returns the receipt of
-    /// that time and changes nothing.
+    /// and the caller has dropped its handles.
+    /// [`Stats::forgotten_tenants`](crate::Stats::forgotten_tenants) counts the tenants of which
+    /// something is left. If the tenant was forgotten before, this returns the receipt of that time
+    /// and changes nothing.
     ///
     /// The old handle, and each clone of it, remains usable and finds nothing: lookups miss,
     /// [`insert`](Self::insert) and [`commit`](crate::FillLease::commit) are refused as

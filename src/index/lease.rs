@@ -14,7 +14,7 @@
 //!      does not come back                .
 //! ```
 //!
-//! Not here: making a second request wait for the first one's fill. That belongs to the server.
+//! Not here: making a second request wait for the first one's fill. The server must do that.
 
 use super::core::Core;
 use crate::hash::PathHash;

@@ -8,10 +8,10 @@ use crate::outcome::{DeadRecord, Reclaimed};
 use crate::scopes::Generation;
 use crate::shard::Swept;
 
-/// This many places are looked at for dead entries by each storing operation after a flush, about
-/// two buckets of them. At 16 to a new path, a table is swept long before it could grow by half.
-/// What is dead is taken out one path at a time, each under a lock of its own, so that readers of
-/// the shard wait for about a microsecond.
+/// The number of records that each storing operation after a flush examines for dead entries: about
+/// two buckets. At 16 records for each new path, a table is swept long before it could grow by
+/// half. Dead entries are removed one path at a time, each under a separate lock acquisition, so
+/// that readers of the shard wait for about 1 µs.
 const STEP: usize = 16;
 
 /// A shard that needs no sweeping still costs its lock, about as much as this many places.

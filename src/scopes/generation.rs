@@ -78,9 +78,9 @@ impl AtomicGeneration {
 
     /// Takes the next number.
     pub(crate) fn next(&self) -> Generation {
-        // Relaxed: a read-modify-write never hands out a number twice. What the number orders is
-        // published by the shard's lock (purge of a path) or by `publish` (flush), not by the
-        // counter.
+        // Relaxed: a read-modify-write never returns a number twice. The counter publishes nothing.
+        // The shard's lock (purge of a path) or `publish` (flush) publishes the writes that the
+        // number orders.
         Generation(self.0.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }

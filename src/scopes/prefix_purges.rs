@@ -207,8 +207,8 @@ mod tests {
             rules.bytes()
         };
         assert_eq!(PrefixPurges::default().bytes(), 0);
-        // What is held twice, in the order of age and by its text, and what a table leaves free at
-        // worst.
+        // The texts that are held twice, by age and by text, and the room that a table leaves free
+        // at worst.
         let (aged, filed) = (
             size_of::<(Generation, (u32, Arc<str>))>(),
             size_of::<(Arc<str>, LastInvalidations)>(),

@@ -43,20 +43,20 @@ pub(crate) struct Scopes {
     turn: Mutex<()>,
 }
 
-/// What the scopes that cover a path, or a tenant, say at one moment.
+/// The last invalidations of the scopes that cover a path, or a tenant, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// The newest broad invalidation that this view knows of.
     pub(crate) as_of: Generation,
-    /// Of everything and of the tenant.
+    /// The last invalidations of everything and of the tenant.
     whole: LastInvalidations,
-    /// Of the prefixes of the path.
+    /// The last invalidations of the prefixes of the path.
     prefix: LastInvalidations,
     /// Whether the tenant is forgotten.
     forgotten: bool,
 }
 
-/// What broad invalidations made of an entry.
+/// The effect of broad invalidations on an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// None reached it.
@@ -67,7 +67,7 @@ pub(crate) enum Standing {
     Dead,
 }
 
-/// What a purge of a prefix did to the rules.
+/// The effect of a prefix purge on the rules.
 #[derive(Clone, Debug)]
 pub(crate) struct RuleAdded {
     pub(crate) generation: Generation,
@@ -88,7 +88,7 @@ impl LastInvalidations {
 }
 
 impl View {
-    /// The standing of what was good at `since`.
+    /// Returns the standing of an entry that was live at `since`.
     pub(crate) fn standing(&self, since: Generation) -> Standing {
         self.whole.or(self.prefix).standing(since)
     }
@@ -103,7 +103,7 @@ impl View {
         self.forgotten
     }
 
-    /// The same view with what prefix rules said that have retired since.
+    /// Returns the same view, including prefix rules that have retired since.
     pub(crate) fn with_retired(mut self, retired: LastInvalidations) -> Self {
         self.prefix = self.prefix.or(retired);
         self
@@ -129,12 +129,13 @@ impl Scopes {
         self.broad.load()
     }
 
-    /// What the scopes that cover all of the tenant's paths say now.
+    /// Returns the current view of the scopes that cover all of the tenant's paths.
     pub(crate) fn view(&self, tenant: &Tenant) -> View {
         self.consistent(tenant, LastInvalidations::default)
     }
 
-    /// What the scopes that cover the path say now of what was good at `since`, or later.
+    /// Returns the current view of the scopes that cover the path, for an entry that was live at
+    /// `since`, or later.
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
@@ -233,7 +234,7 @@ impl Scopes {
                 if rule.soft > Generation::START {
                     owner.horizon().raise(Severity::Soft, generation);
                 }
-                // Of a forgotten tenant, everything was dead before.
+                // All entries of a forgotten tenant were dead before.
                 widened = Some(owner).filter(|owner| owner.forgotten() == Generation::START);
             }
         }
@@ -256,7 +257,7 @@ impl Scopes {
         }
     }
 
-    /// What the open rules say of a path.
+    /// Returns the last invalidations of a path by open rules.
     pub(crate) fn rules_for(&self, tenant: u32, path: &str) -> LastInvalidations {
         self.rules.read().matching(tenant, path)
     }

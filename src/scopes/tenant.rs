@@ -47,8 +47,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tenant(Arc<TenantState>);
 
-/// What the index remembers of a tenant. On lines of its own, as each lookup reads it and each
-/// lease counts its handle beside it.
+/// The state of a tenant. It has its own cache lines, because each lookup reads it and each lease
+/// counts its handle beside it.
 #[repr(align(128))]
 pub(crate) struct TenantState {
     /// The index that this tenant belongs to.

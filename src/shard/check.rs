@@ -8,7 +8,7 @@ use crate::hash::{PathHash, TableHash};
 use crate::scopes::{Counts, Standing};
 use crate::variants::KeyId;
 
-/// What a shard holds.
+/// The content of a shard.
 pub(crate) struct Found {
     pub(crate) paths: u64,
     pub(crate) entries: u64,
@@ -16,8 +16,8 @@ pub(crate) struct Found {
 }
 
 impl<V> Shard<V> {
-    /// Panics if an invariant of the shard does not hold, or if a count disagrees with what it
-    /// counts. Adds the uses of keys to `uses`.
+    /// Panics if an invariant of the shard does not hold, or if a count differs from the counted
+    /// items. Adds the uses of keys to `uses`.
     pub(crate) fn check(
         &self,
         fills: &OpenFills,

@@ -21,7 +21,7 @@ use crate::stats::ShardStats;
 use crate::variants::{Dictionary, Wanted};
 use std::sync::Arc;
 
-/// What all shards of an index share.
+/// The data that all shards of an index share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) hashing: Hashing,
@@ -98,7 +98,7 @@ impl<V> Shard<V> {
         }
     }
 
-    /// The standing of a record after a broad invalidation. What is found untouched is confirmed,
+    /// Returns the standing of a record after a broad invalidation. Confirms an untouched record,
     /// for the next lookup.
     fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
@@ -113,7 +113,7 @@ impl<V> Shard<V> {
         standing
     }
 
-    /// What the scopes that cover the path say now.
+    /// Returns the current view of the scopes that cover the path.
     #[inline]
     pub(super) fn view(key: &PathRef<'_>, shared: &Shared) -> View {
         shared.scopes.view_of(key.tenant, key.path, Generation::START)

@@ -1,4 +1,4 @@
-//! What a shard holds, listed and counted without a change to it.
+//! Lists and counts the content of a shard, without changing it.
 
 use super::core::{Shard, Shared};
 #[cfg(feature = "cloudimage")]
@@ -27,7 +27,7 @@ impl<V> Shard<V> {
         record.list(&shared.keys).into_iter().map(|(key, _)| key_of(key)).collect()
     }
 
-    /// What a purge of the path would meet now.
+    /// Returns the matches that a purge of the path would have now.
     #[cfg(feature = "cloudimage")]
     pub(crate) fn matches(
         &self,

@@ -91,8 +91,8 @@ struct OpenFill {
     purged: Generation,
     /// The last soft one.
     softened: Generation,
-    /// What prefix rules said of the path when they retired. Unlike purges of the path, they decide
-    /// against a lease's broad generation.
+    /// The last invalidations of the path by prefix rules that have retired. Unlike purges of the
+    /// path, they are compared with a lease's broad generation.
     retired: LastInvalidations,
 }
 
@@ -107,7 +107,7 @@ impl OpenFill {
     }
 }
 
-/// What a purge of a path did to its open fills.
+/// The effect of a purge of a path on its open fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PurgeMark {
     pub(crate) generation: Generation,
@@ -116,12 +116,12 @@ pub(crate) struct PurgeMark {
     pub(crate) overtaken: usize,
 }
 
-/// What became of a fill until it ended.
+/// The invalidations of a fill until it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FillEnd {
     /// By a purge of its path.
     pub(crate) overtaken: Overtaken,
-    /// What prefix rules said of the path when they retired.
+    /// The last invalidations of the path by prefix rules that have retired.
     pub(crate) retired: LastInvalidations,
 }
 
@@ -137,7 +137,7 @@ struct Fills {
     opened: u64,
 }
 
-/// What purges of the path did to a lease.
+/// The effect of purges of the path on a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overtaken {
     No,

@@ -10,7 +10,7 @@ use crate::selection::Selection;
 use crate::severity::Severity;
 use crate::variants::{SoftenCounts, Taken, Wanted};
 
-/// What a step of the sweep did.
+/// The result of a step of the sweep.
 pub(crate) struct Swept<V> {
     /// How many records it looked at.
     pub(crate) looked_at: usize,

@@ -22,7 +22,7 @@ enum Admission {
     Evicting,
 }
 
-/// What a stored variant displaced.
+/// The value that a stored variant displaced.
 struct Put<V> {
     replaced: Option<V>,
     evicted: Option<Entry<V>>,

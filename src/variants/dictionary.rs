@@ -14,10 +14,11 @@
 //!   number stores the text itself.
 //!
 //! ```text
-//!   part (16, by hash)   by_text   hash -> number       read without a lock, written under the lock of the part
-//!                        lines     number -> text       64 bytes each: length, number of the next line, 56 bytes of text
-//!                        uses      number -> count      apart from the lines, so that inserts do not disturb lookups
-//!                        texts     number -> Arc<str>   what purges and lists hand out
+//!   part (16, by hash)
+//!     by_text   hash -> number       read without a lock, written under the lock of the part
+//!     lines     number -> text       64 bytes: length, number of the next line, 56 bytes of text
+//!     uses      number -> count      apart from the lines, so that inserts do not disturb lookups
+//!     texts     number -> Arc<str>   returned by purges and lists
 //! ```
 //!
 //! The memory of lines is reused but not returned while the index lives: about 140 bytes for each
@@ -67,7 +68,7 @@ struct Part {
     inner: Mutex<Inner>,
 }
 
-/// What only writers of new keys need.
+/// The data that only writers of new keys need.
 #[derive(Debug, Default)]
 struct Inner {
     /// Lines that were ever used.
@@ -329,8 +330,8 @@ impl Part {
         known.or_else(|| self.take_new(wanted))
     }
 
-    /// Uses a line once more if it has a use and this text. What was found without a lock may have
-    /// been given to another key.
+    /// Adds a use to a line if it has a use and this text. A line that was found without a lock may
+    /// have been given to another key.
     fn use_known(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
         let one_more = |uses| (uses > 0).then_some(uses + 1);

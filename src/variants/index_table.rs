@@ -20,8 +20,8 @@ pub(crate) struct IndexTable {
 /// The smallest table with something in it: one cache line.
 const SMALLEST: usize = 8;
 
-/// The most numbers that go into so many buckets, a multiple of four: the fuller the table, the
-/// longer a search for what isn't there.
+/// Returns the maximum number of indexes for this number of buckets, a multiple of four. The fuller
+/// the table, the longer the search for an absent index.
 fn most(buckets: usize) -> usize {
     buckets / 4 * 3
 }
@@ -88,7 +88,7 @@ impl IndexTable {
         let mut gap = self.position(hash, number);
         let mut at = gap;
         self.len -= 1;
-        // What lies behind the gap, up to the next empty bucket, moves into it if that is no
+        // An item after the gap, up to the next empty bucket, moves into the gap if that is no
         // further from its home.
         loop {
             self.buckets[gap] = 0;

@@ -15,7 +15,7 @@ use std::mem;
 #[derive(Debug)]
 pub(crate) struct LargeSet<V> {
     entries: Vec<Entry<V>>,
-    /// Of each entry: smaller for what was stored earlier.
+    /// The age of each entry: smaller for earlier entries.
     ages: Vec<u32>,
     next_age: u32,
     /// The index of each entry, by the hash of its key.

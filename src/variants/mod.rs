@@ -1,8 +1,9 @@
 //! Variants: their keys, and the sets of them that are too large for a record.
 //!
 //! ```text
-//!   small     in the path's record, see `table`: a number of the dictionary for each       up to 32
-//!   large     a table with keys and values of its own, `LargeSet`                          any number, and sets without a number for a key
+//!   small   up to 32     in the path's record, see `table`: a number of the dictionary for each
+//!   large   any number   a separate table with keys and values, `LargeSet`; also for sets
+//!                        without a number for a key
 //! ```
 //!
 //! Invariant: no key occurs twice in a set; what was stored earlier comes first in a small set. A

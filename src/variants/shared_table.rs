@@ -77,7 +77,7 @@ impl SharedTable {
             .get_or_init(|| (0..SMALLEST << next).map(|_| AtomicU64::new(0)).collect());
         let old = self.buckets().iter().map(|bucket| bucket.load(Ordering::Relaxed));
         old.filter(|bucket| *bucket != 0).for_each(|bucket| put(larger, bucket));
-        // Release: the array and what is in it come first.
+        // Release: the array and its content come first.
         self.level.store(level + 1, Ordering::Release);
     }
 
@@ -94,7 +94,7 @@ impl SharedTable {
             gap = (gap + 1) & last;
         }
         let mut at = gap;
-        // What lies behind the gap, up to the next empty bucket, moves into it if that is no
+        // An item after the gap, up to the next empty bucket, moves into the gap if that is no
         // further from its home.
         loop {
             at = (at + 1) & last;

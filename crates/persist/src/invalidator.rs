@@ -50,8 +50,8 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
             let operations = entries.iter().map(|entry| owned(entry.as_str())).collect();
             Scope::Operations { tenant, path, operations }
         }
-        // All variants. So is a selection that this version does not know: this invalidates more than
-        // requested, never less.
+        // All variants. So is a selection that this version does not know: this invalidates more
+        // than requested, never less.
         _ => Scope::Path { tenant, path },
     }
 }

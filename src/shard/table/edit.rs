@@ -478,7 +478,7 @@ impl<V> Records<V> {
         }
     }
 
-    /// Gives back the memory of what has been emptied by half or more.
+    /// Frees memory that is empty by half or more.
     ///
     /// The sweep that comes before it has looked at every record that was there, so this costs no
     /// more than that.
@@ -498,7 +498,7 @@ impl<V> Records<V> {
     }
 }
 
-/// What a bucket must have room for before records are moved to it.
+/// The room that a bucket must have before records are moved to it.
 #[derive(Default)]
 struct Need {
     bucket: usize,

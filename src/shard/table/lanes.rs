@@ -21,7 +21,7 @@ pub(super) const LANES: usize = 23;
 const BYTES: usize = 24;
 const WORD: usize = 8;
 
-/// The tags of one node, and what readers found out about its records.
+/// The tags of one node, and the confirmations of its records by readers.
 #[derive(Debug, Default)]
 #[repr(align(32))]
 pub(super) struct Tags {
@@ -55,7 +55,7 @@ fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
     u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
 }
 
-/// Of each of eight bytes: the highest bit, if the byte is zero.
+/// Returns the highest bit of each of eight bytes that is zero.
 #[inline]
 pub(super) fn zeros(bytes: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;

@@ -1,10 +1,10 @@
 //! A node: up to 23 records, in one block.
 //!
 //! ```text
-//!   tags      32 bytes    a byte of each record's hash, and what readers found out
+//!   tags      32 bytes    a byte of each record's hash, and the confirmations of readers
 //!   line      64 bytes    where each record starts, and the address of the block
-//!   rest      56 bytes    the number of slots of each record, the address of the values, and of a further node if hashing put more
-//!                         than 23 records here
+//!   rest      56 bytes    the number of slots of each record, the address of the values, and
+//!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
 //!   values    value value value ...             those of the records' slots, in the same order
@@ -116,9 +116,9 @@ impl<V> Node<V> {
     }
 }
 
-/// The room that a block of so many bytes gets: a sixteenth beside what it needs, as it lives long
-/// and does not grow beyond its double. Together they fill a chunk of malloc's, which has 16 bytes
-/// and a word that is malloc's own.
+/// Returns the size of a block for this number of bytes. The block has one sixteenth spare, because
+/// it lives long and at most doubles. Its size fills a chunk of malloc, which has steps of 16 bytes
+/// and one word for malloc itself.
 fn with_spare(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
     (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD

@@ -1,4 +1,4 @@
-//! What is too large for a record: long texts and large sets of variants, each with a place.
+//! Items that are too large for a record: long texts and large sets of variants, each with a place.
 
 use crate::variants::LargeSet;
 

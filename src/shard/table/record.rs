@@ -1,15 +1,17 @@
 //! A record: one path with its variants, as bytes of its node's block.
 //!
 //! ```text
-//!   head, 24 bytes                                                                  rest
-//!   settled 8 | tenant 4 | hash 4 | stale 4 | text length 2 | slots 1 | room 1      tags, one byte for each slot | numbers, 3 bytes for each | text
+//!   head, 24 bytes
+//!     settled 8 | tenant 4 | hash 4 | stale 4 | text length 2 | slots 1 | room 1
+//!   rest
+//!     tags, one byte for each slot | numbers, 3 bytes for each slot | text
 //! ```
 //!
 //! Invariants:
-//! - The size is a multiple of 8 bytes and at most 255 times that. What that leaves over is room
-//!   for slots.
-//! - A tag is a byte of the hash of the variant's key; the number is that of the key. What was
-//!   stored earlier comes first. A bit of `stale` is that of a slot.
+//! - The size is a multiple of 8 bytes and at most 255 times that. Bytes left over are room for
+//!   slots.
+//! - A tag is a byte of the hash of the variant's key; the number is that of the key. Earlier
+//!   variants come first. Each bit of `stale` belongs to one slot.
 //! - A large set of variants has no slots and no room: `slots` is [`LARGE`], and `stale` is the
 //!   place of the set outside.
 //! - A text longer than [`MAX_TEXT`] is outside: the length is [`OUTSIDE`], and the text is the 4
@@ -317,7 +319,7 @@ impl RecordMut<'_> {
         let move_numbers = |bytes: &mut [u8]| {
             bytes.copy_within(HEAD + old..HEAD + old + numbers, HEAD + room);
         };
-        // What is moved away first makes place for the other.
+        // The part that moves away first makes room for the other part.
         if room > old {
             move_text(self.bytes);
             move_numbers(self.bytes);

@@ -31,9 +31,9 @@ pub(crate) struct Records<V> {
     pub(super) mask: usize,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
-    /// Heap bytes of blocks, values, further nodes, and of what is outside.
+    /// Heap bytes of blocks, values, further nodes, and of items outside.
     pub(super) heap: usize,
-    /// What confirmed generations are counted from.
+    /// The generation from which confirmed generations are counted.
     pub(super) base: Generation,
 }
 

@@ -13,7 +13,7 @@ use crate::variants::{Dictionary, NewVariant, SoftenCounts, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A table, and what must be in it: of each path, keys with value and mark, from the oldest on.
+/// A table and its expected content: for each path, the keys with value and mark, the oldest first.
 struct World {
     records: Records<usize>,
     keys: Arc<Dictionary>,
@@ -269,7 +269,7 @@ fn bucket_of_many_records_has_further_nodes_without_gaps() {
         world.check();
     }
     assert_eq!(world.records.nodes(0).count(), 3);
-    // What was removed comes back, and the table grows to its size.
+    // The removed paths are added again, and the table grows to its size.
     (0..80).step_by(3).for_each(|n| world.push(n, 1, n, Freshness::Live));
     world.check();
     // As a sweep removes them.
