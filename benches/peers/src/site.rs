@@ -378,7 +378,8 @@ mod tests {
         let entries: u64 = usual.iter().sum();
         let share = |counts: &[u64]| counts.iter().sum::<u64>() as f64 / entries as f64;
         assert!((0.975..0.985).contains(&share(&usual[..48])), "{}", share(&usual[..48]));
-        assert_eq!(many.len(), 20_000);
+        // Rare keys are missing from a site as small as this one.
+        assert!((19_900..=20_000).contains(&many.len()), "{}", many.len());
         // A tenth of the keys for two thirds of the entries, as by Zipf's law.
         assert!((0.60..0.70).contains(&share(&many[..2000])), "{}", share(&many[..2000]));
     }
