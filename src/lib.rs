@@ -202,6 +202,7 @@
 //! The crate compiles with Rust 1.85, the `rust-version` of its manifest. Every release is compiled
 //! with that version. The changelog names each release that raises it.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cloudimage")]
 pub mod canonical;
