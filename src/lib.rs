@@ -207,8 +207,9 @@
 #[cfg(feature = "cloudimage")]
 pub mod canonical;
 mod config;
+mod cpu_prefetch;
 #[cfg(feature = "cloudimage")]
-mod forecast;
+mod dry_run;
 mod freshness;
 mod hash;
 mod index;
@@ -218,7 +219,6 @@ mod limits;
 mod mode;
 mod names;
 mod outcome;
-mod prefetch;
 mod scopes;
 mod selection;
 mod severity;

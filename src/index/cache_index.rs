@@ -6,9 +6,9 @@
 
 use super::core::Core;
 use crate::config::Config;
+use crate::cpu_prefetch::Stage;
 use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
-use crate::prefetch::Stage;
 use crate::scopes::Tenant;
 use crate::stats::Stats;
 use crate::variants::Wanted;

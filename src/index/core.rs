@@ -6,7 +6,7 @@
 use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
 #[cfg(feature = "cloudimage")]
-use crate::forecast::{Extent, Matches};
+use crate::dry_run::{Extent, Matches};
 use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
 use crate::names::{OriginPath, VariantKey};

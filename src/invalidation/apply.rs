@@ -8,7 +8,7 @@
 use super::receipt::{EntryOutcome, EntryReceipt, Receipt};
 use super::request::{InvalidationRequest, InvalidationScope, RequestEntry};
 use crate::canonical::Target;
-use crate::forecast::{Extent, Matches};
+use crate::dry_run::{Extent, Matches};
 use crate::index::CacheIndex;
 use crate::mode::{Hard, Soft};
 use crate::names::{OriginPath, PathPrefix};

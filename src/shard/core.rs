@@ -12,10 +12,10 @@
 
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
+use crate::cpu_prefetch::Stage;
 use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
-use crate::prefetch::Stage;
 use crate::scopes::{Generation, Scopes, Standing, Tallies, View};
 use crate::stats::ShardStats;
 use crate::variants::{Dictionary, Wanted};

@@ -6,7 +6,7 @@ use super::open_fills::OpenFills;
 use super::path_ref::PathRef;
 use super::table::RecordRef;
 #[cfg(feature = "cloudimage")]
-use crate::forecast::{Extent, Matches};
+use crate::dry_run::{Extent, Matches};
 #[cfg(feature = "cloudimage")]
 use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};

@@ -26,8 +26,8 @@
 
 use super::key::Wanted;
 use super::shared_table::SharedTable;
+use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
-use crate::prefetch::fetch;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 use std::sync::{Arc, OnceLock};
 

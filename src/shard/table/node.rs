@@ -21,8 +21,8 @@
 use super::lanes::LANES;
 use super::lanes::{Lanes, Starts, Tags};
 use super::record::{Record, RecordMut, UNIT};
+use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
-use crate::prefetch::fetch;
 use std::mem;
 
 #[derive(Debug, Default)]

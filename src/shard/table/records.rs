@@ -7,11 +7,11 @@ use super::lanes::{Confirmed, Tags};
 use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
+use crate::cpu_prefetch::{Stage, fetch};
 use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
-use crate::prefetch::{Stage, fetch};
 use crate::scopes::{Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
