@@ -56,6 +56,7 @@ from_canonical!(PathPrefix, check_prefix);
 from_canonical!(VariantKey, check_variant);
 
 /// Returns an error unless `text` is a canonical origin.
+#[inline]
 fn check_origin(text: &str) -> Result<(), PathError> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
@@ -91,6 +92,7 @@ fn check_prefix(text: &str) -> Result<(), PathError> {
 }
 
 /// Returns an error unless `text` is a canonical variant key.
+#[inline]
 fn check_variant(text: &str) -> Result<(), PathError> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
