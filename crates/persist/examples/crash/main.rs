@@ -131,6 +131,7 @@ fn kill_one(
     // After so many lines, or while it opens; strace kills by itself.
     let (after_lines, is_at_once) = (random.u32(1..300), random.u8(0..10) == 0);
     if is_at_once && !arguments.strace {
+        // A random moment: no event marks the end of an open that is under way.
         std::thread::sleep(Duration::from_millis(random.u64(1..40)));
         child.kill()?;
     }

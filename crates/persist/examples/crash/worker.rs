@@ -54,6 +54,7 @@ pub(crate) fn run(dir: &Path, arguments: &Arguments) -> Result<(), Box<dyn Error
         }
         for _ in 0..40 {
             let _ = cache.snapshot();
+            // Spreads the snapshots over the work of the other threads. Nothing waits for it.
             std::thread::sleep(std::time::Duration::from_millis(3));
         }
     });
