@@ -4,9 +4,13 @@ mod cache_index;
 mod core;
 mod dead_queue;
 mod entries;
+mod export;
 mod invalidations;
 mod lease;
+mod restore;
 mod sweep;
 
 pub use cache_index::CacheIndex;
+pub use export::ExportCursor;
 pub use lease::FillLease;
+pub use restore::Restore;

@@ -1,5 +1,6 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod copies;
 mod requests;
 
 use super::Names;
@@ -7,7 +8,7 @@ use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Va
 use cache_index::canonical::Rules;
 use cache_index::{
     CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    Selection, Soft, Tenant, VariantKey,
+    Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,13 @@ pub enum Op {
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
+    /// Some steps of an export that goes on with the next such operation.
+    Export(usize),
+    /// Begins a restore, ends the one that is under way, or restores with a fill's
+    /// entries: this number of variants from one on, every third of them stale.
+    BeginRestore,
+    EndRestore,
+    Restore(usize, usize, usize, usize),
 }
 
 impl Op {
@@ -59,6 +67,7 @@ impl Op {
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
             Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
+            Self::Export(_) | Self::BeginRestore | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
@@ -75,6 +84,7 @@ impl Op {
             | Self::RequestAll(t, _)
             | Self::FlushTenant(t, _)
             | Self::Forget(t)
+            | Self::Restore(t, ..)
             | Self::Variants(t, _)
             | Self::Paths(t, _) => Some(t),
         }
@@ -126,6 +136,12 @@ impl Op {
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
+            30 if kind & 0x40 == 0 => match next()? % 8 {
+                0 => Self::BeginRestore,
+                1 => Self::EndRestore,
+                steps => Self::Export(steps),
+            },
+            30 => Self::Restore(t, p, few(next()?), few(next()?)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
@@ -148,6 +164,8 @@ pub struct Pair {
     keys: Vec<VariantKey<'static>>,
     leases: BTreeMap<usize, FillLease<Value>>,
     next_value: Value,
+    export: Option<copies::Export>,
+    restore: Option<(Restore<Value>, usize)>,
     /// Whether the counts may lag behind a prefix purge.
     unsettled: bool,
 }
@@ -182,6 +200,8 @@ impl Pair {
             model: Model::default(),
             leases: BTreeMap::new(),
             next_value: 0,
+            export: None,
+            restore: None,
             unsettled: false,
         }
     }
@@ -344,6 +364,12 @@ impl Pair {
             Op::Reclaim(limit) => {
                 self.reclaim(limit);
             }
+            Op::Export(steps) => self.export_some(steps),
+            Op::BeginRestore => {
+                self.restore = Some((self.index.begin_restore(), self.model.begin_restore()));
+            }
+            Op::EndRestore => self.restore = None,
+            Op::Restore(t, p, first, count) => self.restore_some(t, p, first, count),
         }
     }
 
@@ -432,6 +458,8 @@ impl Pair {
     }
 
     pub fn finish(mut self) {
+        self.export_all();
+        self.restore = None;
         #[cfg(fuzzing)]
         self.index.check_invariants();
         while !self.reclaim(7) {}

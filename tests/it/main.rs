@@ -4,6 +4,7 @@
 mod common;
 
 mod autotraits;
+mod export;
 mod flush;
 mod forget;
 mod lease;
@@ -13,5 +14,6 @@ mod outcomes;
 mod panics;
 mod prefix;
 mod reclaim;
+mod restore;
 mod selection;
 mod values;
