@@ -79,6 +79,11 @@ impl Config {
         ConfigBuilder(Self::default())
     }
 
+    /// Creates a builder with the settings of this configuration.
+    pub fn to_builder(&self) -> ConfigBuilder {
+        ConfigBuilder(self.clone())
+    }
+
     /// Returns the number of shards.
     pub fn shards(&self) -> usize {
         self.shards
@@ -93,7 +98,8 @@ impl Config {
         self.max_prefix_rules
     }
 
-    pub(crate) fn generation_after(&self) -> u64 {
+    /// Returns the generation after which the index begins to count.
+    pub fn generation_after(&self) -> u64 {
         self.generation_after
     }
 
