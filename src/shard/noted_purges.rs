@@ -159,9 +159,8 @@ mod tests {
             let severity = if n == 2 { Severity::Soft } else { Severity::Hard };
             noted.add(&key, Selection::Keys(&picked), severity, at(n));
         }
-        let of = |noted: &NotedPurges, since, variant| {
-            noted.of_path(&key).overtaken(at(since), variant)
-        };
+        let of =
+            |noted: &NotedPurges, since, variant| noted.of_path(&key).overtaken(at(since), variant);
         assert_eq!(of(&noted, 0, "?w=1"), Overtaken::Hard);
         assert_eq!(of(&noted, 0, "?w=1#webp"), Overtaken::Hard);
         assert_eq!(of(&noted, 1, "?w=1"), Overtaken::No);

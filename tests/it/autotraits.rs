@@ -4,8 +4,8 @@ use cache_index::invalidation::{
     InvalidationError, InvalidationLimits, InvalidationRequest, Receipt,
 };
 use cache_index::{
-    CacheIndex, Config, ConfigError, Dead, ExportCursor, ExportedPath, FillLease, Generation, Insertion, Lookup, OriginPath,
-    Purged, Reclaimed, Restore, Restored, Stats, Tenant, VariantKey,
+    CacheIndex, Config, ConfigError, Dead, ExportCursor, ExportedPath, FillLease, Generation,
+    Insertion, Lookup, OriginPath, Purged, Reclaimed, Restore, Restored, Stats, Tenant, VariantKey,
 };
 
 fn send_sync<T: Send + Sync>() {}

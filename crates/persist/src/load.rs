@@ -185,8 +185,5 @@ impl Load {
 /// Whether the entry was refused because the index has no room for it. Others were invalidated, or
 /// are there already.
 fn is_limit(reason: Refusal) -> bool {
-    !matches!(
-        reason,
-        Refusal::Purged | Refusal::Flushed | Refusal::Forgotten | Refusal::Newer
-    )
+    !matches!(reason, Refusal::Purged | Refusal::Flushed | Refusal::Forgotten | Refusal::Newer)
 }

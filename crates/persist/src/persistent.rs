@@ -9,9 +9,7 @@ use crate::config::PersistConfig;
 use crate::invalidator::Invalidator;
 use crate::layer::{DiskLayer, FileLayer};
 use crate::log::Log;
-use crate::outcome::{
-    Acknowledged, Durability, Loading, PersistError, Recovery, SnapshotWritten,
-};
+use crate::outcome::{Acknowledged, Durability, Loading, PersistError, Recovery, SnapshotWritten};
 use crate::record::Record;
 use crate::recover::{self, Recovered, State, When};
 use crate::segment::max_payload;
@@ -20,8 +18,8 @@ use crate::snapshotter::Snapshotter;
 use crate::stats::PersistStats;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
-    CacheIndex, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix, PrefixPurged,
-    Reclaimed, Selection, Stats, Tenant, VariantKey,
+    CacheIndex, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix,
+    PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
 };
 use std::fmt;
 use std::path::Path;

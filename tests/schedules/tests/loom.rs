@@ -13,8 +13,8 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath, PathPrefix,
-    Soft, Tenant, VariantKey,
+    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
+    PathPrefix, Soft, Tenant, VariantKey,
 };
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;

@@ -128,7 +128,8 @@ impl Snapshot {
         values: Option<&str>,
     ) -> Result<Self, ColdReason> {
         let name = FileName::Snapshot(expected.id).to_string();
-        let len = retry(|| file.byte_len()).map_err(|error| ColdReason::unreadable(&name, &error))?;
+        let len =
+            retry(|| file.byte_len()).map_err(|error| ColdReason::unreadable(&name, &error))?;
         if len != expected.bytes || len < (HEADER_LEN + FOOTER_LEN) as u64 {
             return Err(ColdReason::damaged(&name, len, "the length in the manifest"));
         }
@@ -194,9 +195,7 @@ impl Snapshot {
         let counts = [self.summary.blocks, self.summary.paths];
         match fields {
             Some((written, entries, digests))
-                if written == counts
-                    && digests == [digest, crc]
-                    && digest == expected.digest =>
+                if written == counts && digests == [digest, crc] && digest == expected.digest =>
             {
                 self.summary.entries = entries;
                 Ok(())
@@ -215,9 +214,8 @@ impl Snapshot {
 
     /// The reason if the entries are not as many as the footer has.
     pub(crate) fn wrong_counts(&self) -> ColdReason {
-        let blocks = self.headers.iter().map(|header| {
-            Block { index: 0, offset: 0, header: *header }.end()
-        });
+        let blocks =
+            self.headers.iter().map(|header| Block { index: 0, offset: 0, header: *header }.end());
         let footer = HEADER_LEN as u64 + blocks.sum::<u64>();
         self.damaged(footer, "the number of entries that were read")
     }

@@ -1,10 +1,7 @@
 //! Writing a snapshot.
 
 use super::block::BlockBuilder;
-use super::{
-    ANY_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION,
-    block_checksum,
-};
+use super::{ANY_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION, block_checksum};
 use crate::codec::Codec;
 use crate::layer::{LayerFile, retry, write_all};
 use crate::manifest::SnapshotRef;
