@@ -1,7 +1,7 @@
 //! The purges of a shard's paths since a restore began, while one is under way.
 //!
 //! Invariant: every purge of a path of the shard since the first restore began is in here, exactly
-//! or as a broader one. Memory is bounded by what was purged meanwhile, and is given back when the
+//! or as a broader one. Memory is bounded by the number of these purges, and is given back when the
 //! last restore ends.
 //!
 //! A restored entry is older than the restore. So a purge since then must reach it, although it was

@@ -27,7 +27,7 @@ pub(crate) struct Candidate<'k, V> {
 /// The entries of one path: most have no more than these variants.
 pub(crate) type Candidates<'k, V> = SmallVec<[Candidate<'k, V>; 8]>;
 
-/// What became of the entries of one path.
+/// The result of restoring the entries of one path.
 pub(crate) struct RestoredEntries<V> {
     pub(crate) stored: usize,
     pub(crate) refused: Vec<Refused<V>>,

@@ -66,8 +66,13 @@ impl Op {
     /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
-            Self::Export(_) | Self::BeginRestore | Self::EndRestore => None,
+            Self::Commit(..)
+            | Self::Drop(_)
+            | Self::FlushAll(_)
+            | Self::Reclaim(_)
+            | Self::Export(_)
+            | Self::BeginRestore
+            | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)

@@ -5,7 +5,7 @@
 use crate::codec::Codec;
 use crate::config::PersistConfig;
 use crate::log::Log;
-use crate::persistent::Parts;
+use crate::parts::Parts;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;

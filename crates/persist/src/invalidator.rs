@@ -91,7 +91,7 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
         severity: Severity,
         scopes: Vec<Scope>,
     ) -> Acknowledged<T> {
-        let unix_millis = crate::persistent::unix_millis();
+        let unix_millis = crate::parts::unix_millis();
         let by = self.by.map(str::to_owned);
         let of = |scope| Record { unix_millis, by: by.clone(), severity, scope };
         let records: Vec<Record> = scopes.into_iter().map(of).collect();

@@ -74,6 +74,7 @@ mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod parts;
 mod persistent;
 mod record;
 mod recover;

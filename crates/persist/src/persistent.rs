@@ -10,6 +10,7 @@ use crate::invalidator::Invalidator;
 use crate::layer::{DiskLayer, FileLayer};
 use crate::log::Log;
 use crate::outcome::{Acknowledged, Durability, Loading, PersistError, Recovery, SnapshotWritten};
+use crate::parts::{EXPORT_STEP, Parts};
 use crate::record::Record;
 use crate::recover::{self, Recovered, State, When};
 use crate::segment::max_payload;
@@ -25,10 +26,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// How many entries are exported in one step, for which writers of a shard wait: some 64 paths.
-pub(crate) const EXPORT_STEP: usize = 384;
 
 /// A [`CacheIndex`] that is kept in a directory. Acknowledged, durable invalidations hold after a
 /// crash, and a restart is warm.
@@ -75,22 +72,6 @@ pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
     max_payload: usize,
     // Relaxed: only the first call to close goes on, whatever it sees of the others.
     is_closed: AtomicBool,
-}
-
-/// The parts that are shared with the background thread.
-#[derive(Debug)]
-pub(crate) struct Parts<V> {
-    pub(crate) index: Arc<CacheIndex<V>>,
-    pub(crate) log: Log,
-    pub(crate) snapshotter: Snapshotter,
-    /// The load that is under way, or was.
-    serving: Option<Arc<Serving>>,
-}
-
-/// Returns the time for people to read.
-pub(crate) fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
@@ -187,7 +168,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
             State::Known(recovery) => (recovery, None),
             State::Loading { load, restore, replayed } => {
                 let threads = config.load_threads();
-                let serving = Serving::start(&index, restore, load, replayed, threads);
+                let serving = Serving::start(&index, restore, *load, replayed, threads);
                 (Recovery::Loading, Some(serving.map_err(no_thread)?))
             }
         };
@@ -557,42 +538,10 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         self.parts.log.refuse();
         self.parts.stop_loading();
         self.background.end();
-        let written = match self.parts.is_loaded() {
-            true => self.parts.snapshot().map(drop),
-            false => Ok(()),
-        };
+        let written = if self.parts.is_loaded() { self.parts.snapshot().map(drop) } else { Ok(()) };
         self.parts.log.end();
         let closed = self.parts.snapshotter.close();
         written.and(closed)
-    }
-}
-
-impl<V> Parts<V> {
-    /// Waits until the snapshot is loaded. Returns whether it is.
-    fn is_loaded(&self) -> bool {
-        self.serving.as_ref().is_none_or(|serving| serving.wait().is_some())
-    }
-
-    /// Waits until the snapshot is loaded. Returns whether it was found to be damaged then.
-    pub(crate) fn was_damaged(&self) -> bool {
-        let recovery = self.serving.as_ref().and_then(|serving| serving.wait());
-        matches!(recovery, Some(Recovery::Cold { .. }))
-    }
-
-    fn stop_loading(&self) {
-        if let Some(serving) = &self.serving {
-            serving.stop();
-        }
-    }
-}
-
-impl<V: Clone + Codec> Parts<V> {
-    pub(crate) fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
-        // A snapshot of a part of the index would lose the rest.
-        if !self.is_loaded() {
-            return Err(PersistError::new("index was closed while its snapshot was loaded"));
-        }
-        self.snapshotter.snapshot(&self.index, &self.log)
     }
 }
 

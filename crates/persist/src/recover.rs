@@ -35,7 +35,7 @@ pub(crate) struct Recovered<V> {
 #[derive(Debug)]
 pub(crate) enum State<V> {
     Known(Recovery),
-    Loading { load: Load, restore: Restore<V>, replayed: Replayed },
+    Loading { load: Box<Load>, restore: Restore<V>, replayed: Replayed },
 }
 
 /// When the entries of the snapshot are loaded.
@@ -153,7 +153,9 @@ fn load<V: Codec + Send + Sync>(
     let log = replay_log(layer, manifest, watermark, |record| replay(&index, record, forget))?;
     let state = match pending {
         None => State::Known(log.replayed.warm(counts)),
-        Some((load, restore)) => State::Loading { load, restore, replayed: log.replayed },
+        Some((load, restore)) => {
+            State::Loading { load: Box::new(load), restore, replayed: log.replayed }
+        }
     };
     Ok(Loaded { index, sequence: log.sequence, state, bytes: log.bytes, last: log.last })
 }

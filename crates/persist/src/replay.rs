@@ -1,6 +1,6 @@
 //! Replaying records of the log on an index.
 //!
-//! Invariant: a record is replayed as what it says, or as something broader. Names are compared
+//! Invariant: a record is replayed as its own scope, or as a broader one. Names are compared
 //! byte for byte, whether they are canonical or opaque, so every name replays as itself.
 
 use crate::record::{Record, Scope};

@@ -82,7 +82,7 @@ impl Serving {
     fn work<V: Codec>(&self, index: &CacheIndex<V>, restore: Arc<Restore<V>>) {
         let worked = catch_unwind(AssertUnwindSafe(|| self.load.work(index, &restore)));
         if worked.is_err() {
-            // The codec or the file layer has panicked. What it left out cannot be known.
+            // The codec or the file layer has panicked, and it is not known how far the block came.
             let kind = ColdKind::Unreadable(io::ErrorKind::Other);
             self.load.fail(ColdReason::new(self.load.file(), kind));
         }

@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::manifest::SnapshotRef;
 use crate::names::FileName;
 use crate::outcome::{PersistError, SnapshotWritten};
-use crate::persistent::{EXPORT_STEP, unix_millis};
+use crate::parts::{EXPORT_STEP, unix_millis};
 use crate::snapshot::SnapshotWriter;
 use crate::store::Store;
 use cache_index::{CacheIndex, ExportCursor, ExportedPath};

@@ -103,8 +103,8 @@ enum Fill {
 struct State {
     entries: BTreeMap<(Place, Variant), (u32, bool)>,
     leases: BTreeMap<u32, (Place, Fill)>,
-    /// What the invalidations so far do to entries that are restored; nothing to a place that is
-    /// not in here.
+    /// The effect of the invalidations so far on entries that are restored. They have no effect on
+    /// a place that is not in here.
     restoring: BTreeMap<Place, Fill>,
     forgotten: BTreeSet<usize>,
 }

@@ -5,6 +5,7 @@ use crate::sim::Sim;
 use cache_index::{Hard, Lookup, OriginPath, PathPrefix, Selection, Soft, Tenant, VariantKey};
 use cache_index_persist::{Codec, PersistError, Persistent, Recovery};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// The gates that are open.
@@ -166,10 +167,17 @@ fn tenant_that_is_forgotten_while_it_is_loaded_leaves_nothing_to_the_next_of_its
 fn snapshots_wait_until_everything_is_loaded() {
     let sim = saved(3);
     let cache = open_serving(&sim).unwrap();
+    let is_started = AtomicBool::new(false);
     let entries = std::thread::scope(|scope| {
-        let written = scope.spawn(|| cache.snapshot().unwrap().entries);
-        // A snapshot that did not wait would have none of the entries.
-        assert_eq!(cache.persist_stats().snapshots, 0);
+        let written = scope.spawn(|| {
+            is_started.store(true, Ordering::SeqCst);
+            cache.snapshot().unwrap().entries
+        });
+        while !is_started.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        // A snapshot that did not wait would be written meanwhile, without the entries.
+        (0..10_000).for_each(|_| std::thread::yield_now());
         open_gate(3);
         written.join().unwrap()
     });
@@ -217,7 +225,7 @@ fn damage_that_is_found_while_it_is_loaded_flushes_everything() {
     }
     drop(cache);
     assert!(matches!(open(&sim).recovery(), Recovery::Warm { .. }));
-    // Damage of what is checked first is found at once.
+    // A damaged footer is found at once.
     let sim = saved(5);
     let name = sim.names().into_iter().find(|name| name.starts_with("snap-")).unwrap();
     let mut bytes = sim.read(&name).unwrap();
