@@ -7,6 +7,8 @@ use crate::shard::{ExportPlace, LargePlace};
 
 /// How far an export has come. A new one begins with the first entry.
 ///
+/// It may hold the handle of a tenant, which counts as one that the caller keeps.
+///
 /// # Examples
 ///
 /// ```

@@ -34,8 +34,8 @@ use std::sync::Arc;
 /// it, whether the entry was restored at that moment or not: it is refused, or stored stale.
 ///
 /// Purges of paths are noted while a restore is under way, also for paths that were restored
-/// already. So memory grows with the number of purged paths, and the first prefix rules stay open,
-/// until the restore is dropped.
+/// already. So memory grows with the number of purged paths, their tenants are not forgotten
+/// completely, and prefix rules stay open, until the restore is dropped.
 ///
 /// A restore keeps the index alive, and several threads can share it.
 ///

@@ -464,7 +464,8 @@ impl Pair {
 
     pub fn finish(mut self) {
         self.export_all();
-        self.restore = None;
+        // Both may hold the handle of a tenant.
+        (self.export, self.restore) = (None, None);
         #[cfg(fuzzing)]
         self.index.check_invariants();
         while !self.reclaim(7) {}
