@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// With more marks than this, the pipeline is faster, because it reads every byte anyway.
-const CROWDED: u32 = 32;
+const CROWDED: usize = 32;
 /// The maximum number of parameters in honest requests.
 const FEW: usize = 16;
 
@@ -61,7 +61,7 @@ impl Rules {
         let mut marks = seen.marks.ones(start);
         let first = marks.next().unwrap_or(text.len());
         let is_plain_path = matches!(text.get(first), None | Some(b'?'));
-        if !is_plain_path && seen.marks.len() > CROWDED {
+        if !is_plain_path && seen.marks.ones(start).nth(CROWDED).is_some() {
             return None;
         }
         let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };

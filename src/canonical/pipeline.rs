@@ -78,11 +78,7 @@ impl<T: Trace> Reader<'_, T> {
 
     pub(super) fn operations<'t>(&mut self, entry: &'t [u8]) -> Result<Operations<'t>> {
         let entry = input_checks::checked(entry)?;
-        let query = if entry.first() == Some(&b'?') {
-            Query::read(Some(entry), &mut self.trace)
-        } else {
-            Query::read_bare(entry, &mut self.trace)
-        }?;
+        let query = Query::read(Some(entry), &mut self.trace)?;
         if query.key == "?" {
             return Err(Fault::NoOperation.at(entry.len()));
         }

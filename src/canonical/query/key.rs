@@ -38,58 +38,46 @@ pub(in crate::canonical) struct Query<'t> {
 pub(in crate::canonical) const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
-    /// Reads a query that starts with its question mark; no query is an empty one.
-    #[inline]
-    pub(in crate::canonical) fn read(
+    /// Reads a query, with or without its question mark; no query is an empty one.
+    pub(in crate::canonical) fn read<T: Trace>(
         text: Option<&'t [u8]>,
-        trace: &mut impl Trace,
+        trace: &mut T,
     ) -> Result<Self> {
-        match text {
-            None => Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path: false }),
-            Some(text) => read(text, 1, trace),
+        let text = text.unwrap_or_default();
+        let start = usize::from(text.first() == Some(&b'?'));
+        let mut room = [Piece::default(); MAX_PARAMETERS];
+        let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)
+            .map_err(|at| Fault::TooManyParameters.at(at))?;
+        let is_raw = !split.has(Split::ODD_VALUE) && is_raw_text(&text[start..]);
+        if !is_raw && !all_escapes_are_good(text) {
+            return Err(bad_escape(text));
         }
+        if T::RECORDS {
+            note_dropped(text, start, pieces, trace);
+        }
+        let encodes_path = split.has(Split::ENCODES_PATH);
+        if pieces.is_empty() {
+            return Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path });
+        }
+        if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
+            let query = respelled(text, pieces, trace)?;
+            return Ok(Self { encodes_path: encodes_path || query.encodes_path, ..query });
+        }
+        let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
+        let renamed = split.renamed(pieces);
+        let keeps_names = start == 1 && !split.has(Split::REORDERS) && renamed == 0;
+        if keeps_names && (is_raw || has_settled_values()) {
+            return Ok(Self { key: ascii(Cow::Borrowed(text)), encodes_path });
+        }
+        pieces.sort_unstable();
+        let mut out = Writer::new(text, longest_operations, 0);
+        KeyWriter { text, spells_all: !is_raw, renamed }.write(pieces, &mut out, trace)?;
+        let key = out.finish_text();
+        if split.has(Split::OUT_OF_ORDER) {
+            trace.note(StepKind::Order, text, key.as_bytes());
+        }
+        Ok(Self { key: Cow::Owned(key), encodes_path })
     }
-
-    /// Reads a query without its question mark.
-    pub(in crate::canonical) fn read_bare(text: &'t [u8], trace: &mut impl Trace) -> Result<Self> {
-        read(text, 0, trace)
-    }
-}
-
-/// Reads the query `text[start..]`.
-fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>> {
-    let mut room = [Piece::default(); MAX_PARAMETERS];
-    let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)
-        .map_err(|at| Fault::TooManyParameters.at(at))?;
-    let is_raw = !split.has(Split::ODD_VALUE) && is_raw_text(&text[start..]);
-    if !is_raw && !all_escapes_are_good(text) {
-        return Err(bad_escape(text));
-    }
-    if T::RECORDS {
-        note_dropped(text, start, pieces, trace);
-    }
-    let encodes_path = split.has(Split::ENCODES_PATH);
-    if pieces.is_empty() {
-        return Ok(Query { key: Cow::Borrowed(NO_OPERATION), encodes_path });
-    }
-    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
-        let query = respelled(text, pieces, trace)?;
-        return Ok(Query { encodes_path: encodes_path || query.encodes_path, ..query });
-    }
-    let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
-    let renamed = split.renamed(pieces);
-    let keeps_names = start == 1 && !split.has(Split::REORDERS) && renamed == 0;
-    if keeps_names && (is_raw || has_settled_values()) {
-        return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
-    }
-    pieces.sort_unstable();
-    let mut out = Writer::new(text, longest_operations, 0);
-    KeyWriter { text, spells_all: !is_raw, renamed }.write(pieces, &mut out, trace)?;
-    let key = out.finish_text();
-    if split.has(Split::OUT_OF_ORDER) {
-        trace.note(StepKind::Order, text, key.as_bytes());
-    }
-    Ok(Query { key: Cow::Owned(key), encodes_path })
 }
 
 /// Returns whether every byte is a separator or stays the same, if no equals sign is in a value.

@@ -193,13 +193,10 @@ impl<'t> Writer<'t> {
 
     /// Returns the whole text.
     pub(in crate::canonical) fn finish(mut self) -> Vec<u8> {
-        let written = &self.block[..self.len];
         if self.buffer.capacity() == 0 {
-            let mut text = Vec::with_capacity(written.len() + self.room);
-            text.extend_from_slice(written);
-            return text;
+            self.buffer.reserve_exact(self.len + self.room);
         }
-        self.buffer.extend_from_slice(written);
+        self.buffer.extend_from_slice(&self.block[..self.len]);
         self.buffer
     }
 
