@@ -5,7 +5,7 @@
 //! here: under which rules. `My.Folder/a.jpg` is canonical in a library, but not if its first
 //! segment is a host.
 
-use super::error::{Fault, PathError};
+use super::error::{Fault, Moved, PathError, Result};
 use super::fast_verify::{is_plain_key, is_plain_origin};
 use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
 use super::path::grouping::is_mark;
@@ -96,7 +96,7 @@ impl<'a> Operations<'a> {
 
 /// Returns an error unless `text` is a canonical origin.
 #[inline]
-fn check_origin(text: &str) -> Result<(), PathError> {
+fn check_origin(text: &str) -> Result<()> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
         return Ok(());
@@ -105,7 +105,7 @@ fn check_origin(text: &str) -> Result<(), PathError> {
 }
 
 #[inline(never)]
-fn check_any_origin(text: &str) -> Result<(), PathError> {
+fn check_any_origin(text: &str) -> Result<()> {
     let (path, own_query) = split_query(bounded(text)?);
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
@@ -114,7 +114,7 @@ fn check_any_origin(text: &str) -> Result<(), PathError> {
 }
 
 /// Returns an error unless `text` is the part before the star of a canonical pattern.
-fn check_prefix(text: &str) -> Result<(), PathError> {
+fn check_prefix(text: &str) -> Result<()> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
         // A pattern has no query; it would be compared with the queries of origins.
@@ -126,7 +126,7 @@ fn check_prefix(text: &str) -> Result<(), PathError> {
 
 /// Returns an error unless `text` is a canonical variant key.
 #[inline]
-fn check_variant(text: &str) -> Result<(), PathError> {
+fn check_variant(text: &str) -> Result<()> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
         return Ok(());
@@ -135,7 +135,7 @@ fn check_variant(text: &str) -> Result<(), PathError> {
 }
 
 #[inline(never)]
-fn check_any_variant(text: &str) -> Result<(), PathError> {
+fn check_any_variant(text: &str) -> Result<()> {
     if text.len() > MAX_CANONICAL {
         return Err(Fault::NotCanonical.at(MAX_CANONICAL));
     }
@@ -156,7 +156,7 @@ fn check_any_variant(text: &str) -> Result<(), PathError> {
     }
 }
 
-fn check_operations(text: &str) -> Result<(), PathError> {
+fn check_operations(text: &str) -> Result<()> {
     let mut start = 0;
     for (nesting, operations) in text[1..].split('?').enumerate() {
         if nesting > MAX_NESTING {
@@ -165,13 +165,13 @@ fn check_operations(text: &str) -> Result<(), PathError> {
         let group = &text[start..=start + operations.len()];
         let query =
             Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
-        query.map_err(|error| error.moved(|at| start + at))?;
+        query.moved(|at| start + at)?;
         start += group.len();
     }
     Ok(())
 }
 
-fn bounded(text: &str) -> Result<&[u8], PathError> {
+fn bounded(text: &str) -> Result<&[u8]> {
     if text.len() > MAX_CANONICAL {
         return Err(Fault::NotCanonical.at(MAX_CANONICAL));
     }
@@ -185,7 +185,7 @@ fn canonical_origin<'t>(
     path: &'t [u8],
     own_query: Option<&'t [u8]>,
     is_pattern: bool,
-) -> Result<Cow<'t, str>, PathError> {
+) -> Result<Cow<'t, str>> {
     if path.first() == Some(&b'/') {
         return Err(Fault::NotCanonical.at(0));
     }
@@ -194,7 +194,7 @@ fn canonical_origin<'t>(
     origin.settle(is_pattern, &rules, &mut ()).map(|(text, _)| text)
 }
 
-fn same(text: &str, canonical: &str) -> Result<(), PathError> {
+fn same(text: &str, canonical: &str) -> Result<()> {
     if text == canonical {
         return Ok(());
     }
