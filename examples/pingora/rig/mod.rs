@@ -34,6 +34,8 @@ pub const MAX_BODY: usize = 1 << 20;
 pub struct Rig {
     pub origin: Origin,
     pub proxy: SocketAddr,
+    pub sites: Arc<Sites>,
+    pub storage: &'static (dyn Storage + Sync),
     /// None for `MemCache`, which has no control port.
     control: Option<(SocketAddr, &'static Indexed)>,
 }
@@ -46,23 +48,23 @@ impl Rig {
         let origin = Origin::start().await;
         let proxy = Proxy::new(Arc::clone(&sites), origin.address, storage, MAX_BODY);
         let proxy = serve(http_proxy(&Arc::new(ServerConf::default()), proxy)).await;
-        let control = serve(Control::new(sites, storage)).await;
-        Self { origin, proxy, control: Some((control, storage)) }
+        let control = serve(Control::new(Arc::clone(&sites), storage)).await;
+        Self { origin, proxy, sites, storage, control: Some((control, storage)) }
     }
 
     /// The same proxy with Pingora's own storage in memory.
     pub async fn mem_cache() -> Self {
         let storage: &'static (dyn Storage + Sync) = Box::leak(Box::new(MemCache::new()));
         // Only for the tenants' handles.
-        let sites = Sites::new(Indexed::new(0).index(), [HOST, OTHER_HOST]).unwrap();
+        let sites = Arc::new(Sites::new(Indexed::new(0).index(), [HOST, OTHER_HOST]).unwrap());
         let origin = Origin::start().await;
-        let proxy = Proxy::new(Arc::new(sites), origin.address, storage, MAX_BODY);
+        let proxy = Proxy::new(Arc::clone(&sites), origin.address, storage, MAX_BODY);
         let proxy = proxy.with_purge_method();
         let proxy = serve(http_proxy(&Arc::new(ServerConf::default()), proxy)).await;
-        Self { origin, proxy, control: None }
+        Self { origin, proxy, sites, storage, control: None }
     }
 
-    pub fn storage(&self) -> &'static Indexed {
+    pub fn index(&self) -> &'static Indexed {
         self.control.expect("a rig with the index").1
     }
 

@@ -13,6 +13,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -32,6 +34,8 @@ pub enum Point {
 pub struct Origin {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
+    /// How long an answer takes at most, before its header and again in its body.
+    latency: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -83,7 +87,7 @@ impl Origin {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let origin = Self { address, state: Arc::default() };
+        let origin = Self { address, state: Arc::default(), latency: Arc::default() };
         let served = origin.clone();
         tokio::spawn(async move {
             loop {
@@ -108,6 +112,30 @@ impl Origin {
         self.state.lock().pictures.insert(path.to_owned(), picture);
     }
 
+    /// Replaces a picture by one whose body is `version`, unless it is newer already.
+    pub fn set_newer(&self, path: &str, version: u64) {
+        // With leading zeros, the order of the bytes is that of the versions.
+        let body = Bytes::from(format!("{version:020}"));
+        let mut state = self.state.lock();
+        let before = state.pictures.get(path);
+        if before.is_none_or(|before| before.body < body) {
+            state.pictures.insert(path.to_owned(), Picture { body, headers: Vec::new() });
+        }
+    }
+
+    /// From now on, answers take up to `latency` before their header, and again in their body.
+    pub fn set_latency(&self, latency: Duration) {
+        let millis = u64::try_from(latency.as_millis()).unwrap();
+        self.latency.store(millis, Ordering::Relaxed);
+    }
+
+    async fn wait(&self) {
+        let most = self.latency.load(Ordering::Relaxed);
+        if most > 0 {
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=most))).await;
+        }
+    }
+
     /// Holds the next request for `path`.
     pub fn hold(&self, path: &str, point: Point) -> Held {
         let ((reached_sender, reached), (release, release_receiver)) =
@@ -129,6 +157,7 @@ impl Origin {
 
     async fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let (picture, hold, status) = self.read(request);
+        self.wait().await;
         let point = hold.as_ref().map(|hold| hold.point);
         let mut ending = Ending::Whole;
         let mut release = None;
@@ -147,7 +176,8 @@ impl Origin {
         }
         if status == StatusCode::OK {
             response = response.header("content-length", picture.body.len());
-            tokio::spawn(write(sender, picture.body, release, ending));
+            let origin = self.clone();
+            tokio::spawn(origin.write(sender, picture.body, release, ending));
         }
         debug_assert!(point != Some(Point::InBody) || status == StatusCode::OK);
         response.body(body).unwrap()
@@ -172,24 +202,26 @@ impl Origin {
         let nothing = || Picture { body: Bytes::new(), headers: Vec::new() };
         (picture.unwrap_or_else(nothing), hold, status)
     }
-}
 
-async fn write(
-    mut sender: Sender<Bytes, io::Error>,
-    body: Bytes,
-    hold: Option<(oneshot::Sender<()>, oneshot::Receiver<Ending>)>,
-    mut ending: Ending,
-) {
-    let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
-    if sender.send_data(first).await.is_err() {
-        return;
-    }
-    if let Some((reached, release)) = hold {
-        let _ = reached.send(());
-        ending = release.await.unwrap_or(Ending::Broken);
-    }
-    match ending {
-        Ending::Whole => drop(sender.send_data(second).await),
-        Ending::Broken => sender.abort(io::Error::other("broken on purpose")),
+    async fn write(
+        self,
+        mut sender: Sender<Bytes, io::Error>,
+        body: Bytes,
+        hold: Option<(oneshot::Sender<()>, oneshot::Receiver<Ending>)>,
+        mut ending: Ending,
+    ) {
+        let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+        if sender.send_data(first).await.is_err() {
+            return;
+        }
+        self.wait().await;
+        if let Some((reached, release)) = hold {
+            let _ = reached.send(());
+            ending = release.await.unwrap_or(Ending::Broken);
+        }
+        match ending {
+            Ending::Whole => drop(sender.send_data(second).await),
+            Ending::Broken => sender.abort(io::Error::other("broken on purpose")),
+        }
     }
 }

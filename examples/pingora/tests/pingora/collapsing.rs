@@ -22,7 +22,7 @@ async fn parallel_misses_make_one_fetch() {
     }
     held.reached().await;
     // Each request that has missed holds a lease.
-    let storage = rig.storage();
+    let storage = rig.index();
     eventually("all are waiting", || storage.index().stats().open_leases == CLIENTS).await;
     held.release(Ending::Whole);
     while let Some(answer) = answers.join_next().await {
@@ -61,7 +61,7 @@ async fn failed_fill_is_an_error_for_all_its_readers_and_leaves_nothing() {
     let third = rig.get(TARGET).await;
     assert_eq!((third.status, third.text()), (StatusCode::OK, Ok("a picture")));
     assert_eq!(rig.origin.asked(TARGET), 2);
-    let storage = rig.storage();
+    let storage = rig.index();
     eventually("one object is left", || storage.objects() == 1).await;
     assert_eq!(storage.index().stats().live, 1);
 }
@@ -77,5 +77,5 @@ async fn errors_cookies_and_private_answers_are_not_stored() {
         rig.get(target).await;
         assert_eq!(rig.origin.asked(target), 2, "{target}");
     }
-    assert_eq!(rig.storage().index().stats().live, 0);
+    assert_eq!(rig.index().index().stats().live, 0);
 }

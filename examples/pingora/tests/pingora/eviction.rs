@@ -2,31 +2,11 @@
 //! object its entry.
 
 use crate::rig::Rig;
+use crate::storage::{key, meta, trace};
 use bytes::Bytes;
-use cache_index::{Hard, OriginPath, PathPrefix, Soft, VariantKey};
-use pingora_cache::trace::{Span, SpanHandle};
-use pingora_cache::{CacheKey, CacheMeta, Storage};
-use pingora_http::ResponseHeader;
-use pingora_storage::storage::{Indexed, Names, cache_key};
-use std::time::{Duration, SystemTime};
-
-fn key(storage: &Indexed, tenant: &str, path: &str, variant: &str) -> CacheKey {
-    cache_key(Names {
-        tenant: storage.index().tenant(tenant),
-        path: OriginPath::opaque(path.to_owned()).unwrap(),
-        variant: VariantKey::opaque(variant.to_owned()).unwrap(),
-    })
-}
-
-fn trace() -> SpanHandle {
-    Span::inactive().handle()
-}
-
-fn meta() -> CacheMeta {
-    let now = SystemTime::now();
-    let header = ResponseHeader::build(200, None).unwrap();
-    CacheMeta::new(now + Duration::from_secs(600), now, 0, 0, header)
-}
+use cache_index::{Hard, OriginPath, PathPrefix, Soft};
+use pingora_cache::{CacheKey, Storage};
+use pingora_storage::storage::Indexed;
 
 /// Looks up, and on a miss stores a body of `size` bytes, in two parts. Returns the length of the
 /// body that was found.
@@ -146,37 +126,6 @@ async fn objects_that_are_asked_for_outlive_those_that_are_not() {
     assert!(storage.bytes() <= 100_000);
 }
 
-/// Pingora would go on as if the object were gone.
-#[tokio::test]
-async fn purge_by_hash_is_an_error() {
-    use pingora_cache::{PurgeTarget, PurgeType};
-    let storage: &'static Indexed = Box::leak(Box::new(Indexed::new(100_000)));
-    let key = key(storage, "shop", "birds.jpg", "?");
-    ask(storage, &key, 9).await;
-    let target = key.to_compact();
-    let target = PurgeTarget::Active(&target);
-    assert!(storage.purge(target, PurgeType::Invalidation, &trace()).await.is_err());
-    assert!(storage.expire(target, &trace()).await.is_err());
-    assert_eq!(ask(storage, &key, 9).await, Some(9));
-}
-
-#[tokio::test]
-async fn fill_without_a_lease_is_served_and_not_kept() {
-    let storage: &'static Indexed = Box::leak(Box::new(Indexed::new(100_000)));
-    let key = key(storage, "shop", "birds.jpg", "?");
-    let mut miss = storage.get_miss_handler(&key, &meta(), &trace()).await.unwrap();
-    let along = storage.lookup_streaming_write(&key, None, &trace()).await.unwrap();
-    miss.write_body(Bytes::from_static(b"a picture"), true).await.unwrap();
-    miss.finish().await.unwrap();
-    assert_eq!(along.unwrap().1.read_body().await.unwrap().unwrap(), "a picture");
-    assert_eq!((storage.unleased(), storage.index().stats().live), (1, 0));
-
-    storage.begin_fill(&key).unwrap();
-    let miss = storage.get_miss_handler(&key, &meta(), &trace()).await.unwrap();
-    miss.finish().await.unwrap();
-    assert_eq!(storage.index().stats().live, 1);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn body_that_is_too_long_is_sent_and_not_kept() {
     let rig = Rig::indexed(16 << 20).await;
@@ -186,7 +135,7 @@ async fn body_that_is_too_long_is_sent_and_not_kept() {
         assert_eq!(rig.get("/long.jpg").await.body.unwrap(), long);
     }
     assert_eq!(rig.origin.asked("/long.jpg"), 2);
-    assert_eq!(rig.storage().index().stats().live, 0);
+    assert_eq!(rig.index().index().stats().live, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,4 +9,5 @@ mod eviction;
 mod mem_cache;
 mod race;
 mod soft;
+mod storage;
 mod vary;

@@ -25,7 +25,7 @@ async fn stale_object_is_confirmed_by_the_origin() {
         assert_eq!(confirmed.cache_status(), "pingora; fwd=stale; fwd-status=304", "{scope}");
         assert_eq!(rig.get(TARGET).await.cache_status(), "pingora; hit", "{scope}");
         assert_eq!(rig.origin.statuses(), [200, 304], "{scope}");
-        assert_eq!((rig.storage().objects(), rig.storage().index().stats().live), (1, 1));
+        assert_eq!((rig.index().objects(), rig.index().index().stats().live), (1, 1));
     }
 }
 
@@ -96,7 +96,7 @@ async fn stale_object_is_served_while_it_is_refreshed_if_the_origin_allows_it() 
     }
     held.reached().await;
     held.release(Ending::Whole);
-    let storage = rig.storage();
+    let storage = rig.index();
     eventually("the new picture is stored", || storage.index().stats().stale == 0).await;
     let new = rig.get(TARGET).await;
     assert_eq!((new.text(), new.cache_status()), (Ok("the new picture"), "pingora; hit"));

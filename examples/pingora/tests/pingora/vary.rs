@@ -45,5 +45,5 @@ async fn answers_are_kept_again_when_the_origin_varies_by_another_header() {
     assert_eq!(get("image/jpeg", "en").await.text(), Ok("3"));
     assert_eq!(get("image/jpeg", "de").await.text(), Ok("3"));
     assert_eq!(get("image/jpeg", "de").await.cache_status(), "pingora; hit");
-    assert_eq!(rig.storage().unleased(), 0);
+    assert_eq!(rig.index().unleased(), 0);
 }
