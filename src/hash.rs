@@ -45,11 +45,12 @@ impl TableHash {
 
     /// Returns the tag, a byte that differs between most records of one bucket and between most
     /// keys of one record. It is the highest byte, as the bucket comes from the lowest bits. The
-    /// tag is never zero, because zero marks a free lane.
+    /// tag is never zero, because zero marks a free lane, and never one, because a search may take
+    /// a tag for another one that differs in the lowest bit.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub(crate) fn tag(self) -> u8 {
-        ((self.0 >> 24) as u8).max(1)
+        ((self.0 >> 24) as u8).max(2)
     }
 
     /// Returns the number for a `hashbrown` table, which uses the low bits for the bucket and the
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn tag_is_of_the_bits_that_choose_no_bucket() {
-        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 1, "zero marks what is free");
+        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 2, "zero marks what is free");
         assert_eq!(TableHash::new(0xab00_0000).tag(), 0xab);
     }
 }

@@ -75,16 +75,10 @@ impl<V> Shard<V> {
     where
         V: Clone,
     {
-        let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
-        guess.touch();
-        let record = if guess.is(key) {
-            guess
-        } else {
-            let Some(found) = self.records.find(key) else { return Lookup::Miss };
-            found
+        let Some(record) = self.records.find(key) else { return Lookup::Miss };
+        let Some((value, freshness)) = record.look_up(wanted(), &shared.keys) else {
+            return Lookup::Miss;
         };
-        let Some(at) = record.find(wanted(), &shared.keys) else { return Lookup::Miss };
-        let (value, freshness) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
