@@ -21,6 +21,7 @@ pub(crate) struct TableHash(u32);
 impl PathHash {
     /// Returns the low half.
     #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    #[inline]
     pub(crate) fn table(self) -> TableHash {
         TableHash(self.0 as u32)
     }
@@ -28,17 +29,20 @@ impl PathHash {
     /// Returns the shard, taken from the high half. The number of shards must be a power of two, at
     /// most 2^16.
     #[allow(clippy::cast_possible_truncation, reason = "the mask leaves at most sixteen bits")]
+    #[inline]
     pub(crate) fn shard(self, shards: usize) -> usize {
         (self.0 >> 32) as usize & (shards - 1)
     }
 }
 
 impl TableHash {
+    #[inline]
     pub(crate) fn get(self) -> u32 {
         self.0
     }
 
     /// Restores a hash that was stored as a number.
+    #[inline]
     pub(crate) fn from_stored(hash: u32) -> Self {
         Self(hash)
     }
@@ -55,6 +59,7 @@ impl TableHash {
 
     /// Returns the number for a `hashbrown` table, which uses the low bits for the bucket and the
     /// top seven bits for a tag.
+    #[inline]
     pub(crate) fn spread(self) -> u64 {
         // The factor is odd, so that different low bits stay different. It is about 2^64 divided by
         // the golden ratio, so that the top bits depend on all bits.
@@ -78,7 +83,8 @@ impl Hashing {
         Self(random_state())
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(crate) fn path(&self, tenant: u32, path: &str) -> PathHash {
         let mut hasher = self.0.build_hasher();
         hasher.write_u32(tenant);
@@ -86,7 +92,8 @@ impl Hashing {
         PathHash(hasher.finish())
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a good part of a lookup")]
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "a table needs no more")]
     pub(crate) fn variant(&self, key: &str) -> TableHash {
         let mut hasher = self.0.build_hasher();

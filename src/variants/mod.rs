@@ -23,6 +23,6 @@ mod taken;
 pub(crate) use dictionary::Dictionary;
 #[cfg(any(test, fuzzing))]
 pub(crate) use dictionary::KeyId;
-pub(crate) use key::{Entry, NewVariant, SoftenCounts, VariantIndex, Wanted};
+pub(crate) use key::{Entry, LookupKey, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
 pub(crate) use taken::{Numbered, Slot, Taken, TakenEntries};

@@ -156,9 +156,13 @@ impl<V> Records<V> {
     #[inline]
     pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
         let settled = self.lines_of(id).record(id.at).settled();
-        if settled >= view.as_of {
-            return;
+        if settled < view.as_of {
+            self.settle_from(settled, id, view, counts);
         }
+    }
+
+    #[cold]
+    fn settle_from(&mut self, settled: Generation, id: RecordId, view: &View, counts: &mut Counts) {
         if view.standing(settled) == Standing::Stale {
             let fresh = self.soften_all(id);
             if view.whole_standing(settled) == Standing::Untouched {

@@ -135,19 +135,6 @@ fn slots_with_spare<V>(slots: usize) -> usize {
     slots.max(with_spare(slots * size_of::<Slot<V>>()) / size_of::<Slot<V>>())
 }
 
-#[cold]
-fn resize(block: &mut Box<[u8]>, len: usize) {
-    let mut bytes = mem::take(block).into_vec();
-    if len > bytes.len() {
-        bytes.reserve_exact(len - bytes.len());
-        bytes.resize(len, 0);
-    } else {
-        bytes.truncate(len);
-    }
-    // Without spare capacity, nothing moves here.
-    *block = bytes.into_boxed_slice();
-}
-
 impl Line {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a node has 23 lanes")]
@@ -287,21 +274,23 @@ impl<'a, V> NodeRef<'a, V> {
 }
 
 impl<V> NodeMut<'_, V> {
-    fn resize_block(&mut self, len: usize) {
+    /// Moves the first `used` bytes of the block into one of another length.
+    ///
+    /// Not by `realloc`: glibc's does not use the chunks that the thread has just freed.
+    fn resize_block(&mut self, used: usize, len: usize) {
+        let mut block = Vec::with_capacity(len);
+        block.extend_from_slice(&self.line.block[..used]);
+        block.resize(len, 0);
         *self.heap = *self.heap - self.line.block.len() + len;
-        resize(&mut self.line.block, len);
+        self.line.block = block.into_boxed_slice();
     }
 
     /// Sets the capacity for slots, which is at least their number.
-    #[cold]
     fn resize_slots(&mut self, capacity: usize) {
-        let slots = &mut self.rest.slots;
-        *self.heap -= slots.capacity() * size_of::<Slot<V>>();
-        if capacity > slots.capacity() {
-            slots.reserve_exact(capacity - slots.len());
-        } else {
-            slots.shrink_to(capacity);
-        }
+        let mut slots = Vec::with_capacity(capacity);
+        slots.append(&mut self.rest.slots);
+        *self.heap -= self.rest.capacity_bytes();
+        self.rest.slots = slots;
         *self.heap += self.rest.capacity_bytes();
     }
 
@@ -310,7 +299,7 @@ impl<V> NodeMut<'_, V> {
     fn push_bytes(&mut self, hash: TableHash, size: usize) -> Lane {
         let (lane, used) = (self.tags.len(), self.line.used());
         if used + size > self.line.block.len() {
-            self.resize_block(with_spare(used + size));
+            self.resize_block(used, with_spare(used + size));
         }
         self.tags.set(lane, hash);
         self.line.starts.push(lane, u16::try_from(size / UNIT).expect("a record is small"));
@@ -338,9 +327,9 @@ impl<V> NodeMut<'_, V> {
         self.line.starts.remove(at.lane());
         self.rest.counts.remove(at.lane());
         // Not at each removal: what is filled and emptied in turns need not move each time.
-        let needed = with_spare(used - size);
-        if needed + 64 < self.line.block.len() / 2 {
-            self.resize_block(if used == size { 0 } else { needed });
+        let left = used - size;
+        if with_spare(left) + 64 < self.line.block.len() / 2 {
+            self.resize_block(left, if left == 0 { 0 } else { with_spare(left) });
         }
     }
 
@@ -381,9 +370,9 @@ impl<V> NodeMut<'_, V> {
 
     /// Makes room for records that are about to be moved here.
     pub(super) fn reserve(&mut self, bytes: usize, slots: usize) {
-        let needed = self.line.used() + bytes;
-        if needed > self.line.block.len() {
-            self.resize_block(with_spare(needed));
+        let used = self.line.used();
+        if used + bytes > self.line.block.len() {
+            self.resize_block(used, with_spare(used + bytes));
         }
         let needed = self.rest.slots.len() + slots;
         if needed > self.rest.slots.capacity() {

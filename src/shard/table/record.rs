@@ -155,12 +155,7 @@ impl<'a> RecordMut<'a> {
 
     /// Writes a record without slots.
     #[inline]
-    pub(super) fn write(
-        bytes: &mut [u8],
-        owner: Owner,
-        settled: Generation,
-        text: StoredText<'_>,
-    ) {
+    pub(super) fn write(bytes: &mut [u8], owner: Owner, settled: Generation, text: StoredText<'_>) {
         let (head, rest) = bytes.split_first_chunk_mut::<HEAD>().expect("a record has a head");
         head[SETTLED].copy_from_slice(&settled.get().to_le_bytes());
         head[OWNER].copy_from_slice(&owner.0.to_le_bytes());

@@ -149,8 +149,10 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.settled()
     }
 
+    #[inline]
     pub(crate) fn standing(self, view: &View) -> Standing {
-        view.standing(self.settled())
+        let settled = self.settled();
+        if settled >= view.as_of { Standing::Untouched } else { view.standing(settled) }
     }
 
     /// Whether a reader found the record untouched as of a generation.
@@ -297,30 +299,51 @@ impl<V> Records<V> {
         RecordRef { table: self, id, rest: node.rest, record: node.record(at) }
     }
 
-    /// The record of a path.
+    /// The record of a path, probably. If there is none, the path has no record, or its bucket
+    /// [overflows](Self::overflows).
     #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
-    pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+    pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let hash = path.hash.table();
         let bucket = self.bucket_of(hash);
         let tags = self.tags.get(bucket)?;
-        let Some(lane) = tags.find(hash, |_| true) else {
-            return if tags.is_full() { self.search(path) } else { None };
-        };
+        let lane = tags.find(hash, |_| true)?;
         let Bucket { line, rest } = self.buckets.get(bucket)?;
-        let guess = self.at(bucket, 0, NodeRef { tags, line, rest }, lane);
-        if guess.is(path) { Some(guess) } else { self.search(path) }
+        Some(self.at(bucket, 0, NodeRef { tags, line, rest }, lane))
+    }
+
+    /// Whether the bucket of a path may have further nodes.
+    #[inline]
+    pub(crate) fn overflows(&self, path: &PathRef<'_>) -> bool {
+        self.tags.get(self.bucket_of(path.hash.table())).is_some_and(Tags::is_full)
+    }
+
+    /// The record of a path.
+    #[inline]
+    pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+        self.id_of(path).map(|id| self.get(id))
+    }
+
+    /// Where the record of a path is.
+    #[inline]
+    pub(crate) fn id_of(&self, path: &PathRef<'_>) -> Option<RecordId> {
+        match self.guess(path) {
+            Some(guess) if guess.is(path) => Some(guess.id),
+            None if !self.overflows(path) => None,
+            _ => self.search(path),
+        }
     }
 
     /// The record of a path that shares its tag with others, or has a bucket of several nodes.
+    #[cold]
     #[inline(never)]
-    pub(super) fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+    pub(super) fn search(&self, path: &PathRef<'_>) -> Option<RecordId> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
             let is = |lane| self.at(bucket, depth, node, lane).is(path);
             if let Some(lane) = node.tags.find(path.hash.table(), is) {
-                return Some(self.at(bucket, depth, node, lane));
+                return Some(RecordId::new(bucket, depth, node.line.lane(lane)));
             }
             node = node.rest.more.as_deref()?.read();
             depth += 1;
