@@ -10,6 +10,7 @@
 //! - The shard does not drop values of the caller. It returns them, on their own or in a
 //!   [`DeadRecord`].
 
+use super::noted_purges::NotedPurges;
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
 use crate::cpu_prefetch::Stage;
@@ -38,6 +39,12 @@ pub(crate) struct Shard<V> {
     /// How many buckets of records the sweep under way has looked at, from the first on. Records
     /// that move while it is under way move towards the last.
     pub(super) swept: usize,
+    /// How often buckets were merged, which moves records to earlier buckets.
+    pub(super) merges: u64,
+    /// How often a large set was built again, which moves its entries.
+    pub(super) rebuilt: u64,
+    /// The purges since a restore began, while one is under way.
+    pub(super) noted: Option<Box<NotedPurges>>,
     pub(super) counters: ShardStats,
 }
 
@@ -47,12 +54,20 @@ impl<V> Default for Shard<V> {
             records: Records::default(),
             tallies: Tallies::default(),
             swept: 0,
+            merges: 0,
+            rebuilt: 0,
+            noted: None,
             counters: ShardStats::default(),
         }
     }
 }
 
 impl<V> Shard<V> {
+    /// Makes a new shard count confirmed generations from where the index starts.
+    pub(crate) fn start_after(&mut self, generation: Generation) {
+        self.records.rebase(generation);
+    }
+
     /// Fetches what a lookup is about to read.
     pub(crate) fn fetch(
         &self,
@@ -77,7 +92,7 @@ impl<V> Shard<V> {
     {
         match self.records.guess(key) {
             Some(guess) if guess.is(key) => {
-                Self::lookup_in(guess, key, variant.wanted(&shared.hashing), shared)
+                Self::answer(guess, key, variant.wanted(&shared.hashing), shared)
             }
             None if !self.records.overflows(key) => Lookup::Miss,
             _ => self.lookup_again(key, variant, shared),
@@ -93,12 +108,12 @@ impl<V> Shard<V> {
         V: Clone,
     {
         let Some(record) = self.records.find(key) else { return Lookup::Miss };
-        Self::lookup_in(record, key, variant.wanted(&shared.hashing), shared)
+        Self::answer(record, key, variant.wanted(&shared.hashing), shared)
     }
 
     #[allow(clippy::inline_always, reason = "a lookup has the record in registers")]
     #[inline(always)]
-    fn lookup_in(
+    fn answer(
         record: RecordRef<'_, V>,
         key: &PathRef<'_>,
         wanted: Wanted<'_>,
@@ -156,5 +171,6 @@ impl<V> Shard<V> {
         }
         self.counters.add_to(total);
         total.bytes += self.records.bytes() + self.tallies.structure_bytes();
+        total.bytes += self.noted.as_ref().map_or(0, |noted| noted.bytes());
     }
 }

@@ -20,9 +20,7 @@ mod large;
 mod shared_table;
 mod taken;
 
-pub(crate) use dictionary::Dictionary;
-#[cfg(any(test, fuzzing))]
-pub(crate) use dictionary::KeyId;
+pub(crate) use dictionary::{Dictionary, KeyId};
 pub(crate) use key::{Entry, LookupKey, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
 pub(crate) use taken::{Numbered, Slot, Taken, TakenEntries};
