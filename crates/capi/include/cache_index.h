@@ -282,36 +282,36 @@ struct ci_config {
   /**
    * `sizeof(struct ci_config)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * Shards, each with a lock of its own: a power of two up to 65536; 256 by default.
    */
-  uintptr_t shards;
+  size_t shards;
   /**
    * Variants of one path; 16384 by default.
    */
-  uintptr_t max_variants;
+  size_t max_variants;
   /**
    * Paths; no limit by default.
    */
-  uintptr_t max_paths;
+  size_t max_paths;
   /**
    * Entries of all paths together; no limit by default.
    */
-  uintptr_t max_entries;
+  size_t max_entries;
   /**
    * Bytes of a path; 24576 by default, at most 16777215.
    */
-  uintptr_t max_path_len;
+  size_t max_path_len;
   /**
    * Bytes of a variant key; 24576 by default, at most 16777215.
    */
-  uintptr_t max_key_len;
+  size_t max_key_len;
   /**
    * Prefix purges that not every older entry was checked against yet; 4096 by default. One more
    * invalidates the whole tenant of the oldest.
    */
-  uintptr_t max_prefix_rules;
+  size_t max_prefix_rules;
   /**
    * 0: a variant beyond `max_variants` is refused. 1: the oldest variant of the path makes room.
    */
@@ -331,7 +331,7 @@ struct ci_error {
   /**
    * `sizeof(struct ci_error)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * The code that the function returned.
    */
@@ -339,11 +339,11 @@ struct ci_error {
   /**
    * The byte position in the text as it was passed, or SIZE_MAX if no text is wrong.
    */
-  uintptr_t at;
+  size_t at;
   /**
    * The position in the array that was passed, or SIZE_MAX if the error is not in an array.
    */
-  uintptr_t element;
+  size_t element;
   /**
    * The name of the kind, zero-terminated: "InvalidEscape".
    */
@@ -365,7 +365,7 @@ struct ci_str {
   /**
    * The number of bytes.
    */
-  uintptr_t len;
+  size_t len;
 };
 
 /**
@@ -403,7 +403,7 @@ struct ci_commit {
   /**
    * `sizeof(struct ci_commit)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * CI_REASON_*: why the value was refused.
    */
@@ -437,7 +437,7 @@ struct ci_purged {
   /**
    * `sizeof(struct ci_purged)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * The number of this invalidation. All that began before it is dead (hard) or stale (soft).
    */
@@ -446,16 +446,16 @@ struct ci_purged {
    * Variants that were removed (hard) or became stale (soft). 0 for a prefix and for a flush,
    * which do not visit entries.
    */
-  uintptr_t variants;
+  size_t variants;
   /**
    * Soft: variants that were stale already.
    */
-  uintptr_t stale_before;
+  size_t stale_before;
   /**
    * Open fills of the path that will be refused (hard) or stored as stale (soft). 0 for a prefix
    * and for a flush, which reach open fills as well but do not count them.
    */
-  uintptr_t overtaken_fills;
+  size_t overtaken_fills;
   /**
    * 1 if there was no room for one more prefix rule, so that the whole tenant of the oldest rule
    * was invalidated: more than requested, never less.
@@ -474,7 +474,7 @@ struct ci_entry {
   /**
    * `sizeof(struct ci_entry)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * The value; 0 for entries of `ci_variants` and `ci_paths`.
    */
@@ -501,7 +501,7 @@ struct ci_rules_config {
   /**
    * `sizeof(struct ci_rules_config)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * The token: pictures are delivered from `token.cloudimg.io`. Empty: none.
    */
@@ -517,7 +517,7 @@ struct ci_rules_config {
   /**
    * The number of `delivery_hosts`.
    */
-  uintptr_t delivery_hosts_count;
+  size_t delivery_hosts_count;
   /**
    * The URL that relative paths are resolved against. Empty: none.
    */
@@ -548,7 +548,7 @@ struct ci_names {
   /**
    * `sizeof(struct ci_names)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * The picture, or the prefix of pictures.
    */
@@ -560,7 +560,7 @@ struct ci_names {
   /**
    * The bytes of buffer that were used. After CI_ERR_BUFFER, the bytes that are needed.
    */
-  uintptr_t needed;
+  size_t needed;
   /**
    * CI_TARGET_PATH or CI_TARGET_PREFIX.
    */
@@ -579,7 +579,7 @@ struct ci_stats {
   /**
    * `sizeof(struct ci_stats)`.
    */
-  uintptr_t size;
+  size_t size;
   /**
    * Entries that may be served as they are.
    */
@@ -797,7 +797,7 @@ int ci_lookup_prepared(const struct ci_index *index,
 int ci_lookup_many(const struct ci_index *index,
                    const struct ci_tenant *tenant,
                    const struct ci_name *names,
-                   uintptr_t count,
+                   size_t count,
                    struct ci_found *out,
                    struct ci_error *error);
 
@@ -935,7 +935,7 @@ int ci_purge_variants(const struct ci_index *index,
                       const struct ci_tenant *tenant,
                       struct ci_str path,
                       const struct ci_str *variants,
-                      uintptr_t count,
+                      size_t count,
                       int mode,
                       struct ci_purged *out,
                       struct ci_entries **entries,
@@ -953,7 +953,7 @@ int ci_purge_operations(const struct ci_index *index,
                         struct ci_str path,
                         const struct ci_rules *rules,
                         const struct ci_str *operations,
-                        uintptr_t count,
+                        size_t count,
                         int mode,
                         struct ci_purged *out,
                         struct ci_entries **entries,
@@ -1017,7 +1017,7 @@ int ci_tenant_forget(const struct ci_index *index,
  * (`limit` is 0): nothing is taken out.
  */
 int ci_reclaim(const struct ci_index *index,
-               uintptr_t limit,
+               size_t limit,
                struct ci_entries **entries,
                struct ci_error *error);
 
@@ -1066,7 +1066,7 @@ int ci_entries_next(struct ci_entries *entries,
  *
  * Undefined: to use one iterator from two threads at the same time.
  */
-uintptr_t ci_entries_left(const struct ci_entries *entries);
+size_t ci_entries_left(const struct ci_entries *entries);
 
 /**
  * Frees entries, whether all of them were read or not. NULL is allowed. The index is not locked.
@@ -1108,7 +1108,7 @@ void ci_rules_free(struct ci_rules *rules);
 int ci_request_target(const struct ci_rules *rules,
                       struct ci_str text,
                       char *buffer,
-                      uintptr_t room,
+                      size_t room,
                       struct ci_names *out,
                       struct ci_error *error);
 
@@ -1119,20 +1119,20 @@ int ci_request_target(const struct ci_rules *rules,
 int ci_delivery_url(const struct ci_rules *rules,
                     struct ci_str text,
                     char *buffer,
-                    uintptr_t room,
+                    size_t room,
                     struct ci_names *out,
                     struct ci_error *error);
 
 /**
  * Reads an entry of an invalidation request that names a whole picture, or all pictures with a
- * prefix if the rules allow wildcards: `sample.li/avatars/*`. `out->target` says which. A query is
- * an error: nobody shall believe that one variant was invalidated. Otherwise as
+ * prefix if the rules allow wildcards and the entry ends in a star. `out->target` says which. A
+ * query is an error: nobody shall believe that one variant was invalidated. Otherwise as
  * `ci_request_target`.
  */
 int ci_invalidation_entry(const struct ci_rules *rules,
                           struct ci_str text,
                           char *buffer,
-                          uintptr_t room,
+                          size_t room,
                           struct ci_names *out,
                           struct ci_error *error);
 
@@ -1143,7 +1143,7 @@ int ci_invalidation_entry(const struct ci_rules *rules,
 int ci_variant_entry(const struct ci_rules *rules,
                      struct ci_str text,
                      char *buffer,
-                     uintptr_t room,
+                     size_t room,
                      struct ci_names *out,
                      struct ci_error *error);
 

@@ -184,8 +184,8 @@ pub unsafe extern "C" fn ci_delivery_url(
 }
 
 /// Reads an entry of an invalidation request that names a whole picture, or all pictures with a
-/// prefix if the rules allow wildcards: `sample.li/avatars/*`. `out->target` says which. A query is
-/// an error: nobody shall believe that one variant was invalidated. Otherwise as
+/// prefix if the rules allow wildcards and the entry ends in a star. `out->target` says which. A
+/// query is an error: nobody shall believe that one variant was invalidated. Otherwise as
 /// `ci_request_target`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_invalidation_entry(
