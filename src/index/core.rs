@@ -14,7 +14,7 @@ use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{FillStart, OpenFills, PathRef, Shard, Shared};
+use crate::shard::{Committed, FillStart, OpenFills, PathRef, PendingId, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) struct Core<V> {
 /// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
-    pub(super) fills: CachePadded<OpenFills>,
+    pub(super) fills: CachePadded<OpenFills<V>>,
 }
 
 impl<V> Default for Cell<V> {
@@ -112,7 +112,7 @@ impl<V> Core<V> {
         &self.cell(key).shard.0
     }
 
-    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills<V> {
         &self.cell(key).fills.0
     }
 
@@ -127,16 +127,22 @@ impl<V> Core<V> {
     pub(crate) fn commit(
         &self,
         key: &PathRef<'_>,
-        began: FillStart,
+        fill: (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
         let fills = self.fills(key);
-        self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
+        let commit = |shard: &mut Shard<V>, shared: &_| {
+            shard.commit(key, fill, variant, value, fills, shared)
+        };
+        let Committed { insertion, pending } = self.write(key, commit);
+        drop(pending);
+        insertion
     }
 
-    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
-        self.cell_of(hash).fills.0.close(hash, began);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart, pending: Option<PendingId>) {
+        // The pending value is dropped here, after the lock was released.
+        drop(self.cell_of(hash).fills.0.close(hash, began, pending));
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
@@ -268,7 +274,9 @@ impl<V> Core<V> {
         };
         for Cell { shard, fills } in &self.shards {
             shard.read().add_stats(&self.shared, &mut total);
-            total.open_leases += fills.leases();
+            let (leases, claims) = fills.leases();
+            total.open_leases += leases;
+            total.open_claims += claims;
             total.bytes += fills.bytes();
         }
         let dead_queue = self.dead_queue.lock();

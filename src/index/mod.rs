@@ -1,6 +1,7 @@
 //! The index: the public operations, the lease, and the queue of dead entries.
 
 mod cache_index;
+mod claim;
 mod core;
 mod dead_queue;
 mod entries;
@@ -9,4 +10,5 @@ mod lease;
 mod sweep;
 
 pub use cache_index::CacheIndex;
+pub use claim::{Claim, ClaimLease};
 pub use lease::FillLease;

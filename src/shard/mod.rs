@@ -2,15 +2,19 @@
 
 #[cfg(fuzzing)]
 mod check;
+mod claim;
 mod core;
 mod listing;
 mod open_fills;
 mod path_ref;
+mod pending;
 mod purge;
 mod store;
 mod table;
 
 pub(crate) use core::{Shard, Shared};
-pub(crate) use open_fills::{FillStart, OpenFills, PathText};
+pub(crate) use open_fills::{ClaimAnswer, ClaimStart, FillStart, OpenFills, PathText};
 pub(crate) use path_ref::PathRef;
+pub(crate) use pending::PendingId;
 pub(crate) use purge::Swept;
+pub(crate) use store::Committed;

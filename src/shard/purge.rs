@@ -55,7 +55,7 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
         // Mark the open fills, whether the path has a record or not.
@@ -161,7 +161,12 @@ impl<V> Shard<V> {
     /// One record at a time, because removing it is most of the work, and readers of the shard wait
     /// meanwhile. The next call begins with the same bucket; the records that stay in it are
     /// settled by then.
-    pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
+    pub(crate) fn sweep(
+        &mut self,
+        places: usize,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // Backwards, because the last record moves into the place of a removed one.
