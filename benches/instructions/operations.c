@@ -87,6 +87,18 @@ static __attribute__((noinline)) int measured_fill(void) {
   return stored;
 }
 
+static __attribute__((noinline)) int measured_fill_prepared(void) {
+  int n, stored = 0;
+  for (n = 0; n < PATHS * FEW; n++) {
+    struct ci_lease *lease;
+    int path = PATHS + order[n] / FEW, key = order[n] % FEW;
+    ci_lease_take_prepared(index_, tenant, paths[path], &lease, NULL);
+    stored += ci_lease_commit_prepared(lease, keys[key], 7, NULL, NULL);
+    ci_lease_free(lease);
+  }
+  return stored;
+}
+
 int main(int count, char **arguments) {
   const char *what = count > 1 ? arguments[1] : "";
   set_up();
@@ -94,6 +106,8 @@ int main(int count, char **arguments) {
     must(measured_texts() == PATHS);
   else if (strcmp(what, "look-up-prepared") == 0)
     must(measured_prepared() == PATHS);
+  else if (strcmp(what, "fill-prepared") == 0)
+    must(measured_fill_prepared() == PATHS * FEW);
   else if (strcmp(what, "fill") == 0)
     must(measured_fill() == PATHS * FEW);
   else

@@ -212,6 +212,16 @@
 #define CI_REASON_OTHER 255
 
 /**
+ * No value may be served, and another claim is open: this is the value that it claimed.
+ */
+#define CI_PENDING 3
+
+/**
+ * No value may be served, and this claim is the first: read the source and commit.
+ */
+#define CI_CLAIMED 4
+
+/**
  * Entries become dead: they are never served again.
  */
 #define CI_HARD 0
@@ -858,6 +868,17 @@ int ci_lease_commit_prepared(struct ci_lease *lease,
                              struct ci_error *error);
 
 /**
+ * Stores what `ci_claim` claimed: its variant and its value. Otherwise as `ci_lease_commit`, which
+ * stores another variant or another value under a claimed lease.
+ *
+ * Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and stays
+ * open.
+ */
+int ci_lease_commit_claimed(struct ci_lease *lease,
+                            struct ci_commit *out,
+                            struct ci_error *error);
+
+/**
  * Frees a lease. If it was not committed, the fill has failed, and the index keeps nothing of it.
  * NULL is allowed.
  *
@@ -897,6 +918,36 @@ int ci_remove(const struct ci_index *index,
               struct ci_str variant,
               uint64_t expected,
               struct ci_error *error);
+
+/**
+ * Looks for a variant, and takes a lease unless it is live or another claim is filling it. For
+ * servers that cache an object under an id from the index: concurrent misses of one variant get the
+ * same id, so that the server's own collapsing of requests sees one key.
+ *
+ * `value` is what this claim would store. `*found` is set to the value to use: the stored one for
+ * CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for CI_CLAIMED.
+ *
+ * `*lease` is set to a lease for CI_CLAIMED, and for CI_STALE if this claim is the first that
+ * refreshes it; else to NULL. Commit it with `ci_lease_commit_claimed`.
+ *
+ * A pending value is void once an invalidation that covers the path has returned: the next claim
+ * gets a lease of its own. An open claim may still fail, so a pending value may never be stored.
+ *
+ * Owner: `*lease` is yours; end it with `ci_lease_free`, committed or not.
+ *
+ * Any thread may call this at any time. It locks one shard, shared.
+ *
+ * Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT:
+ * nothing is claimed.
+ */
+int ci_claim(const struct ci_index *index,
+             const struct ci_tenant *tenant,
+             struct ci_str path,
+             struct ci_str variant,
+             uint64_t value,
+             uint64_t *found,
+             struct ci_lease **lease,
+             struct ci_error *error);
 
 /**
  * Invalidates all variants of a picture. `mode` is CI_HARD or CI_SOFT.

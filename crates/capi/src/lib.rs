@@ -9,6 +9,7 @@
 //! Not here: any rule of the index. Each function converts its arguments and calls one operation.
 
 mod boundary;
+mod claim;
 mod entries;
 mod error;
 mod ids;
@@ -27,6 +28,7 @@ mod header;
 #[cfg(test)]
 mod tests;
 
+pub use claim::*;
 pub use entries::*;
 pub use error::*;
 pub use ids::*;

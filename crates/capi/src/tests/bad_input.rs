@@ -214,6 +214,8 @@ fn bad_variant_leaves_the_lease_open() {
         let commit = |variant, out| ci_lease_commit(lease.0, text(variant), 5, out, null_mut());
         assert_eq!(commit("", null_mut()), CI_ERR_TEXT);
         assert_eq!(commit("w", &raw mut out), CI_ERR_SIZE);
+        let claimed = ci_lease_commit_claimed(lease.0, null_mut(), null_mut());
+        assert_eq!(claimed, CI_ERR_ARGUMENT, "it was not claimed");
         assert_eq!(stats(&index).open_leases, 1);
         assert_eq!(commit("w", null_mut()), CI_STORED);
         assert_eq!(commit("w", null_mut()), CI_ERR_CLOSED);

@@ -9,7 +9,7 @@ mod model;
 use super::calls::{Owned, index, key, path, read, rules, sized_struct, stats, tenant, text};
 use crate::*;
 use fastrand::Rng;
-use model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored};
+use model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
 use std::ptr::null_mut;
@@ -98,7 +98,8 @@ impl Pair {
         match self.rng.u8(..40) {
             0..=7 => self.lookup(),
             8..=9 => self.lookup_many(),
-            10..=14 => self.lease(),
+            10..=12 => self.lease(),
+            13..=14 => self.claim(),
             15..=20 => self.commit(),
             21 => self.free_lease(),
             22..=27 => self.insert(),
@@ -166,6 +167,37 @@ impl Pair {
         self.leases.insert(self.model.lease(t, p), Owned(lease, ci_lease_free));
     }
 
+    fn claim(&mut self) {
+        let ((t, p), v, value) = (self.path(), self.variant(), self.value());
+        let (mut found, mut lease) = (u64::MAX, null_mut());
+        let (index, tenant) = (self.index.0, self.tenants[t].0);
+        let (path, key) = (text(PATHS[p]), text(&self.key_texts[v]));
+        // SAFETY: all handles and texts are valid.
+        let code = unsafe {
+            let (found, lease) = (&raw mut found, &raw mut lease);
+            ci_claim(index, tenant, path, key, value, found, lease, null_mut())
+        };
+        let (expected, name) = match self.model.claim((t, p, v), value) {
+            Claimed::Live(value) => ((CI_LIVE, value), None),
+            Claimed::Stale(value, name) => ((CI_STALE, value), name),
+            Claimed::Pending(value) => ((CI_PENDING, value), None),
+            Claimed::First(name) => ((CI_CLAIMED, value), Some(name)),
+        };
+        assert_eq!(((code, found), lease.is_null()), (expected, name.is_none()));
+        if let Some(name) = name {
+            self.leases.insert(name, Owned(lease, ci_lease_free));
+        }
+    }
+
+    fn commit_claimed(&mut self, name: usize) {
+        let (v, value) = self.model.claims[&name];
+        let lease = self.leases.remove(&name).unwrap();
+        let mut out = sized_struct::<ci_commit>();
+        // SAFETY: all handles are valid.
+        let code = unsafe { ci_lease_commit_claimed(lease.0, &raw mut out, null_mut()) };
+        assert_eq!(stored(code, &out), expected(self.model.commit(name, v, value)));
+    }
+
     fn open_lease(&mut self) -> Option<usize> {
         let names: Vec<_> = self.leases.keys().copied().collect();
         self.rng.choice(names)
@@ -173,6 +205,9 @@ impl Pair {
 
     fn commit(&mut self) {
         let Some(name) = self.open_lease() else { return };
+        if self.model.claims.contains_key(&name) && self.rng.bool() {
+            return self.commit_claimed(name);
+        }
         let (v, value) = (self.variant(), self.value());
         let lease = self.leases.remove(&name).unwrap();
         let mut out = sized_struct::<ci_commit>();

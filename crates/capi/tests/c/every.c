@@ -153,6 +153,32 @@ static void prepared(void) {
   ci_index_free(index);
 }
 
+static void claim(void) {
+  struct ci_index *index = new_index(0);
+  struct ci_tenant *tenant = new_tenant(index, "shop");
+  struct ci_str path = str("a"), small = str("w");
+  struct ci_lease *first = NULL, *second = NULL, *refresh = NULL;
+  struct ci_error error = new_error();
+  uint64_t id = 0;
+  CHECK(ci_claim(index, tenant, path, small, 1, &id, &first, &error) == CI_CLAIMED && id == 1);
+  CHECK(ci_claim(index, tenant, path, small, 2, &id, &second, &error) == CI_PENDING && id == 1);
+  CHECK(first != NULL && second == NULL);
+  CHECK(ci_purge(index, tenant, path, CI_HARD, NULL, NULL, &error) == CI_OK);
+  CHECK(ci_claim(index, tenant, path, small, 3, &id, &second, &error) == CI_CLAIMED && id == 3);
+  CHECK(ci_lease_commit_claimed(first, NULL, &error) == CI_REFUSED);
+  CHECK(ci_lease_commit_claimed(second, NULL, &error) == CI_STORED);
+  CHECK(ci_lease_commit_claimed(second, NULL, &error) == CI_ERR_CLOSED);
+  CHECK(ci_claim(index, tenant, path, small, 4, &id, &refresh, &error) == CI_LIVE && id == 3);
+  CHECK(ci_purge(index, tenant, path, CI_SOFT, NULL, NULL, &error) == CI_OK);
+  CHECK(ci_claim(index, tenant, path, small, 5, &id, &refresh, &error) == CI_STALE && id == 3);
+  CHECK(refresh != NULL && ci_lease_commit_claimed(refresh, NULL, &error) == CI_STORED);
+  ci_lease_free(refresh);
+  ci_lease_free(second);
+  ci_lease_free(first);
+  ci_tenant_free(tenant);
+  ci_index_free(index);
+}
+
 static void invalidate(void) {
   struct ci_index *index = new_index(1);
   struct ci_tenant *tenant = new_tenant(index, "shop"), *old;
@@ -350,6 +376,7 @@ int main(void) {
   CHECK(ci_version() == (CI_VERSION_MAJOR << 16 | CI_VERSION_MINOR << 8 | CI_VERSION_PATCH));
   fill();
   prepared();
+  claim();
   invalidate();
   names();
   ids();

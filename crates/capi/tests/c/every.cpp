@@ -101,6 +101,12 @@ void library() {
   std::vector<ci_found> found(names.size());
   CHECK(ci_lookup_many(i, t, names.data(), names.size(), found.data(), &error) == CI_OK);
   CHECK(found[0].state == CI_LIVE && found[1].state == CI_MISS && found[2].value == 4);
+  Lease claimed;
+  ci_lease *raw = nullptr;
+  CHECK(ci_claim(i, t, a, str("?w=9"), 9, &value, &raw, &error) == CI_CLAIMED && value == 9);
+  claimed.reset(raw);
+  CHECK(ci_lease_commit_claimed(claimed.get(), nullptr, &error) == CI_STORED);
+  CHECK(ci_remove(i, t, a, str("?w=9"), 9, &error) == 1);
   CHECK(ci_remove(i, t, a, w, id, &error) == 0 && ci_remove(i, t, a, w, id + 1, &error) == 1);
 
   CHECK(variants(made<Entries>([&](auto o, auto e) { return ci_variants(i, t, a, o, e); }), &sum) ==
