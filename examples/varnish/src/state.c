@@ -130,6 +130,9 @@ on_event(struct worker *wrk, void *priv, struct objcore *oc, unsigned event)
 	struct name name;
 
 	(void)priv;
+	/* Markers that an answer must not be kept: no object, so state_fetched removes the entry. */
+	if (oc->flags & (OC_F_HFM | OC_F_HFP))
+		return;
 	if (!name_parse(HTTP_GetHdrPack(wrk, oc, h_name), &name))
 		return;
 	if (event == OEV_INSERT) {
