@@ -242,8 +242,8 @@
 #define CI_TARGET_PREFIX 1
 
 /**
- * An iterator over entries. They belong to it alone: no lock is held, and the index may be used and
- * freed meanwhile. One thread at a time may use it.
+ * An iterator over entries. They belong to it alone: no lock is held, and the index may be used
+ * and freed meanwhile. One thread at a time may use it.
  */
 struct ci_entries;
 
@@ -327,15 +327,15 @@ struct ci_config {
    */
   int evict_oldest;
   /**
-   * 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for `ci_reclaim`,
-   * which you must then call.
+   * 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for
+   * `ci_reclaim`, which you must then call.
    */
   int queue_dead;
 };
 
 /**
- * More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if, and
- * only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
+ * More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if,
+ * and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
  */
 struct ci_error {
   /**
@@ -504,8 +504,8 @@ struct ci_entry {
 };
 
 /**
- * The settings of rules. Set `size` to `sizeof(struct ci_rules_config)` and the rest to zero, which
- * stands for the defaults: targets of a token without `v7` and without a prefix.
+ * The settings of rules. Set `size` to `sizeof(struct ci_rules_config)` and the rest to zero,
+ * which stands for the defaults: targets of a token without `v7` and without a prefix.
  */
 struct ci_rules_config {
   /**
@@ -537,7 +537,7 @@ struct ci_rules_config {
    */
   int v7;
   /**
-   * What a first segment is: 0 as by default, 1 a host if it looks like one, 2 a folder.
+   * The kind of a first segment: 0 as by default, 1 a host if it looks like one, 2 a folder.
    */
   int root;
   /**
@@ -729,8 +729,8 @@ int ci_tenant_get(const struct ci_index *index,
 void ci_tenant_free(struct ci_tenant *tenant);
 
 /**
- * Checks the name of a picture once. `form` is CI_OPAQUE or CI_CANONICAL. All functions that read a
- * path as text accept every opaque one, so a canonical check is for finding mistakes.
+ * Checks the name of a picture once. `form` is CI_OPAQUE or CI_CANONICAL. All functions that read
+ * a path as text accept every opaque one, so a canonical check is for finding mistakes.
  *
  * Owner: you; free `*out` with `ci_path_free`. The text is copied.
  *
@@ -847,8 +847,8 @@ int ci_lease_take_prepared(const struct ci_index *index,
  *
  * Undefined: to use one lease from two threads at the same time.
  *
- * Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the fill
- * stays open. CI_ERR_CLOSED: the lease was committed before, and this changes nothing.
+ * Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the
+ * fill stays open. CI_ERR_CLOSED: the lease was committed before, and this changes nothing.
  */
 int ci_lease_commit(struct ci_lease *lease,
                     struct ci_str variant,
@@ -871,8 +871,8 @@ int ci_lease_commit_prepared(struct ci_lease *lease,
  * Stores what `ci_claim` claimed: its variant and its value. Otherwise as `ci_lease_commit`, which
  * stores another variant or another value under a claimed lease.
  *
- * Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and stays
- * open.
+ * Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and
+ * stays open.
  */
 int ci_lease_commit_claimed(struct ci_lease *lease,
                             struct ci_commit *out,
@@ -887,8 +887,8 @@ int ci_lease_commit_claimed(struct ci_lease *lease,
 void ci_lease_free(struct ci_lease *lease);
 
 /**
- * Stores a value as a fill that begins and ends in this call. Only for loading and warming: a purge
- * between your reading of the source and this call is not noticed. `out` may be NULL.
+ * Stores a value as a fill that begins and ends in this call. Only for loading and warming: a
+ * purge between your reading of the source and this call is not noticed. `out` may be NULL.
  *
  * Any thread may call this at any time. It locks one shard.
  *
@@ -921,11 +921,12 @@ int ci_remove(const struct ci_index *index,
 
 /**
  * Looks for a variant, and takes a lease unless it is live or another claim is filling it. For
- * servers that cache an object under an id from the index: concurrent misses of one variant get the
- * same id, so that the server's own collapsing of requests sees one key.
+ * servers that cache an object under an id from the index: concurrent misses of one variant get
+ * the same id, so that the server's own collapsing of requests sees one key.
  *
- * `value` is what this claim would store. `*found` is set to the value to use: the stored one for
- * CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for CI_CLAIMED.
+ * `value` is the one that this claim would store. `*found` is set to the value to use: the stored
+ * one for CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for
+ * CI_CLAIMED.
  *
  * `*lease` is set to a lease for CI_CLAIMED, and for CI_STALE if this claim is the first that
  * refreshes it; else to NULL. Commit it with `ci_lease_commit_claimed`.
@@ -976,11 +977,11 @@ int ci_purge(const struct ci_index *index,
 
 /**
  * Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
- * `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before are
- * affected, because a fill does not say before its commit which variant it brings.
+ * `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
+ * are affected, because a fill does not say before its commit which variant it brings.
  *
- * Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count` is
- * 0.
+ * Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
+ * is 0.
  */
 int ci_purge_variants(const struct ci_index *index,
                       const struct ci_tenant *tenant,
@@ -997,7 +998,8 @@ int ci_purge_variants(const struct ci_index *index,
  * texts: `?w=200` selects `?h=100&w=200`. `rules` read the texts. Otherwise as
  * `ci_purge_variants`.
  *
- * Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is 0.
+ * Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is
+ * 0.
  */
 int ci_purge_operations(const struct ci_index *index,
                         const struct ci_tenant *tenant,
@@ -1029,8 +1031,8 @@ int ci_purge_prefix(const struct ci_index *index,
 
 /**
  * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL. Leases that were
- * taken before can no longer commit (hard) or are stored as stale (soft). The values that died come
- * from `ci_reclaim`.
+ * taken before can no longer commit (hard) or are stored as stale (soft). The values that died
+ * come from `ci_reclaim`.
  *
  * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
  *
@@ -1105,8 +1107,8 @@ int ci_paths(const struct ci_index *index,
  *
  * Undefined: to use one iterator from two threads at the same time.
  *
- * Returns 1 and an entry, or 0 at the end, where `*out` is left as it is; CI_ERR_NULL, CI_ERR_SIZE:
- * nothing is skipped.
+ * Returns 1 and an entry, or 0 at the end, where `*out` is left as it is; CI_ERR_NULL,
+ * CI_ERR_SIZE: nothing is skipped.
  */
 int ci_entries_next(struct ci_entries *entries,
                     struct ci_entry *out,
@@ -1145,16 +1147,17 @@ int ci_rules_new(const struct ci_rules_config *config,
 void ci_rules_free(struct ci_rules *rules);
 
 /**
- * Reads the target of a request, as in the first line of an HTTP request: `/sample.li/a.jpg?w=600`.
- * The names in `*out` are canonical: all spellings of one picture have the same.
+ * Reads the target of a request, as in the first line of an HTTP request:
+ * `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
+ * the same.
  *
- * What had to be rewritten is written to `buffer`, which has `room` bytes and may be NULL if `room`
- * is 0. As many bytes as the text has, and 64 more, are nearly always enough.
+ * Rewritten names are written to `buffer`, which has `room` bytes and may be NULL if
+ * `room` is 0. As many bytes as the text has, and 64 more, are nearly always enough.
  *
  * Any thread may call this at any time.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER: only
- * `out->needed` and `out->target` are set.
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER:
+ * only `out->needed` and `out->target` are set.
  */
 int ci_request_target(const struct ci_rules *rules,
                       struct ci_str text,
@@ -1164,8 +1167,8 @@ int ci_request_target(const struct ci_rules *rules,
                       struct ci_error *error);
 
 /**
- * Reads a whole delivery URL as it stands in a page: `https://doc.cloudimg.io/sample.li/a.jpg?w=600`.
- * Otherwise as `ci_request_target`.
+ * Reads a whole delivery URL as it stands in a page:
+ * `https://doc.cloudimg.io/sample.li/a.jpg?w=600`. Otherwise as `ci_request_target`.
  */
 int ci_delivery_url(const struct ci_rules *rules,
                     struct ci_str text,
@@ -1212,9 +1215,9 @@ int ci_stats_get(const struct ci_index *index,
  * Creates a source of ids for objects that a cache keeps under the id, see "Ids" at the top.
  *
  * `incarnation` is a number that is larger after each start, up to 16777215, such as that of
- * `cache-index-persist`; each has 2^40 ids. 0: the time of the call is used, to the microsecond. Ids
- * of a later start are larger, as long as the clock is not set back to the very second of an earlier
- * start. Two sources that are to be distinct must not be created in one microsecond.
+ * `cache-index-persist`; each has 2^40 ids. 0: the time of the call is used, to the microsecond.
+ * Ids of a later start are larger, as long as the clock is not set back to the very second of an
+ * earlier start. Two sources that are to be distinct must not be created in one microsecond.
  *
  * Owner: you; free `*out` with `ci_ids_free`.
  *

@@ -89,7 +89,7 @@ pub(crate) unsafe fn array<'a, T>(
     if pointer.is_null() {
         return Err(Failure::null(what));
     }
-    let most = isize::MAX.cast_unsigned() / size_of::<T>().max(1);
+    let most = usize::MAX / 2 / size_of::<T>().max(1);
     if count > most {
         let message = format!("{what} has {count} elements: expected at most {most}");
         return Err(Failure::argument(message));

@@ -17,11 +17,12 @@ pub const CI_PENDING: c_int = 3;
 pub const CI_CLAIMED: c_int = 4;
 
 /// Looks for a variant, and takes a lease unless it is live or another claim is filling it. For
-/// servers that cache an object under an id from the index: concurrent misses of one variant get the
-/// same id, so that the server's own collapsing of requests sees one key.
+/// servers that cache an object under an id from the index: concurrent misses of one variant get
+/// the same id, so that the server's own collapsing of requests sees one key.
 ///
-/// `value` is what this claim would store. `*found` is set to the value to use: the stored one for
-/// CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for CI_CLAIMED.
+/// `value` is the one that this claim would store. `*found` is set to the value to use: the stored
+/// one for CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for
+/// CI_CLAIMED.
 ///
 /// `*lease` is set to a lease for CI_CLAIMED, and for CI_STALE if this claim is the first that
 /// refreshes it; else to NULL. Commit it with `ci_lease_commit_claimed`.

@@ -6,8 +6,8 @@ use crate::text::ci_str;
 use cache_index::{Dead, OriginPath, PurgedEntries, ReclaimedEntries, Tenant, VariantKey};
 use std::ffi::c_int;
 
-/// An iterator over entries. They belong to it alone: no lock is held, and the index may be used and
-/// freed meanwhile. One thread at a time may use it.
+/// An iterator over entries. They belong to it alone: no lock is held, and the index may be used
+/// and freed meanwhile. One thread at a time may use it.
 pub struct ci_entries {
     source: Source,
     current: Option<Current>,
@@ -115,8 +115,8 @@ impl Current {
 ///
 /// Undefined: to use one iterator from two threads at the same time.
 ///
-/// Returns 1 and an entry, or 0 at the end, where `*out` is left as it is; CI_ERR_NULL, CI_ERR_SIZE:
-/// nothing is skipped.
+/// Returns 1 and an entry, or 0 at the end, where `*out` is left as it is; CI_ERR_NULL,
+/// CI_ERR_SIZE: nothing is skipped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_entries_next(
     entries: *mut ci_entries,

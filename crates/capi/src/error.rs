@@ -44,8 +44,8 @@ pub const CI_MESSAGE_SIZE: usize = 256;
 /// The bytes of `ci_error.kind`, with the final zero byte.
 pub const CI_KIND_SIZE: usize = 32;
 
-/// More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if, and
-/// only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
+/// More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if,
+/// and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ci_error {
@@ -143,7 +143,7 @@ fn terminated<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
     let mut bytes = [0; SIZE];
     let end = (0..SIZE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     for (byte, from) in bytes.iter_mut().zip(text.as_bytes().iter().take(end)) {
-        *byte = from.cast_signed() as c_char;
+        *byte = c_char::from_ne_bytes([*from]);
     }
     bytes
 }

@@ -68,8 +68,8 @@ pub struct ci_config {
     pub max_prefix_rules: usize,
     /// 0: a variant beyond `max_variants` is refused. 1: the oldest variant of the path makes room.
     pub evict_oldest: c_int,
-    /// 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for `ci_reclaim`,
-    /// which you must then call.
+    /// 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for
+    /// `ci_reclaim`, which you must then call.
     pub queue_dead: c_int,
 }
 
@@ -85,7 +85,8 @@ pub(crate) fn flag(value: c_int, name: &str) -> Result<bool, Failure> {
 }
 
 fn config(settings: &ci_config) -> Result<Config, Failure> {
-    let given: [(usize, fn(ConfigBuilder, usize) -> ConfigBuilder); 6] = [
+    type Set = fn(ConfigBuilder, usize) -> ConfigBuilder;
+    let given: [(usize, Set); 6] = [
         (settings.shards, ConfigBuilder::shards),
         (settings.max_paths, ConfigBuilder::max_paths),
         (settings.max_entries, ConfigBuilder::max_entries),
@@ -98,10 +99,8 @@ fn config(settings: &ci_config) -> Result<Config, Failure> {
         builder = if value == 0 { builder } else { set(builder, value) };
     }
     let max_variants = if settings.max_variants == 0 { 16_384 } else { settings.max_variants };
-    let when_full = match flag(settings.evict_oldest, "evict_oldest")? {
-        true => WhenFull::EvictOldest,
-        false => WhenFull::Refuse,
-    };
+    let evicts = flag(settings.evict_oldest, "evict_oldest")?;
+    let when_full = if evicts { WhenFull::EvictOldest } else { WhenFull::Refuse };
     builder = builder.max_variants(max_variants, when_full);
     if flag(settings.queue_dead, "queue_dead")? {
         builder = builder.dead_values(DeadValues::Queue);

@@ -228,8 +228,8 @@ pub unsafe extern "C" fn ci_lease_take_prepared(
 ///
 /// Undefined: to use one lease from two threads at the same time.
 ///
-/// Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the fill
-/// stays open. CI_ERR_CLOSED: the lease was committed before, and this changes nothing.
+/// Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the
+/// fill stays open. CI_ERR_CLOSED: the lease was committed before, and this changes nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_lease_commit(
     lease: *mut ci_lease,
@@ -272,8 +272,8 @@ pub unsafe extern "C" fn ci_lease_commit_prepared(
 /// Stores what `ci_claim` claimed: its variant and its value. Otherwise as `ci_lease_commit`, which
 /// stores another variant or another value under a claimed lease.
 ///
-/// Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and stays
-/// open.
+/// Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and
+/// stays open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_lease_commit_claimed(
     lease: *mut ci_lease,
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn ci_lease_free(lease: *mut ci_lease) {
             lease.drop_in_place();
             Box::from_raw(lease.cast::<MaybeUninit<ci_lease>>())
         };
-        // Of a thread that ends: freed.
+        // In a thread that ends, it is freed.
         _ = SPARE.try_with(|spare| spare.set(Some(memory)));
     };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(free)) {
@@ -319,8 +319,8 @@ pub unsafe extern "C" fn ci_lease_free(lease: *mut ci_lease) {
     }
 }
 
-/// Stores a value as a fill that begins and ends in this call. Only for loading and warming: a purge
-/// between your reading of the source and this call is not noticed. `out` may be NULL.
+/// Stores a value as a fill that begins and ends in this call. Only for loading and warming: a
+/// purge between your reading of the source and this call is not noticed. `out` may be NULL.
 ///
 /// Any thread may call this at any time. It locks one shard.
 ///

@@ -53,7 +53,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// What a function reads: a text of C's, and where the names go.
+/// The arguments of a function that reads names.
 struct Call {
     rules: *const ci_rules,
     text: ci_str,
@@ -76,8 +76,7 @@ impl Call {
             (borrow(self.rules, "rules")?, self.text.bytes()?, out)
         };
         let read = read(&rules.0, text).map_err(|error| Failure::path(&error))?;
-        let rewritten = |name: &Cow<'_, str>| if is_owned(name) { name.len() } else { 0 };
-        let needed = rewritten(&read.path) + rewritten(&read.variant);
+        let needed = [&read.path, &read.variant].into_iter().map(rewritten).sum();
         let room = if self.buffer.is_null() { 0 } else { self.room };
         let mut names = ci_names {
             size: 0,
@@ -99,8 +98,10 @@ impl Call {
     }
 }
 
-fn is_owned(name: &Cow<'_, str>) -> bool {
-    matches!(name, Cow::Owned(_))
+/// The bytes of a name that had to be rewritten.
+#[expect(clippy::ptr_arg, reason = "whether it is owned counts")]
+fn rewritten(name: &Cow<'_, str>) -> usize {
+    if matches!(name, Cow::Owned(_)) { name.len() } else { 0 }
 }
 
 #[cold]
@@ -110,8 +111,9 @@ fn too_small(room: usize, needed: usize) -> Failure {
 }
 
 /// Returns the text where it is, or copies it to the free part of the buffer, which has the room.
+#[expect(clippy::ptr_arg, reason = "whether it is owned counts")]
 fn place(name: &Cow<'_, str>, free: &mut *mut c_char) -> ci_str {
-    if is_owned(name) {
+    if matches!(name, Cow::Owned(_)) {
         let ptr = *free;
         // SAFETY: `run` has checked that the buffer has room for all rewritten names. It is the
         // caller's, so that it cannot overlap with a text that was allocated here.
@@ -125,16 +127,17 @@ fn place(name: &Cow<'_, str>, free: &mut *mut c_char) -> ci_str {
     }
 }
 
-/// Reads the target of a request, as in the first line of an HTTP request: `/sample.li/a.jpg?w=600`.
-/// The names in `*out` are canonical: all spellings of one picture have the same.
+/// Reads the target of a request, as in the first line of an HTTP request:
+/// `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
+/// the same.
 ///
-/// What had to be rewritten is written to `buffer`, which has `room` bytes and may be NULL if `room`
-/// is 0. As many bytes as the text has, and 64 more, are nearly always enough.
+/// Rewritten names are written to `buffer`, which has `room` bytes and may be NULL if
+/// `room` is 0. As many bytes as the text has, and 64 more, are nearly always enough.
 ///
 /// Any thread may call this at any time.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER: only
-/// `out->needed` and `out->target` are set.
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER:
+/// only `out->needed` and `out->target` are set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_request_target(
     rules: *const ci_rules,
@@ -158,8 +161,8 @@ pub unsafe extern "C" fn ci_request_target(
     }
 }
 
-/// Reads a whole delivery URL as it stands in a page: `https://doc.cloudimg.io/sample.li/a.jpg?w=600`.
-/// Otherwise as `ci_request_target`.
+/// Reads a whole delivery URL as it stands in a page:
+/// `https://doc.cloudimg.io/sample.li/a.jpg?w=600`. Otherwise as `ci_request_target`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_delivery_url(
     rules: *const ci_rules,

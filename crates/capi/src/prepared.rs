@@ -29,8 +29,8 @@ fn is_canonical(form: c_int) -> Result<bool, Failure> {
     }
 }
 
-/// Checks the name of a picture once. `form` is CI_OPAQUE or CI_CANONICAL. All functions that read a
-/// path as text accept every opaque one, so a canonical check is for finding mistakes.
+/// Checks the name of a picture once. `form` is CI_OPAQUE or CI_CANONICAL. All functions that read
+/// a path as text accept every opaque one, so a canonical check is for finding mistakes.
 ///
 /// Owner: you; free `*out` with `ci_path_free`. The text is copied.
 ///

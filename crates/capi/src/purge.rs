@@ -74,7 +74,7 @@ struct Purge<'a> {
     entries: *mut *mut ci_entries,
 }
 
-impl<'a> Purge<'a> {
+impl Purge<'_> {
     /// # Safety
     /// Pointers are NULL or valid, and `path` can be read.
     unsafe fn new(
@@ -157,11 +157,11 @@ pub unsafe extern "C" fn ci_purge(
 }
 
 /// Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
-/// `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before are
-/// affected, because a fill does not say before its commit which variant it brings.
+/// `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
+/// are affected, because a fill does not say before its commit which variant it brings.
 ///
-/// Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count` is
-/// 0.
+/// Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
+/// is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_purge_variants(
     index: *const ci_index,
@@ -191,7 +191,8 @@ pub unsafe extern "C" fn ci_purge_variants(
 /// texts: `?w=200` selects `?h=100&w=200`. `rules` read the texts. Otherwise as
 /// `ci_purge_variants`.
 ///
-/// Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is 0.
+/// Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is
+/// 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_purge_operations(
     index: *const ci_index,
@@ -267,8 +268,8 @@ pub unsafe extern "C" fn ci_purge_prefix(
 }
 
 /// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL. Leases that were
-/// taken before can no longer commit (hard) or are stored as stale (soft). The values that died come
-/// from `ci_reclaim`.
+/// taken before can no longer commit (hard) or are stored as stale (soft). The values that died
+/// come from `ci_reclaim`.
 ///
 /// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
 ///

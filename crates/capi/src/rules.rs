@@ -10,8 +10,8 @@ use std::ffi::c_int;
 /// The rules of one tenant. Any number of threads may use them.
 pub struct ci_rules(pub(crate) Rules);
 
-/// The settings of rules. Set `size` to `sizeof(struct ci_rules_config)` and the rest to zero, which
-/// stands for the defaults: targets of a token without `v7` and without a prefix.
+/// The settings of rules. Set `size` to `sizeof(struct ci_rules_config)` and the rest to zero,
+/// which stands for the defaults: targets of a token without `v7` and without a prefix.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ci_rules_config {
@@ -29,7 +29,7 @@ pub struct ci_rules_config {
     pub prefix: ci_str,
     /// Whether paths begin with `v7/`: 0 never, 1 always, 2 optionally.
     pub v7: c_int,
-    /// What a first segment is: 0 as by default, 1 a host if it looks like one, 2 a folder.
+    /// The kind of a first segment: 0 as by default, 1 a host if it looks like one, 2 a folder.
     pub root: c_int,
     /// 1: an invalidation entry that ends in `*` names all pictures with that prefix.
     pub wildcards: c_int,

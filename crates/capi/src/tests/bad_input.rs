@@ -62,9 +62,8 @@ fn texts_that_are_no_names_are_refused_with_their_position() {
     let cut = ci_str { ptr: cut.as_ptr().cast(), len: cut.len() - 1 };
     let huge = ci_str { ptr: c"".as_ptr(), len: 1 << 24 };
     let key = text("w");
-    // SAFETY: the first byte of the text that is too long is all that may be read; it is refused by
-    // its length.
     let insert = |path, key| {
+        // SAFETY: all texts can be read, apart from the one that is refused by its length.
         failed(|e| unsafe { ci_insert(index.0, tenant.0, path, key, 1, null_mut(), e) })
     };
     for (path, at, expected) in [
@@ -157,7 +156,7 @@ fn tenant_of_another_index_is_noticed() {
     // SAFETY: all pointers are valid.
     unsafe {
         let check = |call: &mut dyn FnMut(*mut ci_error) -> c_int| {
-            check(|error| call(error), CI_ERR_TENANT, message);
+            check(call, CI_ERR_TENANT, message);
         };
         check(&mut |e| ci_lookup(one.0, foreign.0, a, w, &raw mut value, e));
         check(&mut |e| ci_lease_take(one.0, foreign.0, a, &raw mut lease, e));
