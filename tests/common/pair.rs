@@ -1,5 +1,6 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod copies;
 mod requests;
 
 use super::Names;
@@ -7,7 +8,7 @@ use super::model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, 
 use cache_index::canonical::Rules;
 use cache_index::{
     CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
-    Lookup, OriginPath, Selection, Soft, Tenant, VariantKey,
+    Lookup, OriginPath, Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,13 +55,26 @@ pub enum Op {
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
+    /// Some steps of an export that goes on with the next such operation.
+    Export(usize),
+    /// Begins a restore, ends the one that is under way, or restores with a fill's
+    /// entries: this number of variants from one on, every third of them stale.
+    BeginRestore,
+    EndRestore,
+    Restore(usize, usize, usize, usize),
 }
 
 impl Op {
     /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
+            Self::Commit(..)
+            | Self::Drop(_)
+            | Self::FlushAll(_)
+            | Self::Reclaim(_)
+            | Self::Export(_)
+            | Self::BeginRestore
+            | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
@@ -78,6 +92,7 @@ impl Op {
             | Self::RequestAll(t, _)
             | Self::FlushTenant(t, _)
             | Self::Forget(t)
+            | Self::Restore(t, ..)
             | Self::Variants(t, _)
             | Self::Paths(t, _) => Some(t),
         }
@@ -101,7 +116,8 @@ impl Op {
                     (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
                 )
             }
-            4..=7 => Self::Lease(t, p),
+            4 | 5 => Self::Lease(t, p),
+            6 | 7 => Self::Claim(t, p, few(next()?)),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
             14..=17 => Self::Insert(t, p, few(next()?)),
@@ -129,7 +145,12 @@ impl Op {
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
-            30 => Self::Claim(t, p, few(next()?)),
+            30 if kind & 0x40 == 0 => match next()? % 8 {
+                0 => Self::BeginRestore,
+                1 => Self::EndRestore,
+                steps => Self::Export(steps),
+            },
+            30 => Self::Restore(t, p, few(next()?), few(next()?)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
@@ -157,6 +178,8 @@ pub struct Pair {
     keys: Vec<VariantKey<'static>>,
     leases: BTreeMap<usize, Lease>,
     next_value: Value,
+    export: Option<copies::Export>,
+    restore: Option<(Restore<Value>, usize)>,
     /// Whether the counts may lag behind a prefix purge.
     unsettled: bool,
 }
@@ -191,6 +214,8 @@ impl Pair {
             model: Model::default(),
             leases: BTreeMap::new(),
             next_value: 0,
+            export: None,
+            restore: None,
             unsettled: false,
         }
     }
@@ -348,6 +373,12 @@ impl Pair {
             Op::Reclaim(limit) => {
                 self.reclaim(limit);
             }
+            Op::Export(steps) => self.export_some(steps),
+            Op::BeginRestore => {
+                self.restore = Some((self.index.begin_restore(), self.model.begin_restore()));
+            }
+            Op::EndRestore => self.restore = None,
+            Op::Restore(t, p, first, count) => self.restore_some(t, p, first, count),
         }
     }
 
@@ -473,6 +504,9 @@ impl Pair {
     }
 
     pub fn finish(mut self) {
+        self.export_all();
+        // Both may hold the handle of a tenant.
+        (self.export, self.restore) = (None, None);
         #[cfg(fuzzing)]
         self.index.check_invariants();
         while !self.reclaim(7) {}
