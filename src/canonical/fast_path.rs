@@ -24,8 +24,7 @@ use super::text::bytes::{HOST, is_plain, is_upper};
 use super::text::scan::{Seen, find_near, look};
 use super::text::spelling::{DECODED, IN_PATH};
 use super::text::writer::Writer;
-use crate::names::OriginPath;
-use crate::names::VariantKey;
+use crate::names::{OriginPath, VariantKey};
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -15,8 +15,7 @@ use super::query::operations::Operations;
 use super::rules::Rules;
 use super::text::scan;
 use super::trace::{StepKind, Trace};
-use crate::names::VariantKey;
-use crate::names::{OriginPath, PathPrefix};
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 use std::borrow::Cow;
 
 /// The only query that an entry for whole pictures may have: it does not select a variant, but
@@ -49,8 +48,8 @@ impl Rules {
     ) -> Result<Target<'t>, PathError> {
         let (path, query) = split_query(input_checks::checked(entry)?);
         match query {
-            None => self.named(path, false, trace),
-            Some(PATH_IS_ENCODED) => self.named(path, true, trace),
+            None => self.target(path, false, trace),
+            Some(PATH_IS_ENCODED) => self.target(path, true, trace),
             Some(_) => Err(Fault::QueryNotAllowed.at(path.len())),
         }
     }
@@ -62,7 +61,7 @@ impl Rules {
     ) -> Result<VariantTarget<'t>, PathError> {
         let (path, query) = split_query(input_checks::checked(entry)?);
         let query = read_query(path, query, trace)?;
-        let target = self.named(path, query.encodes_path, trace)?;
+        let target = self.target(path, query.encodes_path, trace)?;
         Ok(VariantTarget { target, variant: VariantKey::new_unchecked(query.key) })
     }
 
@@ -93,87 +92,54 @@ impl Rules {
         depth: usize,
         trace: &mut impl Trace,
     ) -> Result<Delivery<'t>, PathError> {
-        let start = self.origin_start(path, trace)?;
-        let path = &path[start..];
-        let picture = if query.encodes_path {
-            decoded(path, trace, |path, own_query, trace| {
-                self.picture(path, own_query, depth, trace).map(Picture::into_owned)
-            })
-        } else {
-            self.picture(path, None, depth, trace)
-        };
-        let Picture { origin, inner } = picture.map_err(|error| error.moved(|at| start + at))?;
-        let key = match inner {
+        let picture = self.named(path, query.encodes_path, Place::Request { depth }, trace)?;
+        let key = match picture.inner {
             None => query.key,
             Some(inner) => Cow::Owned(inner + &query.key),
         };
-        Ok(Delivery { origin, variant: VariantKey::new_unchecked(key) })
-    }
-
-    /// Reads the origin part of a path.
-    fn picture<'t>(
-        &self,
-        path: &'t [u8],
-        own_query: Option<&'t [u8]>,
-        depth: usize,
-        trace: &mut impl Trace,
-    ) -> Result<Picture<'t>, PathError> {
-        let origin = Origin::read(path, own_query, self, trace)?;
-        if origin.is_delivery_url(self) {
-            return self.nested(&origin, path, own_query, depth, trace);
-        }
-        let name = origin.settle(self, trace)?.into_path(trace)?;
-        Ok(Picture { origin: OriginPath::new_unchecked(name), inner: None })
-    }
-
-    /// Reads an origin that is a delivery URL. The picture is that of the inner URL, and its
-    /// operations come first.
-    fn nested(
-        &self,
-        origin: &Origin<'_>,
-        source: &[u8],
-        own_query: Option<&[u8]>,
-        depth: usize,
-        trace: &mut impl Trace,
-    ) -> Result<Picture<'static>, PathError> {
-        if depth == MAX_NESTING {
-            return Err(Fault::NestedTooDeep.at(0));
-        }
-        let path = origin.path_of_delivery_url()?;
-        trace.note(StepKind::NestedDelivery, source, path);
-        let inner = read_query(path, own_query, trace)
-            .and_then(|query| self.requested(path, query, depth + 1, trace));
-        let inner = inner.map_err(|error| {
-            error.moved(|at| match at.checked_sub(path.len()) {
-                None => origin.position(at),
-                Some(in_query) => source.len() + in_query,
-            })
-        })?;
-        let Delivery { origin, variant } = inner.into_owned();
-        Ok(Picture { origin, inner: Some(variant.into()) })
+        Ok(Delivery {
+            origin: OriginPath::new_unchecked(picture.name),
+            variant: VariantKey::new_unchecked(key),
+        })
     }
 
     /// Reads the path of an entry.
-    pub(super) fn named<'t>(
+    pub(super) fn target<'t>(
         &self,
         path: &'t [u8],
         encoded: bool,
         trace: &mut impl Trace,
     ) -> Result<Target<'t>, PathError> {
+        let Named { name, is_prefix, .. } = self.named(path, encoded, Place::Entry, trace)?;
+        let exact = if is_prefix {
+            Target::Prefix(PathPrefix::new_unchecked(name))
+        } else {
+            Target::Path(OriginPath::new_unchecked(name))
+        };
+        Ok(if self.groups() { grouped_target(exact, trace) } else { exact })
+    }
+
+    /// Reads a path from its leading slashes on.
+    fn named<'t>(
+        &self,
+        path: &'t [u8],
+        encoded: bool,
+        place: Place,
+        trace: &mut impl Trace,
+    ) -> Result<Named<'t>, PathError> {
         let start = self.origin_start(path, trace)?;
         let path = &path[start..];
-        if self.wildcards {
-            wildcards_are_final(path).map_err(|error| error.moved(|at| start + at))?;
-        }
-        let target = if encoded {
-            decoded(path, trace, |path, own_query, trace| {
-                self.target(path, own_query, trace).map(Target::into_owned)
-            })
-        } else {
-            self.target(path, None, trace)
+        let mut read = || {
+            if place.allows_star(self) {
+                wildcards_are_final(path)?;
+            }
+            if encoded {
+                self.decoded(path, place, trace)
+            } else {
+                self.origin(path, None, place, trace)
+            }
         };
-        let exact = target.map_err(|error| error.moved(|at| start + at))?;
-        Ok(if self.groups() { grouped_target(exact, trace) } else { exact })
+        read().map_err(|error| error.moved(|at| start + at))
     }
 
     /// Returns the position where the origin starts in a path: after its leading slashes and its
@@ -188,38 +154,105 @@ impl Rules {
         Ok(start)
     }
 
-    /// Reads the origin part of an entry.
-    fn target<'t>(
+    /// Decodes a path that was encoded as a whole, and reads the result: the path of an origin, and
+    /// its own query.
+    #[inline(never)]
+    fn decoded(
+        &self,
+        path: &[u8],
+        place: Place,
+        trace: &mut impl Trace,
+    ) -> Result<Named<'static>, PathError> {
+        let mut text = escape::decoded(path)?;
+        let text = text.written();
+        trace.note(StepKind::PathEncoding, path, text);
+        let mut read = || {
+            input_checks::clean(text)?;
+            let start = segments::leading_slashes(text);
+            let (path, own_query) = split_query(&text[start..]);
+            if path.is_empty() {
+                return Err(Fault::Empty.at(start));
+            }
+            let named = self.origin(path, own_query, place, trace);
+            named.map(Named::into_owned).map_err(|error| error.moved(|at| start + at))
+        };
+        read().map_err(|error| error.moved(|at| escape::position_before_decoding(path, at)))
+    }
+
+    /// Reads the origin part of a path.
+    fn origin<'t>(
         &self,
         path: &'t [u8],
         own_query: Option<&'t [u8]>,
+        place: Place,
         trace: &mut impl Trace,
-    ) -> Result<Target<'t>, PathError> {
+    ) -> Result<Named<'t>, PathError> {
         let origin = Origin::read(path, own_query, self, trace)?;
         if origin.is_delivery_url(self) {
-            return Err(Fault::DeliveryUrl.at(0));
-        }
-        let mut origin = origin.settle(self, trace)?;
-        if self.wildcards && own_query.is_none() {
-            origin = match origin.into_prefix() {
-                Ok(prefix) => return Ok(Target::Prefix(PathPrefix::new_unchecked(prefix))),
-                Err(path) => path,
+            return match place {
+                Place::Entry => Err(Fault::DeliveryUrl.at(0)),
+                Place::Request { depth } => self.nested(&origin, path, own_query, depth, trace),
             };
         }
-        origin.into_path(trace).map(|name| Target::Path(OriginPath::new_unchecked(name)))
+        let (name, is_prefix) = origin.settle(place.allows_star(self), self, trace)?;
+        Ok(Named { name, is_prefix, inner: None })
+    }
+
+    /// Reads an origin that is a delivery URL. The picture is that of the inner URL, and its
+    /// operations come first.
+    fn nested(
+        &self,
+        origin: &Origin<'_>,
+        source: &[u8],
+        own_query: Option<&[u8]>,
+        depth: usize,
+        trace: &mut impl Trace,
+    ) -> Result<Named<'static>, PathError> {
+        if depth == MAX_NESTING {
+            return Err(Fault::NestedTooDeep.at(0));
+        }
+        let path = origin.path_of_delivery_url()?;
+        trace.note(StepKind::NestedDelivery, source, path);
+        let inner = read_query(path, own_query, trace)
+            .and_then(|query| self.requested(path, query, depth + 1, trace));
+        let inner = inner.map_err(|error| {
+            error.moved(|at| match at.checked_sub(path.len()) {
+                None => origin.position(at),
+                Some(in_query) => source.len() + in_query,
+            })
+        })?;
+        let name = Cow::Owned(inner.origin.into());
+        Ok(Named { name, is_prefix: false, inner: Some(inner.variant.into()) })
     }
 }
 
-/// A picture, and the variant key of the delivery URL that it was found in, if that was a nested
-/// one.
-struct Picture<'t> {
-    origin: OriginPath<'t>,
+/// The place of a path.
+#[derive(Clone, Copy)]
+enum Place {
+    /// A request, or a delivery URL inside of one, at this depth.
+    Request { depth: usize },
+    /// An invalidation entry.
+    Entry,
+}
+
+impl Place {
+    /// Returns whether a star at the end makes the path a prefix.
+    fn allows_star(self, rules: &Rules) -> bool {
+        rules.wildcards && matches!(self, Self::Entry)
+    }
+}
+
+/// The name of a path.
+struct Named<'t> {
+    name: Cow<'t, str>,
+    is_prefix: bool,
+    /// The variant key of the nested delivery URL that the path contained, if it did.
     inner: Option<String>,
 }
 
-impl Picture<'_> {
-    fn into_owned(self) -> Picture<'static> {
-        Picture { origin: self.origin.into_owned(), inner: self.inner }
+impl Named<'_> {
+    fn into_owned(self) -> Named<'static> {
+        Named { name: Cow::Owned(self.name.into_owned()), ..self }
     }
 }
 
@@ -234,29 +267,6 @@ fn wildcards_are_final(path: &[u8]) -> Result<(), PathError> {
         Some(at) if at + 1 < path.len() => Err(Fault::InnerWildcard.at(at)),
         _ => Ok(()),
     }
-}
-
-/// Decodes a path that was encoded as a whole, and reads the result: the path of an origin, and its
-/// own query.
-#[inline(never)]
-fn decoded<T, U: Trace>(
-    path: &[u8],
-    trace: &mut U,
-    read: impl FnOnce(&[u8], Option<&[u8]>, &mut U) -> Result<T, PathError>,
-) -> Result<T, PathError> {
-    let mut text = escape::decoded(path)?;
-    let text = text.written();
-    trace.note(StepKind::PathEncoding, path, text);
-    let read_decoded = || {
-        input_checks::clean(text)?;
-        let start = segments::leading_slashes(text);
-        let (path, own_query) = split_query(&text[start..]);
-        if path.is_empty() {
-            return Err(Fault::Empty.at(start));
-        }
-        read(path, own_query, trace).map_err(|error| error.moved(|at| start + at))
-    };
-    read_decoded().map_err(|error| error.moved(|at| escape::position_before_decoding(path, at)))
 }
 
 /// Reads the query after `path`. Positions are counted from the start of the path.

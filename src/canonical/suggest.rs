@@ -12,7 +12,7 @@ use super::query::parameters::is_known;
 use super::query::split::parameters_of_key;
 use super::rules::Rules;
 use super::settings::{Root, V7};
-use super::text::bytes::{UNRESERVED, escaped};
+use super::text::bytes::{UNRESERVED, encoded};
 
 const FLAG: &str = "ci_url_encoded=1";
 
@@ -39,7 +39,7 @@ impl Rules {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
         let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
-        let target = match lenient.named(path, encodes_path, &mut ()) {
+        let target = match lenient.target(path, encodes_path, &mut ()) {
             Err(error) if error.kind() == PathErrorKind::DeliveryUrl => {
                 // Read as a request, a delivery URL leads to the picture inside.
                 let start = lenient.origin_start(path, &mut ()).ok()?;
@@ -63,7 +63,7 @@ impl Rules {
         if encodes_path || parameters_of_key(&key).all(|(name, _)| is_known(name)) {
             return None;
         }
-        let Ok(Target::Path(origin)) = lenient.named(path, false, &mut ()) else { return None };
+        let Ok(Target::Path(origin)) = lenient.target(path, false, &mut ()) else { return None };
         let text = self.text_of(&Target::Path(origin))? + std::str::from_utf8(query?).ok()?;
         let candidate = self.spelled(&text, false, None);
         self.read_invalidation(candidate.as_bytes(), &mut ()).is_ok().then_some(candidate)
@@ -86,7 +86,10 @@ impl Rules {
         let starts_with_v7 = text == "v7" || text.starts_with("v7/");
         if text.contains('?') || (starts_with_v7 && self.v7 != V7::Required) {
             let flag = key.map_or(format!("?{FLAG}"), |key| format!("{key}&{FLAG}"));
-            format!("{start}{}{flag}", encoded(text))
+            // An encoded `v7` is a folder of an origin.
+            let (v, rest) = text.split_at(usize::from(text.starts_with("v7")));
+            let v = encoded(v, |_| false);
+            format!("{start}{v}{}{flag}", encoded(rest, |byte| UNRESERVED.contains(byte)))
         } else {
             format!("{start}{text}{star}{}", key.unwrap_or_default())
         }
@@ -109,18 +112,4 @@ impl Rules {
         };
         read.is_ok_and(|target| target.as_str() == text)
     }
-}
-
-/// Returns `text` with all bytes encoded that might have another meaning.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(3 * text.len());
-    for (at, byte) in text.bytes().enumerate() {
-        let is_v7 = at == 0 && text.starts_with("v7");
-        if UNRESERVED.contains(byte) && !is_v7 {
-            out.push(char::from(byte));
-        } else {
-            out.extend(escaped(byte).map(char::from));
-        }
-    }
-    out
 }

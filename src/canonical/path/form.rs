@@ -10,42 +10,15 @@ use super::super::text::bytes::{HOST, SCHEME, escape_at};
 use super::super::text::scan::find_near;
 use super::super::trace::{StepKind, Trace};
 use super::escape::with_room;
-use super::host::{is_host, split_port};
+use super::host::{SCHEMES, Scheme, is_host, split_port};
 use super::segments::{has_dot_segments, leading_slashes, resolve};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A scheme of origins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::canonical) enum Scheme {
-    Http,
-    Https,
-    Ftp,
-}
-
-impl Scheme {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::Http => b"http",
-            Self::Https => b"https",
-            Self::Ftp => b"ftp",
-        }
-    }
-
-    /// RFC 9110, sections 4.2.1 and 4.2.2; RFC 1738, section 3.2.1.
-    const fn default_port(self) -> &'static [u8] {
-        match self {
-            Self::Http => b"80",
-            Self::Https => b"443",
-            Self::Ftp => b"21",
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) enum Form {
     /// `https://img.example.com/a.jpg`
-    Url(Scheme),
+    Url(&'static Scheme),
     /// `_alias_/a.jpg`
     Alias,
     /// `sample.li/a.jpg`
@@ -96,7 +69,7 @@ impl Shape {
         Self { form: Form::Host, head: 0..segment.len(), port: port..segment.len() }
     }
 
-    fn of_url(text: &[u8], scheme: Scheme, start: usize) -> Result<Self, PathError> {
+    fn of_url(text: &[u8], scheme: &'static Scheme, start: usize) -> Result<Self, PathError> {
         let rest = &text[start..];
         let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
         let (authority, end) = (&rest[..len], start + len);
@@ -121,7 +94,7 @@ impl Shape {
         if too_large || !number.iter().all(u8::is_ascii_digit) {
             return Err(Fault::InvalidPort.at(end - port.len()));
         }
-        let needless = number == scheme.default_port();
+        let needless = number == scheme.port.as_bytes();
         let port = if needless { end..end } else { significant };
         Ok(Self { form: Form::Url(scheme), head: start..end, port })
     }
@@ -138,7 +111,7 @@ impl Shape {
     }
 
     pub(in crate::canonical) fn is_ftp(&self) -> bool {
-        self.form == Form::Url(Scheme::Ftp)
+        matches!(self.form, Form::Url(scheme) if is_ftp(scheme))
     }
 
     /// Returns the start of the part that dot segments may not leave.
@@ -186,9 +159,9 @@ impl Shape {
             return self.form != Form::Host
                 || !text[self.head.clone()].iter().any(u8::is_ascii_uppercase);
         };
-        let len = scheme.name().len();
+        let len = scheme.name.len();
         let written = self.written_port(text);
-        text[..len] == *scheme.name()
+        text[..len] == *scheme.name.as_bytes()
             && self.head.start == len + "://".len()
             && !text[self.head.clone()].iter().any(u8::is_ascii_uppercase)
             && (written.is_empty()
@@ -207,7 +180,7 @@ impl Shape {
         } else {
             out.drain(written.start + 1..self.port.start);
         }
-        let slashes = scheme.name().len() + 1;
+        let slashes = scheme.name.len() + 1;
         match self.head.start - slashes {
             1 => out.insert(slashes, b'/'),
             count => drop(out.drain(slashes + 2..slashes + count)),
@@ -215,21 +188,24 @@ impl Shape {
     }
 }
 
+fn is_ftp(scheme: &Scheme) -> bool {
+    scheme.name == "ftp"
+}
+
 /// Returns the scheme that `text` starts with, and the position of the authority.
-fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
+fn scheme(text: &[u8]) -> Result<Option<(&'static Scheme, usize)>, PathError> {
     let Some(colon) = text.iter().position(|&byte| !SCHEME.contains(byte)) else { return Ok(None) };
     if text[colon] != b':' || !text[0].is_ascii_alphabetic() {
         return Ok(None);
     }
     let slashes = leading_slashes(&text[colon + 1..]);
-    let is = |scheme: &Scheme| text[..colon].eq_ignore_ascii_case(scheme.name());
-    match [Scheme::Http, Scheme::Https].into_iter().find(is) {
+    let known = SCHEMES.iter().find(|s| text[..colon].eq_ignore_ascii_case(s.name.as_bytes()));
+    match known {
+        Some(scheme) if is_ftp(scheme) && slashes > 1 => Ok(Some((scheme, colon + "://".len()))),
         // Proxies merge slashes, and there is no other meaning.
-        Some(scheme) if slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
-        None if slashes < 2 => Ok(None),
-        None if is(&Scheme::Ftp) => Ok(Some((Scheme::Ftp, colon + "://".len()))),
-        None => Err(Fault::UnsupportedScheme.at(0)),
-        Some(_) => Ok(None),
+        Some(scheme) if !is_ftp(scheme) && slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
+        None if slashes > 1 => Err(Fault::UnsupportedScheme.at(0)),
+        _ => Ok(None),
     }
 }
 

@@ -85,20 +85,41 @@ impl<'t> Origin<'t> {
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
     }
 
-    /// Returns the origin in its canonical spelling.
+    /// Returns the origin in its canonical spelling, with its own query if it has one, and whether
+    /// it is a prefix: if `allows_star`, a star at the end is removed and makes it one.
     pub(in crate::canonical) fn settle(
         self,
+        allows_star: bool,
         rules: &Rules,
         trace: &mut impl Trace,
-    ) -> Result<Settled<'t>, PathError> {
+    ) -> Result<(Cow<'t, str>, bool), PathError> {
         let Self { source, own_query, text, shape, has_no_dots } = self;
-        let text = shape
-            .settle(text, has_no_dots, room_for(own_query), trace)
+        let room = room_for(own_query);
+        let mut text = shape
+            .settle(text, has_no_dots, room, trace)
             .map_err(|error| error.moved(|at| position_before_normalizing(source, &IN_PATH, at)))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
         }
-        Ok(Settled { source, own_query, text })
+        if let Some(own_query) = own_query {
+            let mut out = with_room(text, room);
+            let start = out.len();
+            append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
+                .map_err(|error| error.moved(|at| source.len() + at))?;
+            trace.note(StepKind::OwnQuery, own_query, &out[start..]);
+            return Ok((ascii(Cow::Owned(out)), false));
+        }
+        let has_star = text.ends_with(b"*");
+        match &mut text {
+            // A raw star is also the last byte of the source: it is not written, and no text after
+            // it is dropped.
+            _ if has_star && !allows_star => {
+                return Err(Fault::WildcardNotAllowed.at(source.len() - 1));
+            }
+            Cow::Borrowed(text) => *text = &text[..text.len() - usize::from(has_star)],
+            Cow::Owned(text) => text.truncate(text.len() - usize::from(has_star)),
+        }
+        Ok((ascii(text), has_star))
     }
 }
 
@@ -121,52 +142,4 @@ fn position_in(source: &[u8], form: Form, at: usize) -> usize {
         _ => at,
     };
     position_before_normalizing(source, &IN_PATH, before)
-}
-
-/// An origin in its canonical spelling.
-#[derive(Debug)]
-pub(in crate::canonical) struct Settled<'t> {
-    source: &'t [u8],
-    own_query: Option<&'t [u8]>,
-    text: Cow<'t, [u8]>,
-}
-
-impl<'t> Settled<'t> {
-    /// Returns the origin as the name of a picture, with its own query if it has one.
-    pub(in crate::canonical) fn into_path(
-        self,
-        trace: &mut impl Trace,
-    ) -> Result<Cow<'t, str>, PathError> {
-        let Some(own_query) = self.own_query else {
-            return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
-        };
-        let mut out = with_room(self.text, room_for(self.own_query));
-        let start = out.len();
-        append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
-            .map_err(|error| error.moved(|at| self.source.len() + at))?;
-        trace.note(StepKind::OwnQuery, own_query, &out[start..]);
-        Ok(ascii(Cow::Owned(out)))
-    }
-
-    /// Returns the origin as an invalidation entry: the text before a star, or the whole.
-    pub(in crate::canonical) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
-        match self.text {
-            Cow::Borrowed([before @ .., b'*']) => Ok(ascii(Cow::Borrowed(before))),
-            Cow::Owned(mut text) if text.last() == Some(&b'*') => {
-                text.pop();
-                Ok(ascii(Cow::Owned(text)))
-            }
-            text => Err(Self { text, ..self }),
-        }
-    }
-
-    fn ends_in_star(&self) -> bool {
-        self.text.last() == Some(&b'*')
-    }
-
-    /// A raw star is also the last byte of the source: it is not written, and no text after it is
-    /// dropped.
-    fn wildcard(&self) -> PathError {
-        Fault::WildcardNotAllowed.at(self.source.len() - 1)
-    }
 }

@@ -81,7 +81,7 @@ impl Piece {
     #[inline]
     pub(in crate::canonical) fn new_name(self, renamed: u64) -> Option<&'static [u8]> {
         (self.is_alias() && renamed & self.row_bit() != 0)
-            .then(|| Meaning(self.0).parameter().name.as_bytes())
+            .then(|| Meaning(self.0).parameter().name().as_bytes())
     }
 
     #[inline]
@@ -235,9 +235,9 @@ fn end_of(
 /// Returns the findings for a special parameter with that value.
 fn special(meaning: Meaning, value: &[u8]) -> u64 {
     match meaning.parameter().effect {
-        Effect::Signature => Split::LEAVES_OUT,
-        Effect::PathEncoding if is_one(value) => Split::LEAVES_OUT | Split::ENCODES_PATH,
-        Effect::Sealed if sealed_flag::holds_flag(value) => Split::ENCODES_PATH,
+        Some(Effect::Signature) => Split::LEAVES_OUT,
+        Some(Effect::PathEncoding) if is_one(value) => Split::LEAVES_OUT | Split::ENCODES_PATH,
+        Some(Effect::Sealed) if sealed_flag::holds_flag(value) => Split::ENCODES_PATH,
         _ => 0,
     }
 }

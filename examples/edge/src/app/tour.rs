@@ -40,6 +40,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
         unnamed: Unnamed::Sole,
         grouping: Grouping::Grouped,
         limits: Limits::default(),
+        data: None,
     };
     let edge = Edge::new(Arc::new(gate.clone()), setup)?;
     let running = Running::start(edge).await?;

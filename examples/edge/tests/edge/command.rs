@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge"));
     command.env_remove("EDGE_CLIENT_KEY").kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -17,14 +17,14 @@ fn command() -> Command {
 }
 
 /// Runs the command to its end: exit code, output, errors.
-async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// Starts a server on free ports, and reads its addresses and the lines after that.
-async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildStdout>>) {
+pub(crate) async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildStdout>>) {
     let free = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
     let mut child = command.args(free).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
