@@ -3,6 +3,7 @@
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
 use crate::limits::{Limits, WhenFull};
+use crate::monotonic::ManualClock;
 use crate::names::MAX_LEN;
 use std::fmt;
 
@@ -24,6 +25,7 @@ pub struct Config {
     dead_values: DeadValues,
     max_prefix_rules: usize,
     limits: Limits,
+    manual_clock: Option<ManualClock>,
 }
 
 /// The policy for the values of entries that a flush has killed.
@@ -88,6 +90,10 @@ impl Config {
         self.max_prefix_rules
     }
 
+    pub(crate) fn manual_clock(&self) -> Option<&ManualClock> {
+        self.manual_clock.as_ref()
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -102,6 +108,7 @@ impl Default for Config {
             dead_values: DeadValues::Drop,
             max_prefix_rules: 4096,
             limits: Limits::default(),
+            manual_clock: None,
         }
     }
 }
@@ -158,6 +165,13 @@ impl ConfigBuilder {
     /// [`PrefixPurged::widened`](crate::PrefixPurged::widened).
     pub fn max_prefix_rules(mut self, rules: usize) -> Self {
         self.0.max_prefix_rules = rules;
+        self
+    }
+
+    /// Sets the clock of flushes [over time](crate::CacheIndex::flush_all_over), for tests. By
+    /// default, it is the monotonic clock of the machine.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.0.manual_clock = Some(clock.clone());
         self
     }
 

@@ -221,6 +221,7 @@ mod index;
 pub mod invalidation;
 mod limits;
 mod mode;
+mod monotonic;
 mod names;
 mod outcome;
 mod scopes;
@@ -233,15 +234,16 @@ mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
 pub use freshness::Freshness;
-pub use index::{CacheIndex, Claim, ClaimLease, FillLease};
+pub use index::{CacheIndex, Claim, ClaimLease, FillLease, RunningFlush};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
+pub use monotonic::ManualClock;
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
     Dead, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
     ReclaimedEntries, Refusal, Refused, Softened, Stored,
 };
-pub use scopes::{Generation, Tenant};
+pub use scopes::{Generation, OverTime, Tenant};
 pub use selection::Selection;
 pub use severity::Severity;
 pub use stats::Stats;

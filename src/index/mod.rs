@@ -7,8 +7,10 @@ mod dead_queue;
 mod entries;
 mod invalidations;
 mod lease;
+mod over_time;
 mod sweep;
 
 pub use cache_index::CacheIndex;
 pub use claim::{Claim, ClaimLease};
 pub use lease::FillLease;
+pub use over_time::RunningFlush;

@@ -6,6 +6,7 @@ mod claim;
 mod core;
 mod listing;
 mod open_fills;
+mod over_time;
 mod path_ref;
 mod pending;
 mod purge;

@@ -5,7 +5,8 @@ use cache_index::invalidation::{
 };
 use cache_index::{
     CacheIndex, Claim, ClaimLease, Config, ConfigError, Dead, FillLease, Generation, Insertion,
-    Lookup, OriginPath, Purged, Reclaimed, Stats, Tenant, VariantKey,
+    Lookup, ManualClock, OriginPath, OverTime, Purged, Reclaimed, RunningFlush, Stats, Tenant,
+    VariantKey,
 };
 
 fn send_sync<T: Send + Sync>() {}
@@ -16,6 +17,7 @@ fn handles_leases_and_outcomes_cross_threads() {
     send_sync::<CacheIndex<u64>>();
     send_sync::<FillLease<u64>>();
     send_sync::<(Claim<u64>, ClaimLease<u64>)>();
+    send_sync::<(ManualClock, OverTime, RunningFlush)>();
     send_sync::<Tenant>();
     send_sync::<OriginPath<'_>>();
     send_sync::<VariantKey<'_>>();

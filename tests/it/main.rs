@@ -11,6 +11,7 @@ mod lease;
 mod limits;
 mod names;
 mod outcomes;
+mod over_time;
 mod panics;
 mod prefix;
 mod reclaim;

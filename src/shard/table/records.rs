@@ -12,7 +12,7 @@ use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
-use crate::scopes::{Generation, Standing, View};
+use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
 use std::hint::black_box;
@@ -149,10 +149,6 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn settled(self) -> Generation {
         self.record.settled()
-    }
-
-    pub(crate) fn standing(self, view: &View) -> Standing {
-        view.standing(self.settled())
     }
 
     /// Whether a reader found the record untouched as of a generation.
