@@ -122,7 +122,10 @@ impl Scopes {
             let own = tenant.horizon().read();
             let whole = self.all.read().or(own);
             let refused = self.all.over_time().max(tenant.horizon().over_time());
-            let newest = whole.newest().max(prefix.newest()).max(refused).max(spreads.newest());
+            // A flush over time whose horizon is not yet written, and that this thread or another
+            // may publish.
+            let refused = refused.max(spreads.newest());
+            let newest = whole.newest().max(prefix.newest()).max(refused);
             if newest <= as_of {
                 if spreads.timed && self.broad.load() != as_of {
                     // The clock was read in between: the answer must be of one moment.
