@@ -108,7 +108,7 @@ pub(crate) fn fraction(path: &[u8]) -> u64 {
 /// Returns the moment within a duration in nanoseconds. It is less than the duration.
 #[allow(clippy::cast_possible_truncation, reason = "the product is of two numbers below 2^64")]
 pub(crate) fn offset(duration: u64, fraction: u64) -> u64 {
-    (u128::from(duration) * u128::from(fraction) >> 64) as u64
+    ((u128::from(duration) * u128::from(fraction)) >> 64) as u64
 }
 
 #[cfg(test)]
