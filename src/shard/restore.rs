@@ -186,7 +186,9 @@ impl<V> Shard<V> {
         if is_complete && shared.occupancy.take_path(slots.len()) {
             return Some(slots);
         }
-        slots.iter().for_each(|slot| shared.keys.release(slot.key));
+        for slot in slots {
+            shared.keys.release(slot.key);
+        }
         None
     }
 
@@ -200,7 +202,9 @@ impl<V> Shard<V> {
     ) {
         let counts = self.tallies.at(key.tenant, view);
         counts.paths += 1;
-        slots.iter().for_each(|slot| counts.add(slot.freshness));
+        for slot in slots {
+            counts.add(slot.freshness);
+        }
         let values = entries.into_iter().map(|entry| entry.value);
         self.records.push_many(key, view.as_of, slots, values);
     }

@@ -83,6 +83,7 @@ mod segment;
 mod serving;
 mod snapshot;
 mod snapshotter;
+mod spare;
 mod stats;
 mod store;
 mod writer;
