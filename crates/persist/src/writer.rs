@@ -243,7 +243,7 @@ impl Writer {
             segment.end += buffer.len();
             self.bytes += buffer.len() as u64;
             // Half of the room for records is used.
-            if segment.end as u64 > (self.store.segment_bytes() + DATA as u64) / 2 {
+            if segment.end as u64 > u64::midpoint(self.store.segment_bytes(), DATA as u64) {
                 self.store.spare().want();
             }
         }
