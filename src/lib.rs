@@ -33,6 +33,8 @@
 //! | fill | a read of the source, from its lease to its commit |
 //! | in-flight, open | a fill that has begun and is neither committed nor dropped |
 //! | lease | taken on a miss, before the source is read; needed to store the result |
+//! | claim | a lookup that takes the lease on a miss |
+//! | pending | the value of an open claim, which later claims get |
 //! | generation | the one counter of the index; every purge and flush takes the next number |
 //! | prefix rule | a prefix purge that some older entries were not yet checked against |
 //! | reclaim | frees dead entries, and returns their values |
@@ -95,6 +97,7 @@
 //! | [`lookup`] | O(1), no allocation | one shard, shared |
 //! | [`lookup_many`] | single lookups; less with `prefetch` | one shard after another, shared |
 //! | [`lease`] | O(1) | one shard's table of open fills; no shard |
+//! | [`claim`] | O(1) | one shard, shared; unless live, its table of open fills |
 //! | [`commit`], [`insert`], [`remove`] | O(1) amortized | one shard, exclusive |
 //! | [`purge`], [`purge_selected`] | O(variants of the path) | one shard, exclusive (1) |
 //! | [`purge_many`] | single purges | one shard after another, each once |
@@ -123,6 +126,7 @@
 //! [`lookup`]: CacheIndex::lookup
 //! [`lookup_many`]: CacheIndex::lookup_many
 //! [`lease`]: CacheIndex::lease
+//! [`claim`]: CacheIndex::claim
 //! [`commit`]: FillLease::commit
 //! [`insert`]: CacheIndex::insert
 //! [`remove`]: CacheIndex::remove
@@ -237,7 +241,7 @@ mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
 pub use freshness::Freshness;
-pub use index::{CacheIndex, ExportCursor, FillLease, Restore};
+pub use index::{CacheIndex, Claim, ClaimLease, ExportCursor, FillLease, Restore};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};

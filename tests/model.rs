@@ -28,6 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (t.clone(), proptest::collection::vec((p.clone(), v()), 0..40))
             .prop_map(|(t, variants)| Op::LookupMany(t, variants)),
         4 => (t.clone(), p.clone()).prop_map(|(t, p)| Op::Lease(t, p)),
+        4 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Claim(t, p, v)),
         6 => (any::<usize>(), v()).prop_map(|(n, v)| Op::Commit(n, v)),
         1 => any::<usize>().prop_map(Op::Drop),
         6 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Insert(t, p, v)),

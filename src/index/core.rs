@@ -14,7 +14,7 @@ use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{FillStart, OpenFills, PathRef, Shard, Shared};
+use crate::shard::{Committed, FillStart, OpenFills, PathRef, PendingId, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) struct Core<V> {
 /// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
-    pub(super) fills: CachePadded<OpenFills>,
+    pub(super) fills: CachePadded<OpenFills<V>>,
 }
 
 impl<V> Default for Cell<V> {
@@ -107,10 +107,14 @@ impl<V> Core<V> {
         assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
         self.named(tenant, path.as_str())
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
         let hash = self.shared.hashing.path(tenant.id(), path);
@@ -121,7 +125,7 @@ impl<V> Core<V> {
         &self.cell(key).shard.0
     }
 
-    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills<V> {
         &self.cell(key).fills.0
     }
 
@@ -136,29 +140,35 @@ impl<V> Core<V> {
     pub(crate) fn commit(
         &self,
         key: &PathRef<'_>,
-        began: FillStart,
+        fill: (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
         let fills = self.fills(key);
-        self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
+        let commit = |shard: &mut Shard<V>, shared: &_| {
+            shard.commit(key, fill, variant, value, fills, shared)
+        };
+        let Committed { insertion, pending } = self.write(key, commit);
+        drop(pending);
+        insertion
     }
 
-    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
-        self.cell_of(hash).fills.0.close(hash, began);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart, pending: Option<PendingId>) {
+        // The pending value is dropped here, after the lock was released.
+        drop(self.cell_of(hash).fills.0.close(hash, began, pending));
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
     pub(super) fn write<R>(
         &self,
         key: &PathRef<'_>,
-        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<DeadRecord<V>>),
+        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<Box<DeadRecord<V>>>),
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
         // Queue before unlocking, so that a later sweep of this shard can rely on every dead entry
         // already being in the queue.
-        let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
+        let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
         drop(dropped);
@@ -192,7 +202,7 @@ impl<V> Core<V> {
                 let (outcome, dead_record) =
                     shard.purge(key, *selection, severity, fills, &self.shared);
                 outcomes[*at] = Some(outcome);
-                dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
+                dropped.extend(dead_record.and_then(|dead_record| self.queue_boxed(dead_record)));
             }
         }
         drop(dropped);
@@ -243,6 +253,12 @@ impl<V> Core<V> {
         }
     }
 
+    #[cold]
+    #[allow(clippy::unnecessary_box_returns, reason = "a write seldom has one, and moves it twice")]
+    fn queue_boxed(&self, dead_record: Box<DeadRecord<V>>) -> Option<Box<DeadRecord<V>>> {
+        self.queue(*dead_record).map(Box::new)
+    }
+
     #[cfg(fuzzing)]
     pub(super) fn check_invariants(&self) {
         let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
@@ -279,7 +295,9 @@ impl<V> Core<V> {
         };
         for Cell { shard, fills } in &self.shards {
             shard.read().add_stats(&self.shared, &mut total);
-            total.open_leases += fills.leases();
+            let (leases, claims) = fills.leases();
+            total.open_leases += leases;
+            total.open_claims += claims;
             total.bytes += fills.bytes();
         }
         let dead_queue = self.dead_queue.lock();

@@ -55,9 +55,9 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
+    ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
         // Mark the open fills, whether the path has a record or not.
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
@@ -71,7 +71,7 @@ impl<V> Shard<V> {
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
             let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
+            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
             record = None;
         }
         // Take out its variants, or mark them.
@@ -166,7 +166,12 @@ impl<V> Shard<V> {
     /// One record at a time, because removing it is most of the work, and readers of the shard wait
     /// meanwhile. The next call begins with the same bucket; the records that stay in it are
     /// settled by then.
-    pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
+    pub(crate) fn sweep(
+        &mut self,
+        places: usize,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // Backwards, because the last record moves into the place of a removed one.
@@ -219,6 +224,7 @@ impl<V> Shard<V> {
     }
 
     /// Removes a dead record, and subtracts it from the counts.
+    #[inline(never)]
     pub(super) fn take_dead(
         &mut self,
         id: RecordId,

@@ -94,7 +94,7 @@ impl<V> Shard<V> {
         began: RestoreStart,
         mut entries: Vec<Candidate<'_, V>>,
         shared: &Shared,
-    ) -> (RestoredEntries<V>, Option<DeadRecord<V>>) {
+    ) -> (RestoredEntries<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let mut restored = RestoredEntries { stored: 0, refused: Vec::new() };
         self.refuse_invalidated(key, began, &mut entries, &view, shared, &mut restored);
@@ -106,7 +106,7 @@ impl<V> Shard<V> {
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
             let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
+            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
             record = None;
         }
         if record.is_none() {

@@ -47,6 +47,15 @@ pub enum Found {
     Miss,
 }
 
+/// The answer to a claim; leases are named by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    Live(Value),
+    Stale(Value, Option<usize>),
+    Pending(Value),
+    First(usize),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
     pub tenant: Tenant,
@@ -88,6 +97,8 @@ pub struct Model {
     /// Values that died and were not handed over yet.
     pub dead: BTreeSet<Value>,
     pub open: Vec<(usize, Lease)>,
+    /// The variant and value of each open lease that is a claim.
+    pub claims: BTreeMap<usize, (Variant, Value)>,
     names: usize,
     pub refused_purged: u64,
     pub refused_flushed: u64,
@@ -168,7 +179,35 @@ impl Model {
         self.names
     }
 
+    /// A later claim gets the value of an open one that no invalidation has reached.
+    pub fn claim(&mut self, key: (Tenant, Path, Variant), value: Value) -> Claimed {
+        let (tenant, path, variant) = key;
+        let found = self.lookup(tenant, path, variant);
+        if let Found::Live(value) = found {
+            return Claimed::Live(value);
+        }
+        let pending = self.open.iter().find_map(|(name, lease)| {
+            let (claimed, value) = self.claims.get(name)?;
+            let same = (lease.tenant, lease.path, *claimed) == key;
+            let same = same && !self.forgotten.contains(&tenant);
+            (same && self.since(lease.began, tenant, path).next().is_none()).then_some(*value)
+        });
+        match (found, pending) {
+            (Found::Stale(stale), Some(_)) => Claimed::Stale(stale, None),
+            (_, Some(pending)) => Claimed::Pending(pending),
+            (_, None) => {
+                let name = self.lease(tenant, path);
+                self.claims.insert(name, (variant, value));
+                match found {
+                    Found::Stale(stale) => Claimed::Stale(stale, Some(name)),
+                    _ => Claimed::First(name),
+                }
+            }
+        }
+    }
+
     pub fn close(&mut self, name: usize) -> Lease {
+        self.claims.remove(&name);
         let at = self.open.iter().position(|(n, _)| *n == name).expect("lease is open");
         self.open.remove(at).1
     }

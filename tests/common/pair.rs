@@ -4,11 +4,11 @@ mod copies;
 mod requests;
 
 use super::Names;
-use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
+use super::model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
 use cache_index::canonical::Rules;
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    Restore, Selection, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
+    Lookup, OriginPath, Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,9 @@ pub enum Op {
     /// Single variants of paths.
     LookupMany(usize, Vec<(usize, usize)>),
     Lease(usize, usize),
-    /// Which of the open leases, counted from the oldest and around.
+    Claim(usize, usize, usize),
+    /// Which of the open leases, counted from the oldest and around. A claim is committed as it is
+    /// if the variant is even.
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
@@ -76,6 +78,7 @@ impl Op {
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
+            | Self::Claim(t, ..)
             | Self::Insert(t, ..)
             | Self::InsertSome(t, ..)
             | Self::Remove(t, ..)
@@ -113,7 +116,8 @@ impl Op {
                     (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
                 )
             }
-            4..=7 => Self::Lease(t, p),
+            4 | 5 => Self::Lease(t, p),
+            6 | 7 => Self::Claim(t, p, few(next()?)),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
             14..=17 => Self::Insert(t, p, few(next()?)),
@@ -152,6 +156,11 @@ impl Op {
     }
 }
 
+enum Lease {
+    Fill(FillLease<Value>),
+    Claim(ClaimLease<Value>),
+}
+
 /// The index and the model, side by side.
 pub struct Pair {
     index: CacheIndex<Value>,
@@ -167,7 +176,7 @@ pub struct Pair {
     before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
     keys: Vec<VariantKey<'static>>,
-    leases: BTreeMap<usize, FillLease<Value>>,
+    leases: BTreeMap<usize, Lease>,
     next_value: Value,
     export: Option<copies::Export>,
     restore: Option<(Restore<Value>, usize)>,
@@ -272,15 +281,10 @@ impl Pair {
             }
             Op::Lease(t, p) => {
                 let lease = self.index.lease(&self.tenants[t], &self.paths[p]);
-                self.leases.insert(self.model.lease(t, p), lease);
+                self.leases.insert(self.model.lease(t, p), Lease::Fill(lease));
             }
-            Op::Commit(n, v) => {
-                let Some(name) = self.name(n) else { return };
-                let value = self.value();
-                let lease = self.leases.remove(&name).unwrap();
-                let stored = lease.commit(&self.keys[v], value);
-                assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
-            }
+            Op::Claim(t, p, v) => self.claim(t, p, v),
+            Op::Commit(n, v) => self.commit(n, v),
             Op::Drop(n) => {
                 let Some(name) = self.name(n) else { return };
                 self.leases.remove(&name);
@@ -378,6 +382,42 @@ impl Pair {
         }
     }
 
+    fn claim(&mut self, t: usize, p: usize, v: Variant) {
+        let value = self.value();
+        let claim = self.index.claim(&self.tenants[t], &self.paths[p], &self.keys[v], value);
+        let expected = self.model.claim((t, p, v), value);
+        let lease = match (claim, expected) {
+            (Claim::Live(value), Claimed::Live(expected))
+            | (Claim::Stale { value, refresh: None }, Claimed::Stale(expected, None))
+            | (Claim::Pending(value), Claimed::Pending(expected)) => {
+                return assert_eq!(value, expected);
+            }
+            (Claim::Stale { value, refresh: Some(lease) }, Claimed::Stale(stale, Some(name))) => {
+                assert_eq!(value, stale);
+                (name, lease)
+            }
+            (Claim::Claimed(lease), Claimed::First(name)) => (name, lease),
+            (claim, expected) => panic!("{claim:?} is not {expected:?}"),
+        };
+        let (name, lease) = lease;
+        assert_eq!((lease.variant(), *lease.value()), (self.keys[v].clone(), value));
+        self.leases.insert(name, Lease::Claim(lease));
+    }
+
+    fn commit(&mut self, n: usize, v: Variant) {
+        let Some(name) = self.name(n) else { return };
+        let value = self.value();
+        let (stored, v, value) = match (self.leases.remove(&name).unwrap(), v % 2) {
+            (Lease::Fill(lease), _) => (lease.commit(&self.keys[v], value), v, value),
+            (Lease::Claim(lease), 0) => {
+                let (v, value) = self.model.claims[&name];
+                (lease.commit(), v, value)
+            }
+            (Lease::Claim(lease), _) => (lease.commit_as(&self.keys[v], value), v, value),
+        };
+        assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
+    }
+
     fn purge(&mut self, t: usize, p: usize, scope: Scope, picked: Selection<'_>, mode: Mode) {
         let (tenant, path) = (&self.tenants[t], &self.paths[p]);
         let fills = self.model.valid_fills(t, p);
@@ -453,6 +493,7 @@ impl Pair {
             }
         }
         assert_eq!(stats.open_leases, self.model.open.len());
+        assert_eq!(stats.open_claims, self.model.claims.len());
         assert_eq!(stats.refused_purged, self.model.refused_purged);
         assert_eq!(stats.refused_flushed, self.model.refused_flushed);
         assert_eq!(stats.refused_forgotten, self.model.refused_forgotten);

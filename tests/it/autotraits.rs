@@ -4,8 +4,9 @@ use cache_index::invalidation::{
     InvalidationError, InvalidationLimits, InvalidationRequest, Receipt,
 };
 use cache_index::{
-    CacheIndex, Config, ConfigError, Dead, ExportCursor, ExportedPath, FillLease, Generation,
-    Insertion, Lookup, OriginPath, Purged, Reclaimed, Restore, Restored, Stats, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, ConfigError, Dead, ExportCursor, ExportedPath,
+    FillLease, Generation, Insertion, Lookup, OriginPath, Purged, Reclaimed, Restore, Restored,
+    Stats, Tenant, VariantKey,
 };
 
 fn send_sync<T: Send + Sync>() {}
@@ -15,6 +16,7 @@ fn owned<T: 'static>() {}
 fn handles_leases_and_outcomes_cross_threads() {
     send_sync::<CacheIndex<u64>>();
     send_sync::<FillLease<u64>>();
+    send_sync::<(Claim<u64>, ClaimLease<u64>)>();
     send_sync::<Tenant>();
     send_sync::<OriginPath<'_>>();
     send_sync::<VariantKey<'_>>();

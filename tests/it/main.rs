@@ -4,6 +4,7 @@
 mod common;
 
 mod autotraits;
+mod claim;
 mod export;
 mod flush;
 mod forget;

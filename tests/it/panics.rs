@@ -3,8 +3,8 @@
 
 use crate::common::{path, variant};
 use cache_index::{
-    CacheIndex, Config, DeadValues, ExportCursor, Freshness, Hard, Lookup, Selection, Soft, Tenant,
-    WhenFull,
+    CacheIndex, Claim, Config, DeadValues, ExportCursor, Freshness, Hard, Lookup, Selection, Soft,
+    Tenant, WhenFull,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,7 +68,7 @@ fn all_operations(index: &CacheIndex<Value>, tenant: &Tenant) {
         let mut cursor = ExportCursor::default();
         while index.export(&mut cursor, 1).is_some() {}
     };
-    let calls: [&dyn Fn(); 20] = [
+    let calls: [&dyn Fn(); 24] = [
         &|| keys.iter().for_each(|key| drop(index.insert(tenant, &a, key, Value::new(1)))),
         &|| drop(index.insert(tenant, &a, &keys[0], Value::new(2))),
         &|| drop(index.lookup(tenant, &a, &keys[0])),
@@ -80,6 +80,23 @@ fn all_operations(index: &CacheIndex<Value>, tenant: &Tenant) {
             let lease = index.lease(tenant, &b);
             drop(index.purge(tenant, &b, Hard));
             drop(lease.commit(&keys[1], Value::new(4)));
+        },
+        &|| drop(index.claim(tenant, &a, &keys[0], Value::new(8))),
+        &|| {
+            let claim = index.claim(tenant, &b, &keys[3], Value::new(8));
+            drop(index.claim(tenant, &b, &keys[3], Value::new(9)));
+            if let Claim::Claimed(lease) = claim {
+                drop(lease.commit());
+            }
+        },
+        &|| {
+            if let Claim::Claimed(lease) = index.claim(tenant, &b, &keys[2], Value::new(8)) {
+                drop(lease.commit_as(&keys[1], Value::new(9)));
+            }
+        },
+        &|| {
+            let _ = index.purge(tenant, &b, Soft);
+            drop(index.claim(tenant, &b, &keys[3], Value::new(8)));
         },
         &|| {
             let restore = index.begin_restore();

@@ -13,8 +13,8 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    PathPrefix, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup,
+    OriginPath, PathPrefix, Soft, Tenant, VariantKey,
 };
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -82,6 +82,10 @@ impl World {
 
     fn lookup(&self) -> Lookup<u32> {
         self.index.lookup(&self.tenant, &self.path, &self.key)
+    }
+
+    fn claim(&self, value: u32) -> Claim<u32> {
+        self.index.claim(&self.tenant, &self.path, &self.key, value)
     }
 
     fn lease(&self) -> FillLease<u32> {
@@ -195,6 +199,61 @@ fn line_of_a_key_is_used_again_under_a_reader() {
         thread.join().unwrap();
         assert_eq!((world.lookup(0, 0), world.lookup(0, 1)), (Lookup::Miss, Lookup::Live(7)));
     });
+}
+
+/// Two threads miss at the same time: one gets the lease, the second its value or the stored entry.
+#[test]
+fn claim_against_a_claim_that_commits() {
+    model(|| {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let claim = |world: &World, value| match world.claim(value) {
+            Claim::Claimed(lease) => {
+                assert!(lease.commit().is_stored());
+                value
+            }
+            Claim::Pending(value) | Claim::Live(value) => value,
+            Claim::Stale { .. } => unreachable!("nothing is stale"),
+        };
+        let thread = thread::spawn(move || claim(&other, 1));
+        let (own, others) = (claim(&world, 2), thread.join().unwrap());
+        assert_eq!(own, others, "one fill for both");
+        assert_eq!(world.lookup(), Lookup::Live(own));
+    });
+}
+
+/// A thread that invalidates and then claims does not join a claim that began before.
+fn claim_after(invalidate: Invalidate) {
+    model(move || {
+        let world = World::new();
+        let Claim::Claimed(old) = world.claim(1) else { unreachable!() };
+        let other = Arc::clone(&world);
+        let invalidator = thread::spawn(move || {
+            invalidate(&other);
+            !matches!(other.claim(2), Claim::Pending(1) | Claim::Live(1))
+        });
+        let second = world.claim(3);
+        assert!(invalidator.join().unwrap(), "an old value is pending, or stored");
+        drop((old, second));
+        assert_eq!(world.index.stats().open_claims, 0);
+    });
+}
+
+#[test]
+fn claim_after_a_purge() {
+    claim_after(HARD[0]);
+    claim_after(SOFT[0]);
+}
+
+#[test]
+fn claim_after_a_flush() {
+    claim_after(HARD[2]);
+    claim_after(SOFT[1]);
+}
+
+#[test]
+fn claim_after_a_purge_of_a_prefix() {
+    claim_after(HARD[3]);
 }
 
 /// A lease that was taken before is committed while the invalidation runs: in the end the value is

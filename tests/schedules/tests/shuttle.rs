@@ -18,8 +18,8 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Config, DeadValues, ExportCursor, FillLease, Freshness, Hard, Insertion, Lookup,
-    OriginPath, PathPrefix, Restore, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, ExportCursor, FillLease, Freshness, Hard,
+    Insertion, Lookup, OriginPath, PathPrefix, Restore, Soft, Tenant, VariantKey,
 };
 use common::Names;
 use shuttle::rand::Rng;
@@ -52,7 +52,9 @@ enum Scope {
 enum Step {
     Lookup(Place, Variant),
     Lease(Place),
-    /// Commits the thread's oldest open lease, if it has one.
+    Claim(Place, Variant),
+    /// Commits the thread's oldest open lease, if it has one. A claim stores its own variant and
+    /// value.
     Commit(Variant),
     Drop,
     Insert(Place, Variant),
@@ -73,6 +75,8 @@ enum Step {
 enum Done {
     Lookup(Place, Variant, Option<(u32, bool)>),
     Lease(Place, u32),
+    /// The name of the lease and the value, if it gets one.
+    Claim(Place, Variant, u32, Option<Claimed>),
     /// The name of the lease, and whether the value was stored fresh or stale, or was refused.
     Commit(u32, Variant, u32, Option<bool>, Option<u32>),
     Drop(u32),
@@ -90,6 +94,22 @@ enum Done {
     Restore(Place, Variant, u32, bool),
 }
 
+/// The answer to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claimed {
+    Live(u32),
+    /// Whether the claim gets the lease.
+    Stale(u32, bool),
+    Pending(u32),
+    First,
+}
+
+/// A lease of a thread, with the variant and value that it claims.
+enum Lease {
+    Fill(FillLease<u32>),
+    Claim(ClaimLease<u32>, Variant),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Fill {
     Valid,
@@ -103,6 +123,8 @@ enum Fill {
 struct State {
     entries: BTreeMap<(Place, Variant), (u32, bool)>,
     leases: BTreeMap<u32, (Place, Fill)>,
+    /// The variants of those leases that are claims. The name of such a lease is also its value.
+    claims: BTreeMap<u32, Variant>,
     /// The effect of the invalidations so far on entries that are restored. They have no effect on
     /// a place that is not in here.
     restoring: BTreeMap<Place, Fill>,
@@ -125,6 +147,31 @@ impl Scope {
 impl State {
     fn has_forgotten(&self, place: Place) -> bool {
         self.forgotten.contains(&PLACES[place].0)
+    }
+
+    fn claim(&mut self, place: Place, variant: Variant, name: u32) -> Claimed {
+        let found = self.entries.get(&(place, variant)).copied();
+        if let Some((value, false)) = found {
+            return Claimed::Live(value);
+        }
+        let is_forgotten = self.has_forgotten(place);
+        let is_pending = |(_, claimed): &(&u32, &Variant)| **claimed == variant && !is_forgotten;
+        let mut pending = self.claims.iter().filter(is_pending).map(|(name, _)| *name);
+        let pending = pending.find(|name| self.leases[name] == (place, Fill::Valid));
+        if pending.is_none() {
+            self.leases.insert(name, (place, Fill::Valid));
+            self.claims.insert(name, variant);
+        }
+        match (found, pending) {
+            (Some((stale, _)), _) => Claimed::Stale(stale, pending.is_none()),
+            (None, Some(pending)) => Claimed::Pending(pending),
+            (None, None) => Claimed::First,
+        }
+    }
+
+    fn close(&mut self, name: u32) -> Option<(Place, Fill)> {
+        self.claims.remove(&name);
+        self.leases.remove(&name)
     }
 
     fn hard(&mut self, scope: Scope) -> BTreeSet<(Variant, u32)> {
@@ -159,7 +206,11 @@ impl Specification for Spec {
         let holds = match operation {
             Done::Lookup(p, v, found) => next.entries.get(&(*p, *v)) == found.as_ref(),
             Done::Lease(p, name) => next.leases.insert(*name, (*p, Fill::Valid)).is_none(),
-            Done::Commit(name, v, value, stored, replaced) => match next.leases.remove(name) {
+            Done::Claim(p, v, name, said) => {
+                let claimed = next.claim(*p, *v, *name);
+                said.is_none_or(|said| said == claimed)
+            }
+            Done::Commit(name, v, value, stored, replaced) => match next.close(*name) {
                 Some((_, Fill::Void)) => stored.is_none(),
                 Some((p, _)) if state.has_forgotten(p) => stored.is_none(),
                 Some((p, fill)) => {
@@ -169,7 +220,7 @@ impl Specification for Spec {
                 }
                 None => false,
             },
-            Done::Drop(name) => next.leases.remove(name).is_some(),
+            Done::Drop(name) => next.close(*name).is_some(),
             Done::Insert(p, _, _, stored, _) if state.has_forgotten(*p) => !stored,
             Done::Insert(_, _, _, false, _) => false,
             Done::Insert(p, v, value, true, replaced) => {
@@ -274,7 +325,7 @@ impl World {
     }
 
     fn run(&self, thread: usize, steps: &[Step]) {
-        let mut leases: Vec<(u32, FillLease<u32>)> = Vec::new();
+        let mut leases: Vec<(u32, Lease)> = Vec::new();
         let mut last_found = BTreeMap::new();
         for (n, step) in steps.iter().enumerate() {
             // Names and values of their own for every step.
@@ -295,18 +346,32 @@ impl World {
                 Step::Lease(p) => {
                     self.logged(thread, Done::Lease(p, serial), || {
                         let (tenant, path) = self.place(p);
-                        leases.push((serial, self.index.lease(tenant, path)));
+                        leases.push((serial, Lease::Fill(self.index.lease(tenant, path))));
                         Done::Lease(p, serial)
+                    });
+                }
+                Step::Claim(p, v) => {
+                    self.logged(thread, Done::Claim(p, v, serial, None), || {
+                        let (claimed, lease) = self.claim(p, v, serial);
+                        leases.extend(lease.map(|lease| (serial, Lease::Claim(lease, v))));
+                        Done::Claim(p, v, serial, Some(claimed))
                     });
                 }
                 Step::Commit(_) | Step::Drop if leases.is_empty() => {}
                 Step::Commit(v) => {
                     let (name, lease) = leases.remove(0);
-                    let call = Done::Commit(name, v, serial, None, None);
-                    self.logged(thread, call, || {
-                        let stored = self.settle(lease.commit(&self.keys[v], serial), serial);
+                    let (v, value) = match &lease {
+                        Lease::Fill(_) => (v, serial),
+                        Lease::Claim(lease, claimed) => (*claimed, *lease.value()),
+                    };
+                    self.logged(thread, Done::Commit(name, v, value, None, None), || {
+                        let insertion = match lease {
+                            Lease::Fill(lease) => lease.commit(&self.keys[v], value),
+                            Lease::Claim(lease, _) => lease.commit(),
+                        };
+                        let stored = self.settle(insertion, value);
                         let replaced = stored.and_then(|(_, replaced)| replaced);
-                        Done::Commit(name, v, serial, stored.map(|(stale, _)| stale), replaced)
+                        Done::Commit(name, v, value, stored.map(|(stale, _)| stale), replaced)
                     });
                 }
                 Step::Drop => {
@@ -374,6 +439,16 @@ impl World {
                 drop(lease);
                 Done::Drop(name)
             });
+        }
+    }
+
+    fn claim(&self, p: Place, v: Variant, value: u32) -> (Claimed, Option<ClaimLease<u32>>) {
+        let (tenant, path) = self.place(p);
+        match self.index.claim(tenant, path, &self.keys[v], value) {
+            Claim::Live(value) => (Claimed::Live(value), None),
+            Claim::Stale { value, refresh } => (Claimed::Stale(value, refresh.is_some()), refresh),
+            Claim::Pending(value) => (Claimed::Pending(value), None),
+            Claim::Claimed(lease) => (Claimed::First, Some(lease)),
         }
     }
 
@@ -462,7 +537,7 @@ fn step(rng: &mut impl Rng) -> Step {
     // Most at the first place, so that they meet.
     let place = if rng.gen_range(0..3) == 0 { rng.gen_range(0..PLACES.len()) } else { 0 };
     let variant = if rng.gen_range(0..3) == 0 { 1 } else { 0 };
-    match rng.gen_range(0..25) {
+    match rng.gen_range(0..29) {
         0..5 => Step::Lookup(place, variant),
         5..9 => Step::Lease(place),
         9..13 => Step::Commit(variant),
@@ -474,6 +549,7 @@ fn step(rng: &mut impl Rng) -> Step {
         19 => Step::Forget(usize::from(rng.gen_range(0..4) == 0)),
         20 => Step::Tenant(usize::from(rng.gen_range(0..4) == 0)),
         21..24 => Step::Restore(place, variant),
+        24..28 => Step::Claim(place, variant),
         _ => Step::Reclaim,
     }
 }
@@ -484,6 +560,7 @@ fn program() -> Vec<Vec<Step>> {
     (0..THREADS)
         .map(|thread| {
             let first = match thread {
+                0 if rng.gen_range(0..2) == 0 => Step::Claim(0, 0),
                 0 => Step::Lease(0),
                 1 => Step::Insert(0, 0),
                 _ => Step::Hard(scope(&mut rng)),
