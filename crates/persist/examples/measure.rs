@@ -1,5 +1,5 @@
-//! Measures acknowledgements beside a bare `fdatasync`, and the opening of an index beside inserting
-//! and restoring the same entries in memory.
+//! Measures acknowledgements beside a bare `fdatasync`, and the opening of an index beside
+//! inserting and restoring the same entries in memory.
 //!
 //! ```sh
 //! cargo run --release -p cache-index-persist --example measure -- --dir DIR --entries 1000000
@@ -153,12 +153,28 @@ fn fill(dir: &Path, entries: u64) -> Outcome<Duration> {
     }
     let inserted = start.elapsed();
     println!("inserting one by one            {inserted:>12?}");
+    export_steps(&cache);
     let start = Instant::now();
     let written = cache.snapshot()?;
     println!("writing a snapshot              {:>12?}", start.elapsed());
     let tenths = written.bytes * 10 / written.entries.max(1);
     println!("bytes an entry                  {:>10}.{}", tenths / 10, tenths % 10);
     Ok(inserted)
+}
+
+/// Prints for how long a step of an export holds the lock of a shard, and a little more.
+fn export_steps(cache: &Persistent<u64>) {
+    let (mut steps, mut last) = (Vec::new(), Instant::now());
+    // `values` exports with the steps of a snapshot; a pause between two values is a step.
+    for _ in cache.values() {
+        let now = Instant::now();
+        steps.push(now - last);
+        last = now;
+    }
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    steps.truncate(steps.len() / 400);
+    let longest = steps.first().copied().unwrap_or_default();
+    println!("export, a step                  {:>12?}   longest {longest:?}", median(steps));
 }
 
 /// Restores copies that are in memory. Returns the time, and the number of entries.

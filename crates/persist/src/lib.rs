@@ -47,9 +47,9 @@
 //!
 //! # Serving at once
 //!
-//! [`Persistent::open`] returns when all entries are loaded. [`Persistent::open_serving`] loads them
-//! in the background: until then, an entry that is not loaded yet is a miss. Nothing comes back that
-//! was purged meanwhile, and no newer value is replaced.
+//! [`Persistent::open`] returns when all entries are loaded. [`Persistent::open_serving`] loads
+//! them in the background: until then, an entry that is not loaded yet is a miss. Nothing comes
+//! back that was purged meanwhile, and no newer value is replaced.
 //!
 //! # Ids of objects
 //!
