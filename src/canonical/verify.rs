@@ -11,6 +11,7 @@ use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
 use super::path::grouping::is_mark;
 use super::path::origin::Origin;
 use super::query::key::Query;
+use super::query::operations::Operations;
 use super::rules::Rules;
 use crate::names::{Marks, OriginPath, PathPrefix, VariantKey, invalid_mark};
 use std::borrow::Cow;
@@ -54,6 +55,44 @@ macro_rules! from_canonical {
 from_canonical!(OriginPath, check_origin);
 from_canonical!(PathPrefix, check_prefix);
 from_canonical!(VariantKey, check_variant);
+
+impl<'a> Operations<'a> {
+    /// Accepts operations that [`Rules::operations`] wrote, such as those that a log has kept.
+    ///
+    /// Cost: O(length). The text is borrowed.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not canonical, or has no operation. The error has the byte where the text
+    /// differs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Operations, Rules};
+    ///
+    /// let entry = Rules::default().operations("?width=200&h=100")?;
+    /// assert_eq!(entry.as_str(), "?h=100&w=200");
+    /// assert_eq!(Operations::from_canonical("?h=100&w=200")?, entry);
+    ///
+    /// let error = Operations::from_canonical("?w=200&h=100").unwrap_err();
+    /// assert_eq!(error.byte_offset(), 1);
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
+        check_variant(text)?;
+        let Marks { operations, .. } = Marks::of(text);
+        if operations == "?" {
+            return Err(Fault::NoOperation.at(text.len()));
+        }
+        // An entry has neither marks nor operations of a nested URL.
+        let end = operations[1..].find('?').map_or(operations.len(), |at| at + 1);
+        if end < text.len() {
+            return Err(Fault::NotCanonical.at(end));
+        }
+        Ok(Self::new(VariantKey::new_unchecked(text)))
+    }
+}
 
 /// Returns an error unless `text` is a canonical origin.
 #[inline]
