@@ -78,6 +78,17 @@ impl Room {
         taken < limit
     }
 
+    /// Takes room for at most `count`. Returns for how many there was room.
+    fn take_up_to(&self, count: usize) -> usize {
+        let Some(limit) = self.limit else { return count };
+        let count = count as u64;
+        let taken = self.taken.fetch_add(count, Ordering::Relaxed);
+        let granted = limit.saturating_sub(taken).min(count);
+        self.taken.fetch_sub(count - granted, Ordering::Relaxed);
+        // No more than `count`, which was a `usize`.
+        usize::try_from(granted).unwrap_or(usize::MAX)
+    }
+
     fn give_back(&self, count: usize) {
         if self.limit.is_some() {
             self.taken.fetch_sub(count as u64, Ordering::Relaxed);
@@ -102,6 +113,21 @@ impl Occupancy {
             return Err(Refusal::TooManyEntries);
         }
         Ok(())
+    }
+
+    /// Takes room for a new path with at most this number of entries. Returns for how many entries
+    /// there was room, at least one.
+    pub(crate) fn take_path(&self, entries: usize) -> Result<usize, Refusal> {
+        if !self.paths.take() {
+            return Err(Refusal::TooManyPaths);
+        }
+        match self.entries.take_up_to(entries) {
+            0 => {
+                self.paths.give_back(1);
+                Err(Refusal::TooManyEntries)
+            }
+            granted => Ok(granted),
+        }
     }
 
     /// Panics unless the room taken of each limited number equals the number of paths or entries.
@@ -135,5 +161,17 @@ mod tests {
         occupancy.give_back(0, 1);
         assert_eq!(occupancy.take(true), Ok(()), "the refused path kept its room");
         assert_eq!(occupancy.take(true), Err(Refusal::TooManyPaths));
+    }
+
+    #[test]
+    fn path_with_more_entries_than_there_is_room_for_gets_the_room_that_is_left() {
+        let limits = Limits { paths: Some(3), entries: Some(5), ..Limits::default() };
+        let occupancy = Occupancy::new(&limits);
+        assert_eq!(occupancy.take_path(3), Ok(3));
+        assert_eq!(occupancy.take_path(3), Ok(2));
+        assert_eq!(occupancy.take_path(3), Err(Refusal::TooManyEntries));
+        occupancy.give_back(0, 4);
+        assert_eq!(occupancy.take_path(4), Ok(4), "the refused path kept its room");
+        assert_eq!(occupancy.take_path(1), Err(Refusal::TooManyPaths));
     }
 }

@@ -116,6 +116,9 @@ pub enum Refusal {
     PathTooLong,
     /// The variant key is longer than it may be.
     KeyTooLong,
+    /// The index holds a value of this variant already, which is newer than one that is
+    /// [restored](crate::Restore).
+    Newer,
 }
 
 impl fmt::Display for Refusal {
@@ -129,6 +132,7 @@ impl fmt::Display for Refusal {
             Self::TooManyEntries => "too many entries",
             Self::PathTooLong => "path too long",
             Self::KeyTooLong => "variant key too long",
+            Self::Newer => "variant has a newer value",
         })
     }
 }
@@ -410,6 +414,31 @@ impl<V> fmt::Debug for ReclaimedEntries<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReclaimedEntries").field("left", &self.0.len()).finish()
     }
+}
+
+/// A path with copies of entries that may be served.
+/// [`CacheIndex::export`](crate::CacheIndex::export) returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedPath<V> {
+    /// The tenant of the picture.
+    pub tenant: Tenant,
+    /// The picture.
+    pub path: OriginPath<'static>,
+    /// Its renditions: each key, with the value and whether it may be served as it is.
+    pub entries: Vec<(VariantKey<'static>, V, Freshness)>,
+}
+
+/// The result of restoring the entries of a path. [`Restore::path`](crate::Restore::path) returns
+/// it.
+#[must_use = "the values that were not stored are in here"]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored<V> {
+    /// How many entries were stored.
+    pub stored: usize,
+    /// The values that were not stored, each with the reason.
+    pub refused: Vec<Refused<V>>,
 }
 
 pub(crate) fn key_of(text: Arc<str>) -> VariantKey<'static> {

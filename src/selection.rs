@@ -44,6 +44,40 @@ impl Selection<'_> {
     }
 }
 
+/// A selection that can be kept.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnedSelection {
+    All,
+    Keys(Box<[VariantKey<'static>]>),
+    #[cfg(feature = "cloudimage")]
+    Operations(Box<[Operations<'static>]>),
+}
+
+impl OwnedSelection {
+    pub(crate) fn new(selection: Selection<'_>) -> Self {
+        match selection {
+            Selection::All => Self::All,
+            Selection::Keys(keys) => {
+                Self::Keys(keys.iter().map(|key| key.clone().into_owned()).collect())
+            }
+            #[cfg(feature = "cloudimage")]
+            Selection::Operations(entries) => {
+                Self::Operations(entries.iter().map(|entry| entry.clone().into_owned()).collect())
+            }
+        }
+    }
+
+    /// Returns the same selection, borrowed.
+    pub(crate) fn get(&self) -> Selection<'_> {
+        match self {
+            Self::All => Selection::All,
+            Self::Keys(keys) => Selection::Keys(keys),
+            #[cfg(feature = "cloudimage")]
+            Self::Operations(entries) => Selection::Operations(entries),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,7 @@
 //! here: how they are found.
 
 use super::path::grouping;
-use crate::names::VariantKey;
-use crate::names::{OriginPath, PathPrefix};
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 
 /// The names in a delivery URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,9 +39,7 @@ impl Delivery<'_> {
         let (origin, variant) = grouping::group(self.origin, self.variant);
         Self { origin, variant }
     }
-}
 
-impl Delivery<'_> {
     /// Copies borrowed names so that they can be kept.
     #[must_use]
     pub fn into_owned(self) -> Delivery<'static> {
@@ -80,9 +77,7 @@ impl Target<'_> {
             Self::Prefix(prefix) => Self::Prefix(grouping::group_prefix(prefix)),
         }
     }
-}
 
-impl Target<'_> {
     /// Copies a borrowed name so that it can be kept.
     #[must_use]
     pub fn into_owned(self) -> Target<'static> {

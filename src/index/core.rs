@@ -14,7 +14,7 @@ use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{FillStart, OpenFills, PathRef, Shard, Shared};
+use crate::shard::{Committed, FillStart, OpenFills, PathRef, PendingId, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) struct Core<V> {
 /// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
-    pub(super) fills: CachePadded<OpenFills>,
+    pub(super) fills: CachePadded<OpenFills<V>>,
 }
 
 impl<V> Default for Cell<V> {
@@ -65,6 +65,8 @@ pub(super) struct Pass {
     /// The next value of `swept`, once the last shard is done. It is read before the first shard is
     /// begun.
     pub(super) target: Generation,
+    /// How many restores are under way. While there are any, prefix rules do not retire.
+    pub(super) restores: usize,
 }
 
 impl<V> Core<V> {
@@ -73,7 +75,8 @@ impl<V> Core<V> {
         // index to the next.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self {
+        let start = Generation::new(config.generation_after());
+        let core = Self {
             id,
             shards: (0..config.shards()).map(|_| Cell::default()).collect(),
             shared: Shared {
@@ -91,7 +94,13 @@ impl<V> Core<V> {
             prefix_purges: AtomicU64::default(),
             tenant_flushes: AtomicU64::default(),
             flushes: AtomicU64::default(),
+        };
+        if start > Generation::START {
+            core.shared.scopes.start_after(start);
+            core.swept.raise_relaxed(start);
+            core.shards.iter().for_each(|cell| cell.shard.write().start_after(start));
         }
+        core
     }
 
     pub(super) fn check(&self, tenant: &Tenant) {
@@ -112,7 +121,7 @@ impl<V> Core<V> {
         &self.cell(key).shard.0
     }
 
-    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills<V> {
         &self.cell(key).fills.0
     }
 
@@ -127,16 +136,22 @@ impl<V> Core<V> {
     pub(crate) fn commit(
         &self,
         key: &PathRef<'_>,
-        began: FillStart,
+        fill: (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
         let fills = self.fills(key);
-        self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
+        let commit = |shard: &mut Shard<V>, shared: &_| {
+            shard.commit(key, fill, variant, value, fills, shared)
+        };
+        let Committed { insertion, pending } = self.write(key, commit);
+        drop(pending);
+        insertion
     }
 
-    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
-        self.cell_of(hash).fills.0.close(hash, began);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart, pending: Option<PendingId>) {
+        // The pending value is dropped here, after the lock was released.
+        drop(self.cell_of(hash).fills.0.close(hash, began, pending));
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
@@ -249,7 +264,9 @@ impl<V> Core<V> {
         let (swept, broad) = (self.swept.load_relaxed(), self.shared.scopes.broad());
         assert!(swept <= broad && broad <= self.shared.scopes.clock.load_relaxed(), "generations");
         assert!(swept < broad || !any_dead, "dead entries behind the sweep");
-        assert!(swept < broad || self.shared.scopes.open_rules() == 0, "rules behind the sweep");
+        let is_restoring = self.pass.lock().restores > 0;
+        let no_rules = self.shared.scopes.open_rules() == 0;
+        assert!(swept < broad || is_restoring || no_rules, "rules behind the sweep");
         self.dead_queue.lock().check();
     }
 
@@ -268,7 +285,9 @@ impl<V> Core<V> {
         };
         for Cell { shard, fills } in &self.shards {
             shard.read().add_stats(&self.shared, &mut total);
-            total.open_leases += fills.leases();
+            let (leases, claims) = fills.leases();
+            total.open_leases += leases;
+            total.open_claims += claims;
             total.bytes += fills.bytes();
         }
         let dead_queue = self.dead_queue.lock();

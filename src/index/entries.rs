@@ -19,7 +19,7 @@ impl<V> CacheIndex<V> {
         let key = self.core.key(tenant, path);
         let began = self.core.fills(&key).open(&key, &self.core.shared.scopes);
         self.core.maintain();
-        FillLease::new(&self.core, &key, began)
+        FillLease::new(&self.core, &key, began, None)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.

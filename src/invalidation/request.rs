@@ -92,6 +92,35 @@ impl RequestEntry {
     }
 }
 
+impl RequestEntry {
+    /// Returns the keys that the entry purges, with the scope `urls`: the variant, and the origin
+    /// copy if this entry includes the copy. Returns nothing with another scope.
+    ///
+    /// For logs that keep what a request invalidates: a purge of
+    /// [these keys](crate::Selection::Keys) of the picture has the same effect as the entry.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    ///
+    /// let rules = Rules::default();
+    /// let request = InvalidationRequest::builder(&rules)
+    ///     .urls(["/sample.li/birds.jpg?w=200", "/sample.li/birds.jpg?w=300"])?;
+    /// let keys: Vec<Vec<&str>> = request
+    ///     .entries()
+    ///     .iter()
+    ///     .map(|entry| entry.purged_keys().map(|key| key.as_str()).collect())
+    ///     .collect();
+    /// assert_eq!(keys, [vec!["?w=200", "?"], vec!["?w=300"]]);
+    /// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+    /// ```
+    pub fn purged_keys(&self) -> impl Iterator<Item = &VariantKey<'static>> {
+        self.variant.iter().chain(&self.copy)
+    }
+}
+
 impl InvalidationRequest {
     /// Creates a builder for a request that is read by `rules`. It is hard and has the default
     /// limits.

@@ -124,6 +124,12 @@ impl Scopes {
         }
     }
 
+    /// Makes the next invalidation take the number after `generation`. Only before the first use.
+    pub(crate) fn start_after(&self, generation: Generation) {
+        self.clock.raise_relaxed(generation);
+        self.broad.publish(generation);
+    }
+
     /// The generation in which something begins now, as far as broad scopes go.
     pub(crate) fn broad(&self) -> Generation {
         self.broad.load()

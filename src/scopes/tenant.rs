@@ -194,6 +194,11 @@ impl Tenants {
         forgotten
     }
 
+    /// The tenants that have a name.
+    pub(crate) fn list(&self) -> Vec<Tenant> {
+        self.by_name.read().values().cloned().collect()
+    }
+
     /// The number of tenants that have a name.
     pub(crate) fn len(&self) -> usize {
         self.by_name.read().len()

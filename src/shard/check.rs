@@ -20,7 +20,7 @@ impl<V> Shard<V> {
     /// items. Adds the uses of keys to `uses`.
     pub(crate) fn check(
         &self,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
         belongs: impl Fn(PathHash) -> bool,
         uses: &mut Vec<KeyId>,

@@ -10,6 +10,7 @@
 //! - The shard does not drop values of the caller. It returns them, on their own or in a
 //!   [`DeadRecord`].
 
+use super::noted_purges::NotedPurges;
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
 use crate::cpu_prefetch::Stage;
@@ -38,6 +39,12 @@ pub(crate) struct Shard<V> {
     /// How many buckets of records the sweep under way has looked at, from the first on. Records
     /// that move while it is under way move towards the last.
     pub(super) swept: usize,
+    /// How often buckets were merged, which moves records to earlier buckets.
+    pub(super) merges: u64,
+    /// How often a large set was built again, which moves its entries.
+    pub(super) rebuilt: u64,
+    /// The purges since a restore began, while one is under way.
+    pub(super) noted: Option<Box<NotedPurges>>,
     pub(super) counters: ShardStats,
 }
 
@@ -47,12 +54,20 @@ impl<V> Default for Shard<V> {
             records: Records::default(),
             tallies: Tallies::default(),
             swept: 0,
+            merges: 0,
+            rebuilt: 0,
+            noted: None,
             counters: ShardStats::default(),
         }
     }
 }
 
 impl<V> Shard<V> {
+    /// Makes a new shard count confirmed generations from where the index starts.
+    pub(crate) fn start_after(&mut self, generation: Generation) {
+        self.records.rebase(generation);
+    }
+
     /// Fetches what a lookup is about to read.
     pub(crate) fn fetch(
         &self,
@@ -130,5 +145,6 @@ impl<V> Shard<V> {
         }
         self.counters.add_to(total);
         total.bytes += self.records.bytes() + self.tallies.structure_bytes();
+        total.bytes += self.noted.as_ref().map_or(0, |noted| noted.bytes());
     }
 }

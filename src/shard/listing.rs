@@ -33,7 +33,7 @@ impl<V> Shard<V> {
         &self,
         key: &PathRef<'_>,
         selection: Selection<'_>,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> Matches {
         let fills = fills.valid(key);
@@ -60,7 +60,7 @@ impl<V> Shard<V> {
         &self,
         tenant: &Tenant,
         prefix: &str,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> Extent {
         let fills = fills.valid_under(tenant.id(), prefix);

@@ -55,12 +55,15 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
         // Mark the open fills, whether the path has a record or not.
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
+        if let Some(noted) = &mut self.noted {
+            noted.add(key, selection, severity, mark.generation);
+        }
         // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
         // purge does not return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
@@ -127,7 +130,9 @@ impl<V> Shard<V> {
     ) -> Taken<V> {
         let counts = self.tallies.at(tenant, view);
         self.records.settle(id, view, counts);
-        let stale_before = self.records.get(id).stale();
+        let record = self.records.get(id);
+        let stale_before = record.stale();
+        self.rebuilt += u64::from(record.is_large());
         let pick = |key: &str| selection.picks(key);
         let taken = self.records.extract(id, pick, &shared.keys, &shared.hashing);
         let stale = stale_before - self.records.get(id).stale();
@@ -161,7 +166,12 @@ impl<V> Shard<V> {
     /// One record at a time, because removing it is most of the work, and readers of the shard wait
     /// meanwhile. The next call begins with the same bucket; the records that stay in it are
     /// settled by then.
-    pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
+    pub(crate) fn sweep(
+        &mut self,
+        places: usize,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // Backwards, because the last record moves into the place of a removed one.
@@ -176,7 +186,9 @@ impl<V> Shard<V> {
         let done = self.swept >= self.records.buckets();
         if done {
             self.swept = 0;
+            let buckets = self.records.buckets();
             self.records.shrink();
+            self.merges += u64::from(self.records.buckets() < buckets);
             self.records.rebase(shared.scopes.broad());
             if shared.scopes.open_rules() > 0 {
                 fills.note_rules(&shared.scopes);

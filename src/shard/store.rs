@@ -3,6 +3,7 @@
 use super::core::{Shard, Shared};
 use super::open_fills::{FillEnd, FillStart, OpenFills, Overtaken};
 use super::path_ref::PathRef;
+use super::pending::PendingId;
 use super::table::{RecordId, RecordRef};
 use crate::freshness::Freshness;
 use crate::limits::WhenFull;
@@ -22,6 +23,13 @@ enum Admission {
     Evicting,
 }
 
+/// The end of a fill.
+pub(crate) struct Committed<V> {
+    pub(crate) insertion: Insertion<V>,
+    /// The value that was pending, to be dropped outside of the lock.
+    pub(crate) pending: Option<V>,
+}
+
 /// The value that a stored variant displaced.
 struct Put<V> {
     replaced: Option<V>,
@@ -33,14 +41,14 @@ impl<V> Shard<V> {
     pub(crate) fn commit(
         &mut self,
         key: &PathRef<'_>,
-        began: FillStart,
+        (began, pending): (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Committed<V>, Option<DeadRecord<V>>) {
         let view = Self::view(key, shared);
-        let FillEnd { overtaken, retired } = fills.close(key.hash, began);
+        let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
         let standing = view.with_retired(retired).standing(began.broad);
         let reason = match (overtaken, standing) {
             _ if view.is_forgotten() => Some(Refusal::Forgotten),
@@ -52,11 +60,13 @@ impl<V> Shard<V> {
             _ => None,
         };
         if let Some(reason) = reason {
-            return (self.refuse(value, reason), None);
+            let insertion = self.refuse(value, reason);
+            return (Committed { insertion, pending }, None);
         }
         let stale = overtaken == Overtaken::Soft || standing == Standing::Stale;
         let freshness = Freshness::stale_if(stale);
-        self.store(key, variant, value, freshness, &view, shared)
+        let (insertion, dead_record) = self.store(key, variant, value, freshness, &view, shared);
+        (Committed { insertion, pending }, dead_record)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.

@@ -47,6 +47,15 @@ pub enum Found {
     Miss,
 }
 
+/// The answer to a claim; leases are named by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    Live(Value),
+    Stale(Value, Option<usize>),
+    Pending(Value),
+    First(usize),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
     pub tenant: Tenant,
@@ -75,6 +84,8 @@ struct Entry {
     value: Value,
     began: usize,
     stored: usize,
+    /// Whether it was stale when it began.
+    stale: bool,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +97,8 @@ pub struct Model {
     /// Values that died and were not handed over yet.
     pub dead: BTreeSet<Value>,
     pub open: Vec<(usize, Lease)>,
+    /// The variant and value of each open lease that is a claim.
+    pub claims: BTreeMap<usize, (Variant, Value)>,
     names: usize,
     pub refused_purged: u64,
     pub refused_flushed: u64,
@@ -142,7 +155,7 @@ impl Model {
         let untouched = reached.peek().is_none();
         if reached.any(|(.., mode)| *mode == Mode::Hard) {
             State::Dead
-        } else if untouched {
+        } else if untouched && !entry.stale {
             State::Live
         } else {
             State::Stale
@@ -166,7 +179,35 @@ impl Model {
         self.names
     }
 
+    /// A later claim gets the value of an open one that no invalidation has reached.
+    pub fn claim(&mut self, key: (Tenant, Path, Variant), value: Value) -> Claimed {
+        let (tenant, path, variant) = key;
+        let found = self.lookup(tenant, path, variant);
+        if let Found::Live(value) = found {
+            return Claimed::Live(value);
+        }
+        let pending = self.open.iter().find_map(|(name, lease)| {
+            let (claimed, value) = self.claims.get(name)?;
+            let same = (lease.tenant, lease.path, *claimed) == key;
+            let same = same && !self.forgotten.contains(&tenant);
+            (same && self.since(lease.began, tenant, path).next().is_none()).then_some(*value)
+        });
+        match (found, pending) {
+            (Found::Stale(stale), Some(_)) => Claimed::Stale(stale, None),
+            (_, Some(pending)) => Claimed::Pending(pending),
+            (_, None) => {
+                let name = self.lease(tenant, path);
+                self.claims.insert(name, (variant, value));
+                match found {
+                    Found::Stale(stale) => Claimed::Stale(stale, Some(name)),
+                    _ => Claimed::First(name),
+                }
+            }
+        }
+    }
+
     pub fn close(&mut self, name: usize) -> Lease {
+        self.claims.remove(&name);
         let at = self.open.iter().position(|(n, _)| *n == name).expect("lease is open");
         self.open.remove(at).1
     }
@@ -211,10 +252,55 @@ impl Model {
     }
 
     fn store(&mut self, key: (Tenant, Path, Variant), value: Value, began: usize) -> Stored {
-        let entry = Entry { value, began, stored: self.tick() };
+        let entry = Entry { value, began, stored: self.tick(), stale: false };
         let stale = self.state(key, entry) == State::Stale;
         let replaced = self.entries.insert(key, entry).map(|old| old.value);
         Stored::Stored { stale, replaced }
+    }
+
+    /// Begins to restore, and returns the moment.
+    pub fn begin_restore(&mut self) -> usize {
+        self.tick()
+    }
+
+    /// Restores an entry of an earlier index. Returns the reason if it is refused.
+    pub fn restore(
+        &mut self,
+        key: (Tenant, Path, Variant),
+        value: Value,
+        stale: bool,
+        began: usize,
+    ) -> Option<Refusal> {
+        // Its variant is known from the beginning, as that of an entry that is there.
+        let entry = Entry { value, began, stored: began, stale };
+        let (tenant, path, variant) = key;
+        let since: Vec<_> = self.since(began, tenant, path).copied().collect();
+        let hard = |of: fn(Scope) -> bool| {
+            since.iter().any(|&(_, s, m)| m == Mode::Hard && s.picks(variant, true) && of(s))
+        };
+        if self.forgotten.contains(&tenant) {
+            return Some(Refusal::Forgotten);
+        }
+        if hard(Scope::is_purge) {
+            return Some(Refusal::Purged);
+        }
+        if hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
+            return Some(Refusal::Flushed);
+        }
+        if hard(|s| matches!(s, Scope::Prefix(..))) {
+            return Some(Refusal::Purged);
+        }
+        if self.entries.contains_key(&key) {
+            return Some(Refusal::Newer);
+        }
+        self.entries.insert(key, entry);
+        None
+    }
+
+    /// The entries that may be served, and whether each is stale.
+    pub fn servable(&self) -> BTreeMap<(Tenant, Path, Variant), (Value, bool)> {
+        let states = self.entries.iter().map(|(key, e)| (*key, e.value, self.state(*key, *e)));
+        states.map(|(key, value, state)| (key, (value, state == State::Stale))).collect()
     }
 
     pub fn remove(&mut self, key: (Tenant, Path, Variant), expected: Value) -> Option<Value> {

@@ -1,13 +1,14 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod copies;
 mod requests;
 
 use super::Names;
-use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
+use super::model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
 use cache_index::canonical::Rules;
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    Selection, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
+    Lookup, OriginPath, Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,9 @@ pub enum Op {
     /// Single variants of paths.
     LookupMany(usize, Vec<(usize, usize)>),
     Lease(usize, usize),
-    /// Which of the open leases, counted from the oldest and around.
+    Claim(usize, usize, usize),
+    /// Which of the open leases, counted from the oldest and around. A claim is committed as it is
+    /// if the variant is even.
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
@@ -52,16 +55,30 @@ pub enum Op {
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
+    /// Some steps of an export that goes on with the next such operation.
+    Export(usize),
+    /// Begins a restore, ends the one that is under way, or restores with a fill's
+    /// entries: this number of variants from one on, every third of them stale.
+    BeginRestore,
+    EndRestore,
+    Restore(usize, usize, usize, usize),
 }
 
 impl Op {
     /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
+            Self::Commit(..)
+            | Self::Drop(_)
+            | Self::FlushAll(_)
+            | Self::Reclaim(_)
+            | Self::Export(_)
+            | Self::BeginRestore
+            | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
+            | Self::Claim(t, ..)
             | Self::Insert(t, ..)
             | Self::InsertSome(t, ..)
             | Self::Remove(t, ..)
@@ -75,6 +92,7 @@ impl Op {
             | Self::RequestAll(t, _)
             | Self::FlushTenant(t, _)
             | Self::Forget(t)
+            | Self::Restore(t, ..)
             | Self::Variants(t, _)
             | Self::Paths(t, _) => Some(t),
         }
@@ -98,7 +116,8 @@ impl Op {
                     (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
                 )
             }
-            4..=7 => Self::Lease(t, p),
+            4 | 5 => Self::Lease(t, p),
+            6 | 7 => Self::Claim(t, p, few(next()?)),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
             14..=17 => Self::Insert(t, p, few(next()?)),
@@ -126,9 +145,20 @@ impl Op {
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
+            30 if kind & 0x40 == 0 => match next()? % 8 {
+                0 => Self::BeginRestore,
+                1 => Self::EndRestore,
+                steps => Self::Export(steps),
+            },
+            30 => Self::Restore(t, p, few(next()?), few(next()?)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
+}
+
+enum Lease {
+    Fill(FillLease<Value>),
+    Claim(ClaimLease<Value>),
 }
 
 /// The index and the model, side by side.
@@ -146,8 +176,10 @@ pub struct Pair {
     before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
     keys: Vec<VariantKey<'static>>,
-    leases: BTreeMap<usize, FillLease<Value>>,
+    leases: BTreeMap<usize, Lease>,
     next_value: Value,
+    export: Option<copies::Export>,
+    restore: Option<(Restore<Value>, usize)>,
     /// Whether the counts may lag behind a prefix purge.
     unsettled: bool,
 }
@@ -182,6 +214,8 @@ impl Pair {
             model: Model::default(),
             leases: BTreeMap::new(),
             next_value: 0,
+            export: None,
+            restore: None,
             unsettled: false,
         }
     }
@@ -247,15 +281,10 @@ impl Pair {
             }
             Op::Lease(t, p) => {
                 let lease = self.index.lease(&self.tenants[t], &self.paths[p]);
-                self.leases.insert(self.model.lease(t, p), lease);
+                self.leases.insert(self.model.lease(t, p), Lease::Fill(lease));
             }
-            Op::Commit(n, v) => {
-                let Some(name) = self.name(n) else { return };
-                let value = self.value();
-                let lease = self.leases.remove(&name).unwrap();
-                let stored = lease.commit(&self.keys[v], value);
-                assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
-            }
+            Op::Claim(t, p, v) => self.claim(t, p, v),
+            Op::Commit(n, v) => self.commit(n, v),
             Op::Drop(n) => {
                 let Some(name) = self.name(n) else { return };
                 self.leases.remove(&name);
@@ -344,7 +373,49 @@ impl Pair {
             Op::Reclaim(limit) => {
                 self.reclaim(limit);
             }
+            Op::Export(steps) => self.export_some(steps),
+            Op::BeginRestore => {
+                self.restore = Some((self.index.begin_restore(), self.model.begin_restore()));
+            }
+            Op::EndRestore => self.restore = None,
+            Op::Restore(t, p, first, count) => self.restore_some(t, p, first, count),
         }
+    }
+
+    fn claim(&mut self, t: usize, p: usize, v: Variant) {
+        let value = self.value();
+        let claim = self.index.claim(&self.tenants[t], &self.paths[p], &self.keys[v], value);
+        let expected = self.model.claim((t, p, v), value);
+        let lease = match (claim, expected) {
+            (Claim::Live(value), Claimed::Live(expected))
+            | (Claim::Stale { value, refresh: None }, Claimed::Stale(expected, None))
+            | (Claim::Pending(value), Claimed::Pending(expected)) => {
+                return assert_eq!(value, expected);
+            }
+            (Claim::Stale { value, refresh: Some(lease) }, Claimed::Stale(stale, Some(name))) => {
+                assert_eq!(value, stale);
+                (name, lease)
+            }
+            (Claim::Claimed(lease), Claimed::First(name)) => (name, lease),
+            (claim, expected) => panic!("{claim:?} is not {expected:?}"),
+        };
+        let (name, lease) = lease;
+        assert_eq!((lease.variant(), *lease.value()), (self.keys[v].clone(), value));
+        self.leases.insert(name, Lease::Claim(lease));
+    }
+
+    fn commit(&mut self, n: usize, v: Variant) {
+        let Some(name) = self.name(n) else { return };
+        let value = self.value();
+        let (stored, v, value) = match (self.leases.remove(&name).unwrap(), v % 2) {
+            (Lease::Fill(lease), _) => (lease.commit(&self.keys[v], value), v, value),
+            (Lease::Claim(lease), 0) => {
+                let (v, value) = self.model.claims[&name];
+                (lease.commit(), v, value)
+            }
+            (Lease::Claim(lease), _) => (lease.commit_as(&self.keys[v], value), v, value),
+        };
+        assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
     }
 
     fn purge(&mut self, t: usize, p: usize, scope: Scope, picked: Selection<'_>, mode: Mode) {
@@ -422,6 +493,7 @@ impl Pair {
             }
         }
         assert_eq!(stats.open_leases, self.model.open.len());
+        assert_eq!(stats.open_claims, self.model.claims.len());
         assert_eq!(stats.refused_purged, self.model.refused_purged);
         assert_eq!(stats.refused_flushed, self.model.refused_flushed);
         assert_eq!(stats.refused_forgotten, self.model.refused_forgotten);
@@ -432,6 +504,9 @@ impl Pair {
     }
 
     pub fn finish(mut self) {
+        self.export_all();
+        // Both may hold the handle of a tenant.
+        (self.export, self.restore) = (None, None);
         #[cfg(fuzzing)]
         self.index.check_invariants();
         while !self.reclaim(7) {}

@@ -4,6 +4,8 @@
 mod common;
 
 mod autotraits;
+mod claim;
+mod export;
 mod flush;
 mod forget;
 mod lease;
@@ -13,5 +15,6 @@ mod outcomes;
 mod panics;
 mod prefix;
 mod reclaim;
+mod restore;
 mod selection;
 mod values;

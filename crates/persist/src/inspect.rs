@@ -233,9 +233,8 @@ fn read_snapshot(
     let file =
         retry(|| layer.open(&name)).map_err(|error| ColdReason::unreadable(&name, &error))?;
     let (mut stale, mut tenants) = (0, BTreeMap::<String, u64>::new());
-    let summary = snapshot::read(&*file, &expected, None, |summary, path| {
-        // About: blocks are nearly of the same size.
-        progress(expected.bytes.min(summary.blocks << 19));
+    let summary = snapshot::read(file, &expected, None, |done, path| {
+        progress(done);
         let is_stale = |&&(_, freshness, _): &&(_, Freshness, _)| freshness == Freshness::Stale;
         stale += path.variants.iter().filter(is_stale).count() as u64;
         *tenants.entry(path.tenant.to_owned()).or_default() += path.variants.len() as u64;

@@ -64,20 +64,23 @@ mod background;
 mod bytes;
 mod codec;
 mod config;
-mod core_hooks;
 mod damage;
 mod frame;
 pub mod inspect;
 mod invalidator;
 mod layer;
+mod load;
 mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod parts;
 mod persistent;
 mod record;
 mod recover;
+mod replay;
 mod segment;
+mod serving;
 mod snapshot;
 mod snapshotter;
 mod stats;
@@ -89,7 +92,9 @@ pub use config::{PersistConfig, PersistConfigBuilder, PersistConfigError, SyncPo
 pub use damage::{ColdKind, ColdReason};
 pub use invalidator::Invalidator;
 pub use layer::{DiskLayer, FileLayer, LayerFile, LayerLock};
-pub use outcome::{Acknowledged, Durability, LogError, PersistError, Recovery, SnapshotWritten};
+pub use outcome::{
+    Acknowledged, Durability, Loading, LogError, PersistError, Recovery, SnapshotWritten,
+};
 pub use persistent::Persistent;
 pub use record::{Record, Scope};
 pub use stats::PersistStats;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 impl<V> Records<V> {
     /// Changes a node.
     #[inline]
-    fn edit<R>(
+    pub(super) fn edit<R>(
         &mut self,
         bucket: usize,
         depth: u8,
@@ -97,7 +97,7 @@ impl<V> Records<V> {
         }
     }
 
-    fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
+    pub(super) fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
         if text.len() <= MAX_TEXT {
             return StoredText::Inside(text);
         }
@@ -108,7 +108,7 @@ impl<V> Records<V> {
 
     /// The node of a bucket that takes one more record, and how many come before it.
     #[inline]
-    fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
+    pub(super) fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
         if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
     }
 
@@ -420,7 +420,7 @@ impl<V> Records<V> {
     ///
     /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
     /// copies them, some tens of kilobytes.
-    fn split(&mut self) {
+    pub(super) fn split(&mut self) {
         let last = self.tags.len();
         push(&mut self.tags);
         push(&mut self.buckets);

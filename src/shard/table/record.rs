@@ -33,7 +33,7 @@ const SLOT: usize = 4;
 /// Records are sized in units of this many bytes.
 pub(super) const UNIT: usize = 8;
 /// Up to this many keys are compared by their tags: hardly a site serves a picture in more sizes.
-pub(super) const MAX_SLOTS: usize = 32;
+pub(crate) const MAX_SLOTS: usize = 32;
 /// The longest text inside a record.
 pub(super) const MAX_TEXT: usize = 1024;
 /// Instead of the length of a text that is outside.

@@ -18,8 +18,8 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    PathPrefix, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, ExportCursor, FillLease, Freshness, Hard,
+    Insertion, Lookup, OriginPath, PathPrefix, Restore, Soft, Tenant, VariantKey,
 };
 use common::Names;
 use shuttle::rand::Rng;
@@ -52,7 +52,9 @@ enum Scope {
 enum Step {
     Lookup(Place, Variant),
     Lease(Place),
-    /// Commits the thread's oldest open lease, if it has one.
+    Claim(Place, Variant),
+    /// Commits the thread's oldest open lease, if it has one. A claim stores its own variant and
+    /// value.
     Commit(Variant),
     Drop,
     Insert(Place, Variant),
@@ -63,6 +65,8 @@ enum Step {
     Forget(usize),
     /// Asks for the name of a tenant.
     Tenant(usize),
+    /// Restores an entry that is older than the program.
+    Restore(Place, Variant),
     Reclaim,
 }
 
@@ -71,6 +75,8 @@ enum Step {
 enum Done {
     Lookup(Place, Variant, Option<(u32, bool)>),
     Lease(Place, u32),
+    /// The name of the lease and the value, if it gets one.
+    Claim(Place, Variant, u32, Option<Claimed>),
     /// The name of the lease, and whether the value was stored fresh or stale, or was refused.
     Commit(u32, Variant, u32, Option<bool>, Option<u32>),
     Drop(u32),
@@ -84,6 +90,24 @@ enum Done {
     Forget(usize),
     /// Whether the name still is the first tenant's.
     Tenant(usize, bool),
+    /// Whether the value was stored.
+    Restore(Place, Variant, u32, bool),
+}
+
+/// The answer to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claimed {
+    Live(u32),
+    /// Whether the claim gets the lease.
+    Stale(u32, bool),
+    Pending(u32),
+    First,
+}
+
+/// A lease of a thread, with the variant and value that it claims.
+enum Lease {
+    Fill(FillLease<u32>),
+    Claim(ClaimLease<u32>, Variant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +123,11 @@ enum Fill {
 struct State {
     entries: BTreeMap<(Place, Variant), (u32, bool)>,
     leases: BTreeMap<u32, (Place, Fill)>,
+    /// The variants of those leases that are claims. The name of such a lease is also its value.
+    claims: BTreeMap<u32, Variant>,
+    /// The effect of the invalidations so far on entries that are restored. They have no effect on
+    /// a place that is not in here.
+    restoring: BTreeMap<Place, Fill>,
     forgotten: BTreeSet<usize>,
 }
 
@@ -120,8 +149,35 @@ impl State {
         self.forgotten.contains(&PLACES[place].0)
     }
 
+    fn claim(&mut self, place: Place, variant: Variant, name: u32) -> Claimed {
+        let found = self.entries.get(&(place, variant)).copied();
+        if let Some((value, false)) = found {
+            return Claimed::Live(value);
+        }
+        let is_forgotten = self.has_forgotten(place);
+        let is_pending = |(_, claimed): &(&u32, &Variant)| **claimed == variant && !is_forgotten;
+        let mut pending = self.claims.iter().filter(is_pending).map(|(name, _)| *name);
+        let pending = pending.find(|name| self.leases[name] == (place, Fill::Valid));
+        if pending.is_none() {
+            self.leases.insert(name, (place, Fill::Valid));
+            self.claims.insert(name, variant);
+        }
+        match (found, pending) {
+            (Some((stale, _)), _) => Claimed::Stale(stale, pending.is_none()),
+            (None, Some(pending)) => Claimed::Pending(pending),
+            (None, None) => Claimed::First,
+        }
+    }
+
+    fn close(&mut self, name: u32) -> Option<(Place, Fill)> {
+        self.claims.remove(&name);
+        self.leases.remove(&name)
+    }
+
     fn hard(&mut self, scope: Scope) -> BTreeSet<(Variant, u32)> {
         self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
+        let places = (0..PLACES.len()).filter(|place| scope.covers(*place));
+        self.restoring.extend(places.map(|place| (place, Fill::Void)));
         let gone = self.entries.extract_if(.., |(place, _), _| scope.covers(*place));
         gone.map(|((_, variant), (value, _))| (variant, value)).collect()
     }
@@ -129,6 +185,9 @@ impl State {
     fn soft(&mut self, scope: Scope) -> usize {
         let leases = self.leases.values_mut().filter(|l| scope.covers(l.0) && l.1 == Fill::Valid);
         leases.for_each(|lease| lease.1 = Fill::Overtaken);
+        for place in (0..PLACES.len()).filter(|place| scope.covers(*place)) {
+            self.restoring.entry(place).or_insert(Fill::Overtaken);
+        }
         let entries = self.entries.iter_mut().filter(|(key, e)| scope.covers(key.0) && !e.1);
         entries.map(|(_, entry)| entry.1 = true).count()
     }
@@ -147,7 +206,11 @@ impl Specification for Spec {
         let holds = match operation {
             Done::Lookup(p, v, found) => next.entries.get(&(*p, *v)) == found.as_ref(),
             Done::Lease(p, name) => next.leases.insert(*name, (*p, Fill::Valid)).is_none(),
-            Done::Commit(name, v, value, stored, replaced) => match next.leases.remove(name) {
+            Done::Claim(p, v, name, said) => {
+                let claimed = next.claim(*p, *v, *name);
+                said.is_none_or(|said| said == claimed)
+            }
+            Done::Commit(name, v, value, stored, replaced) => match next.close(*name) {
                 Some((_, Fill::Void)) => stored.is_none(),
                 Some((p, _)) if state.has_forgotten(p) => stored.is_none(),
                 Some((p, fill)) => {
@@ -157,7 +220,7 @@ impl Specification for Spec {
                 }
                 None => false,
             },
-            Done::Drop(name) => next.leases.remove(name).is_some(),
+            Done::Drop(name) => next.close(*name).is_some(),
             Done::Insert(p, _, _, stored, _) if state.has_forgotten(*p) => !stored,
             Done::Insert(_, _, _, false, _) => false,
             Done::Insert(p, v, value, true, replaced) => {
@@ -184,6 +247,15 @@ impl Specification for Spec {
                 next.forgotten.insert(*t);
                 true
             }
+            Done::Restore(p, v, value, stored) => {
+                let fill = state.restoring.get(p).copied().unwrap_or(Fill::Valid);
+                let is_there = state.entries.contains_key(&(*p, *v));
+                let expected = fill != Fill::Void && !state.has_forgotten(*p) && !is_there;
+                if expected {
+                    next.entries.insert((*p, *v), (*value, fill == Fill::Overtaken));
+                }
+                *stored == expected
+            }
             Done::Tenant(t, is_first) => *is_first != state.forgotten.contains(t),
         };
         (holds, next)
@@ -194,6 +266,8 @@ impl Specification for Spec {
 /// schedule could change.
 struct World {
     index: CacheIndex<u32>,
+    /// It began before the first thread.
+    restore: Restore<u32>,
     tenants: [Tenant; 2],
     paths: [OriginPath<'static>; 3],
     prefix: PathPrefix<'static>,
@@ -209,6 +283,7 @@ impl World {
         let index = CacheIndex::new(config);
         Self {
             tenants: ["t", "u"].map(|name| index.tenant(name)),
+            restore: index.begin_restore(),
             index,
             paths: PLACES.map(|(_, text)| names.path(text)),
             prefix: names.prefix(PREFIX.1),
@@ -250,7 +325,7 @@ impl World {
     }
 
     fn run(&self, thread: usize, steps: &[Step]) {
-        let mut leases: Vec<(u32, FillLease<u32>)> = Vec::new();
+        let mut leases: Vec<(u32, Lease)> = Vec::new();
         let mut last_found = BTreeMap::new();
         for (n, step) in steps.iter().enumerate() {
             // Names and values of their own for every step.
@@ -271,18 +346,32 @@ impl World {
                 Step::Lease(p) => {
                     self.logged(thread, Done::Lease(p, serial), || {
                         let (tenant, path) = self.place(p);
-                        leases.push((serial, self.index.lease(tenant, path)));
+                        leases.push((serial, Lease::Fill(self.index.lease(tenant, path))));
                         Done::Lease(p, serial)
+                    });
+                }
+                Step::Claim(p, v) => {
+                    self.logged(thread, Done::Claim(p, v, serial, None), || {
+                        let (claimed, lease) = self.claim(p, v, serial);
+                        leases.extend(lease.map(|lease| (serial, Lease::Claim(lease, v))));
+                        Done::Claim(p, v, serial, Some(claimed))
                     });
                 }
                 Step::Commit(_) | Step::Drop if leases.is_empty() => {}
                 Step::Commit(v) => {
                     let (name, lease) = leases.remove(0);
-                    let call = Done::Commit(name, v, serial, None, None);
-                    self.logged(thread, call, || {
-                        let stored = self.settle(lease.commit(&self.keys[v], serial), serial);
+                    let (v, value) = match &lease {
+                        Lease::Fill(_) => (v, serial),
+                        Lease::Claim(lease, claimed) => (*claimed, *lease.value()),
+                    };
+                    self.logged(thread, Done::Commit(name, v, value, None, None), || {
+                        let insertion = match lease {
+                            Lease::Fill(lease) => lease.commit(&self.keys[v], value),
+                            Lease::Claim(lease, _) => lease.commit(),
+                        };
+                        let stored = self.settle(insertion, value);
                         let replaced = stored.and_then(|(_, replaced)| replaced);
-                        Done::Commit(name, v, serial, stored.map(|(stale, _)| stale), replaced)
+                        Done::Commit(name, v, value, stored.map(|(stale, _)| stale), replaced)
                     });
                 }
                 Step::Drop => {
@@ -328,6 +417,17 @@ impl World {
                         Done::Tenant(t, tenant == self.tenants[t])
                     });
                 }
+                Step::Restore(p, v) => {
+                    self.logged(thread, Done::Restore(p, v, serial, false), || {
+                        let (tenant, path) = self.place(p);
+                        let entry = [(self.keys[v].borrowed(), serial, Freshness::Live)];
+                        let stored = self.restore.path(tenant, path, entry).stored == 1;
+                        if stored {
+                            self.stored.lock().unwrap().push(serial);
+                        }
+                        Done::Restore(p, v, serial, stored)
+                    });
+                }
                 // No order can contradict its answer.
                 Step::Reclaim => {
                     self.hand_back(self.index.reclaim(2).into_iter().map(|dead| dead.value));
@@ -339,6 +439,16 @@ impl World {
                 drop(lease);
                 Done::Drop(name)
             });
+        }
+    }
+
+    fn claim(&self, p: Place, v: Variant, value: u32) -> (Claimed, Option<ClaimLease<u32>>) {
+        let (tenant, path) = self.place(p);
+        match self.index.claim(tenant, path, &self.keys[v], value) {
+            Claim::Live(value) => (Claimed::Live(value), None),
+            Claim::Stale { value, refresh } => (Claimed::Stale(value, refresh.is_some()), refresh),
+            Claim::Pending(value) => (Claimed::Pending(value), None),
+            Claim::Claimed(lease) => (Claimed::First, Some(lease)),
         }
     }
 
@@ -398,6 +508,7 @@ impl World {
             assert!(linearizable, "no order of the operations explains the answers: {text}");
         }
         assert_eq!(self.index.stats().open_leases, 0);
+        drop(self.restore);
         self.index.flush_all(Hard);
         while {
             let dead = self.index.reclaim(100);
@@ -426,7 +537,7 @@ fn step(rng: &mut impl Rng) -> Step {
     // Most at the first place, so that they meet.
     let place = if rng.gen_range(0..3) == 0 { rng.gen_range(0..PLACES.len()) } else { 0 };
     let variant = if rng.gen_range(0..3) == 0 { 1 } else { 0 };
-    match rng.gen_range(0..22) {
+    match rng.gen_range(0..29) {
         0..5 => Step::Lookup(place, variant),
         5..9 => Step::Lease(place),
         9..13 => Step::Commit(variant),
@@ -437,6 +548,8 @@ fn step(rng: &mut impl Rng) -> Step {
         18 => Step::Soft(scope(rng)),
         19 => Step::Forget(usize::from(rng.gen_range(0..4) == 0)),
         20 => Step::Tenant(usize::from(rng.gen_range(0..4) == 0)),
+        21..24 => Step::Restore(place, variant),
+        24..28 => Step::Claim(place, variant),
         _ => Step::Reclaim,
     }
 }
@@ -447,6 +560,7 @@ fn program() -> Vec<Vec<Step>> {
     (0..THREADS)
         .map(|thread| {
             let first = match thread {
+                0 if rng.gen_range(0..2) == 0 => Step::Claim(0, 0),
                 0 => Step::Lease(0),
                 1 => Step::Insert(0, 0),
                 _ => Step::Hard(scope(&mut rng)),
@@ -525,4 +639,52 @@ fn every_history_of_a_random_schedule_is_linearizable() {
 #[test]
 fn every_history_of_a_schedule_with_few_preemptions_is_linearizable() {
     explore(|history| shuttle::check_pct(move || history(), schedules(), 3));
+}
+
+/// An export while another thread's sweep merges buckets, and a third stores new paths: all entries
+/// that stay are exported.
+#[test]
+fn every_export_beside_a_sweep_has_all_that_stays() {
+    const STAYING: u32 = 6;
+    let exports = || {
+        let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+        let index = Arc::new(index);
+        let (kept, flushed) = (index.tenant("kept"), index.tenant("flushed"));
+        let names = Names::Opaque('x');
+        let (key, name) = (names.key("?w=1"), move |n: u32| names.path(&n.to_string()));
+        for n in 0..STAYING {
+            assert!(index.insert(&kept, &name(n), &key, n).is_stored());
+        }
+        for n in 0..60 {
+            assert!(index.insert(&flushed, &name(n), &key, 1000 + n).is_stored());
+        }
+        let other = Arc::clone(&index);
+        let sweeper = shuttle::thread::spawn(move || {
+            other.flush_tenant(&flushed, Hard);
+            while !other.reclaim(100).is_done() {}
+        });
+        let other = Arc::clone(&index);
+        let (tenant, new_key) = (kept.clone(), key.clone());
+        let inserter = shuttle::thread::spawn(move || {
+            for n in 100..110 {
+                assert!(other.insert(&tenant, &name(n), &new_key, n).is_stored());
+            }
+        });
+        let (mut cursor, mut found) = (ExportCursor::default(), BTreeSet::new());
+        while let Some(paths) = index.export(&mut cursor, 1) {
+            let values = paths.into_iter().filter(|path| path.tenant == kept);
+            found.extend(values.flat_map(|path| path.entries).map(|(_, value, _)| value));
+        }
+        assert!((0..STAYING).all(|n| found.contains(&n)), "exported: {found:?}");
+        sweeper.join().unwrap();
+        inserter.join().unwrap();
+    };
+    let tried = Arc::new(AtomicUsize::new(0));
+    let begun = Arc::clone(&tried);
+    let _tried = Tried(tried);
+    let counted = move || {
+        begun.fetch_add(1, SeqCst);
+        exports();
+    };
+    shuttle::check_random(counted, schedules() / 10);
 }

@@ -1,0 +1,84 @@
+//! Many variants at once: a record that is added with all of its variants, and copies of variants.
+//!
+//! Invariant: as in `edit`.
+
+use super::record::{MAX_SLOTS, RecordMut, Shape};
+use super::records::{PER_BUCKET, RecordRef, Records};
+use crate::freshness::Freshness;
+use crate::hash::TableHash;
+use crate::scopes::Generation;
+use crate::shard::path_ref::PathRef;
+use crate::variants::{Dictionary, KeyId};
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A variant of a new record. Its key is in use already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSlot {
+    pub(crate) key: KeyId,
+    pub(crate) hash: TableHash,
+    pub(crate) freshness: Freshness,
+}
+
+impl<V> Records<V> {
+    /// Adds a record with at least one and at most [`MAX_SLOTS`] variants of different keys. The
+    /// path is not there.
+    pub(crate) fn push_many(
+        &mut self,
+        path: &PathRef<'_>,
+        settled: Generation,
+        slots: &[NewSlot],
+        values: impl ExactSizeIterator<Item = V>,
+    ) {
+        assert!((1..=MAX_SLOTS).contains(&slots.len()) && values.len() == slots.len(), "slots");
+        if self.len >= self.tags.len() * PER_BUCKET {
+            self.split();
+        }
+        self.len += 1;
+        let hash = path.hash.table();
+        let text = self.store_text(path.path);
+        let shape = Shape::new(slots.len(), text.len());
+        // Written apart, and then copied: a record is adopted as a split moves it.
+        let mut bytes = SmallVec::<[u8; 256]>::from_elem(0, shape.size);
+        let mut record = RecordMut { bytes: &mut bytes };
+        record.write(path.owner(), settled, text, shape.room);
+        for NewSlot { key, hash, freshness } in slots {
+            record.push(*key, *hash, *freshness);
+        }
+        let (bucket, depth) = self.free_lane(self.bucket_of(hash));
+        self.edit(bucket, depth, |node| {
+            node.reserve(bytes.len(), slots.len());
+            node.adopt(hash, &bytes, values);
+        });
+    }
+}
+
+impl<V> RecordRef<'_, V> {
+    /// Whether the variants are in a separate table.
+    pub(crate) fn is_large(self) -> bool {
+        self.large().is_some()
+    }
+
+    /// Copies the variants at these places. The places of a small set are those of its slots.
+    pub(crate) fn copy(
+        self,
+        places: Range<usize>,
+        keys: &Dictionary,
+        mut add: impl FnMut(Arc<str>, V, Freshness),
+    ) where
+        V: Clone,
+    {
+        if let Some(set) = self.large() {
+            for entry in &set.entries()[places] {
+                add(Arc::clone(&entry.key), entry.value.clone(), entry.freshness);
+            }
+            return;
+        }
+        let first = self.node().first_value(self.id.at.lane());
+        for at in places {
+            let value = self.node().rest.values[first + at].clone();
+            add(keys.text(self.record.key(at)), value, self.record.freshness(at));
+        }
+    }
+}
