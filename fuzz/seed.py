@@ -53,9 +53,8 @@ manifest = (golden / "MANIFEST").read_bytes()
 for choice in b"\x00\x01":
     seed("persist_manifest", bytes([choice]) + manifest)
     seed("persist_manifest", bytes([choice]) + manifest[:72])
-# The length of the segment is that of the file, so its zeros belong to it.
-seed("persist_log", b"\x00" + log)
 frames = log[8192:].rstrip(b"\x00")
+seed("persist_log", b"\x00" + log[:48] + log[4096:4120] + frames)
 seed("persist_log", b"\x01" + frames)
 payloads, at = b"", 0
 while at < len(frames):

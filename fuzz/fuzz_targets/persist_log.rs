@@ -1,5 +1,5 @@
-//! Segments of a log: any bytes, frames with right checksums, or payloads in whole frames. The laws
-//! are those of `persist_manifest`.
+//! Segments of a log: header, seal and frames as they are, frames with right checksums, payloads in
+//! whole frames, or any bytes. The laws are those of `persist_manifest`.
 #![no_main]
 
 mod persist;
@@ -10,9 +10,10 @@ const FRAMES: usize = 8192;
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((choice, rest)) = data.split_first() else { return };
     let segment = match choice & 3 {
-        0 => rest.to_vec(),
+        0 => persist::laid_out(rest),
         1 => with_frames(rest),
-        _ => persist::segment(1, &payloads(rest)),
+        2 => persist::segment(1, &payloads(rest)),
+        _ => rest.to_vec(),
     };
     let files = persist::Files::default();
     files.put(persist::MANIFEST, persist::manifest(None));

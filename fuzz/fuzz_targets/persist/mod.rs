@@ -29,8 +29,8 @@ const FRAMES: usize = 8192;
 /// check takes gigabytes.
 const MOST_BYTES: u64 = 16 << 20;
 
-const OPENED: u32 = 16;
-const OPENED_COLD: u32 = 256;
+const OPENED: u32 = 128;
+const OPENED_COLD: u32 = 2048;
 
 type Content = Arc<Mutex<Vec<u8>>>;
 
@@ -184,6 +184,18 @@ pub fn segment(first: u64, payloads: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// A segment with this header, seal and frames, as they are.
+pub fn laid_out(bytes: &[u8]) -> Vec<u8> {
+    let (header, rest) = bytes.split_at(bytes.len().min(48));
+    let (seal, frames) = rest.split_at(rest.len().min(24));
+    let mut out = vec![0; SEGMENT_BYTES];
+    for (at, part) in [(0, header), (4096, seal), (FRAMES, frames)] {
+        let len = part.len().min(SEGMENT_BYTES - at);
+        out[at..at + len].copy_from_slice(&part[..len]);
+    }
+    out
+}
+
 /// Writes the checksum of the frame at the start of `bytes`. Returns its length, if it is whole.
 pub fn sign_frame(bytes: &mut [u8]) -> Option<usize> {
     let len = number32(bytes, 0)?;
@@ -275,8 +287,9 @@ pub fn open(files: &Files) -> (Persistent<u64>, Option<ColdReason>) {
     (index, reason)
 }
 
-/// Looks at a directory. Opens it, and opens it again, for one in `OPENED` contents that would start
-/// warm, and one in `OPENED_COLD` others: opening starts threads, and is a hundred times slower.
+/// Looks at a directory. Opens it, and opens it again, for one in `OPENED` contents that would
+/// start warm, and one in `OPENED_COLD` others: opening starts threads, and is a hundred times
+/// slower.
 pub fn check(files: &Files, data: &[u8]) {
     let found = look(files);
     let rate = if found.cold_reason().is_none() { OPENED } else { OPENED_COLD };
