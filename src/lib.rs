@@ -69,7 +69,7 @@
 //!
 //! These are not linearizable as a whole, because they visit one path or one shard after another:
 //!
-//! - [`paths`](CacheIndex::paths) and [`stats`](CacheIndex::stats)
+//! - [`paths`](CacheIndex::paths), [`export`](CacheIndex::export) and [`stats`](CacheIndex::stats)
 //! - [`lookup_many`](CacheIndex::lookup_many), [`purge_many`](CacheIndex::purge_many) and
 //!   [`reclaim`](CacheIndex::reclaim); each single step is
 #![cfg_attr(
@@ -86,7 +86,8 @@
 //!   bytes.
 //! - It is not distributed: it knows one process.
 //! - It is not persistent: after a restart it is empty. The server fills it as it reads its cache,
-//!   or drops the cache. The crate `cache-index-persist` keeps an index on disk.
+//!   or drops the cache. The crate `cache-index-persist` keeps an index on disk. For other
+//!   storages, [`export`](CacheIndex::export) copies all entries, and a [`Restore`] puts them back.
 //! - Paths are hashed, not sorted. Prefix purges take constant time, but listing a prefix visits
 //!   every path.
 //! - A dead entry occupies memory until a sweep or [`reclaim`](CacheIndex::reclaim) reaches it.
@@ -110,6 +111,10 @@
 )]
 //! | [`paths`] | O(paths in the index) | one shard after another, shared |
 //! | [`variants`] | O(variants of the path) | one shard, shared |
+//! | [`export`] | O(limit) | one shard, shared |
+//! | [`begin_restore`] | O(shards) | one shard after another, exclusive |
+//! | [`Restore::path`] | O(entries) amortized | one shard, exclusive |
+//! | [`tenants`] | O(tenants) | the table of tenants; no shard |
 //! | [`reclaim`] | O(n) | one shard after another, exclusive (3) |
 //! | [`stats`] | O(shards) (4) | one shard after another, shared |
 //!
@@ -135,6 +140,9 @@
 //! [`forget_tenant`]: CacheIndex::forget_tenant
 //! [`paths`]: CacheIndex::paths
 //! [`variants`]: CacheIndex::variants
+//! [`export`]: CacheIndex::export
+//! [`begin_restore`]: CacheIndex::begin_restore
+//! [`tenants`]: CacheIndex::tenants
 //! [`reclaim`]: CacheIndex::reclaim
 //! [`stats`]: CacheIndex::stats
 //!
@@ -234,14 +242,14 @@ mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
 pub use freshness::Freshness;
-pub use index::{CacheIndex, Claim, ClaimLease, FillLease, RunningFlush};
+pub use index::{CacheIndex, Claim, ClaimLease, ExportCursor, FillLease, Restore, RunningFlush};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
 pub use monotonic::ManualClock;
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
-    Dead, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
-    ReclaimedEntries, Refusal, Refused, Softened, Stored,
+    Dead, ExportedPath, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
+    ReclaimedEntries, Refusal, Refused, Restored, Softened, Stored,
 };
 pub use scopes::{Generation, OverTime, Tenant};
 pub use selection::Selection;

@@ -98,6 +98,8 @@ pub(crate) struct ShardStats {
 impl ShardStats {
     pub(crate) fn refused(&mut self, reason: Refusal) {
         *match reason {
+            // Restoring reports what it refuses, and counts nothing here.
+            Refusal::Newer => return,
             Refusal::Purged => &mut self.purged,
             Refusal::Flushed => &mut self.flushed,
             Refusal::Forgotten => &mut self.forgotten,

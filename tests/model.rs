@@ -19,6 +19,7 @@ fn op() -> impl Strategy<Value = Op> {
     // Rarely a forgotten tenant, which has no entries.
     let t = prop_oneof![8 => 0..TENANTS, 1 => TENANTS..HANDLES];
     let p = 0..PATHS.len();
+    let (t2, p2) = (t.clone(), p.clone());
     // Few variants as a rule, so that they meet; now and then enough of them for the set to change
     // its form.
     let v = || prop_oneof![4 => 0..4_usize, 1 => 0..VARIANTS];
@@ -65,6 +66,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (t.clone(), p).prop_map(|(t, p)| Op::Variants(t, p)),
         1 => (t, 0..PREFIXES.len()).prop_map(|(t, p)| Op::Paths(t, p)),
         1 => (0..20_usize).prop_map(Op::Reclaim),
+        2 => (1..10_usize).prop_map(Op::Export),
+        2 => Just(Op::BeginRestore),
+        1 => Just(Op::EndRestore),
+        4 => (t2, p2, v(), 0..=6_usize).prop_map(|(t, p, v, n)| Op::Restore(t, p, v, n)),
+        1 => (0..TENANTS, 0..PATHS.len(), v(), 0..=VARIANTS)
+            .prop_map(|(t, p, v, n)| Op::Restore(t, p, v, n)),
     ]
 }
 

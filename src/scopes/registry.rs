@@ -77,7 +77,14 @@ impl Scopes {
         }
     }
 
+    /// Makes the next invalidation take the number after `generation`. Only before the first use.
+    pub(crate) fn start_after(&self, generation: Generation) {
+        self.clock.raise_relaxed(generation);
+        self.broad.publish(generation);
+    }
+
     /// The generation in which something begins now, as far as broad scopes go.
+    #[inline]
     pub(crate) fn broad(&self) -> Generation {
         self.broad.load()
     }
@@ -89,6 +96,7 @@ impl Scopes {
 
     /// Returns the current view of the scopes that cover the path, for an entry that was live at
     /// `since`, or later.
+    #[inline]
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         let prefix = || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
@@ -107,6 +115,7 @@ impl Scopes {
         self.consistent(tenant, prefix, || self.spreads_of(tenant, path))
     }
 
+    #[inline]
     fn consistent(
         &self,
         tenant: &Tenant,
@@ -310,17 +319,21 @@ impl Scopes {
         RuleAdded { generation, widened }
     }
 
-    /// Forgets the rules, and the flushes over time, that nothing older than `settled` is left of.
-    pub(crate) fn retire(&self, settled: Generation) {
+    /// Forgets the flushes over time that nothing older than `settled` is left of.
+    pub(crate) fn retire_spreads(&self, settled: Generation) {
         if self.open_spreads.load(Ordering::Relaxed) > 0 {
             let mut spreads = self.spreads.write();
             spreads.retire(settled);
             self.count_spreads(&spreads);
-            if spreads.len() > 0 {
-                // A record that a flush over time covers is not settled beyond a later rule. A
-                // store in it must know of the rule.
-                return;
-            }
+        }
+    }
+
+    /// Forgets the rules that nothing older than `settled` is left of.
+    pub(crate) fn retire_rules(&self, settled: Generation) {
+        if self.open_spreads.load(Ordering::Relaxed) > 0 {
+            // A record that a flush over time covers is not settled beyond a later rule. A store in
+            // it must know of the rule.
+            return;
         }
         if self.open_rules() > 0 {
             let mut rules = self.rules.write();
@@ -335,6 +348,7 @@ impl Scopes {
         self.rules.read().matching(tenant, path)
     }
 
+    #[inline]
     pub(crate) fn open_rules(&self) -> usize {
         usize::try_from(self.open_rules.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }

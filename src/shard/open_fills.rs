@@ -72,7 +72,7 @@ impl PathText {
     }
 
     /// Heap bytes.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         if self.0.spilled() { self.0.capacity() } else { 0 }
     }
 }

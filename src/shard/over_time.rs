@@ -27,14 +27,14 @@ use std::collections::BTreeSet;
 /// The record of a path, if one is left, and the entries of it that were dead.
 pub(super) struct Living<V> {
     pub(super) id: Option<RecordId>,
-    pub(super) dead_record: Option<DeadRecord<V>>,
+    pub(super) dead_record: Option<Box<DeadRecord<V>>>,
 }
 
 impl<V> Living<V> {
     /// The result of one more step.
-    fn then(self, rest: Self) -> Self {
+    pub(super) fn then(self, rest: Self) -> Self {
         let dead_record = match (self.dead_record, rest.dead_record) {
-            (Some(dead), Some(more)) => Some(dead.join(more)),
+            (Some(dead), Some(more)) => Some(Box::new(dead.join(*more))),
             (dead, more) => dead.or(more),
         };
         Self { id: rest.id, dead_record }
@@ -86,7 +86,7 @@ impl<V> Shard<V> {
         let Some(marker) = view.covering(self.records.get(id).settled()) else { return found };
         if freshness.is_stale() || view.standing_of_older(marker) == Standing::Dead {
             let dead = self.take_dead(id, key.tenant, view, shared);
-            return found.then(Living { id: None, dead_record: Some(dead) });
+            return found.then(Living { id: None, dead_record: Some(Box::new(dead)) });
         }
         found
     }
@@ -100,9 +100,12 @@ impl<V> Shard<V> {
         shared: &Shared,
     ) -> Living<V> {
         let settled = self.records.get(id).settled();
+        if settled >= view.as_of {
+            return Living { id: Some(id), dead_record: None };
+        }
         if view.standing(settled) == Standing::Dead {
             let dead = self.take_dead(id, tenant, view, shared);
-            return Living { id: None, dead_record: Some(dead) };
+            return Living { id: None, dead_record: Some(Box::new(dead)) };
         }
         if view.is_mixed(settled) && view.standing_of_older(settled) == Standing::Dead {
             return self.without_older(id, tenant, settled, view, shared);
@@ -125,7 +128,7 @@ impl<V> Shard<V> {
             listed.filter(|(_, freshness)| freshness.is_stale()).map(|(key, _)| key).collect();
         if older.len() == record.len() {
             let dead = self.take_dead(id, tenant, view, shared);
-            return Living { id: None, dead_record: Some(dead) };
+            return Living { id: None, dead_record: Some(Box::new(dead)) };
         }
         let path: Box<str> = record.path().into();
         let counts = self.tallies.at(tenant, view);
@@ -135,6 +138,6 @@ impl<V> Shard<V> {
         self.records.settle(id, &view.without(marker), counts);
         shared.occupancy.give_back(0, taken.len());
         let dead = (taken.len() > 0).then(|| DeadRecord::new(tenant, path, taken.into_entries()));
-        Living { id: Some(id), dead_record: dead }
+        Living { id: Some(id), dead_record: dead.map(Box::new) }
     }
 }

@@ -60,10 +60,13 @@ impl<V> Shard<V> {
         severity: Severity,
         fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
+    ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
         // Mark the open fills, whether the path has a record or not.
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
+        if let Some(noted) = &mut self.noted {
+            noted.add(key, selection, severity, mark.generation);
+        }
         // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
         // purge does not return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
@@ -126,7 +129,9 @@ impl<V> Shard<V> {
     ) -> Taken<V> {
         let counts = self.tallies.at(tenant, view);
         self.records.settle(id, view, counts);
-        let stale_before = self.records.get(id).stale();
+        let record = self.records.get(id);
+        let stale_before = record.stale();
+        self.rebuilt += u64::from(record.is_large());
         let pick = |key: &str| selection.picks(key);
         let taken = self.records.extract(id, pick, &shared.keys, &shared.hashing);
         let stale = stale_before - self.records.get(id).stale();
@@ -180,7 +185,9 @@ impl<V> Shard<V> {
         let done = self.swept >= self.records.buckets();
         if done {
             self.swept = 0;
+            let buckets = self.records.buckets();
             self.records.shrink();
+            self.merges += u64::from(self.records.buckets() < buckets);
             self.records.rebase(shared.scopes.broad());
             if shared.scopes.open_rules() > 0 {
                 fills.note_rules(&shared.scopes);
@@ -202,7 +209,7 @@ impl<V> Shard<V> {
             let counts = self.tallies.at(&tenant, &view);
             self.records.settle(id, &view, counts);
         }
-        dead_record
+        dead_record.map(|dead| *dead)
     }
 
     /// Removes a record without variants.
@@ -216,6 +223,7 @@ impl<V> Shard<V> {
     }
 
     /// Removes a dead record, and subtracts it from the counts.
+    #[inline(never)]
     pub(super) fn take_dead(
         &mut self,
         id: RecordId,

@@ -47,7 +47,7 @@ impl<V> Shard<V> {
         value: V,
         fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (Committed<V>, Option<DeadRecord<V>>) {
+    ) -> (Committed<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
         let standing = view.standing_of_fill(began.broad, retired);
@@ -75,7 +75,7 @@ impl<V> Shard<V> {
         variant: &VariantKey<'_>,
         value: V,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         if view.is_forgotten() {
             return (self.refuse(value, Refusal::Forgotten), None);
@@ -97,7 +97,7 @@ impl<V> Shard<V> {
         freshness: Freshness,
         view: &View,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         // Find the record. Entries that a broad invalidation killed go first.
         let Living { id, dead_record } = self.living_before_store(key, freshness, view, shared);
         let record = id.map(|id| self.records.get(id));

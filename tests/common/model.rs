@@ -85,6 +85,8 @@ struct Entry {
     value: Value,
     began: usize,
     stored: usize,
+    /// Whether it was stale when it began.
+    stale: bool,
 }
 
 /// A flush over time of everything or of a tenant.
@@ -186,7 +188,7 @@ impl Model {
         let over = self.state_over_time(tenant, path, entry);
         if reached.any(|(.., mode)| *mode == Mode::Hard) || over == State::Dead {
             State::Dead
-        } else if untouched && over == State::Live {
+        } else if untouched && over == State::Live && !entry.stale {
             State::Live
         } else {
             State::Stale
@@ -372,11 +374,58 @@ impl Model {
     }
 
     fn store(&mut self, key: (Tenant, Path, Variant), value: Value, began: usize) -> Stored {
-        let entry = Entry { value, began, stored: self.tick() };
+        let entry = Entry { value, began, stored: self.tick(), stale: false };
         let stale = self.state(key, entry) == State::Stale;
         self.mix(key.0, key.1, stale);
         let replaced = self.entries.insert(key, entry).map(|old| old.value);
         Stored::Stored { stale, replaced }
+    }
+
+    /// Begins to restore, and returns the moment.
+    pub fn begin_restore(&mut self) -> usize {
+        self.tick()
+    }
+
+    /// Restores an entry of an earlier index. Returns the reason if it is refused.
+    pub fn restore(
+        &mut self,
+        key: (Tenant, Path, Variant),
+        value: Value,
+        stale: bool,
+        began: usize,
+    ) -> Option<Refusal> {
+        // Its variant is known from the beginning, as that of an entry that is there.
+        let entry = Entry { value, began, stored: began, stale };
+        let (tenant, path, variant) = key;
+        let since: Vec<_> = self.since(began, tenant, path).copied().collect();
+        let hard = |of: fn(Scope) -> bool| {
+            since.iter().any(|&(_, s, m)| m == Mode::Hard && s.picks(variant, true) && of(s))
+        };
+        if self.forgotten.contains(&tenant) {
+            return Some(Refusal::Forgotten);
+        }
+        if hard(Scope::is_purge) {
+            return Some(Refusal::Purged);
+        }
+        let over_time = self.overs.iter().any(|over| over.covers(tenant, began));
+        if over_time || hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
+            return Some(Refusal::Flushed);
+        }
+        if hard(|s| matches!(s, Scope::Prefix(..))) {
+            return Some(Refusal::Purged);
+        }
+        if self.entries.contains_key(&key) {
+            return Some(Refusal::Newer);
+        }
+        self.mix(tenant, path, self.state(key, entry) == State::Stale);
+        self.entries.insert(key, entry);
+        None
+    }
+
+    /// The entries that may be served, and whether each is stale.
+    pub fn servable(&self) -> BTreeMap<(Tenant, Path, Variant), (Value, bool)> {
+        let states = self.entries.iter().map(|(key, e)| (*key, e.value, self.state(*key, *e)));
+        states.map(|(key, value, state)| (key, (value, state == State::Stale))).collect()
     }
 
     pub fn remove(&mut self, key: (Tenant, Path, Variant), expected: Value) -> Option<Value> {

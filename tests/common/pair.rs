@@ -1,5 +1,6 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod copies;
 mod requests;
 
 use super::Names;
@@ -7,7 +8,7 @@ use super::model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, 
 use cache_index::canonical::Rules;
 use cache_index::{
     CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
-    Lookup, ManualClock, OriginPath, OverTime, Selection, Soft, Tenant, VariantKey,
+    Lookup, ManualClock, OriginPath, OverTime, Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -60,6 +61,13 @@ pub enum Op {
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
+    /// Some steps of an export that goes on with the next such operation.
+    Export(usize),
+    /// Begins a restore, ends the one that is under way, or restores with a fill's
+    /// entries: this number of variants from one on, every third of them stale.
+    BeginRestore,
+    EndRestore,
+    Restore(usize, usize, usize, usize),
 }
 
 impl Op {
@@ -71,7 +79,10 @@ impl Op {
             | Self::Drop(_)
             | Self::FlushAll(_)
             | Self::Wait(_)
-            | Self::Reclaim(_) => None,
+            | Self::Reclaim(_)
+            | Self::Export(_)
+            | Self::BeginRestore
+            | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
@@ -89,6 +100,7 @@ impl Op {
             | Self::RequestAll(t, _)
             | Self::FlushTenant(t, _)
             | Self::Forget(t)
+            | Self::Restore(t, ..)
             | Self::Variants(t, _)
             | Self::Paths(t, _) => Some(t),
         }
@@ -112,7 +124,8 @@ impl Op {
                     (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
                 )
             }
-            4..=7 => Self::Lease(t, p),
+            4 | 5 => Self::Lease(t, p),
+            6 | 7 => Self::Claim(t, p, few(next()?)),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
             14..=17 => Self::Insert(t, p, few(next()?)),
@@ -140,12 +153,18 @@ impl Op {
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
-            30 => Self::Claim(t, p, few(next()?)),
-            31 if kind & 0x40 == 0 => {
+            30 if kind & 0x40 == 0 => match next()? % 8 {
+                0 => Self::BeginRestore,
+                1 => Self::EndRestore,
+                steps => Self::Export(steps),
+            },
+            30 => Self::Restore(t, p, few(next()?), few(next()?)),
+            31 if kind & 0x60 == 0 => {
                 let (seconds, passed) = (next()? as u64, next()? as u64 / 8);
                 Self::FlushOver((p & 1 == 0).then_some(t), seconds, passed, kind & 0x80 == 0)
             }
-            31 if kind & 0x20 == 0 => Self::Wait(next()? as u64),
+            31 if kind & 0x60 == 0x20 => Self::Wait(next()? as u64),
+            31 if kind & 0x60 == 0x40 => Self::Claim(t, p, few(next()?)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
@@ -174,6 +193,8 @@ pub struct Pair {
     leases: BTreeMap<usize, Lease>,
     next_value: Value,
     clock: ManualClock,
+    export: Option<copies::Export>,
+    restore: Option<(Restore<Value>, usize)>,
     /// Whether the counts may lag behind a prefix purge.
     unsettled: bool,
 }
@@ -210,6 +231,8 @@ impl Pair {
             leases: BTreeMap::new(),
             next_value: 0,
             clock,
+            export: None,
+            restore: None,
             unsettled: false,
         }
     }
@@ -376,6 +399,12 @@ impl Pair {
             Op::Reclaim(limit) => {
                 self.reclaim(limit);
             }
+            Op::Export(steps) => self.export_some(steps),
+            Op::BeginRestore => {
+                self.restore = Some((self.index.begin_restore(), self.model.begin_restore()));
+            }
+            Op::EndRestore => self.restore = None,
+            Op::Restore(t, p, first, count) => self.restore_some(t, p, first, count),
         }
     }
 
@@ -523,6 +552,9 @@ impl Pair {
     }
 
     pub fn finish(mut self) {
+        self.export_all();
+        // Both may hold the handle of a tenant.
+        (self.export, self.restore) = (None, None);
         #[cfg(fuzzing)]
         self.index.check_invariants();
         self.run_numbered(&Op::Wait(1000));

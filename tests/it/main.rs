@@ -5,6 +5,7 @@ mod common;
 
 mod autotraits;
 mod claim;
+mod export;
 mod flush;
 mod forget;
 mod lease;
@@ -15,5 +16,6 @@ mod over_time;
 mod panics;
 mod prefix;
 mod reclaim;
+mod restore;
 mod selection;
 mod values;

@@ -14,20 +14,14 @@ pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
     if host.len() < segment.len() && !good_port {
         return false;
     }
-    let mut top = 0;
-    for (at, &byte) in host.iter().enumerate() {
-        match byte {
-            // An empty label.
-            b'.' if at == top => return false,
-            b'.' => top = at + 1,
-            byte if LABEL.contains(byte) => {}
-            _ => return false,
-        }
+    let mut labels = host.split(|&byte| byte == b'.');
+    if !labels.clone().all(|label| !label.is_empty() && LABEL.contains_all(label)) {
+        return false;
     }
-    let label = &host[top..];
+    let label = labels.next_back().unwrap_or_default();
     let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
     let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
-    top > 0 && (is_word || is_punycode)
+    labels.next().is_some() && (is_word || is_punycode)
 }
 
 /// Splits an authority without credentials at its first colon.

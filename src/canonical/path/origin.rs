@@ -3,15 +3,14 @@
 //! Invariant: the result is canonical. Read again, it has the same form and stays the same. Not
 //! here: nested delivery URLs, which start over from the path; the pipeline does that.
 
-use super::super::error::{Fault, PathError};
+use super::super::error::{Fault, Moved, Result};
 use super::super::rules::Rules;
 use super::super::text::bytes::ascii;
 use super::super::text::scan;
 use super::super::text::spelling::{IN_ORIGIN_QUERY, IN_PATH};
+use super::super::text::writer::Writer;
 use super::super::trace::{StepKind, Trace};
-use super::escape::{
-    append_normalized, normalize, position_before_normalizing, room_for, with_room,
-};
+use super::escape::{normalize, position_before_normalizing, room_for, with_room};
 use super::form::{Form, Shape};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use std::borrow::Cow;
@@ -34,12 +33,12 @@ impl<'t> Origin<'t> {
         own_query: Option<&'t [u8]>,
         rules: &Rules,
         trace: &mut impl Trace,
-    ) -> Result<Self, PathError> {
+    ) -> Result<Self> {
         let back = |at| position_before_normalizing(source, &IN_PATH, at);
         let room = room_for(own_query);
         let text = normalize(source, &IN_PATH, room)?;
         trace.note(StepKind::Escapes, source, &text);
-        let shape = shape_of(&text, rules).map_err(|error| error.moved(back))?;
+        let shape = shape_of(&text, rules).moved(back)?;
         let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
         if has_no_dots || shape.form != Form::Relative {
             return Ok(Self { source, own_query, text, shape, has_no_dots });
@@ -47,10 +46,9 @@ impl<'t> Origin<'t> {
         // Only now the first segment is known. The result has no dot segments, so a third pass is
         // not needed.
         let before = trace.keep(&text);
-        let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
+        let text = resolve_relative(with_room(text, room)).moved(back)?;
         trace.note(StepKind::DotSegments, &before, &text);
-        let shape = shape_of(&text, rules)
-            .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
+        let shape = shape_of(&text, rules).moved(|at| position_in(source, Form::Relative, at))?;
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
@@ -66,7 +64,7 @@ impl<'t> Origin<'t> {
 
     /// Returns the path after the host, for an origin that is a delivery URL. Delivery URLs are
     /// never `ftp`.
-    pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
+    pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8]> {
         if self.shape.is_ftp() {
             Err(Fault::ForeignHost.at(0))
         } else {
@@ -92,20 +90,21 @@ impl<'t> Origin<'t> {
         allows_star: bool,
         rules: &Rules,
         trace: &mut impl Trace,
-    ) -> Result<(Cow<'t, str>, bool), PathError> {
+    ) -> Result<(Cow<'t, str>, bool)> {
         let Self { source, own_query, text, shape, has_no_dots } = self;
         let room = room_for(own_query);
         let mut text = shape
             .settle(text, has_no_dots, room, trace)
-            .map_err(|error| error.moved(|at| position_before_normalizing(source, &IN_PATH, at)))?;
+            .moved(|at| position_before_normalizing(source, &IN_PATH, at))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
         }
         if let Some(own_query) = own_query {
-            let mut out = with_room(text, room);
-            let start = out.len();
-            append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
-                .map_err(|error| error.moved(|at| source.len() + at))?;
+            let start = text.len();
+            let mut out = Writer::behind(with_room(text, room));
+            out.spell(&IN_ORIGIN_QUERY, own_query, 0, own_query.len())
+                .moved(|at| source.len() + at)?;
+            let out = out.finish();
             trace.note(StepKind::OwnQuery, own_query, &out[start..]);
             return Ok((ascii(Cow::Owned(out)), false));
         }
@@ -124,7 +123,7 @@ impl<'t> Origin<'t> {
 }
 
 /// Returns the form of `text`. A delivery host of the rules is a host, whatever its shape.
-fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape, PathError> {
+fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape> {
     let shape = Shape::of(text, rules.root)?;
     if shape.form == Form::Relative {
         let len = scan::find(text, b'/').unwrap_or(0);

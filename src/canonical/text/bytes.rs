@@ -2,10 +2,6 @@
 //!
 //! Invariant: a class depends on the byte alone, never on its neighbors or on the locale. Not here:
 //! the handling of a byte outside of its class; each step decides that for itself.
-#![expect(
-    clippy::needless_bitwise_bool,
-    reason = "branches would keep bytes out of vector registers"
-)]
 
 use super::scan::{any_pair, any_triple};
 use std::borrow::Cow;

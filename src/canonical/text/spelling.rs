@@ -150,16 +150,12 @@ impl Spelling {
 /// contain raw is written as an escape. An escape that stays one has one such byte, its percent
 /// sign, and does not grow.
 pub(in crate::canonical) fn longest_path(text: &[u8]) -> usize {
-    #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
-    let grows = |byte| !is_path(byte) & (byte != b'%');
-    text.len() + 2 * count(text, grows)
+    text.len() + 2 * count(text, |byte| !(is_path(byte) | (byte == b'%')))
 }
 
-/// Returns the maximum length of operations, if no value contains an equals sign.
+/// Returns the maximum length of operations.
 pub(in crate::canonical) fn longest_operations(text: &[u8]) -> usize {
-    #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
-    let grows = |byte| !is_operation(byte) & (byte != b'%') & (byte != b'&') & (byte != b'=');
-    text.len() + 2 * count(text, grows)
+    text.len() + 2 * count(text, |byte| !(is_operation(byte) | (byte == b'%')))
 }
 
 #[cfg(test)]

@@ -742,3 +742,74 @@ fn dropping_a_lease_against_a_purge_leaves_nothing_behind() {
         assert!(world.lease().commit(&world.key, 2).is_stored());
     });
 }
+
+/// An entry of an earlier index is restored while the invalidation runs: in the end it is not
+/// served, whether the restore saw the purge or the purge saw the entry.
+fn restore_against(invalidate: Invalidate) {
+    model(move || {
+        let world = World::new();
+        let restore = world.index.begin_restore();
+        let other = Arc::clone(&world);
+        let restorer = thread::spawn(move || {
+            let entry = [(other.key.clone(), 2, Freshness::Live)];
+            let restored = restore.path(&other.tenant, &other.path, entry);
+            drop(restore);
+            restored.stored
+        });
+        invalidate(&world);
+        let stored = restorer.join().unwrap();
+        assert!(stored <= 1);
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+#[test]
+fn restore_against_purge_of_the_path() {
+    restore_against(HARD[0]);
+}
+
+#[test]
+fn restore_against_flush_of_the_tenant() {
+    restore_against(HARD[1]);
+}
+
+#[test]
+fn restore_against_flush_of_everything() {
+    restore_against(HARD[2]);
+}
+
+#[test]
+fn restore_against_purge_of_a_prefix() {
+    restore_against(HARD[3]);
+}
+
+#[test]
+fn restore_against_the_forgetting_of_the_tenant() {
+    restore_against(HARD[4]);
+}
+
+/// The sweep would retire the rule of a prefix purge that came after the beginning of a restore.
+#[test]
+fn beginning_of_a_restore_against_purge_of_a_prefix_and_its_sweep() {
+    model(|| {
+        let world = World::new();
+        let restore = world.index.begin_restore();
+        let other = Arc::clone(&world);
+        let sweeper = thread::spawn(move || {
+            other.index.purge_prefix(&other.tenant, &other.prefix, Hard);
+            other.reclaim()
+        });
+        // Ends, so that only the second restore keeps the rules.
+        let second = world.index.begin_restore();
+        drop(restore);
+        let before = world.index.stats().prefix_purges;
+        sweeper.join().unwrap();
+        let entry = [(world.key.clone(), 2, Freshness::Live)];
+        let stored = second.path(&world.tenant, &world.path, entry).stored;
+        // A purge that had not begun is after the beginning of the restore.
+        assert!(before > 0 || stored == 0, "restored over a later purge");
+        drop(second);
+        world.reclaim();
+        assert_eq!(world.index.stats().prefix_rules, 0);
+    });
+}

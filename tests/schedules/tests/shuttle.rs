@@ -18,8 +18,9 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
-    Lookup, ManualClock, OriginPath, OverTime, PathPrefix, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, ExportCursor, FillLease, Freshness, Hard,
+    Insertion, Lookup, ManualClock, OriginPath, OverTime, PathPrefix, Restore, Soft, Tenant,
+    VariantKey,
 };
 use common::Names;
 use shuttle::rand::Rng;
@@ -72,6 +73,8 @@ enum Step {
     Wait,
     /// Asks for the name of a tenant.
     Tenant(usize),
+    /// Restores an entry that is older than the program.
+    Restore(Place, Variant),
     Reclaim,
 }
 
@@ -98,6 +101,8 @@ enum Done {
     Wait,
     /// Whether the name still is the first tenant's.
     Tenant(usize, bool),
+    /// Whether the value was stored.
+    Restore(Place, Variant, u32, bool),
 }
 
 /// The answer to a claim.
@@ -144,6 +149,9 @@ struct State {
     leases: BTreeMap<u32, (Place, Fill)>,
     /// The variants of those leases that are claims. The name of such a lease is also its value.
     claims: BTreeMap<u32, Variant>,
+    /// The effect of the invalidations so far on entries that are restored. They have no effect on
+    /// a place that is not in here.
+    restoring: BTreeMap<Place, Fill>,
     forgotten: BTreeSet<usize>,
 }
 
@@ -192,6 +200,8 @@ impl State {
 
     fn hard(&mut self, scope: Scope) -> BTreeSet<(Variant, u32)> {
         self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
+        let places = (0..PLACES.len()).filter(|place| scope.covers(*place));
+        self.restoring.extend(places.map(|place| (place, Fill::Void)));
         let gone = self.entries.extract_if(.., |(place, _), _| scope.covers(*place));
         gone.map(|((_, variant), entry)| (variant, entry.value)).collect()
     }
@@ -200,6 +210,9 @@ impl State {
         self.leave_no_older(scope, matches!(scope, Scope::Place(_)));
         let leases = self.leases.values_mut().filter(|l| scope.covers(l.0) && l.1 == Fill::Valid);
         leases.for_each(|lease| lease.1 = Fill::Overtaken);
+        for place in (0..PLACES.len()).filter(|place| scope.covers(*place)) {
+            self.restoring.entry(place).or_insert(Fill::Overtaken);
+        }
         let entries = self.entries.iter_mut().filter(|(key, e)| scope.covers(key.0) && !e.stale);
         entries.map(|(_, entry)| entry.stale = true).count()
     }
@@ -208,6 +221,8 @@ impl State {
         let scope = tenant.map_or(Scope::All, Scope::Tenant);
         self.leave_no_older(scope, false);
         self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
+        let places = (0..PLACES.len()).filter(|place| scope.covers(*place));
+        self.restoring.extend(places.map(|place| (place, Fill::Void)));
         for ((place, _), entry) in self.entries.iter_mut().filter(|(key, _)| scope.covers(key.0)) {
             let moment = self.now + moments[*place];
             entry.dies = Some(entry.dies.map_or(moment, |dies| dies.min(moment)));
@@ -319,6 +334,15 @@ impl Specification for Spec {
                 next.forgotten.insert(*t);
                 true
             }
+            Done::Restore(p, v, value, stored) => {
+                let fill = state.restoring.get(p).copied().unwrap_or(Fill::Valid);
+                let is_there = state.entries.contains_key(&(*p, *v));
+                let expected = fill != Fill::Void && !state.has_forgotten(*p) && !is_there;
+                if expected {
+                    next.store(*p, *v, *value, fill == Fill::Overtaken);
+                }
+                *stored == expected
+            }
             Done::Over(tenant, stale, moments) => {
                 next.over(*tenant, *stale, moments);
                 true
@@ -339,6 +363,8 @@ impl Specification for Spec {
 struct World {
     index: CacheIndex<u32>,
     clock: ManualClock,
+    /// It began before the first thread.
+    restore: Restore<u32>,
     tenants: [Tenant; 2],
     paths: [OriginPath<'static>; 3],
     prefix: PathPrefix<'static>,
@@ -356,6 +382,7 @@ impl World {
         Self {
             clock,
             tenants: ["t", "u"].map(|name| index.tenant(name)),
+            restore: index.begin_restore(),
             index,
             paths: PLACES.map(|(_, text)| names.path(text)),
             prefix: names.prefix(PREFIX.1),
@@ -507,6 +534,17 @@ impl World {
                         Done::Tenant(t, tenant == self.tenants[t])
                     });
                 }
+                Step::Restore(p, v) => {
+                    self.logged(thread, Done::Restore(p, v, serial, false), || {
+                        let (tenant, path) = self.place(p);
+                        let entry = [(self.keys[v].borrowed(), serial, Freshness::Live)];
+                        let stored = self.restore.path(tenant, path, entry).stored == 1;
+                        if stored {
+                            self.stored.lock().unwrap().push(serial);
+                        }
+                        Done::Restore(p, v, serial, stored)
+                    });
+                }
                 // No order can contradict its answer.
                 Step::Reclaim => {
                     self.hand_back(self.index.reclaim(2).into_iter().map(|dead| dead.value));
@@ -587,6 +625,7 @@ impl World {
             assert!(linearizable, "no order of the operations explains the answers: {text}");
         }
         assert_eq!(self.index.stats().open_leases, 0);
+        drop(self.restore);
         self.index.flush_all(Hard);
         while {
             let dead = self.index.reclaim(100);
@@ -615,8 +654,7 @@ fn step(rng: &mut impl Rng) -> Step {
     // Most at the first place, so that they meet.
     let place = if rng.gen_range(0..3) == 0 { rng.gen_range(0..PLACES.len()) } else { 0 };
     let variant = if rng.gen_range(0..3) == 0 { 1 } else { 0 };
-    match rng.gen_range(0..26) {
-        22..26 => Step::Claim(place, variant),
+    match rng.gen_range(0..29) {
         0..5 => Step::Lookup(place, variant),
         5..9 => Step::Lease(place),
         9..13 => Step::Commit(variant),
@@ -627,6 +665,8 @@ fn step(rng: &mut impl Rng) -> Step {
         18 => Step::Soft(scope(rng)),
         19 => Step::Forget(usize::from(rng.gen_range(0..4) == 0)),
         20 => Step::Tenant(usize::from(rng.gen_range(0..4) == 0)),
+        21..24 => Step::Restore(place, variant),
+        24..28 => Step::Claim(place, variant),
         _ => Step::Reclaim,
     }
 }
@@ -737,4 +777,52 @@ fn every_history_of_a_random_schedule_is_linearizable() {
 #[test]
 fn every_history_of_a_schedule_with_few_preemptions_is_linearizable() {
     explore(|history| shuttle::check_pct(move || history(), schedules(), 3));
+}
+
+/// An export while another thread's sweep merges buckets, and a third stores new paths: all entries
+/// that stay are exported.
+#[test]
+fn every_export_beside_a_sweep_has_all_that_stays() {
+    const STAYING: u32 = 6;
+    let exports = || {
+        let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+        let index = Arc::new(index);
+        let (kept, flushed) = (index.tenant("kept"), index.tenant("flushed"));
+        let names = Names::Opaque('x');
+        let (key, name) = (names.key("?w=1"), move |n: u32| names.path(&n.to_string()));
+        for n in 0..STAYING {
+            assert!(index.insert(&kept, &name(n), &key, n).is_stored());
+        }
+        for n in 0..60 {
+            assert!(index.insert(&flushed, &name(n), &key, 1000 + n).is_stored());
+        }
+        let other = Arc::clone(&index);
+        let sweeper = shuttle::thread::spawn(move || {
+            other.flush_tenant(&flushed, Hard);
+            while !other.reclaim(100).is_done() {}
+        });
+        let other = Arc::clone(&index);
+        let (tenant, new_key) = (kept.clone(), key.clone());
+        let inserter = shuttle::thread::spawn(move || {
+            for n in 100..110 {
+                assert!(other.insert(&tenant, &name(n), &new_key, n).is_stored());
+            }
+        });
+        let (mut cursor, mut found) = (ExportCursor::default(), BTreeSet::new());
+        while let Some(paths) = index.export(&mut cursor, 1) {
+            let values = paths.into_iter().filter(|path| path.tenant == kept);
+            found.extend(values.flat_map(|path| path.entries).map(|(_, value, _)| value));
+        }
+        assert!((0..STAYING).all(|n| found.contains(&n)), "exported: {found:?}");
+        sweeper.join().unwrap();
+        inserter.join().unwrap();
+    };
+    let tried = Arc::new(AtomicUsize::new(0));
+    let begun = Arc::clone(&tried);
+    let _tried = Tried(tried);
+    let counted = move || {
+        begun.fetch_add(1, SeqCst);
+        exports();
+    };
+    shuttle::check_random(counted, schedules() / 10);
 }

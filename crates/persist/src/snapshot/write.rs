@@ -1,14 +1,12 @@
 //! Writing a snapshot.
 
 use super::block::BlockBuilder;
-use super::{
-    ANY_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, PathEntries, VERSION,
-    block_checksum,
-};
+use super::{ANY_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION, block_checksum};
 use crate::codec::Codec;
 use crate::layer::{LayerFile, retry, write_all};
 use crate::manifest::SnapshotRef;
 use crate::names::FileId;
+use cache_index::Freshness;
 use std::io;
 use std::marker::PhantomData;
 
@@ -49,16 +47,21 @@ impl<V: Codec> SnapshotWriter<V> {
         })
     }
 
-    pub(crate) fn push(&mut self, path: &PathEntries<V>) -> io::Result<()> {
+    /// Adds a path with entries.
+    pub(crate) fn push<K: AsRef<str>>(
+        &mut self,
+        path: (&str, &str),
+        variants: &[(K, V, Freshness)],
+    ) -> io::Result<()> {
         let mut from = 0;
-        while from < path.variants.len() {
-            let pushed = self.block.push(path, from);
+        while from < variants.len() {
+            let pushed = self.block.push(path, variants, from);
             from += pushed.map_err(|_| invalid("a value does not have the length of its codec"))?;
-            if self.block.is_full() || from < path.variants.len() {
+            if self.block.is_full() || from < variants.len() {
                 self.end_block()?;
             }
         }
-        self.entries += path.variants.len() as u64;
+        self.entries += variants.len() as u64;
         Ok(())
     }
 

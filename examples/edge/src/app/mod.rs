@@ -31,6 +31,7 @@ pub(crate) mod page;
 pub(crate) mod receipt;
 pub(crate) mod render;
 pub(crate) mod request_id;
+pub(crate) mod restart;
 pub(crate) mod server;
 pub(crate) mod store;
 pub(crate) mod tenants_file;
