@@ -130,14 +130,19 @@ impl<V> Shard<V> {
             let dead = self.take_dead(id, tenant, view, shared);
             return Living { id: None, dead_record: Some(Box::new(dead)) };
         }
-        let path: Box<str> = record.path().into();
+        let (path, is_large): (Box<str>, _) = (record.path().into(), record.is_large());
         let counts = self.tallies.at(tenant, view);
+        if older.is_empty() {
+            self.records.settle(id, &view.without(marker), counts);
+            return Living { id: Some(id), dead_record: None };
+        }
+        self.rebuilt += u64::from(is_large);
         let taken =
             self.records.extract(id, |key| older.contains(key), &shared.keys, &shared.hashing);
         counts.stale -= taken.len();
         self.records.settle(id, &view.without(marker), counts);
         shared.occupancy.give_back(0, taken.len());
-        let dead = (taken.len() > 0).then(|| DeadRecord::new(tenant, path, taken.into_entries()));
-        Living { id: Some(id), dead_record: dead.map(Box::new) }
+        let dead = DeadRecord::new(tenant, path, taken.into_entries());
+        Living { id: Some(id), dead_record: Some(Box::new(dead)) }
     }
 }
