@@ -59,6 +59,13 @@ pub(crate) fn seal(id: FileId, durable: u64) -> Vec<u8> {
     out
 }
 
+/// Whether all bytes are zeros.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    // Compared in pieces, as a comparison of slices takes many bytes at once.
+    const ZEROS: [u8; BLOCK] = [0; BLOCK];
+    bytes.chunks(BLOCK).all(|piece| *piece == ZEROS[..piece.len()])
+}
+
 /// A segment that was read.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -99,7 +106,7 @@ pub(crate) fn read(id: FileId, is_last: bool, bytes: &[u8]) -> Result<Segment, C
     };
     segment.take_records(&file, id, data)?;
     let rest = &bytes[segment.end..];
-    segment.is_torn = rest.iter().any(|&byte| byte != 0);
+    segment.is_torn = !is_zero(rest);
     if segment.is_torn {
         if !is_last {
             return Err(damaged(segment.end, "zeros behind the last record of a full segment"));
