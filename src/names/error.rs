@@ -71,6 +71,7 @@ impl NameError {
 }
 
 /// Checks that `text` is a name: it is neither empty nor longer than `limit` bytes.
+#[inline]
 pub(crate) fn check_len(subject: &'static str, text: &str, limit: usize) -> Result<(), NameError> {
     let kind = match text.len() {
         0 => NameErrorKind::Empty,
