@@ -29,6 +29,11 @@ struct Args {
     #[arg(long)]
     origin: String,
 
+    /// The first id, which must be larger than all ids of earlier runs. Without it, ids begin with
+    /// the time.
+    #[arg(long)]
+    first_id: Option<u64>,
+
     /// Seconds after which an id that nobody has fetched is given up.
     #[arg(long, default_value_t = 30)]
     lease_seconds: u64,
@@ -37,7 +42,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = streams::arguments();
-    let pictures = Arc::new(Pictures::new(Duration::from_secs(args.lease_seconds)));
+    let pictures = Arc::new(Pictures::new(Duration::from_secs(args.lease_seconds), args.first_id));
     let sweeper = Arc::clone(&pictures);
     tokio::spawn(async move {
         loop {

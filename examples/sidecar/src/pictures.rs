@@ -6,7 +6,7 @@
 //!   of the id. So an answer that an invalidation overtook cannot replace a newer one.
 
 use cache_index::{
-    CacheIndex, Claim, ClaimLease, Hard, OriginPath, PathPrefix, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Hard, Lookup, OriginPath, PathPrefix, Soft, Tenant, VariantKey,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -40,6 +40,8 @@ pub(crate) struct Fetch {
     names: Option<(OriginPath<'static>, VariantKey<'static>)>,
     id: u64,
     lease: Option<ClaimLease<u64>>,
+    /// Whether the index had the id as live when the fetch began: the server has lost the answer.
+    lost: bool,
 }
 
 /// The names in a target: up to the question mark, and the rest.
@@ -50,14 +52,16 @@ fn names(target: &str) -> Option<(OriginPath<'_>, VariantKey<'_>)> {
 }
 
 impl Pictures {
-    pub(crate) fn new(lease_time: Duration) -> Self {
+    pub(crate) fn new(lease_time: Duration, first_id: Option<u64>) -> Self {
         let index = CacheIndex::default();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let first = u64::try_from(now.as_micros()).unwrap_or_default() * IDS_EACH_MICROSECOND;
+        let first_id = first_id.unwrap_or_else(|| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(now.as_micros()).unwrap_or_default().saturating_mul(IDS_EACH_MICROSECOND)
+        });
         Self {
             tenant: index.tenant("site"),
             index,
-            next_id: AtomicU64::new(first),
+            next_id: AtomicU64::new(first_id),
             leases: Mutex::default(),
             lease_time,
         }
@@ -85,18 +89,21 @@ impl Pictures {
     pub(crate) fn fetch(&self, target: &str, id: u64) -> Fetch {
         let names = names(target).map(|(path, key)| (path.into_owned(), key.into_owned()));
         let lease = self.leases.lock().remove(&id).map(|open| open.lease);
-        Fetch { names, id, lease }
+        let lost = names.as_ref().is_some_and(|(path, variant)| {
+            self.index.lookup(&self.tenant, path, variant) == Lookup::Live(id)
+        });
+        Fetch { names, id, lease, lost }
     }
 
     /// Returns whether the server may cache the answer.
     pub(crate) fn fetched(&self, fetch: Fetch) -> bool {
-        let Fetch { names, id, lease } = fetch;
+        let Fetch { names, id, lease, lost } = fetch;
         if let Some(lease) = lease {
             return lease.commit().is_stored();
         }
-        // The server has lost the answer, or another fetch of the id is under way. A second answer
-        // under one id could be an older one, so the next request gets a new id.
-        if let Some((path, variant)) = names {
+        // A second answer under one id could be an older one. If the server has lost the first, the
+        // next request gets a new id; else another fetch of the id is under way.
+        if let Some((path, variant)) = names.filter(|_| lost) {
             let _ = self.index.remove(&self.tenant, &path, &variant, &id);
         }
         false
@@ -157,7 +164,7 @@ mod tests {
     const A: &str = "/a.jpg?w=200";
 
     fn pictures() -> Pictures {
-        Pictures::new(Duration::ZERO)
+        Pictures::new(Duration::ZERO, None)
     }
 
     #[test]

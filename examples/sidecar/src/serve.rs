@@ -110,8 +110,9 @@ impl Server {
         request: &Request<Incoming>,
         target: &str,
     ) -> Result<Response<Incoming>, String> {
-        let uri: Uri =
-            format!("http://{}{target}", self.origin).parse().map_err(|error| format!("{error}"))?;
+        let uri: Uri = format!("http://{}{target}", self.origin)
+            .parse()
+            .map_err(|error| format!("{error}"))?;
         let mut fetch = Request::new(Empty::new());
         *fetch.method_mut() = request.method().clone();
         *fetch.uri_mut() = uri;

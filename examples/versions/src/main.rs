@@ -99,8 +99,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<Counts, String> {
     let first = args.first_version;
-    let picture =
-        || Picture { at_origin: AtomicU64::new(first), purged: AtomicU64::new(first) };
+    let picture = || Picture { at_origin: AtomicU64::new(first), purged: AtomicU64::new(first) };
     let world = Arc::new(World {
         pictures: std::iter::repeat_with(picture).take(args.pictures.max(1)).collect(),
         fetches: AtomicU64::new(0),
@@ -117,10 +116,7 @@ async fn run(args: Args) -> Result<Counts, String> {
     }
     let fetches = world.fetches.load(Ordering::SeqCst);
     let Counts { answers, too_old, purges } = counts;
-    let row = format!(
-        "| {} | {answers} | {too_old} | {purges} | {fetches} |\n",
-        world.args.name
-    );
+    let row = format!("| {} | {answers} | {too_old} | {purges} | {fetches} |\n", world.args.name);
     streams::print(&row).map_err(|error| error.to_string())?;
     if purges == 0 || answers == 0 || fetches >= answers {
         return Err(format!("{row}nothing was cached, or nothing was purged"));
