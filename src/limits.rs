@@ -67,6 +67,7 @@ impl Room {
     }
 
     /// Without a limit, the room is not counted, so that it costs no atomic write.
+    #[inline]
     fn take(&self) -> bool {
         let Some(limit) = self.limit else { return true };
         // Relaxed: this count publishes nothing. A read-modify-write never counts two takers as
@@ -89,6 +90,7 @@ impl Room {
         usize::try_from(granted).unwrap_or(usize::MAX)
     }
 
+    #[inline]
     fn give_back(&self, count: usize) {
         if self.limit.is_some() {
             self.taken.fetch_sub(count as u64, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
 use crate::scopes::Tenant;
 use crate::stats::Stats;
-use crate::variants::Wanted;
+use crate::variants::LookupKey;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -94,10 +94,8 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let Core { shared, .. } = &*self.core;
-        let text = variant.as_str();
-        let wanted = || Wanted { text, hash: shared.hashing.variant(text) };
-        self.core.shard(&key).read().lookup(&key, wanted, shared)
+        let variant = LookupKey { text: variant.as_str(), hash: None };
+        self.core.shard(&key).read().lookup(&key, variant, &self.core.shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
@@ -157,8 +155,8 @@ impl<V> CacheIndex<V> {
                 }
             }
             found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let wanted = || Wanted { text: variant, hash: *hash };
-                self.core.shard(key).read().lookup(key, wanted, shared)
+                let variant = LookupKey { text: variant, hash: Some(*hash) };
+                self.core.shard(key).read().lookup(key, variant, shared)
             }));
         }
         found

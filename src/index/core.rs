@@ -107,10 +107,14 @@ impl<V> Core<V> {
         assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
         self.named(tenant, path.as_str())
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
         let hash = self.shared.hashing.path(tenant.id(), path);
@@ -158,13 +162,13 @@ impl<V> Core<V> {
     pub(super) fn write<R>(
         &self,
         key: &PathRef<'_>,
-        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<DeadRecord<V>>),
+        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<Box<DeadRecord<V>>>),
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
         // Queue before unlocking, so that a later sweep of this shard can rely on every dead entry
         // already being in the queue.
-        let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
+        let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
         drop(dropped);
@@ -198,7 +202,7 @@ impl<V> Core<V> {
                 let (outcome, dead_record) =
                     shard.purge(key, *selection, severity, fills, &self.shared);
                 outcomes[*at] = Some(outcome);
-                dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
+                dropped.extend(dead_record.and_then(|dead_record| self.queue_boxed(dead_record)));
             }
         }
         drop(dropped);
@@ -247,6 +251,12 @@ impl<V> Core<V> {
                 None
             }
         }
+    }
+
+    #[cold]
+    #[allow(clippy::unnecessary_box_returns, reason = "a write seldom has one, and moves it twice")]
+    fn queue_boxed(&self, dead_record: Box<DeadRecord<V>>) -> Option<Box<DeadRecord<V>>> {
+        self.queue(*dead_record).map(Box::new)
     }
 
     #[cfg(fuzzing)]

@@ -13,10 +13,12 @@ pub(crate) struct LastInvalidations {
 }
 
 impl LastInvalidations {
+    #[inline]
     pub(crate) fn newest(self) -> Generation {
         self.hard.max(self.soft)
     }
 
+    #[inline]
     pub(crate) fn or(self, other: Self) -> Self {
         Self { hard: self.hard.max(other.hard), soft: self.soft.max(other.soft) }
     }
@@ -34,6 +36,7 @@ pub(crate) struct Horizon {
 impl Horizon {
     /// Acquire: a thread that publishes this invalidation for another must also publish everything
     /// that happened before it.
+    #[inline]
     pub(crate) fn read(&self) -> LastInvalidations {
         LastInvalidations { hard: self.hard.load(), soft: self.soft.load() }
     }

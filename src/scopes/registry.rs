@@ -76,6 +76,7 @@ pub(crate) struct RuleAdded {
 }
 
 impl LastInvalidations {
+    #[inline]
     fn standing(self, since: Generation) -> Standing {
         if self.hard > since {
             Standing::Dead
@@ -94,16 +95,19 @@ impl View {
     }
 
     /// The same, as far as everything and the tenant go.
+    #[inline]
     pub(crate) fn whole_standing(&self, since: Generation) -> Standing {
         self.whole.standing(since)
     }
 
     /// Whether the tenant is forgotten: nothing is stored for it any more.
+    #[inline]
     pub(crate) fn is_forgotten(&self) -> bool {
         self.forgotten
     }
 
     /// Returns the same view, including prefix rules that have retired since.
+    #[inline]
     pub(crate) fn with_retired(mut self, retired: LastInvalidations) -> Self {
         self.prefix = self.prefix.or(retired);
         self
@@ -131,6 +135,7 @@ impl Scopes {
     }
 
     /// The generation in which something begins now, as far as broad scopes go.
+    #[inline]
     pub(crate) fn broad(&self) -> Generation {
         self.broad.load()
     }
@@ -142,6 +147,7 @@ impl Scopes {
 
     /// Returns the current view of the scopes that cover the path, for an entry that was live at
     /// `since`, or later.
+    #[inline]
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
@@ -159,6 +165,7 @@ impl Scopes {
         })
     }
 
+    #[inline]
     fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> LastInvalidations) -> View {
         loop {
             let as_of = self.broad.load();
@@ -268,6 +275,7 @@ impl Scopes {
         self.rules.read().matching(tenant, path)
     }
 
+    #[inline]
     pub(crate) fn open_rules(&self) -> usize {
         usize::try_from(self.open_rules.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }

@@ -19,7 +19,7 @@ use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
 use crate::scopes::{Generation, Scopes, Standing, Tallies, View};
 use crate::stats::ShardStats;
-use crate::variants::{Dictionary, Wanted};
+use crate::variants::{Dictionary, LookupKey, Wanted};
 use std::sync::Arc;
 
 /// The data that all shards of an index share.
@@ -81,25 +81,50 @@ impl<V> Shard<V> {
 
     /// Looks for a variant, whose key is hashed only if the path may be there.
     #[inline]
-    pub(crate) fn lookup<'k>(
+    pub(crate) fn lookup(
         &self,
         key: &PathRef<'_>,
-        wanted: impl FnOnce() -> Wanted<'k>,
+        variant: LookupKey<'_>,
         shared: &Shared,
     ) -> Lookup<V>
     where
         V: Clone,
     {
-        let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
-        guess.touch();
-        let record = if guess.is(key) {
-            guess
-        } else {
-            let Some(found) = self.records.find(key) else { return Lookup::Miss };
-            found
+        match self.records.guess(key) {
+            Some(guess) if guess.is(key) => {
+                Self::answer(guess, key, variant.wanted(&shared.hashing), shared)
+            }
+            None if !self.records.overflows(key) => Lookup::Miss,
+            _ => self.lookup_again(key, variant, shared),
+        }
+    }
+
+    /// The same after a wrong guess. Apart, because a record that comes from either way is kept in
+    /// memory.
+    #[cold]
+    #[inline(never)]
+    fn lookup_again(&self, key: &PathRef<'_>, variant: LookupKey<'_>, shared: &Shared) -> Lookup<V>
+    where
+        V: Clone,
+    {
+        let Some(record) = self.records.find(key) else { return Lookup::Miss };
+        Self::answer(record, key, variant.wanted(&shared.hashing), shared)
+    }
+
+    #[allow(clippy::inline_always, reason = "a lookup has the record in registers")]
+    #[inline(always)]
+    fn answer(
+        record: RecordRef<'_, V>,
+        key: &PathRef<'_>,
+        wanted: Wanted<'_>,
+        shared: &Shared,
+    ) -> Lookup<V>
+    where
+        V: Clone,
+    {
+        let Some((value, freshness)) = record.look_up(wanted, &shared.keys) else {
+            return Lookup::Miss;
         };
-        let Some(at) = record.find(wanted(), &shared.keys) else { return Lookup::Miss };
-        let (value, freshness) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
@@ -115,6 +140,7 @@ impl<V> Shard<V> {
 
     /// Returns the standing of a record after a broad invalidation. Confirms an untouched record,
     /// for the next lookup.
+    #[inline(never)]
     fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;

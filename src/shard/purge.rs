@@ -57,7 +57,7 @@ impl<V> Shard<V> {
         severity: Severity,
         fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
+    ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
         // Mark the open fills, whether the path has a record or not.
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
@@ -71,7 +71,7 @@ impl<V> Shard<V> {
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
             let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
+            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
             record = None;
         }
         // Take out its variants, or mark them.
@@ -224,6 +224,7 @@ impl<V> Shard<V> {
     }
 
     /// Removes a dead record, and subtracts it from the counts.
+    #[inline(never)]
     pub(super) fn take_dead(
         &mut self,
         id: RecordId,

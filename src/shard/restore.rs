@@ -67,7 +67,7 @@ impl<V> Shard<V> {
         began: RestoreStart,
         entries: Candidates<'_, V>,
         shared: &Shared,
-    ) -> (RestoredEntries<V>, Option<DeadRecord<V>>) {
+    ) -> (RestoredEntries<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let mut restored = RestoredEntries { stored: 0, refused: Vec::new() };
         let mut entries = self.admit_restored(key, began, entries, &view, shared, &mut restored);
@@ -79,7 +79,7 @@ impl<V> Shard<V> {
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
             let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
+            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
             record = None;
         }
         if record.is_none() && entries.len() <= MAX_SLOTS {

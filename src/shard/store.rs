@@ -46,7 +46,7 @@ impl<V> Shard<V> {
         value: V,
         fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (Committed<V>, Option<DeadRecord<V>>) {
+    ) -> (Committed<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
         let standing = view.with_retired(retired).standing(began.broad);
@@ -76,7 +76,7 @@ impl<V> Shard<V> {
         variant: &VariantKey<'_>,
         value: V,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         if view.is_forgotten() {
             return (self.refuse(value, Refusal::Forgotten), None);
@@ -98,13 +98,13 @@ impl<V> Shard<V> {
         freshness: Freshness,
         view: &View,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         // Find the record. A record that a broad invalidation killed goes first.
         let mut record = self.records.find(key);
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(view) == Standing::Dead) {
             let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, view, shared));
+            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, view, shared)));
             record = None;
         }
         // Find the variant in it.

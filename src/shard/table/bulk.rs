@@ -2,14 +2,13 @@
 //!
 //! Invariant: as in `edit`.
 
-use super::record::{MAX_SLOTS, RecordMut, Shape};
+use super::record::MAX_SLOTS;
 use super::records::{PER_BUCKET, RecordRef, Records};
 use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, KeyId};
-use smallvec::SmallVec;
+use crate::variants::{Dictionary, KeyId, Slot};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,19 +37,14 @@ impl<V> Records<V> {
         self.len += 1;
         let hash = path.hash.table();
         let text = self.store_text(path.path);
-        let shape = Shape::new(slots.len(), text.len());
-        // Written apart, and then copied: a record is adopted as a split moves it.
-        let mut bytes = SmallVec::<[u8; 256]>::from_elem(0, shape.size);
-        let mut record = RecordMut { bytes: &mut bytes };
-        record.write(path.owner(), settled, text, shape.room);
-        for NewSlot { key, hash, freshness } in slots {
-            record.push(*key, *hash, *freshness);
-        }
         let (bucket, depth) = self.free_lane(self.bucket_of(hash));
-        self.edit(bucket, depth, |node| {
-            node.reserve(bytes.len(), slots.len());
-            node.adopt(hash, &bytes, values);
-        });
+        let mut node = self.node_mut(bucket, depth);
+        let at = node.push(hash, path.owner(), settled, text);
+        node.reserve(0, slots.len());
+        for ((slot, value), number) in slots.iter().zip(values).zip(0..) {
+            node.line.record_mut(at).mark(number, slot.freshness);
+            node.push_slot(at, Slot::new(slot.key, slot.hash, value));
+        }
     }
 }
 
@@ -75,10 +69,9 @@ impl<V> RecordRef<'_, V> {
             }
             return;
         }
-        let first = self.node().first_value(self.id.at.lane());
         for at in places {
-            let value = self.node().rest.values[first + at].clone();
-            add(keys.text(self.record.key(at)), value, self.record.freshness(at));
+            let slot = &self.slots()[at];
+            add(keys.text(slot.key()), slot.value().clone(), self.record.freshness(at));
         }
     }
 }

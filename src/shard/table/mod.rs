@@ -5,8 +5,9 @@
 //! Another layout takes the place of this folder if it keeps this; `tests` checks it against a
 //! plain map.
 //!
-//! - **find** returns the record of a path, or that there is none. No path has two records. A
-//!   lookup that **guess**es first waits for memory once, and [`RecordRef::is`] decides.
+//! - **find** returns the record of a path, or that there is none. No path has two records.
+//!   **guess** returns a record that is probably the path's, and [`RecordRef::is`] decides. If it
+//!   returns none, and the bucket does not **overflow**, the path has no record.
 //! - **push** adds a record with a first variant, **push_many** one with up to 32 at once,
 //!   **remove** takes one out with its variants. All other changes are of one record, and keep
 //!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
