@@ -92,7 +92,7 @@ impl Server {
     async fn fetch(&self, request: &Request<Incoming>, target: &str) -> Response<Body> {
         let id = header(request, ID_HEADER).and_then(|id| u64::from_str_radix(id, 16).ok());
         let fetch = id.map(|id| self.pictures.fetch(target, id));
-        let mut answer = match self.from_origin(request, target).await {
+        let mut answer = match self.ask_origin(request, target).await {
             Ok(answer) => answer.map(Either::Right),
             // The lease is dropped: the fill has failed.
             Err(error) => return text(StatusCode::BAD_GATEWAY, error + "\n"),
@@ -105,7 +105,7 @@ impl Server {
         answer
     }
 
-    async fn from_origin(
+    async fn ask_origin(
         &self,
         request: &Request<Incoming>,
         target: &str,
