@@ -108,7 +108,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// What a request asks for.
+/// The names in a request, and the request to the origin that they make.
 #[derive(Debug)]
 pub struct Asked {
     host: String,

@@ -1,4 +1,4 @@
-//! The control port: what it accepts, and what it answers to everything else.
+//! The control port: requests that it accepts, and its answers to all others.
 
 use crate::rig::{HOST, Rig, client};
 use http::{Method, StatusCode};
