@@ -67,7 +67,8 @@ impl<V> Shard<V> {
         // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
         // purge does not return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
-        let mut record = self.records.find(key);
+        let id = self.records.id_of(key);
+        let mut record = id.map(|id| self.records.get(id));
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
             let dead = dead.id();

@@ -100,7 +100,8 @@ impl<V> Shard<V> {
         shared: &Shared,
     ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         // Find the record. A record that a broad invalidation killed goes first.
-        let mut record = self.records.find(key);
+        let id = self.records.id_of(key);
+        let mut record = id.map(|id| self.records.get(id));
         let mut dead_record = None;
         if let Some(dead) = record.filter(|record| record.standing(view) == Standing::Dead) {
             let dead = dead.id();

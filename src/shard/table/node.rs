@@ -172,6 +172,21 @@ impl Line {
 }
 
 impl Lane {
+    const START_BITS: u32 = 16;
+
+    /// The lane as a number of 22 bits.
+    #[inline]
+    pub(super) fn to_bits(self) -> u32 {
+        u32::from(self.lane) << Self::START_BITS | u32::from(self.start)
+    }
+
+    /// The lane of the low 22 bits.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self { lane: (bits >> Self::START_BITS) as u8 & 0x3f, start: bits as u16 }
+    }
+
     #[inline]
     pub(super) fn lane(self) -> usize {
         self.lane.into()

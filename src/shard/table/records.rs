@@ -15,10 +15,11 @@ use crate::hash::TableHash;
 use crate::scopes::{Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-pub(super) const PER_BUCKET: usize = 9;
+pub(super) const PER_BUCKET: usize = 10;
 
 /// The records of one shard.
 #[derive(Debug)]
@@ -37,13 +38,11 @@ pub(crate) struct Records<V> {
 }
 
 /// Where a record is, until one is added or removed.
+///
+/// In one number, so that it is in a register wherever it goes: the bucket, how many nodes come
+/// before the record's, and the lane. One bit is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordId {
-    pub(super) bucket: u32,
-    /// How many nodes come before the record's.
-    pub(super) depth: u8,
-    pub(super) at: Lane,
-}
+pub(crate) struct RecordId(NonZeroU64);
 
 /// A record to read.
 #[derive(Debug)]
@@ -63,15 +62,31 @@ impl<V> Clone for RecordRef<'_, V> {
 impl<V> Copy for RecordRef<'_, V> {}
 
 impl RecordId {
+    const SET: u64 = 1 << 31;
+
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn new(bucket: usize, depth: u8, at: Lane) -> Self {
-        Self { bucket: bucket as u32, depth, at }
+        let number = (bucket as u64) << 32 | u64::from(depth) << 22 | u64::from(at.to_bits());
+        Self(NonZeroU64::new(number | Self::SET).expect("a bit is set"))
     }
 
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn bucket(self) -> usize {
-        self.bucket as usize
+        (self.0.get() >> 32) as usize
+    }
+
+    /// How many nodes come before the record's.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub(super) fn depth(self) -> u8 {
+        (self.0.get() >> 22) as u8
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "`from_bits` ignores the others")]
+    pub(super) fn at(self) -> Lane {
+        Lane::from_bits(self.0.get() as u32)
     }
 }
 
@@ -125,7 +140,7 @@ impl<'a, V> RecordRef<'a, V> {
     /// The variants of a small set.
     #[inline(always)]
     pub(super) fn slots(self) -> &'a [Slot<V>] {
-        self.rest.slots(self.id.at.lane())
+        self.rest.slots(self.id.at().lane())
     }
 
     #[inline(always)]
@@ -158,12 +173,12 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at().lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at().lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -173,7 +188,7 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// How many variants there are.
     pub(crate) fn len(self) -> usize {
-        self.large().map_or_else(|| self.rest.count(self.id.at.lane()), LargeSet::len)
+        self.large().map_or_else(|| self.rest.count(self.id.at().lane()), LargeSet::len)
     }
 
     /// How many variants are marked stale.
@@ -379,17 +394,17 @@ impl<V> Records<V> {
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
         let node = self.node_of(id);
-        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at) }
+        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at()) }
     }
 
     #[inline]
     pub(super) fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
-        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
+        if id.depth() == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     pub(super) fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth().into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {
