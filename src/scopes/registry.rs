@@ -149,6 +149,21 @@ impl Scopes {
     /// `since`, or later.
     #[inline]
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
+        // As below, where there are no rules and nothing is half way.
+        let as_of = self.broad.load();
+        if self.open_rules.load(Ordering::Relaxed) == 0 {
+            let own = tenant.horizon().read();
+            let whole = self.all.read().or(own);
+            if whole.newest() <= as_of {
+                let forgotten = tenant.is_forgotten_by(own);
+                return View { as_of, whole, prefix: LastInvalidations::default(), forgotten };
+            }
+        }
+        self.view_with_rules(tenant, path, since)
+    }
+
+    #[inline(never)]
+    fn view_with_rules(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         self.consistent(tenant, || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
             // through that; any other thread may miss the rule. A thread that holds the lock of a
@@ -165,7 +180,6 @@ impl Scopes {
         })
     }
 
-    #[inline]
     fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> LastInvalidations) -> View {
         loop {
             let as_of = self.broad.load();

@@ -369,7 +369,6 @@ impl<V> Records<V> {
         let last = self.tags.len();
         push(&mut self.tags);
         push(&mut self.buckets);
-        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -381,7 +380,6 @@ impl<V> Records<V> {
         let old = self.take_bucket(self.tags.len() - 1);
         self.tags.pop();
         self.buckets.pop();
-        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 

@@ -22,13 +22,13 @@ use std::sync::Arc;
 pub(super) const PER_BUCKET: usize = 10;
 
 /// The records of one shard.
+// In this order: what a lookup reads is on one line of memory with the shard's lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Records<V> {
     pub(super) tags: Vec<Tags>,
     /// As many as tags.
     pub(super) buckets: Vec<Bucket<V>>,
-    /// The low bits of a hash that name a bucket.
-    pub(super) mask: usize,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of items outside.
@@ -108,7 +108,6 @@ impl<V> Default for Records<V> {
         Self {
             tags: Vec::new(),
             buckets: Vec::new(),
-            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -259,8 +258,10 @@ impl<V> Records<V> {
     /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
-        let bucket = hash.get() as usize & self.mask;
-        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+        // Not kept, as it would lie on another line of memory than the arrays.
+        let mask = usize::MAX >> (self.tags.len().wrapping_sub(1) | 1).leading_zeros();
+        let bucket = hash.get() as usize & mask;
+        if bucket < self.tags.len() { bucket } else { bucket & mask >> 1 }
     }
 
     #[inline]
