@@ -28,6 +28,20 @@ pub struct Config {
 }
 
 /// The policy for the values of entries that a flush has killed.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues, Hard, OriginPath, VariantKey};
+///
+/// let config = Config::builder().dead_values(DeadValues::Queue).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, key) = (index.tenant("doc"), VariantKey::opaque("small")?);
+/// assert!(index.insert(&tenant, &OriginPath::opaque("a.jpg")?, &key, 7_u64).is_stored());
+/// index.flush_all(Hard);
+/// assert_eq!(index.reclaim(10).into_iter().next().map(|dead| dead.value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadValues {
     /// The index drops them as it is used, never while a lock is held. Choose this for values that
@@ -41,11 +55,29 @@ pub enum DeadValues {
 }
 
 /// Builds a [`Config`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// let config = Config::builder().shards(64).max_paths(1_000_000).build()?;
+/// assert_eq!(config.to_builder().build()?, config);
+/// # Ok::<(), cache_index::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder(Config);
 
 /// The error for a setting that is out of range.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// assert!(Config::builder().shards(3).build().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
