@@ -18,7 +18,7 @@
 
 use super::core::{Shard, Shared};
 use super::path_ref::PathRef;
-use super::table::{RecordId, RecordRef};
+use super::table::RecordId;
 use crate::freshness::Freshness;
 use crate::outcome::DeadRecord;
 use crate::scopes::{Generation, Standing, Tenant, View};
@@ -44,7 +44,7 @@ impl<V> Living<V> {
 impl<V> Shard<V> {
     /// Finds the record of a path and takes out its dead entries.
     pub(super) fn living(&mut self, key: &PathRef<'_>, view: &View, shared: &Shared) -> Living<V> {
-        match self.records.find(key).map(RecordRef::id) {
+        match self.records.id_of(key) {
             Some(id) => self.without_dead(id, key.tenant, view, shared),
             None => Living { id: None, dead_record: None },
         }
