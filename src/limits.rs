@@ -8,6 +8,21 @@ use crate::outcome::Refusal;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The policy for a new variant of a path that already has the maximum number of variants.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, Insertion, OriginPath, VariantKey, WhenFull};
+///
+/// let config = Config::builder().max_variants(1, WhenFull::EvictOldest).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// let large = index.insert(&tenant, &birds, &VariantKey::opaque("large")?, 8);
+/// let Insertion::Stored(stored) = large else { panic!() };
+/// assert_eq!(stored.evicted.map(|(_, value)| value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The index refuses the new variant.
@@ -79,15 +94,16 @@ impl Room {
         taken < limit
     }
 
-    /// Takes room for at most `count`. Returns for how many there was room.
-    fn take_up_to(&self, count: usize) -> usize {
-        let Some(limit) = self.limit else { return count };
+    /// Takes room for all of these, or for none.
+    fn take_all(&self, count: usize) -> bool {
+        let Some(limit) = self.limit else { return true };
         let count = count as u64;
         let taken = self.taken.fetch_add(count, Ordering::Relaxed);
-        let granted = limit.saturating_sub(taken).min(count);
-        self.taken.fetch_sub(count - granted, Ordering::Relaxed);
-        // No more than `count`, which was a `usize`.
-        usize::try_from(granted).unwrap_or(usize::MAX)
+        let fits = limit.checked_sub(taken).is_some_and(|left| count <= left);
+        if !fits {
+            self.taken.fetch_sub(count, Ordering::Relaxed);
+        }
+        fits
     }
 
     #[inline]
@@ -117,19 +133,17 @@ impl Occupancy {
         Ok(())
     }
 
-    /// Takes room for a new path with at most this number of entries. Returns for how many entries
-    /// there was room, at least one.
-    pub(crate) fn take_path(&self, entries: usize) -> Result<usize, Refusal> {
+    /// Takes room for a new path with this number of entries. Returns whether there was room for
+    /// all of them; otherwise, none is taken.
+    pub(crate) fn take_path(&self, entries: usize) -> bool {
         if !self.paths.take() {
-            return Err(Refusal::TooManyPaths);
+            return false;
         }
-        match self.entries.take_up_to(entries) {
-            0 => {
-                self.paths.give_back(1);
-                Err(Refusal::TooManyEntries)
-            }
-            granted => Ok(granted),
+        let fits = self.entries.take_all(entries);
+        if !fits {
+            self.paths.give_back(1);
         }
+        fits
     }
 
     /// Panics unless the room taken of each limited number equals the number of paths or entries.
@@ -166,14 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn path_with_more_entries_than_there_is_room_for_gets_the_room_that_is_left() {
-        let limits = Limits { paths: Some(3), entries: Some(5), ..Limits::default() };
+    fn path_gets_room_for_all_of_its_entries_or_for_none() {
+        let limits = Limits { paths: Some(2), entries: Some(5), ..Limits::default() };
         let occupancy = Occupancy::new(&limits);
-        assert_eq!(occupancy.take_path(3), Ok(3));
-        assert_eq!(occupancy.take_path(3), Ok(2));
-        assert_eq!(occupancy.take_path(3), Err(Refusal::TooManyEntries));
-        occupancy.give_back(0, 4);
-        assert_eq!(occupancy.take_path(4), Ok(4), "the refused path kept its room");
-        assert_eq!(occupancy.take_path(1), Err(Refusal::TooManyPaths));
+        assert!(occupancy.take_path(3));
+        assert!(!occupancy.take_path(3), "there are two left");
+        assert!(occupancy.take_path(2), "what did not fit has kept its room");
+        occupancy.give_back(0, 5);
+        assert!(!occupancy.take_path(1), "there are two paths");
     }
 }

@@ -121,7 +121,7 @@ impl<V> Restore<V> {
             let hash = hashing.variant(key.as_str());
             Candidate { key, hash, value, freshness }
         });
-        let candidates = candidates.collect();
+        let candidates: Vec<_> = candidates.collect();
         let began = self.began[key.hash.shard(self.began.len())];
         let restored =
             self.core.write(&key, |shard, shared| shard.restore(&key, began, candidates, shared));

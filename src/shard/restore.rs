@@ -4,17 +4,21 @@
 //! variant was known from then on.
 
 use super::core::{Shard, Shared};
-use super::noted_purges::{NotedPurges, RestoreStart};
+use super::noted_purges::{NotedOfPath, NotedPurges, RestoreStart};
 use super::open_fills::Overtaken;
+use super::over_time::Living;
 use super::path_ref::PathRef;
 use super::table::{MAX_SLOTS, NewSlot, RecordRef};
 use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use crate::names::VariantKey;
 use crate::outcome::{DeadRecord, Refusal, Refused};
-use crate::scopes::{Standing, View};
+use crate::scopes::{LastInvalidations, Standing, View};
 use crate::variants::{NewVariant, Wanted};
 use smallvec::SmallVec;
+
+/// The slots of a path that is to be added.
+type Slots = SmallVec<[NewSlot; MAX_SLOTS]>;
 
 /// An entry that is to be restored.
 pub(crate) struct Candidate<'k, V> {
@@ -23,9 +27,6 @@ pub(crate) struct Candidate<'k, V> {
     pub(crate) value: V,
     pub(crate) freshness: Freshness,
 }
-
-/// The entries of one path: most have no more than these variants.
-pub(crate) type Candidates<'k, V> = SmallVec<[Candidate<'k, V>; 8]>;
 
 /// The result of restoring the entries of one path.
 pub(crate) struct RestoredEntries<V> {
@@ -42,6 +43,33 @@ impl<V> RestoredEntries<V> {
 impl<V> Candidate<'_, V> {
     fn wanted(&self) -> Wanted<'_> {
         Wanted { text: self.key.as_str(), hash: self.hash }
+    }
+}
+
+/// The invalidations of a path since the restore began, and the limits.
+struct Judge<'a> {
+    noted: NotedOfPath<'a>,
+    began: RestoreStart,
+    standing: Standing,
+    /// Why no entry of the path can be stored.
+    path_reason: Option<Refusal>,
+    key_length: usize,
+}
+
+impl Judge<'_> {
+    /// Returns the freshness with which the entry may be stored, or why it may not.
+    fn judge<V>(&self, entry: &Candidate<'_, V>) -> Result<Freshness, Refusal> {
+        let variant = entry.key.as_str();
+        let overtaken = self.noted.overtaken(self.began.clock, variant);
+        match (self.path_reason, overtaken) {
+            (Some(Refusal::Forgotten), _) => Err(Refusal::Forgotten),
+            (_, Overtaken::Hard) => Err(Refusal::Purged),
+            (Some(reason), _) => Err(reason),
+            _ if variant.len() > self.key_length => Err(Refusal::KeyTooLong),
+            (None, Overtaken::Soft) => Ok(Freshness::Stale),
+            _ if self.standing == Standing::Stale => Ok(Freshness::Stale),
+            _ => Ok(entry.freshness),
+        }
     }
 }
 
@@ -65,126 +93,115 @@ impl<V> Shard<V> {
         &mut self,
         key: &PathRef<'_>,
         began: RestoreStart,
-        entries: Candidates<'_, V>,
+        mut entries: Vec<Candidate<'_, V>>,
         shared: &Shared,
     ) -> (RestoredEntries<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let mut restored = RestoredEntries { stored: 0, refused: Vec::new() };
-        let mut entries = self.admit_restored(key, began, entries, &view, shared, &mut restored);
+        self.refuse_invalidated(key, began, &mut entries, &view, shared, &mut restored);
         if entries.is_empty() {
             return (restored, None);
         }
-        // A record that a broad invalidation killed goes first.
-        let mut record = self.records.find(key);
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
-            record = None;
-        }
-        if record.is_none() && entries.len() <= MAX_SLOTS {
-            entries = self.restore_path(key, entries, &view, shared, &mut restored);
+        // Entries that a broad invalidation killed go first.
+        let mut living = self.living(key, &view, shared);
+        if living.id.is_none() {
+            if let Some(slots) = Self::numbers(&entries, shared) {
+                restored.stored += slots.len();
+                self.restore_path(key, &slots, entries, &view);
+                return (restored, living.dead_record);
+            }
         }
         for entry in entries {
-            self.restore_entry(key, entry, &view, shared, &mut restored);
+            living = living.then(self.restore_entry(key, entry, &view, shared, &mut restored));
         }
-        (restored, dead_record)
+        (restored, living.dead_record)
     }
 
-    /// Marks and returns the entries that no invalidation since the restore began has killed.
-    fn admit_restored<'k>(
+    /// Takes out the entries that an invalidation since the restore began has killed, and marks
+    /// those that one made stale.
+    fn refuse_invalidated(
         &self,
         key: &PathRef<'_>,
         began: RestoreStart,
-        entries: Candidates<'k, V>,
+        entries: &mut Vec<Candidate<'_, V>>,
         view: &View,
         shared: &Shared,
         restored: &mut RestoredEntries<V>,
-    ) -> Candidates<'k, V> {
+    ) {
+        let standing = view.standing_of_fill(began.broad, LastInvalidations::default());
+        let path_reason = if view.is_forgotten() {
+            Some(Refusal::Forgotten)
+        } else if view.is_flushed(began.broad) {
+            Some(Refusal::Flushed)
+        } else if standing == Standing::Dead {
+            Some(Refusal::Purged)
+        } else if key.path.len() > shared.limits.path_length {
+            Some(Refusal::PathTooLong)
+        } else {
+            None
+        };
         let noted = self.noted.as_ref().map(|noted| noted.of_path(key)).unwrap_or_default();
-        let standing = view.standing(began.broad);
-        let is_flushed = view.whole_standing(began.broad) == Standing::Dead;
-        let mut admitted = Candidates::new();
-        for mut entry in entries {
-            let overtaken = noted.overtaken(began.clock, entry.key.as_str());
-            let reason = match (overtaken, standing) {
-                _ if view.is_forgotten() => Refusal::Forgotten,
-                (Overtaken::Hard, _) => Refusal::Purged,
-                (_, Standing::Dead) if is_flushed => Refusal::Flushed,
-                (_, Standing::Dead) => Refusal::Purged,
-                _ if key.path.len() > shared.limits.path_length => Refusal::PathTooLong,
-                _ if entry.key.as_str().len() > shared.limits.key_length => Refusal::KeyTooLong,
-                _ => {
-                    if overtaken == Overtaken::Soft || standing == Standing::Stale {
-                        entry.freshness = Freshness::Stale;
-                    }
-                    admitted.push(entry);
-                    continue;
-                }
-            };
-            restored.refuse(entry.value, reason);
+        let key_length = shared.limits.key_length;
+        let judge = Judge { noted, began, standing, path_reason, key_length };
+        let mut any_refused = false;
+        for entry in &mut *entries {
+            match judge.judge(entry) {
+                Ok(freshness) => entry.freshness = freshness,
+                Err(_) => any_refused = true,
+            }
         }
-        admitted
-    }
-
-    /// Adds a path that is not there with all of its entries, at most [`MAX_SLOTS`]. Returns the
-    /// entries that have to be stored one by one.
-    fn restore_path<'k>(
-        &mut self,
-        key: &PathRef<'_>,
-        mut entries: Candidates<'k, V>,
-        view: &View,
-        shared: &Shared,
-        restored: &mut RestoredEntries<V>,
-    ) -> Candidates<'k, V> {
-        let mut slots = SmallVec::<[NewSlot; MAX_SLOTS]>::new();
-        let mut kept = Candidates::new();
-        let mut without_number = Candidates::new();
-        for entry in entries.drain(..) {
-            let Candidate { hash, freshness, .. } = entry;
-            match shared.keys.take(entry.wanted()) {
-                None => without_number.push(entry),
-                // A key has one number.
-                Some(number) if slots.iter().any(|slot| slot.key == number) => {
-                    shared.keys.release(number);
-                    restored.refuse(entry.value, Refusal::Newer);
-                }
-                Some(number) => {
-                    slots.push(NewSlot { key: number, hash, freshness });
-                    kept.push(entry);
+        if any_refused {
+            for entry in std::mem::take(entries) {
+                match judge.judge(&entry) {
+                    Ok(_) => entries.push(entry),
+                    Err(reason) => restored.refuse(entry.value, reason),
                 }
             }
         }
-        let granted = Self::admit_path(slots.len(), shared);
-        let room = granted.unwrap_or(0);
-        for slot in slots.drain(room..) {
-            shared.keys.release(slot.key);
-        }
-        let reason = if kept.len() > shared.limits.variants {
-            Refusal::TooManyVariants
-        } else {
-            Refusal::TooManyEntries
-        };
-        for entry in kept.drain(room..) {
-            restored.refuse(entry.value, granted.err().unwrap_or(reason));
-        }
-        if room > 0 {
-            let counts = self.tallies.at(key.tenant, view);
-            counts.paths += 1;
-            slots.iter().for_each(|slot| counts.add(slot.freshness));
-            let values = kept.into_iter().map(|entry| entry.value);
-            self.records.push_many(key, view.as_of, &slots, values);
-            restored.stored += room;
-        }
-        without_number
     }
 
-    /// Takes room for a new path. Returns for how many of its entries there is room.
-    fn admit_path(entries: usize, shared: &Shared) -> Result<usize, Refusal> {
-        if entries == 0 {
-            return Ok(0);
+    /// Takes a number for each key, and room for a new path with these entries. Returns `None`, and
+    /// takes nothing, if the entries are to be stored one by one: they are too many, not all of
+    /// them have a number, or a key occurs twice.
+    fn numbers(entries: &[Candidate<'_, V>], shared: &Shared) -> Option<Slots> {
+        if entries.len() > MAX_SLOTS.min(shared.limits.variants) {
+            return None;
         }
-        shared.occupancy.take_path(entries.min(shared.limits.variants))
+        let mut slots = Slots::new();
+        let mut is_complete = true;
+        for entry in entries {
+            let Some(key) = shared.keys.take(entry.wanted()) else {
+                is_complete = false;
+                break;
+            };
+            // A key has one number.
+            is_complete &= slots.iter().all(|slot: &NewSlot| slot.key != key);
+            slots.push(NewSlot { key, hash: entry.hash, freshness: entry.freshness });
+        }
+        if is_complete && shared.occupancy.take_path(slots.len()) {
+            return Some(slots);
+        }
+        for slot in slots {
+            shared.keys.release(slot.key);
+        }
+        None
+    }
+
+    /// Adds a path that is not there with all of its entries.
+    fn restore_path(
+        &mut self,
+        key: &PathRef<'_>,
+        slots: &[NewSlot],
+        entries: Vec<Candidate<'_, V>>,
+        view: &View,
+    ) {
+        let counts = self.tallies.at(key.tenant, view);
+        counts.paths += 1;
+        for slot in slots {
+            counts.add(slot.freshness);
+        }
+        let values = entries.into_iter().map(|entry| entry.value);
+        self.records.push_many(key, view.as_of, slots, values);
     }
 
     /// Adds one entry to a record, or in a new one, if the variant is not there.
@@ -195,35 +212,43 @@ impl<V> Shard<V> {
         view: &View,
         shared: &Shared,
         restored: &mut RestoredEntries<V>,
-    ) {
+    ) -> Living<V> {
         let record = self.records.find(key);
         let is_there = record.is_some_and(|r| r.find(entry.wanted(), &shared.keys).is_some());
-        let reason = if is_there {
-            Some(Refusal::Newer)
-        } else if record.is_some_and(|record| record.len() >= shared.limits.variants) {
+        if is_there {
+            restored.refuse(entry.value, Refusal::Newer);
+            return Living { id: record.map(RecordRef::id), dead_record: None };
+        }
+        let living = self.living_before_store(key, entry.freshness, view, shared);
+        let record = living.id.map(|id| self.records.get(id));
+        let reason = if record.is_some_and(|record| record.len() >= shared.limits.variants) {
             Some(Refusal::TooManyVariants)
         } else {
             shared.occupancy.take(record.is_none()).err()
         };
         if let Some(reason) = reason {
-            return restored.refuse(entry.value, reason);
+            restored.refuse(entry.value, reason);
+            return living;
         }
-        let id = record.map(RecordRef::id);
         let Candidate { key: variant, hash, value, freshness } = entry;
         let wanted = Wanted { text: variant.as_str(), hash };
         let variant = NewVariant { wanted, value, freshness };
         let counts = self.tallies.at(key.tenant, view);
         counts.add(freshness);
-        match id {
+        match living.id {
             None => {
                 counts.paths += 1;
                 self.records.push(key, view.as_of, variant, &shared.keys, &shared.hashing);
             }
             Some(id) => {
                 self.records.settle(id, view, counts);
+                if let Some(marker) = view.covering(self.records.get(id).settled()) {
+                    self.records.mix(id, marker, counts);
+                }
                 self.records.push_variant(id, variant, &shared.keys, &shared.hashing);
             }
         }
         restored.stored += 1;
+        living
     }
 }

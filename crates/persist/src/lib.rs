@@ -45,6 +45,12 @@
 //! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the
 //! files.
 //!
+//! # Serving at once
+//!
+//! [`Persistent::open`] returns when all entries are loaded. [`Persistent::open_serving`] loads
+//! them in the background: until then, an entry that is not loaded yet is a miss. Nothing comes
+//! back that was purged meanwhile, and no newer value is replaced.
+//!
 //! # Ids of objects
 //!
 //! An index that comes from disk is older than the objects beside it. Ids of objects must contain
@@ -83,6 +89,7 @@ mod segment;
 mod serving;
 mod snapshot;
 mod snapshotter;
+mod spare;
 mod stats;
 mod store;
 mod writer;

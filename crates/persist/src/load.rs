@@ -129,12 +129,18 @@ impl Load {
                 last = (view.tenant, self.tenant(index, view.tenant));
             }
             let path = OriginPath::opaque(view.path).ok()?;
-            let mut entries = Vec::with_capacity(view.variants.len());
-            for (key, freshness, value) in &view.variants {
-                entries.push((VariantKey::opaque(*key).ok()?, V::decode(value)?, *freshness));
-            }
             let Some(tenant) = &last.1 else { return Some(()) };
+            let mut is_whole = true;
+            let entries = view.variants.iter().map_while(|&(key, freshness, value)| {
+                let entry = VariantKey::opaque(key).ok().zip(V::decode(value));
+                is_whole &= entry.is_some();
+                entry.map(|(key, value)| (key, value, freshness))
+            });
+            // If an entry is not whole, nothing of the snapshot is kept.
             let restored = restore.path(tenant, &path, entries);
+            if !is_whole {
+                return None;
+            }
             stored += restored.stored as u64;
             let reasons = restored.refused.iter().map(|refused| refused.reason);
             refused += reasons.filter(|reason| is_limit(*reason)).count() as u64;

@@ -257,7 +257,7 @@ fn settle(layer: &dyn FileLayer, id: FileId, end: usize) -> io::Result<()> {
     while offset < segment_bytes {
         let len = usize::try_from(segment_bytes - offset).unwrap_or(zeros.len()).min(zeros.len());
         read_all(&*file, &mut buffer[..len], offset)?;
-        if buffer[..len].iter().any(|&byte| byte != 0) {
+        if !segment::is_zero(&buffer[..len]) {
             write_all(&*file, &zeros[..len], offset)?;
         }
         offset += len as u64;
