@@ -3,6 +3,7 @@
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
 use crate::limits::{Limits, WhenFull};
+use crate::monotonic::ManualClock;
 use crate::names::MAX_LEN;
 use std::fmt;
 
@@ -25,9 +26,24 @@ pub struct Config {
     max_prefix_rules: usize,
     generation_after: u64,
     limits: Limits,
+    manual_clock: Option<ManualClock>,
 }
 
 /// The policy for the values of entries that a flush has killed.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues, Hard, OriginPath, VariantKey};
+///
+/// let config = Config::builder().dead_values(DeadValues::Queue).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, key) = (index.tenant("doc"), VariantKey::opaque("small")?);
+/// assert!(index.insert(&tenant, &OriginPath::opaque("a.jpg")?, &key, 7_u64).is_stored());
+/// index.flush_all(Hard);
+/// assert_eq!(index.reclaim(10).into_iter().next().map(|dead| dead.value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadValues {
     /// The index drops them as it is used, never while a lock is held. Choose this for values that
@@ -41,11 +57,29 @@ pub enum DeadValues {
 }
 
 /// Builds a [`Config`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// let config = Config::builder().shards(64).max_paths(1_000_000).build()?;
+/// assert_eq!(config.to_builder().build()?, config);
+/// # Ok::<(), cache_index::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder(Config);
 
 /// The error for a setting that is out of range.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// assert!(Config::builder().shards(3).build().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
@@ -98,6 +132,10 @@ impl Config {
         self.max_prefix_rules
     }
 
+    pub(crate) fn manual_clock(&self) -> Option<&ManualClock> {
+        self.manual_clock.as_ref()
+    }
+
     /// Returns the generation after which the index begins to count.
     pub fn generation_after(&self) -> u64 {
         self.generation_after
@@ -118,6 +156,7 @@ impl Default for Config {
             max_prefix_rules: 4096,
             generation_after: 0,
             limits: Limits::default(),
+            manual_clock: None,
         }
     }
 }
@@ -174,6 +213,13 @@ impl ConfigBuilder {
     /// [`PrefixPurged::widened`](crate::PrefixPurged::widened).
     pub fn max_prefix_rules(mut self, rules: usize) -> Self {
         self.0.max_prefix_rules = rules;
+        self
+    }
+
+    /// Sets the clock of flushes [over time](crate::CacheIndex::flush_all_over), for tests. By
+    /// default, it is the monotonic clock of the machine.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.0.manual_clock = Some(clock.clone());
         self
     }
 

@@ -8,6 +8,21 @@ use crate::outcome::Refusal;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The policy for a new variant of a path that already has the maximum number of variants.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, Insertion, OriginPath, VariantKey, WhenFull};
+///
+/// let config = Config::builder().max_variants(1, WhenFull::EvictOldest).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// let large = index.insert(&tenant, &birds, &VariantKey::opaque("large")?, 8);
+/// let Insertion::Stored(stored) = large else { panic!() };
+/// assert_eq!(stored.evicted.map(|(_, value)| value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The index refuses the new variant.

@@ -9,6 +9,22 @@ use crate::names::VariantKey;
 
 /// The variants of a path that [`CacheIndex::purge_selected`](crate::CacheIndex::purge_selected)
 /// purges.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, OriginPath, Selection, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// let keys = [VariantKey::opaque("small")?, VariantKey::opaque("large")?];
+/// for key in &keys {
+///     assert!(index.insert(&tenant, &birds, key, 7).is_stored());
+/// }
+/// let gone = index.purge_selected(&tenant, &birds, Selection::Keys(&keys[..1]), Hard);
+/// assert_eq!(gone.len(), 1);
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection<'a> {

@@ -108,6 +108,17 @@ impl RulesBuilder {
     /// Allows an invalidation entry that ends in `*` to name all pictures with that prefix. Without
     /// this setting, such an entry is an error. A star anywhere else is then an error: in a name,
     /// it is written `%2A`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().allow_wildcards().build()?;
+    /// assert_eq!(rules.invalidation("sample.li/avatars/*")?.as_str(), "sample.li/avatars/");
+    /// assert!(Rules::default().invalidation("sample.li/avatars/*").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allow_wildcards(mut self) -> Self {
         self.wildcards = true;
         self
@@ -124,6 +135,15 @@ impl RulesBuilder {
     /// # Errors
     ///
     /// If a host or the prefix is malformed, or two settings contradict each other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// assert!(Rules::builder().token("doc").prefix("https://hello.s3.aws.com/").build().is_ok());
+    /// assert!(Rules::builder().prefix("hello.s3.aws.com/").build().is_err());
+    /// ```
     pub fn build(self) -> Result<Rules, RulesError> {
         let mut rules = Rules {
             hosts: self.hosts()?,
@@ -194,6 +214,16 @@ fn delivery_host(host: &str) -> Result<DeliveryHost, RulesError> {
 }
 
 /// The error of [`RulesBuilder::build`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let error = Rules::builder().token("").build().unwrap_err();
+/// let expected = "token must be 1 to 63 letters, digits, \"-\" or \"_\", got \"\"";
+/// assert_eq!(error.to_string(), expected);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulesError {
     reason: String,

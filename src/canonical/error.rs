@@ -9,6 +9,16 @@ use std::fmt;
 ///
 /// The names are those of the documentation of the rules. [`PathError`] adds the position and the
 /// expected content.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{PathErrorKind, Rules};
+///
+/// let error = Rules::default().invalidation("sample.li/a.jpg?w=600").unwrap_err();
+/// assert_eq!(error.kind(), PathErrorKind::QueryNotAllowed);
+/// assert_eq!(error.kind().to_string(), "QueryNotAllowed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathErrorKind {

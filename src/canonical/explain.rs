@@ -13,6 +13,17 @@ use super::rules::Rules;
 use super::trace::Step;
 
 /// The names of a text, and the steps that led to them.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let explanation = Rules::default().explain_invalidation("/Sample.LI/a.jpg");
+/// assert_eq!(explanation.outcome?.as_str(), "sample.li/a.jpg");
+/// assert_eq!(explanation.steps.len(), 2);
+/// # Ok::<(), cache_index::canonical::PathError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation<T> {

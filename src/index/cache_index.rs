@@ -58,6 +58,16 @@ impl<V> Default for CacheIndex<V> {
 
 impl<V> CacheIndex<V> {
     /// Creates an empty index, with hash seeds of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Config};
+    ///
+    /// let index = CacheIndex::<u64>::new(Config::builder().shards(64).build()?);
+    /// assert_eq!(index.stats().paths, 0);
+    /// # Ok::<(), cache_index::ConfigError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn new(config: Config) -> Self {
         Self { core: Arc::new(Core::new(&config)) }
@@ -71,6 +81,16 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants, shared; exclusively for a new one. No shard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::CacheIndex;
+    ///
+    /// let index = CacheIndex::<u64>::default();
+    /// assert_eq!(index.tenant("doc"), index.tenant("doc"));
+    /// assert_ne!(index.tenant("doc"), index.tenant("shop"));
+    /// ```
     pub fn tenant(&self, name: &str) -> Tenant {
         self.core.tenants.get_or_add(name)
     }
@@ -84,6 +104,21 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
+    /// index.purge(&tenant, &birds, Hard);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn lookup(
         &self,
         tenant: &Tenant,
@@ -169,6 +204,19 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(index.variants(&tenant, &birds), [small]);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
         let key = self.core.key(tenant, path);
         self.core.shard(&key).read().variants(&key, &self.core.shared)
@@ -259,6 +307,20 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** O(shards), times the tenants that have entries there.
     /// **Locks:** one shard after another, shared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+    /// assert_eq!((index.stats().live, index.stats().dead), (1, 0));
+    /// index.flush_all(Hard);
+    /// assert_eq!((index.stats().live, index.stats().dead), (0, 1));
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.core.stats()
     }

@@ -92,6 +92,20 @@ impl<V> FillLease<V> {
     ///
     /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the entry is written, and its table of open fills.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let (slow, small) = (index.lease(&tenant, &birds), VariantKey::opaque("small")?);
+    /// index.purge(&tenant, &birds, Hard);
+    /// assert!(!slow.commit(&small, 7).is_stored());
+    /// assert!(index.lease(&tenant, &birds).commit(&small, 8).is_stored());
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.open = false;
         self.core.commit(&self.key(), (self.began, self.pending), variant, value)

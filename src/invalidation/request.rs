@@ -11,6 +11,15 @@ use crate::severity::Severity;
 use std::collections::{HashMap, HashSet};
 
 /// The scope of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
+/// use cache_index::Severity;
+///
+/// assert_eq!(InvalidationRequest::all(Severity::Soft).scope(), InvalidationScope::All);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidationScope {
@@ -60,6 +69,20 @@ pub struct InvalidationRequest {
 }
 
 /// One entry of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::InvalidationRequest;
+///
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?width=200"])?;
+/// let entry = &request.entries()[0];
+/// assert_eq!(entry.target().as_str(), "sample.li/birds.jpg");
+/// assert_eq!(entry.variant().map(|variant| variant.as_str()), Some("?w=200"));
+/// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestEntry {
     position: usize,

@@ -25,6 +25,16 @@ pub struct NameError {
 }
 
 /// The kind of a [`NameError`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{NameErrorKind, VariantKey};
+///
+/// let error = VariantKey::opaque("?w=600")?.with_representation("web p").unwrap_err();
+/// assert!(matches!(error.kind(), NameErrorKind::InvalidMark { byte_offset: 3, .. }));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NameErrorKind {

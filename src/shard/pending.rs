@@ -1,7 +1,7 @@
 //! Pending values: the value that each open claim intends to store.
 //!
-//! Invariant: a pending value is here exactly while its claim is open. So their number is bounded by
-//! the number of open fills.
+//! Invariant: a pending value is here exactly while its claim is open. So their number is bounded
+//! by the number of open fills.
 //!
 //! They are kept in a table of their own, so that a lease without a claim is as small as before.
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const CALLERS: usize = 64;
 
-/// What a purge waits for.
+/// Which sync a purge waits for: its own, or one that callers share.
 #[derive(Clone, Copy)]
 enum Wait {
     Alone,

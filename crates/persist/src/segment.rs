@@ -16,7 +16,7 @@
 use crate::bytes::Reader;
 use crate::damage::{ColdKind, ColdReason};
 use crate::frame::{ALIGN, Frame, Slot, frame_len, put_frame, read_slot};
-use crate::names::{FileId, FileName};
+use crate::names::{END_OF_NUMBERS, FileId, FileName};
 use crate::record::{BadRecord, Record};
 
 /// The unit in which a disk loses what was not synced.
@@ -176,6 +176,9 @@ fn read_header(file: &str, id: FileId, len: u64, head: &[u8]) -> Result<u64, Col
     if size != len {
         return Err(ColdReason::damaged(file, len, "a segment of the length in its header"));
     }
+    if first >= END_OF_NUMBERS {
+        return Err(ColdReason::damaged(file, 40, "a sequence number below 2^63"));
+    }
     Ok(first)
 }
 
@@ -326,6 +329,15 @@ mod tests {
         put_frame(&mut bytes, ID.number, &Frame { sequence: 1, durable: 0, payload: &unknown });
         bytes.resize(LEN, 0);
         assert_eq!(*read(ID, true, &bytes).unwrap_err().kind(), ColdKind::UnknownRecord(64));
+    }
+
+    #[test]
+    fn a_first_number_that_leaves_no_next_one_is_refused() {
+        for (first, is_read) in [(END_OF_NUMBERS - 1, true), (END_OF_NUMBERS, false)] {
+            let mut bytes = header(ID, LEN as u64, first);
+            bytes.resize(LEN, 0);
+            assert_eq!(read(ID, true, &bytes).is_ok(), is_read, "{first}");
+        }
     }
 
     #[test]

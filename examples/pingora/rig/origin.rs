@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 
 type Body = Channel<Bytes, io::Error>;
 
+/// A header with which the origin sends a body in chunks, without its length.
+pub const NO_LENGTH: &str = "x-no-length";
+
 /// Where the origin waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
@@ -175,7 +178,9 @@ impl Origin {
             response = response.header(*name, value);
         }
         if status == StatusCode::OK {
-            response = response.header("content-length", picture.body.len());
+            if picture.headers.iter().all(|(name, _)| *name != NO_LENGTH) {
+                response = response.header("content-length", picture.body.len());
+            }
             let origin = self.clone();
             tokio::spawn(origin.write(sender, picture.body, release, ending));
         }

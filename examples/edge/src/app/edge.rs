@@ -301,13 +301,17 @@ impl Edge {
         // There is no await between here and the end, so a client that goes away cannot leave a
         // half-finished operation. The object comes first, then its entry: a thread that finds the
         // entry also finds the object.
-        let evicted = self.store.put(id, object);
+        let mut evicted = self.store.put(id, object);
         let (kept, unused) = match lease.commit(&object.filed.variant, id) {
             Insertion::Stored(stored) => {
                 let room = stored.evicted.map(|(_, id)| id);
                 let kept = match stored.freshness {
-                    // It was evicted before it had an entry.
-                    _ if !self.store.contains(id) => Kept::NoRoom,
+                    _ if !self.store.contains(id) => {
+                        // It was evicted before it had an entry: the evicting thread, if it was
+                        // another one, has found no entry to remove.
+                        evicted.push(Evicted { id, object: Some(Arc::clone(object)) });
+                        Kept::NoRoom
+                    }
                     Freshness::Live => Kept::Live,
                     Freshness::Stale => Kept::Stale,
                 };

@@ -62,13 +62,16 @@ pub(crate) struct DurableState {
 /// The data that were found at the start.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct RecoveryState {
-    /// `new`, `warm` or `cold`.
+    /// `new`, `warm` or `cold`, or `loading` while the edge already serves.
     pub(crate) state: &'static str,
     /// Why it is cold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
-    /// Entries of the snapshot.
+    /// Entries of the snapshot; those so far if the state is `loading`.
     pub(crate) entries: u64,
+    /// All entries of a snapshot that is being loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) all_entries: Option<u64>,
     /// Entries beyond the limits of the index.
     pub(crate) refused: u64,
     /// Purges and flushes of the log.
@@ -104,6 +107,10 @@ impl RecoveryState {
     pub(crate) fn describe(&self) -> String {
         match (self.state, &self.reason) {
             (state, Some(reason)) => format!("{state}: {reason}"),
+            ("loading", None) => {
+                let all = self.all_entries.unwrap_or_default();
+                format!("loading: {} of {}", self.entries, count(all, "entry", "entries"))
+            }
             ("warm", None) => format!(
                 "warm: {}, {} replayed",
                 count(self.entries, "entry", "entries"),
@@ -257,6 +264,10 @@ impl Index {
         Vec::new()
     }
 
+    pub(crate) fn is_loading(&self) -> bool {
+        false
+    }
+
     pub(crate) fn durable_state(&self) -> Option<DurableState> {
         None
     }
@@ -268,14 +279,14 @@ impl Index {
 
 #[cfg(unix)]
 impl Index {
-    /// Opens the index in a directory.
+    /// Opens the index in a directory. Its entries are loaded in the background.
     ///
     /// # Errors
     /// If the directory can't be used; the text contains the reason.
     pub(crate) fn open(dir: &Path, every: Duration, config: Config) -> Result<Self, String> {
         let config = PersistConfig::builder().index(config).snapshot_every(Some(every)).build();
         let config = config.map_err(|error| error.to_string())?;
-        let index = Persistent::open(dir, config).map_err(|error| {
+        let index = Persistent::open_serving(dir, config).map_err(|error| {
             let reason = if is_locked(&error) {
                 "another process uses it".to_owned()
             } else {
@@ -284,6 +295,14 @@ impl Index {
             format!("can't use the data in {}: {reason}", dir.display())
         })?;
         Ok(Self::Durable(Box::new(index)))
+    }
+
+    /// Whether entries are still being loaded. Those that are not loaded yet are misses.
+    pub(crate) fn is_loading(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Durable(index) => index.loading().is_some(),
+        }
     }
 
     /// The ids of all entries that may be served.
@@ -300,7 +319,15 @@ impl Index {
         let stats = index.persist_stats();
         Some(DurableState {
             incarnation: index.incarnation(),
-            recovery: recovery(index.recovery()),
+            recovery: match index.loading() {
+                Some(loading) => RecoveryState {
+                    state: "loading",
+                    entries: loading.entries,
+                    all_entries: Some(loading.all_entries),
+                    ..RecoveryState::default()
+                },
+                None => recovery(index.recovery()),
+            },
             log: LogState {
                 records: stats.log_records,
                 syncs: stats.log_syncs,
@@ -330,12 +357,12 @@ fn recovery(found: &Recovery) -> RecoveryState {
         Recovery::New => RecoveryState { state: "new", ..RecoveryState::default() },
         Recovery::Warm { entries, refused, replayed, closed, torn, .. } => RecoveryState {
             state: "warm",
-            reason: None,
             entries: *entries,
             refused: *refused,
             replayed: *replayed,
             closed: *closed,
             torn: *torn,
+            ..RecoveryState::default()
         },
         Recovery::Cold { reason } => RecoveryState {
             state: "cold",

@@ -3,8 +3,8 @@
 //! Fills since the last snapshot lose their entries in a crash, while their objects stay. After a
 //! start, one pass over all files deletes these, and counts the others.
 //!
-//! Invariant: only objects of earlier incarnations are deleted here. An object of this one may be
-//! about to get its entry.
+//! Invariant: the pass begins when all entries are loaded. Only objects of earlier incarnations are
+//! deleted here. An object of this one may be about to get its entry.
 
 use super::edge::Edge;
 use super::files::{Found, ObjectFiles};
@@ -14,7 +14,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 use tracing::{info, warn};
+
+/// How often to look whether all entries are loaded.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The state of the pass.
 ///
@@ -47,6 +52,15 @@ impl Orphans {
 /// others. It reads directories, so it belongs on a thread where that may take its time.
 pub(crate) fn delete_orphans(edge: &Edge) {
     let orphans = &edge.orphans;
+    while edge.index.is_loading() {
+        if orphans.is_stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    if let Some(state) = edge.index.durable_state() {
+        info!(state = state.recovery.describe(), "index loaded");
+    }
     if let Some(files) = edge.store.files() {
         let named: HashSet<ObjectId> = edge.index.values().into_iter().collect();
         let current = edge.index.incarnation();

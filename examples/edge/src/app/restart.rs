@@ -46,8 +46,6 @@ struct Act<'a, 't, W> {
 struct Process {
     child: Child,
     client: Client,
-    /// Its words on the data that it found.
-    found: String,
 }
 
 impl<W: Write> Act<'_, '_, W> {
@@ -86,8 +84,7 @@ impl<W: Write> Act<'_, '_, W> {
     async fn start(&mut self, what: &str, expected: &str) -> io::Result<Option<Process>> {
         match Process::start(self.program, self.dir, self.key).await {
             Ok(process) => {
-                let state = process.found.split(':').next().unwrap_or_default();
-                self.table.step(what, expected, state)?;
+                self.table.step(what, expected, &process.loaded().await)?;
                 Ok(Some(process))
             }
             Err(error) => {
@@ -131,7 +128,7 @@ impl Process {
         let output = child.stdout.take().ok_or("no output")?;
         let mut lines = BufReader::new(output).lines();
         let mut greeting = Vec::new();
-        while greeting.len() < 3 {
+        while greeting.len() < 2 {
             let line = timeout(PATIENCE, lines.next_line()).await.map_err(|_| "no greeting")?;
             greeting.push(line.map_err(|error| error.to_string())?.ok_or("ended at once")?);
         }
@@ -140,8 +137,14 @@ impl Process {
             address.and_then(|address| address.parse().ok()).ok_or("no address")
         };
         let client = Client::new(address(&greeting[0])?, address(&greeting[1])?);
-        let found = greeting[2].split(": ").skip(2).collect::<Vec<_>>().join(": ");
-        Ok(Self { child, client, found })
+        Ok(Self { child, client })
+    }
+
+    /// Returns the state of the data once everything is loaded.
+    async fn loaded(&self) -> String {
+        let state = async || self.data().await["recovery"]["state"].take();
+        let _ = eventually(async || state().await != "loading").await;
+        state().await.as_str().unwrap_or("no state").to_owned()
     }
 
     /// Waits for a snapshot that begins after now.

@@ -13,6 +13,7 @@ use crate::command::{command, run, start};
 use crate::harness::{
     BLUE, KEY, PATIENCE, RED, Script, Site, eventually, json, picture, setup_in, text,
 };
+use cache_index::{OriginPath, VariantKey};
 use pictures::{Format, Picture};
 use serde_json::{Value, json};
 use std::fs;
@@ -43,6 +44,7 @@ async fn serve(script: Script, setup: impl Fn() -> Setup) -> Site {
     })
     .await;
     let running = Running::start(opened.unwrap()).await.unwrap();
+    eventually(|| !running.edge.index.is_loading()).await;
     let client = Client::new(running.delivery, running.control);
     Site { running, client, script, gate }
 }
@@ -94,7 +96,9 @@ async fn a_dropped_edge_starts_warm_and_without_the_purged() {
 
     let site = restart(site, || setup_in(dir.path())).await;
     let state = data(&site).await;
-    assert_eq!(state["described"], "warm: 3 entries, 1 invalidation replayed");
+    // The log is replayed first, so that no purged entry is loaded.
+    assert_eq!(state["described"], "warm: 2 entries, 1 invalidation replayed");
+    assert_eq!(state["recovery"]["refused"], 0);
     assert_eq!(state["incarnation"], 2);
     let again = site.expect(LARGE_BOAT, 200, "HIT").await;
     assert_eq!((&again.body, again.header("etag")), (&boat.body, boat.header("etag")));
@@ -106,7 +110,7 @@ async fn a_dropped_edge_starts_warm_and_without_the_purged() {
     let metrics = text(&site.ask("/metrics").await);
     for line in [
         "edge_recovery{state=\"warm\",reason=\"\"} 1",
-        "edge_recovered_entries 3",
+        "edge_recovered_entries 2",
         "edge_replayed_invalidations 1",
         "edge_files_read_total 1",
         "edge_would_start_warm 1",
@@ -117,6 +121,48 @@ async fn a_dropped_edge_starts_warm_and_without_the_purged() {
     ] {
         assert!(metrics.lines().any(|other| other == line), "{line} is not in:\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_large_index_is_loaded_while_the_edge_serves() {
+    const PICTURES: usize = 100_000;
+    let dir = tempfile::tempdir().unwrap();
+    let site = filled(&dir).await;
+    let (tenant, key) = (&site.account().tenant, VariantKey::from_canonical("?w=90").unwrap());
+    for number in 0..PICTURES {
+        let path: OriginPath<'_> = format!("sample.li/{number}.jpg").parse().unwrap();
+        let id = ObjectId { incarnation: 1, number: 1_000_000 + number as u64 };
+        assert!(site.edge().index.insert(tenant, &path, &key, id).is_stored());
+    }
+    site.edge().index.snapshot();
+    let Site { running, script, .. } = site;
+    running.stop().await;
+
+    let mut opened = None;
+    eventually(|| {
+        opened = Edge::new(Arc::new(script.clone()), setup_in(dir.path())).ok();
+        opened.is_some()
+    })
+    .await;
+    let running = Running::start(opened.unwrap()).await.unwrap();
+    let client = Client::new(running.delivery, running.control);
+    // Loaded or not, the picture is right, and a purge holds.
+    assert_eq!(client.get(BIRDS).await.unwrap().body, picture(RED));
+    script.set("sample.li/birds.jpg", Ok(picture(BLUE)));
+    let body = json!({ "scope": "original", "urls": [BIRDS, "/sample.li/7.jpg"] });
+    let receipt = json(&client.invalidate(KEY, body.to_string()).await.unwrap());
+    assert_eq!(receipt["invalidation"]["durability"], "durable");
+    eventually(|| !running.edge.index.is_loading()).await;
+    assert_eq!(client.get(BIRDS).await.unwrap().body, picture(BLUE));
+    let account = &running.edge.accounts.all()[0];
+    for (number, is_there) in [(7, false), (8, true), (PICTURES - 1, true)] {
+        let path: OriginPath<'_> = format!("sample.li/{number}.jpg").parse().unwrap();
+        let found = running.edge.index.lookup(&account.tenant, &path, &key).servable();
+        assert_eq!(found.is_some(), is_there, "{number}");
+    }
+    assert_eq!(stats(&client).await["recovery"]["state"], "warm");
+    eventually(|| running.edge.orphans.is_done()).await;
+    assert_eq!(client.get(LARGE_BOAT).await.unwrap().cache(), "HIT");
 }
 
 #[tokio::test]
@@ -359,7 +405,18 @@ async fn process(data: &Path, pictures: &Path) -> (Child, Client) {
     command.args(["--snapshot-every", "1", "--data"]).arg(data);
     command.arg("--origin-dir").arg(pictures);
     let (child, client, _) = start(&mut command).await;
+    let loading = async {
+        while stats(&client).await["recovery"]["state"] == "loading" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, loading).await.unwrap();
     (child, client)
+}
+
+async fn stats(client: &Client) -> Value {
+    let answer = client.control(axum::http::Method::GET, "/stats", &[], "".into()).await;
+    json(&answer.unwrap())["data"].take()
 }
 
 /// Version `n` of a picture.
@@ -405,10 +462,7 @@ async fn no_purge_is_undone_when_the_process_is_killed() {
 
 /// Waits for a snapshot that begins after now.
 async fn saved(client: &Client) {
-    let written = async || {
-        let answer = client.control(axum::http::Method::GET, "/stats", &[], "".into()).await;
-        json(&answer.unwrap())["data"]["snapshots"]["written"].as_u64().unwrap()
-    };
+    let written = async || stats(client).await["snapshots"]["written"].as_u64().unwrap();
     let waiting = async {
         // One may be under way.
         let enough = written().await + 2;

@@ -34,7 +34,7 @@ pub(super) enum End {
     Failed,
 }
 
-/// What a reader of a body gets.
+/// The body as a reader gets it.
 pub(super) enum Reading {
     Whole(Bytes),
     Growing(watch::Receiver<Progress>),

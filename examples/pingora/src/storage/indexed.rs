@@ -138,7 +138,7 @@ impl Indexed {
             return false;
         };
         match lease.commit(&object.0.key, object.clone()) {
-            // What was replaced or evicted is freed here, and its memory with it.
+            // A replaced or evicted object is freed here.
             Insertion::Stored(_) => true,
             // Overtaken by an invalidation: the client of this request gets the answer, and no
             // other client does.

@@ -1,6 +1,6 @@
 //! Many requests for one picture: one asks the origin, the others wait and read along.
 
-use crate::rig::origin::{Ending, Point};
+use crate::rig::origin::{Ending, NO_LENGTH, Point};
 use crate::rig::{Rig, eventually};
 use http::StatusCode;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 const PATH: &str = "/birds/1.jpg";
 const TARGET: &str = "/birds/1.jpg?w=300";
 
-#[tokio::test(flavor = "multi_thread")]
+/// On one thread: Pingora looks up and then locks. On several, the fetch of another request can end
+/// in between, and the request fetches once more.
+#[tokio::test]
 async fn parallel_misses_make_one_fetch() {
     const CLIENTS: usize = 20;
     let rig = Arc::new(Rig::indexed(1 << 20).await);
@@ -21,7 +23,7 @@ async fn parallel_misses_make_one_fetch() {
         answers.spawn(async move { rig.get(TARGET).await });
     }
     held.reached().await;
-    // Each request that has missed holds a lease.
+    // Each request that has missed holds a lease, and on this thread it waits for the lock, too.
     let storage = rig.index();
     eventually("all are waiting", || storage.index().stats().open_leases == CLIENTS).await;
     held.release(Ending::Whole);
@@ -50,7 +52,8 @@ async fn second_request_reads_along_while_the_body_grows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_fill_is_an_error_for_all_its_readers_and_leaves_nothing() {
     let rig = Rig::indexed(1 << 20).await;
-    rig.origin.set(PATH, "a picture", &[]);
+    // Without a length, only the end of the chunks says that a body is whole.
+    rig.origin.set(PATH, "a picture", &[(NO_LENGTH, "1")]);
     let held = rig.origin.hold(PATH, Point::InBody);
     let first = rig.begin(TARGET).await;
     let second = rig.begin(TARGET).await;

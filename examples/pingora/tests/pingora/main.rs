@@ -4,6 +4,7 @@
 mod rig;
 
 mod collapsing;
+mod command;
 mod control;
 mod eviction;
 mod mem_cache;

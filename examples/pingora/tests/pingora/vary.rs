@@ -18,7 +18,7 @@ async fn answers_that_vary_are_kept_apart_and_purged_together() {
         assert_eq!((hit.text(), hit.cache_status()), (Ok(body), "pingora; hit"));
     }
     let purged = rig.invalidate("/purge/shop.example/birds/1.jpg").await;
-    assert_eq!(purged, "birds/1.jpg: 2 removed, 0 open fills refused\n");
+    assert!(purged.starts_with("birds/1.jpg: 2 removed, "), "{purged}");
     rig.origin.set(PATH, "new", &[("vary", "Accept")]);
     for accept in ["image/webp", "image/jpeg"] {
         assert_eq!(get(accept).await.text(), Ok("new"));
