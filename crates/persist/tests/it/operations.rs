@@ -120,14 +120,14 @@ fn next_segment_is_prepared_before_it_is_needed() {
     assert!(sim.read(&prepared).unwrap().iter().any(|&byte| byte != 0), "it is in use");
     assert_eq!(logs().len(), 2);
     // Another one, which is not used, and is removed.
-    purge(60);
+    purge(64);
     while logs().len() == 2 {
         std::thread::yield_now();
     }
     drop(cache);
     assert_eq!(logs().len(), 2);
     let cache = crate::history::open(&sim).unwrap();
-    assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 190, .. }));
+    assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 194, .. }));
 }
 
 #[test]
