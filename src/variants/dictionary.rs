@@ -200,7 +200,8 @@ impl Chunk {
         &self.uses[at % ROWS * (self.uses.len() / ROWS) + at / ROWS]
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a purge does it for each variant")]
+    #[inline(always)]
     fn text(&self, at: usize) -> Arc<str> {
         let known = self.texts[at].read();
         Arc::clone(&known.as_ref().expect("a number that is in use has a text").text)

@@ -3,7 +3,7 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::node::{Bucket, Line, Node, NodeMut};
+use super::node::{Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, StoredText};
 use super::records::{PER_BUCKET, RecordId, Records, sibling};
 use crate::freshness::Freshness;
@@ -21,20 +21,20 @@ impl<V> Records<V> {
     /// The node of a record.
     #[inline]
     fn node_at(&mut self, id: RecordId) -> NodeMut<'_, V> {
-        self.node_mut(id.bucket(), id.depth)
+        self.node_mut(id.bucket(), id.depth())
     }
 
     #[inline]
     fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
-        self.lines_of(id).record_mut(id.at)
+        self.lines_of(id).record_mut(id.at())
     }
 
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
-        if id.depth == 0 {
+        if id.depth() == 0 {
             &mut self.buckets[id.bucket()].line
         } else {
-            self.node_mut(id.bucket(), id.depth).line
+            self.node_mut(id.bucket(), id.depth()).line
         }
     }
 
@@ -56,7 +56,7 @@ impl<V> Records<V> {
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
-        if self.len >= self.tags.len() * PER_BUCKET {
+        if self.len >= self.buckets.len() * PER_BUCKET {
             self.split();
         }
         self.len += 1;
@@ -79,13 +79,17 @@ impl<V> Records<V> {
     /// The node of a bucket that takes one more record, and how many come before it.
     #[inline]
     pub(super) fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
-        if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
+        if self.buckets[bucket].line.tags.is_full() {
+            (bucket, self.further_lane(bucket))
+        } else {
+            (bucket, 0)
+        }
     }
 
     #[cold]
     fn further_lane(&mut self, bucket: usize) -> u8 {
         let mut depth = 0;
-        while self.node_mut(bucket, depth).tags.is_full() {
+        while self.node_mut(bucket, depth).line.tags.is_full() {
             let more = &mut self.node_mut(bucket, depth).rest.more;
             if more.is_none() {
                 *more = Some(Box::default());
@@ -98,15 +102,15 @@ impl<V> Records<V> {
 
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
-        let record = self.lines_of(id).record(id.at);
+        let record = self.lines_of(id).record(id.at());
         let (large, stale) = (record.large(), record.stale());
         if let StoredText::Outside(place) = record.text() {
             self.heap -= self.outside.texts.remove(place).len();
         }
         self.len -= 1;
         let mut node = self.node_at(id);
-        let slots = node.take_slots(id.at);
-        node.remove(id.at);
+        let slots = node.take_slots(id.at());
+        node.remove(id.at());
         node.give_back_slots();
         if self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
@@ -137,15 +141,15 @@ impl<V> Records<V> {
     /// and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
-        if depth > id.depth {
-            let at = last.line.lane(last.tags.len() - 1);
+        if depth > id.depth() {
+            let at = last.line.lane(last.line.tags.len() - 1);
             let (hash, bytes) = (last.record(at).hash(), last.bytes_of(at).to_owned());
             let mut node = self.node_mut(id.bucket(), depth);
             let slots = node.take_slots(at);
             node.remove(at);
             self.node_at(id).adopt(hash, &bytes, slots.into_iter());
         }
-        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
+        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.line.tags.len() == 0) {
             if let Some(empty) = self.node_mut(id.bucket(), depth - 1).rest.more.take() {
                 self.heap -= size_of::<Node<V>>() + empty.read().heap();
             }
@@ -155,7 +159,7 @@ impl<V> Records<V> {
     /// Writes down what soft invalidations did to a record that no hard one reached.
     #[inline]
     pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
-        let settled = self.lines_of(id).record(id.at).settled();
+        let settled = self.lines_of(id).record(id.at()).settled();
         if settled < view.as_of {
             self.settle_from(settled, id, view, counts);
         }
@@ -171,7 +175,16 @@ impl<V> Records<V> {
                 counts.stale += fresh;
             }
         }
-        self.record_mut(id).settle(view.as_of);
+        self.record_mut(id).settle(view.settles_to(settled));
+    }
+
+    /// Settles a record, all of whose variants are older than `marker`, at that marker of a flush
+    /// over time: the variants are marked stale, and newer ones can be told from them.
+    pub(crate) fn mix(&mut self, id: RecordId, marker: Generation, counts: &mut Counts) {
+        let fresh = self.soften_all(id);
+        counts.live -= fresh;
+        counts.stale += fresh;
+        self.record_mut(id).settle(marker);
     }
 
     /// Adds a variant that is not there.
@@ -184,16 +197,16 @@ impl<V> Records<V> {
     ) {
         let NewVariant { wanted, value, freshness } = variant;
         let mut node = self.node_at(id);
-        let place = if let Some(place) = node.line.record(id.at).large() {
+        let place = if let Some(place) = node.line.record(id.at()).large() {
             place
         } else {
-            let slots = node.rest.count(id.at.lane());
+            let slots = node.rest.count(id.at().lane());
             let key = (slots < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
             if let Some(key) = key {
                 if freshness.is_stale() {
-                    node.line.record_mut(id.at).mark(slots, freshness);
+                    node.line.record_mut(id.at()).mark(slots, freshness);
                 }
-                return node.push_slot(id.at, Slot::new(key, wanted.hash, value));
+                return node.push_slot(id.at(), Slot::new(key, wanted.hash, value));
             }
             self.enlarge(id, keys, hashing)
         };
@@ -205,8 +218,8 @@ impl<V> Records<V> {
     #[cold]
     fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
         let mut node = self.node_at(id);
-        let stale = node.line.record(id.at).stale();
-        let slots = node.take_slots(id.at);
+        let stale = node.line.record(id.at()).stale();
+        let slots = node.take_slots(id.at());
         node.give_back_slots();
         let entries = Numbered::new(slots, stale, keys).collect();
         let set = Box::new(LargeSet::new(entries, hashing));
@@ -226,20 +239,20 @@ impl<V> Records<V> {
         freshness: Freshness,
         youngest: bool,
     ) -> (V, Freshness) {
-        let record = self.lines_of(id).record(id.at);
+        let record = self.lines_of(id).record(id.at());
         if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.replace(at, value, freshness));
         }
         let before = record.freshness(at);
         let node = self.node_at(id);
-        let slots = node.rest.slots_mut(id.at.lane());
+        let slots = node.rest.slots_mut(id.at().lane());
         let old = mem::replace(slots[at].value_mut(), value);
         if youngest {
             slots[at..].rotate_left(1);
             let slots = slots.len();
-            node.line.record_mut(id.at).renew(at, slots, freshness);
+            node.line.record_mut(id.at()).renew(at, slots, freshness);
         } else if freshness != before {
-            node.line.record_mut(id.at).mark(at, freshness);
+            node.line.record_mut(id.at()).mark(at, freshness);
         }
         (old, before)
     }
@@ -247,9 +260,9 @@ impl<V> Records<V> {
     /// Takes a variant out, and returns it with its mark. Its key is still in use.
     fn remove_slot(&mut self, id: RecordId, at: usize) -> (Slot<V>, Freshness) {
         let mut node = self.node_at(id);
-        let freshness = node.line.record(id.at).freshness(at);
-        node.line.record_mut(id.at).remove(at);
-        (node.remove_slot(id.at, at), freshness)
+        let freshness = node.line.record(id.at()).freshness(at);
+        node.line.record_mut(id.at()).remove(at);
+        (node.remove_slot(id.at(), at), freshness)
     }
 
     /// Takes a variant out. Returns its value, and whether that was marked stale.
@@ -366,10 +379,8 @@ impl<V> Records<V> {
     /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
     /// copies them, some tens of kilobytes.
     pub(super) fn split(&mut self) {
-        let last = self.tags.len();
-        push(&mut self.tags);
+        let last = self.buckets.len();
         push(&mut self.buckets);
-        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -378,16 +389,13 @@ impl<V> Records<V> {
 
     /// Takes the last bucket away, and moves its records to where they belong then.
     fn merge(&mut self) {
-        let old = self.take_bucket(self.tags.len() - 1);
-        self.tags.pop();
+        let old = self.take_bucket(self.buckets.len() - 1);
         self.buckets.pop();
-        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 
     fn take_bucket(&mut self, bucket: usize) -> Node<V> {
-        let Bucket { line, rest } = mem::take(&mut self.buckets[bucket]);
-        let node = Node { tags: mem::take(&mut self.tags[bucket]), line, rest };
+        let node = mem::take(&mut self.buckets[bucket]);
         self.heap -= node.read().heap();
         node
     }
@@ -428,16 +436,15 @@ impl<V> Records<V> {
     /// more than that.
     pub(crate) fn shrink(&mut self) {
         let needed = self.len.div_ceil(PER_BUCKET);
-        if needed > self.tags.len() / 2 {
+        if needed > self.buckets.len() / 2 {
             return;
         }
-        while self.tags.len() > needed.max(1) {
+        while self.buckets.len() > needed.max(1) {
             self.merge();
         }
         if needed == 0 {
             *self = Self { base: self.base, ..Self::default() };
         }
-        self.tags.shrink_to_fit();
         self.buckets.shrink_to_fit();
     }
 }

@@ -1,10 +1,9 @@
 //! `Records`: the table, and the ways to read it.
 //!
-//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that
-//! `bucket_of` names.
+//! Invariant: a record is in the bucket that `bucket_of` names.
 
-use super::lanes::{Confirmed, Tags};
-use super::node::{Bucket, Lane, Node, NodeMut, NodeRef, Rest};
+use super::lanes::Confirmed;
+use super::node::{Lane, Node, NodeMut, NodeRef, Rest};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
 use crate::cpu_prefetch::{Stage, fetch};
@@ -12,22 +11,21 @@ use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
-use crate::scopes::{Generation, Standing, View};
+use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-pub(super) const PER_BUCKET: usize = 9;
+pub(super) const PER_BUCKET: usize = 10;
 
 /// The records of one shard.
+// In this order: what a lookup reads is on one line of memory with the shard's lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Records<V> {
-    pub(super) tags: Vec<Tags>,
-    /// As many as tags.
-    pub(super) buckets: Vec<Bucket<V>>,
-    /// The low bits of a hash that name a bucket.
-    pub(super) mask: usize,
+    pub(super) buckets: Vec<Node<V>>,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of items outside.
@@ -37,13 +35,11 @@ pub(crate) struct Records<V> {
 }
 
 /// Where a record is, until one is added or removed.
+///
+/// In one number, so that it is in a register wherever it goes: the bucket, how many nodes come
+/// before the record's, and the lane. One bit is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordId {
-    pub(super) bucket: u32,
-    /// How many nodes come before the record's.
-    pub(super) depth: u8,
-    pub(super) at: Lane,
-}
+pub(crate) struct RecordId(NonZeroU64);
 
 /// A record to read.
 #[derive(Debug)]
@@ -63,15 +59,31 @@ impl<V> Clone for RecordRef<'_, V> {
 impl<V> Copy for RecordRef<'_, V> {}
 
 impl RecordId {
+    const SET: u64 = 1 << 31;
+
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn new(bucket: usize, depth: u8, at: Lane) -> Self {
-        Self { bucket: bucket as u32, depth, at }
+        let number = (bucket as u64) << 32 | u64::from(depth) << 22 | u64::from(at.to_bits());
+        Self(NonZeroU64::new(number | Self::SET).expect("a bit is set"))
     }
 
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn bucket(self) -> usize {
-        self.bucket as usize
+        (self.0.get() >> 32) as usize
+    }
+
+    /// How many nodes come before the record's.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub(super) fn depth(self) -> u8 {
+        (self.0.get() >> 22) as u8
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "`from_bits` ignores the others")]
+    pub(super) fn at(self) -> Lane {
+        Lane::from_bits(self.0.get() as u32)
     }
 }
 
@@ -91,9 +103,7 @@ pub(super) fn sibling(buckets: usize) -> usize {
 impl<V> Default for Records<V> {
     fn default() -> Self {
         Self {
-            tags: Vec::new(),
             buckets: Vec::new(),
-            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -118,14 +128,10 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.owner() == path.owner() && self.text() == path.path
     }
 
-    fn node(self) -> NodeRef<'a, V> {
-        self.table.node_of(self.id)
-    }
-
     /// The variants of a small set.
     #[inline(always)]
     pub(super) fn slots(self) -> &'a [Slot<V>] {
-        self.rest.slots(self.id.at.lane())
+        self.rest.slots(self.id.at().lane())
     }
 
     #[inline(always)]
@@ -149,21 +155,15 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.settled()
     }
 
-    #[inline]
-    pub(crate) fn standing(self, view: &View) -> Standing {
-        let settled = self.settled();
-        if settled >= view.as_of { Standing::Untouched } else { view.standing(settled) }
-    }
-
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.rest.confirmed.has(self.id.at().lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.rest.confirmed.add(self.id.at().lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -173,7 +173,7 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// How many variants there are.
     pub(crate) fn len(self) -> usize {
-        self.large().map_or_else(|| self.rest.count(self.id.at.lane()), LargeSet::len)
+        self.large().map_or_else(|| self.rest.count(self.id.at().lane()), LargeSet::len)
     }
 
     /// How many variants are marked stale.
@@ -244,19 +244,20 @@ impl<V> Records<V> {
     /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
-        let bucket = hash.get() as usize & self.mask;
-        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+        // Not kept, as it would lie on another line of memory than the arrays.
+        let mask = usize::MAX >> (self.buckets.len().wrapping_sub(1) | 1).leading_zeros();
+        let bucket = hash.get() as usize & mask;
+        if bucket < self.buckets.len() { bucket } else { bucket & mask >> 1 }
     }
 
     #[inline]
     pub(super) fn bucket(&self, hash: TableHash) -> Option<usize> {
-        (!self.tags.is_empty()).then(|| self.bucket_of(hash))
+        (!self.buckets.is_empty()).then(|| self.bucket_of(hash))
     }
 
     #[inline]
     pub(super) fn node(&self, bucket: usize) -> NodeRef<'_, V> {
-        let Bucket { line, rest } = &self.buckets[bucket];
-        NodeRef { tags: &self.tags[bucket], line, rest }
+        self.buckets[bucket].read()
     }
 
     /// The nodes of a bucket, mostly one.
@@ -275,8 +276,7 @@ impl<V> Records<V> {
 
     #[inline]
     pub(super) fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
-        let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
-        let mut node = NodeMut { tags, line, rest, heap: &mut self.heap };
+        let mut node = self.buckets[bucket].write(&mut self.heap);
         for _ in 0..depth {
             let more = node.rest.more.as_deref_mut().expect("the record's node is there");
             node = more.write(node.heap);
@@ -306,16 +306,16 @@ impl<V> Records<V> {
     pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let hash = path.hash.table();
         let bucket = self.bucket_of(hash);
-        let tags = self.tags.get(bucket)?;
-        let lane = tags.find(hash, |_| true)?;
-        let Bucket { line, rest } = self.buckets.get(bucket)?;
-        Some(self.at(bucket, 0, NodeRef { tags, line, rest }, lane))
+        let node = self.buckets.get(bucket)?.read();
+        let lane = node.line.tags.find(hash, |_| true)?;
+        Some(self.at(bucket, 0, node, lane))
     }
 
     /// Whether the bucket of a path may have further nodes.
     #[inline]
     pub(crate) fn overflows(&self, path: &PathRef<'_>) -> bool {
-        self.tags.get(self.bucket_of(path.hash.table())).is_some_and(Tags::is_full)
+        let bucket = self.buckets.get(self.bucket_of(path.hash.table()));
+        bucket.is_some_and(|bucket| bucket.line.tags.is_full())
     }
 
     /// The record of a path.
@@ -342,7 +342,7 @@ impl<V> Records<V> {
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
             let is = |lane| self.at(bucket, depth, node, lane).is(path);
-            if let Some(lane) = node.tags.find(path.hash.table(), is) {
+            if let Some(lane) = node.line.tags.find(path.hash.table(), is) {
                 return Some(RecordId::new(bucket, depth, node.line.lane(lane)));
             }
             node = node.rest.more.as_deref()?.read();
@@ -361,12 +361,11 @@ impl<V> Records<V> {
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
         if stage == Stage::Bucket {
-            fetch(node.tags);
             fetch(node.line);
             fetch(node.rest);
             return;
         }
-        let Some(lane) = node.tags.find(path, |_| true) else { return };
+        let Some(lane) = node.line.tags.find(path, |_| true) else { return };
         if stage == Stage::Record {
             node.line.fetch(node.line.lane(lane));
             node.rest.fetch(lane);
@@ -379,21 +378,21 @@ impl<V> Records<V> {
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
         let node = self.node_of(id);
-        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at) }
+        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at()) }
     }
 
     #[inline]
     pub(super) fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
-        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
+        if id.depth() == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     pub(super) fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth().into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {
-        self.tags.len()
+        self.buckets.len()
     }
 
     /// The records of a bucket.
@@ -409,7 +408,7 @@ impl<V> Records<V> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = RecordRef<'_, V>> {
-        (0..self.tags.len()).flat_map(|bucket| self.records_of(bucket))
+        (0..self.buckets.len()).flat_map(|bucket| self.records_of(bucket))
     }
 
     /// Counts confirmed generations from a newer base, if they come near the furthest that can be
@@ -417,11 +416,11 @@ impl<V> Records<V> {
     pub(crate) fn rebase(&mut self, broad: Generation) {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;
-            for bucket in 0..self.tags.len() {
-                let mut next = Some((&mut self.tags[bucket], &mut self.buckets[bucket].rest));
-                while let Some((tags, rest)) = next {
-                    tags.forget_confirmed();
-                    next = rest.more.as_deref_mut().map(|more| (&mut more.tags, &mut more.rest));
+            for bucket in &mut self.buckets {
+                let mut next = Some(bucket);
+                while let Some(node) = next {
+                    node.rest.confirmed = Confirmed::default();
+                    next = node.rest.more.as_deref_mut();
                 }
             }
         }
@@ -429,10 +428,7 @@ impl<V> Records<V> {
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.heap
-            + self.outside.bytes()
-            + self.tags.capacity() * size_of::<Tags>()
-            + self.buckets.capacity() * size_of::<Bucket<V>>()
+        self.heap + self.outside.bytes() + self.buckets.capacity() * size_of::<Node<V>>()
     }
 
     /// Panics where the contract at the top of this module does not hold. Returns all uses of keys.
@@ -448,7 +444,7 @@ impl<V> Records<V> {
             for (depth, node) in self.nodes(bucket) {
                 node.check();
                 assert!(
-                    node.rest.more.is_none() || node.tags.is_full(),
+                    node.rest.more.is_none() || node.line.tags.is_full(),
                     "a gap before a further node"
                 );
                 heap += node.heap() + usize::from(depth > 0) * size_of::<Node<V>>();
