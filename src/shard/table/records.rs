@@ -371,7 +371,9 @@ impl<V> Records<V> {
             node.rest.fetch(lane);
         } else {
             let slot = node.rest.slots(lane).iter().find(|slot| slot.tag() == variant.tag());
-            slot.into_iter().for_each(|slot| keys.fetch(slot.key()));
+            if let Some(slot) = slot {
+                keys.fetch(slot.key());
+            }
         }
     }
 
