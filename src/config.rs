@@ -3,6 +3,7 @@
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
 use crate::limits::{Limits, WhenFull};
+use crate::monotonic::ManualClock;
 use crate::names::MAX_LEN;
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub struct Config {
     max_prefix_rules: usize,
     generation_after: u64,
     limits: Limits,
+    manual_clock: Option<ManualClock>,
 }
 
 /// The policy for the values of entries that a flush has killed.
@@ -130,6 +132,10 @@ impl Config {
         self.max_prefix_rules
     }
 
+    pub(crate) fn manual_clock(&self) -> Option<&ManualClock> {
+        self.manual_clock.as_ref()
+    }
+
     /// Returns the generation after which the index begins to count.
     pub fn generation_after(&self) -> u64 {
         self.generation_after
@@ -150,6 +156,7 @@ impl Default for Config {
             max_prefix_rules: 4096,
             generation_after: 0,
             limits: Limits::default(),
+            manual_clock: None,
         }
     }
 }
@@ -206,6 +213,13 @@ impl ConfigBuilder {
     /// [`PrefixPurged::widened`](crate::PrefixPurged::widened).
     pub fn max_prefix_rules(mut self, rules: usize) -> Self {
         self.0.max_prefix_rules = rules;
+        self
+    }
+
+    /// Sets the clock of flushes [over time](crate::CacheIndex::flush_all_over), for tests. By
+    /// default, it is the monotonic clock of the machine.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.0.manual_clock = Some(clock.clone());
         self
     }
 

@@ -229,6 +229,7 @@ mod index;
 pub mod invalidation;
 mod limits;
 mod mode;
+mod monotonic;
 mod names;
 mod outcome;
 mod scopes;
@@ -241,15 +242,16 @@ mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
 pub use freshness::Freshness;
-pub use index::{CacheIndex, Claim, ClaimLease, ExportCursor, FillLease, Restore};
+pub use index::{CacheIndex, Claim, ClaimLease, ExportCursor, FillLease, Restore, RunningFlush};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
+pub use monotonic::ManualClock;
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
     Dead, ExportedPath, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
     ReclaimedEntries, Refusal, Refused, Restored, Softened, Stored,
 };
-pub use scopes::{Generation, Tenant};
+pub use scopes::{Generation, OverTime, Tenant};
 pub use selection::Selection;
 pub use severity::Severity;
 pub use stats::Stats;

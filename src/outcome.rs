@@ -422,6 +422,12 @@ impl<V> DeadRecord<V> {
         let bytes = path.len() + entries.capacity() * size_of::<Entry<V>>();
         Self { tenant: tenant.clone(), path, entries, bytes }
     }
+
+    /// Adds more entries of the same path.
+    pub(crate) fn join(mut self, more: Self) -> Self {
+        self.entries.extend(more.entries);
+        Self::new(&self.tenant, self.path, self.entries)
+    }
 }
 
 /// An entry that a flush or the purge of a prefix killed.

@@ -72,6 +72,11 @@ pub struct Stats {
     pub tenant_flushes: u64,
     /// Flushes of everything, hard and soft.
     pub flushes: u64,
+    /// Flushes [over time](crate::OverTime), of everything or of a tenant. They are not counted as
+    /// other flushes.
+    pub flushes_over_time: u64,
+    /// Those flushes over time that are running.
+    pub running_flushes: usize,
     /// Heap memory of the index in bytes: text, tables and sets. Memory that the values themselves
     /// own is not counted.
     pub bytes: usize,

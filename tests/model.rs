@@ -59,6 +59,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (t.clone(), mode()).prop_map(|(t, m)| Op::RequestAll(t, m)),
         1 => (t.clone(), mode()).prop_map(|(t, m)| Op::FlushTenant(t, m)),
         1 => mode().prop_map(Op::FlushAll),
+        2 => (proptest::option::of(t.clone()), 0..100_u64, 0..30_u64, any::<bool>())
+            .prop_map(|(t, seconds, passed, stale)| Op::FlushOver(t, seconds, passed, stale)),
+        3 => (0..60_u64).prop_map(Op::Wait),
         1 => t.clone().prop_map(Op::Forget),
         1 => (t.clone(), p).prop_map(|(t, p)| Op::Variants(t, p)),
         1 => (t, 0..PREFIXES.len()).prop_map(|(t, p)| Op::Paths(t, p)),

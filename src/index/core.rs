@@ -9,6 +9,7 @@ use crate::config::{Config, DeadValues};
 use crate::dry_run::{Extent, Matches};
 use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
+use crate::monotonic::TimeSource;
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
@@ -43,6 +44,7 @@ pub(crate) struct Core<V> {
     pub(super) prefix_purges: AtomicU64,
     pub(super) tenant_flushes: AtomicU64,
     pub(super) flushes: AtomicU64,
+    pub(super) flushes_over_time: AtomicU64,
 }
 
 /// A shard and its open fills, on lines of their own: readers of the shard share its line, and each
@@ -75,6 +77,7 @@ impl<V> Core<V> {
         // index to the next.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let time = TimeSource::new(config.manual_clock());
         let start = Generation::new(config.generation_after());
         let core = Self {
             id,
@@ -82,7 +85,7 @@ impl<V> Core<V> {
             shared: Shared {
                 hashing: Hashing::new(),
                 keys: Arc::default(),
-                scopes: Scopes::new(config.max_prefix_rules()),
+                scopes: Scopes::new(config.max_prefix_rules(), time),
                 occupancy: Occupancy::new(config.limits()),
                 limits: config.limits().clone(),
             },
@@ -94,6 +97,7 @@ impl<V> Core<V> {
             prefix_purges: AtomicU64::default(),
             tenant_flushes: AtomicU64::default(),
             flushes: AtomicU64::default(),
+            flushes_over_time: AtomicU64::default(),
         };
         if start > Generation::START {
             core.shared.scopes.start_after(start);
@@ -281,6 +285,7 @@ impl<V> Core<V> {
     }
 
     pub(super) fn stats(&self) -> Stats {
+        let running = self.shared.scopes.running().len();
         let mut total = Stats {
             tenants: self.tenants.len(),
             forgotten_tenants: self.tenants.forgotten(),
@@ -288,6 +293,8 @@ impl<V> Core<V> {
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
+            flushes_over_time: self.flushes_over_time.load(Ordering::Relaxed),
+            running_flushes: running,
             bytes: self.shards.len() * size_of::<Cell<V>>()
                 + self.shared.scopes.rule_bytes()
                 + self.shared.keys.bytes(),

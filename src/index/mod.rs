@@ -8,6 +8,7 @@ mod entries;
 mod export;
 mod invalidations;
 mod lease;
+mod over_time;
 mod restore;
 mod sweep;
 
@@ -15,4 +16,5 @@ pub use cache_index::CacheIndex;
 pub use claim::{Claim, ClaimLease};
 pub use export::ExportCursor;
 pub use lease::FillLease;
+pub use over_time::RunningFlush;
 pub use restore::Restore;

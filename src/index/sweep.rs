@@ -60,6 +60,7 @@ impl<V> Core<V> {
         }
         if pass.shard == self.shards.len() {
             self.swept.raise_relaxed(pass.target);
+            self.shared.scopes.retire_spreads(pass.target);
             // A restore checks its entries against the rules since it began.
             if pass.restores == 0 {
                 self.shared.scopes.retire_rules(pass.target);
@@ -70,6 +71,7 @@ impl<V> Core<V> {
     }
 
     pub(super) fn reclaim(&self, limit: usize) -> Reclaimed<V> {
+        self.shared.scopes.notice_time();
         let target = self.shared.scopes.broad();
         let mut entries = Vec::new();
         let mut budget = limit.saturating_mul(16).saturating_add(4096);

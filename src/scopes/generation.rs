@@ -35,6 +35,16 @@ impl Generation {
         Self(number)
     }
 
+    /// The number after this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The number before this one, which is not the first.
+    pub(crate) const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
+
     /// The number itself, for logs. It means nothing to another index or another process.
     #[inline]
     pub const fn get(self) -> u64 {
@@ -88,6 +98,12 @@ impl AtomicGeneration {
         // The shard's lock (purge of a path) or `publish` (flush) publishes the writes that the
         // number orders.
         Generation(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Takes the next two numbers, of which no other thread takes one. Returns the first.
+    pub(crate) fn next_two(&self) -> Generation {
+        // Relaxed, as in `next`.
+        Generation(self.0.fetch_add(2, Ordering::Relaxed) + 1)
     }
 }
 

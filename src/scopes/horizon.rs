@@ -31,6 +31,8 @@ impl LastInvalidations {
 pub(crate) struct Horizon {
     hard: AtomicGeneration,
     soft: AtomicGeneration,
+    /// The last flush over time: no older fill is stored.
+    over_time: AtomicGeneration,
 }
 
 impl Horizon {
@@ -39,6 +41,15 @@ impl Horizon {
     #[inline]
     pub(crate) fn read(&self) -> LastInvalidations {
         LastInvalidations { hard: self.hard.load(), soft: self.soft.load() }
+    }
+
+    /// Returns the last flush over time. Acquire, as in `read`.
+    pub(crate) fn over_time(&self) -> Generation {
+        self.over_time.load()
+    }
+
+    pub(crate) fn raise_over_time(&self, generation: Generation) {
+        self.over_time.publish(generation);
     }
 
     pub(crate) fn raise(&self, severity: Severity, generation: Generation) {

@@ -8,8 +8,8 @@
 //! settled; so whatever a flush kills has been counted before the flush, and moves with it.
 
 use super::generation::Generation;
-use super::registry::{Standing, View};
 use super::tenant::Tenant;
+use super::view::{Standing, View};
 use crate::freshness::Freshness;
 use hashbrown::HashTable;
 
@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn memory_of_many_tenants_comes_back_though_some_of_them_stay() {
         for left in [0, 10] {
-            let (scopes, tenants) = (Scopes::new(8), Tenants::new(0));
+            let (scopes, tenants) =
+                (Scopes::new(8, crate::monotonic::TimeSource::new(None)), Tenants::new(0));
             let mut tallies = Tallies::default();
             let many: Vec<_> = (0..10_000).map(|n| tenants.get_or_add(&n.to_string())).collect();
             for tenant in &many {
@@ -214,7 +215,8 @@ mod tests {
 
     #[test]
     fn tallies_are_of_their_tenants_while_others_come_and_go() {
-        let (scopes, tenants) = (Scopes::new(8), Tenants::new(0));
+        let scopes = Scopes::new(8, crate::monotonic::TimeSource::new(None));
+        let tenants = Tenants::new(0);
         let many: Vec<_> = (0..50).map(|n| tenants.get_or_add(&n.to_string())).collect();
         let (mut tallies, mut expected) = (Tallies::default(), vec![0; many.len()]);
         let mut random = fastrand::Rng::with_seed(1);
@@ -242,7 +244,10 @@ mod tests {
 
     #[test]
     fn tally_is_kept_while_it_counts_something_and_forgotten_then() {
-        let (scopes, tenant) = (Scopes::new(8), Tenants::new(0).get_or_add("a"));
+        let (scopes, tenant) = (
+            Scopes::new(8, crate::monotonic::TimeSource::new(None)),
+            Tenants::new(0).get_or_add("a"),
+        );
         let mut tallies = Tallies::default();
         assert_eq!(tallies.structure_bytes(), 0);
         tallies.at(&tenant, &scopes.view(&tenant)).add(Freshness::Stale);

@@ -39,7 +39,7 @@ impl<V: Clone> Shard<V> {
         let Some(record) = self.records.find(key) else { return Lookup::Miss };
         let Some(at) = record.find(variant, &shared.keys) else { return Lookup::Miss };
         let (value, freshness) = record.get(at);
-        match record.standing(view) {
+        match view.standing_of(record.settled(), freshness) {
             Standing::Dead => Lookup::Miss,
             Standing::Untouched if freshness == Freshness::Live => Lookup::Live(value.clone()),
             Standing::Untouched | Standing::Stale => Lookup::Stale(value.clone()),

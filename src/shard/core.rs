@@ -14,6 +14,7 @@ use super::noted_purges::NotedPurges;
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
 use crate::cpu_prefetch::Stage;
+use crate::freshness::Freshness;
 use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
@@ -129,7 +130,7 @@ impl<V> Shard<V> {
         let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
         } else {
-            Self::standing_now(record, key, shared)
+            Self::standing_now(record, freshness, key, shared)
         };
         match standing {
             Standing::Dead => Lookup::Miss,
@@ -138,17 +139,23 @@ impl<V> Shard<V> {
         }
     }
 
-    /// Returns the standing of a record after a broad invalidation. Confirms an untouched record,
+    /// Returns the standing of a variant after a broad invalidation. Confirms an untouched record,
     /// for the next lookup.
     #[inline(never)]
-    fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
+    fn standing_now(
+        record: RecordRef<'_, V>,
+        freshness: Freshness,
+        key: &PathRef<'_>,
+        shared: &Shared,
+    ) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;
         }
         let settled = record.settled();
         let view = shared.scopes.view_of(key.tenant, key.path, settled);
-        let standing = view.standing(settled);
-        if standing == Standing::Untouched {
+        let standing = view.standing_of(settled, freshness);
+        // Not while a flush over time covers it: it dies later.
+        if standing == Standing::Untouched && view.settles_to(settled) == view.as_of {
             record.confirm(view.as_of);
         }
         standing

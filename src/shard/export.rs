@@ -15,7 +15,7 @@ use super::table::RecordRef;
 use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{ExportedPath, key_of};
-use crate::scopes::{Generation, Standing, Tenant};
+use crate::scopes::{Generation, Standing, Tenant, View};
 
 /// How far the export of a shard has come.
 #[derive(Clone, Debug, Default)]
@@ -77,15 +77,15 @@ impl<V: Clone> Shard<V> {
         large: &mut Vec<LargePlace>,
     ) {
         let tenant = self.tallies.tenant(record.tenant());
-        let standing = Self::standing_of(record, tenant, shared);
-        if standing == Standing::Dead {
+        let view = Self::view_of_stored(record, tenant, shared);
+        if view.as_ref().is_some_and(|view| view.standing(record.settled()) == Standing::Dead) {
             return;
         }
         if record.is_large() {
             let (tenant, path) = (tenant.clone(), record.path().into());
             large.push(LargePlace { tenant, path, left: record.len(), rebuilt: self.rebuilt });
         } else {
-            copy(record, tenant, standing, 0..record.len(), shared, out);
+            copy(record, tenant, view.as_ref(), 0..record.len(), shared, out);
         }
     }
 
@@ -100,8 +100,8 @@ impl<V: Clone> Shard<V> {
         out: &mut Vec<ExportedPath<V>>,
     ) -> Option<LargePlace> {
         let record = self.records.find(key)?;
-        let standing = Self::standing_of(record, key.tenant, shared);
-        if standing == Standing::Dead {
+        let view = Self::view_of_stored(record, key.tenant, shared);
+        if view.as_ref().is_some_and(|view| view.standing(record.settled()) == Standing::Dead) {
             return None;
         }
         let (from, to) = if record.is_large() && self.rebuilt == place.rebuilt {
@@ -110,16 +110,15 @@ impl<V: Clone> Shard<V> {
         } else {
             (0, record.len())
         };
-        copy(record, key.tenant, standing, from..to, shared, out);
+        copy(record, key.tenant, view.as_ref(), from..to, shared, out);
         (from > 0).then(|| LargePlace { left: from, ..place.clone() })
     }
 
-    fn standing_of(record: RecordRef<'_, V>, tenant: &Tenant, shared: &Shared) -> Standing {
+    /// Returns the view that a record needs, or `None` if it is untouched.
+    fn view_of_stored(record: RecordRef<'_, V>, tenant: &Tenant, shared: &Shared) -> Option<View> {
         let settled: Generation = record.settled();
-        if settled >= shared.scopes.broad() {
-            return Standing::Untouched;
-        }
-        shared.scopes.view_of(tenant, record.text(), settled).standing(settled)
+        let is_settled = settled >= shared.scopes.broad();
+        (!is_settled).then(|| shared.scopes.view_of(tenant, record.text(), settled))
     }
 }
 
@@ -130,7 +129,7 @@ impl<V: Clone> Shard<V> {
 fn copy<V: Clone>(
     record: RecordRef<'_, V>,
     tenant: &Tenant,
-    standing: Standing,
+    view: Option<&View>,
     places: std::ops::Range<usize>,
     shared: &Shared,
     out: &mut Vec<ExportedPath<V>>,
@@ -139,8 +138,13 @@ fn copy<V: Clone>(
     let entries: Vec<(VariantKey<'static>, V, Freshness)> = Vec::with_capacity(places.len());
     out.push(ExportedPath { tenant: tenant.clone(), path, entries });
     let Some(ExportedPath { entries, .. }) = out.last_mut() else { return };
-    record.copy(places, &shared.keys, |key, value, freshness| {
+    let settled = record.settled();
+    record.visit(places, &shared.keys, |key, value, freshness| {
+        let standing =
+            view.map_or(Standing::Untouched, |view| view.standing_of(settled, freshness));
         let is_stale = standing == Standing::Stale || freshness.is_stale();
-        entries.push((key_of(key), value, Freshness::stale_if(is_stale)));
+        if standing != Standing::Dead {
+            entries.push((key_of(key), value.clone(), Freshness::stale_if(is_stale)));
+        }
     });
 }

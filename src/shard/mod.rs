@@ -8,6 +8,7 @@ mod export;
 mod listing;
 mod noted_purges;
 mod open_fills;
+mod over_time;
 mod path_ref;
 mod pending;
 mod purge;

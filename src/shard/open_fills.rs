@@ -315,10 +315,9 @@ impl<V> Fills<V> {
             return None;
         }
         let fill = self.table.find(key.hash.table().spread(), |fill| fill.is_of(key))?;
-        let view = view.with_retired(fill.retired);
         self.pending.find(fill.number, variant, |pending| {
             fill.purged.max(fill.softened) <= pending.clock
-                && view.standing(pending.broad) == Standing::Untouched
+                && view.standing_of_fill(pending.broad, fill.retired) == Standing::Untouched
         })
     }
 
@@ -426,7 +425,13 @@ mod tests {
             let tenants = Tenants::new(0);
             let a = tenants.get_or_add("a");
             let hash = Hashing::new().path(0, "p");
-            Self { fills: OpenFills::default(), scopes: Scopes::new(8), hash, tenants, a }
+            Self {
+                fills: OpenFills::default(),
+                scopes: Scopes::new(8, crate::monotonic::TimeSource::new(None)),
+                hash,
+                tenants,
+                a,
+            }
         }
 
         fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {

@@ -2,8 +2,9 @@
 
 use super::core::{Shard, Shared};
 use super::open_fills::{OpenFills, PurgeMark};
+use super::over_time::Living;
 use super::path_ref::PathRef;
-use super::table::{RecordId, RecordRef};
+use super::table::RecordId;
 use crate::outcome::{DeadRecord, PurgeOutcome, Purged, Softened};
 use crate::scopes::{Standing, Tenant, View};
 use crate::selection::Selection;
@@ -36,7 +37,9 @@ impl<V> Shard<V> {
         let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
         let at = record.find(wanted, &shared.keys)?;
         // The caller's `eq` runs before any change: if it panics, the shard is as it was.
-        if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
+        let (value, freshness) = record.get(at);
+        let standing = view.standing_of(record.settled(), freshness);
+        if standing == Standing::Dead || value != expected {
             return None;
         }
         let id = record.id();
@@ -67,16 +70,11 @@ impl<V> Shard<V> {
         // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
         // purge does not return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
-        let id = self.records.id_of(key);
-        let mut record = id.map(|id| self.records.get(id));
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
-            record = None;
-        }
+        let Living { id, dead_record } = match severity {
+            Severity::Hard => self.living(key, &view, shared),
+            Severity::Soft => self.living_before_soft_purge(key, &view, shared),
+        };
         // Take out its variants, or mark them.
-        let id = record.map(RecordRef::id);
         let outcome = match severity {
             Severity::Hard => {
                 let variants = match id {
@@ -206,12 +204,12 @@ impl<V> Shard<V> {
         }
         let tenant = self.tallies.tenant(record.tenant()).clone();
         let view = shared.scopes.view_of(&tenant, record.text(), settled);
-        if view.standing(settled) == Standing::Dead {
-            return Some(self.take_dead(id, &tenant, &view, shared));
+        let Living { id, dead_record } = self.without_dead(id, &tenant, &view, shared);
+        if let Some(id) = id.filter(|_| dead_record.is_none()) {
+            let counts = self.tallies.at(&tenant, &view);
+            self.records.settle(id, &view, counts);
         }
-        let counts = self.tallies.at(&tenant, &view);
-        self.records.settle(id, &view, counts);
-        None
+        dead_record.map(|dead| *dead)
     }
 
     /// Removes a record without variants.

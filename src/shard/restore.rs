@@ -6,13 +6,14 @@
 use super::core::{Shard, Shared};
 use super::noted_purges::{NotedOfPath, NotedPurges, RestoreStart};
 use super::open_fills::Overtaken;
+use super::over_time::Living;
 use super::path_ref::PathRef;
 use super::table::{MAX_SLOTS, NewSlot, RecordRef};
 use crate::freshness::Freshness;
 use crate::hash::TableHash;
 use crate::names::VariantKey;
 use crate::outcome::{DeadRecord, Refusal, Refused};
-use crate::scopes::{Standing, View};
+use crate::scopes::{LastInvalidations, Standing, View};
 use crate::variants::{NewVariant, Wanted};
 use smallvec::SmallVec;
 
@@ -101,25 +102,19 @@ impl<V> Shard<V> {
         if entries.is_empty() {
             return (restored, None);
         }
-        // A record that a broad invalidation killed goes first.
-        let mut record = self.records.find(key);
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, &view, shared)));
-            record = None;
-        }
-        if record.is_none() {
+        // Entries that a broad invalidation killed go first.
+        let mut living = self.living(key, &view, shared);
+        if living.id.is_none() {
             if let Some(slots) = Self::numbers(&entries, shared) {
                 restored.stored += slots.len();
                 self.restore_path(key, &slots, entries, &view);
-                return (restored, dead_record);
+                return (restored, living.dead_record);
             }
         }
         for entry in entries {
-            self.restore_entry(key, entry, &view, shared, &mut restored);
+            living = living.then(self.restore_entry(key, entry, &view, shared, &mut restored));
         }
-        (restored, dead_record)
+        (restored, living.dead_record)
     }
 
     /// Takes out the entries that an invalidation since the restore began has killed, and marks
@@ -133,10 +128,10 @@ impl<V> Shard<V> {
         shared: &Shared,
         restored: &mut RestoredEntries<V>,
     ) {
-        let standing = view.standing(began.broad);
+        let standing = view.standing_of_fill(began.broad, LastInvalidations::default());
         let path_reason = if view.is_forgotten() {
             Some(Refusal::Forgotten)
-        } else if view.whole_standing(began.broad) == Standing::Dead {
+        } else if view.is_flushed(began.broad) {
             Some(Refusal::Flushed)
         } else if standing == Standing::Dead {
             Some(Refusal::Purged)
@@ -217,35 +212,43 @@ impl<V> Shard<V> {
         view: &View,
         shared: &Shared,
         restored: &mut RestoredEntries<V>,
-    ) {
+    ) -> Living<V> {
         let record = self.records.find(key);
         let is_there = record.is_some_and(|r| r.find(entry.wanted(), &shared.keys).is_some());
-        let reason = if is_there {
-            Some(Refusal::Newer)
-        } else if record.is_some_and(|record| record.len() >= shared.limits.variants) {
+        if is_there {
+            restored.refuse(entry.value, Refusal::Newer);
+            return Living { id: record.map(RecordRef::id), dead_record: None };
+        }
+        let living = self.living_before_store(key, entry.freshness, view, shared);
+        let record = living.id.map(|id| self.records.get(id));
+        let reason = if record.is_some_and(|record| record.len() >= shared.limits.variants) {
             Some(Refusal::TooManyVariants)
         } else {
             shared.occupancy.take(record.is_none()).err()
         };
         if let Some(reason) = reason {
-            return restored.refuse(entry.value, reason);
+            restored.refuse(entry.value, reason);
+            return living;
         }
-        let id = record.map(RecordRef::id);
         let Candidate { key: variant, hash, value, freshness } = entry;
         let wanted = Wanted { text: variant.as_str(), hash };
         let variant = NewVariant { wanted, value, freshness };
         let counts = self.tallies.at(key.tenant, view);
         counts.add(freshness);
-        match id {
+        match living.id {
             None => {
                 counts.paths += 1;
                 self.records.push(key, view.as_of, variant, &shared.keys, &shared.hashing);
             }
             Some(id) => {
                 self.records.settle(id, view, counts);
+                if let Some(marker) = view.covering(self.records.get(id).settled()) {
+                    self.records.mix(id, marker, counts);
+                }
                 self.records.push_variant(id, variant, &shared.keys, &shared.hashing);
             }
         }
         restored.stored += 1;
+        living
     }
 }

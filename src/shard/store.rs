@@ -2,6 +2,7 @@
 
 use super::core::{Shard, Shared};
 use super::open_fills::{FillEnd, FillStart, OpenFills, Overtaken};
+use super::over_time::Living;
 use super::path_ref::PathRef;
 use super::pending::PendingId;
 use super::table::{RecordId, RecordRef};
@@ -49,13 +50,11 @@ impl<V> Shard<V> {
     ) -> (Committed<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
-        let standing = view.with_retired(retired).standing(began.broad);
+        let standing = view.standing_of_fill(began.broad, retired);
         let reason = match (overtaken, standing) {
             _ if view.is_forgotten() => Some(Refusal::Forgotten),
             (Overtaken::Hard, _) => Some(Refusal::Purged),
-            (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
-                Some(Refusal::Flushed)
-            }
+            (_, Standing::Dead) if view.is_flushed(began.broad) => Some(Refusal::Flushed),
             (_, Standing::Dead) => Some(Refusal::Purged),
             _ => None,
         };
@@ -99,15 +98,9 @@ impl<V> Shard<V> {
         view: &View,
         shared: &Shared,
     ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
-        // Find the record. A record that a broad invalidation killed goes first.
-        let id = self.records.id_of(key);
-        let mut record = id.map(|id| self.records.get(id));
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(Box::new(self.take_dead(dead, key.tenant, view, shared)));
-            record = None;
-        }
+        // Find the record. Entries that a broad invalidation killed go first.
+        let Living { id, dead_record } = self.living_before_store(key, freshness, view, shared);
+        let record = id.map(|id| self.records.get(id));
         // Find the variant in it.
         let text = variant.as_str();
         let wanted = Wanted { text, hash: shared.hashing.variant(text) };
@@ -118,7 +111,6 @@ impl<V> Shard<V> {
             Err(reason) => return (self.refuse(value, reason), dead_record),
         };
         // Write the variant, and count it.
-        let id = record.map(RecordRef::id);
         let variant = NewVariant { wanted, value, freshness };
         let Put { replaced, evicted } = self.put(key, id, admission, variant, view, shared);
         let evicted = evicted.map(|entry| (key_of(entry.key), entry.value));
@@ -145,6 +137,9 @@ impl<V> Shard<V> {
             return put;
         };
         self.records.settle(id, view, counts);
+        if let Some(marker) = view.covering(self.records.get(id).settled()) {
+            self.records.mix(id, marker, counts);
+        }
         if let Admission::Replacing(at) = admission {
             let NewVariant { value, freshness, .. } = variant;
             let youngest = shared.limits.when_full == WhenFull::EvictOldest;

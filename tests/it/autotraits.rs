@@ -5,8 +5,8 @@ use cache_index::invalidation::{
 };
 use cache_index::{
     CacheIndex, Claim, ClaimLease, Config, ConfigError, Dead, ExportCursor, ExportedPath,
-    FillLease, Generation, Insertion, Lookup, OriginPath, Purged, Reclaimed, Restore, Restored,
-    Stats, Tenant, VariantKey,
+    FillLease, Generation, Insertion, Lookup, ManualClock, OriginPath, OverTime, Purged, Reclaimed,
+    Restore, Restored, RunningFlush, Stats, Tenant, VariantKey,
 };
 
 fn send_sync<T: Send + Sync>() {}
@@ -17,6 +17,7 @@ fn handles_leases_and_outcomes_cross_threads() {
     send_sync::<CacheIndex<u64>>();
     send_sync::<FillLease<u64>>();
     send_sync::<(Claim<u64>, ClaimLease<u64>)>();
+    send_sync::<(ManualClock, OverTime, RunningFlush)>();
     send_sync::<Tenant>();
     send_sync::<OriginPath<'_>>();
     send_sync::<VariantKey<'_>>();

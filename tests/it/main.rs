@@ -12,6 +12,7 @@ mod lease;
 mod limits;
 mod names;
 mod outcomes;
+mod over_time;
 mod panics;
 mod prefix;
 mod reclaim;

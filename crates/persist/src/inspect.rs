@@ -134,10 +134,7 @@ impl Directory {
 /// assert_eq!(records[0].1.by.as_deref(), Some("alice"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn directory(
-    dir: impl AsRef<Path>,
-    progress: impl FnMut(u64, u64),
-) -> io::Result<Directory> {
+pub fn directory(dir: impl AsRef<Path>, progress: impl FnMut(u64, u64)) -> io::Result<Directory> {
     // Without the constructor, which would create the directory.
     std::fs::read_dir(dir.as_ref())?;
     directory_on(&DiskLayer::open(dir.as_ref())?, progress)

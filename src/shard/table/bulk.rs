@@ -54,24 +54,22 @@ impl<V> RecordRef<'_, V> {
         self.large().is_some()
     }
 
-    /// Copies the variants at these places. The places of a small set are those of its slots.
-    pub(crate) fn copy(
+    /// Visits the variants at these places. The places of a small set are those of its slots.
+    pub(crate) fn visit(
         self,
         places: Range<usize>,
         keys: &Dictionary,
-        mut add: impl FnMut(Arc<str>, V, Freshness),
-    ) where
-        V: Clone,
-    {
+        mut visit: impl FnMut(Arc<str>, &V, Freshness),
+    ) {
         if let Some(set) = self.large() {
             for entry in &set.entries()[places] {
-                add(Arc::clone(&entry.key), entry.value.clone(), entry.freshness);
+                visit(Arc::clone(&entry.key), &entry.value, entry.freshness);
             }
             return;
         }
         for at in places {
             let slot = &self.slots()[at];
-            add(keys.text(slot.key()), slot.value().clone(), self.record.freshness(at));
+            visit(keys.text(slot.key()), slot.value(), self.record.freshness(at));
         }
     }
 }

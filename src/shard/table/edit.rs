@@ -171,7 +171,16 @@ impl<V> Records<V> {
                 counts.stale += fresh;
             }
         }
-        self.record_mut(id).settle(view.as_of);
+        self.record_mut(id).settle(view.settles_to(settled));
+    }
+
+    /// Settles a record, all of whose variants are older than `marker`, at that marker of a flush
+    /// over time: the variants are marked stale, and newer ones can be told from them.
+    pub(crate) fn mix(&mut self, id: RecordId, marker: Generation, counts: &mut Counts) {
+        let fresh = self.soften_all(id);
+        counts.live -= fresh;
+        counts.stale += fresh;
+        self.record_mut(id).settle(marker);
     }
 
     /// Adds a variant that is not there.

@@ -7,7 +7,7 @@
 //!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
-//!   slots     slot slot slot slot ...           see `Slot`: those of the records, in the same order
+//!   slots     slot slot slot slot ...           see `Slot`: in the order of the records
 //! ```
 //!
 //! Invariant: records lie in the order of their lanes, without gaps, and so do slots. The lanes

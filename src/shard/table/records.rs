@@ -12,7 +12,7 @@ use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
-use crate::scopes::{Generation, Standing, View};
+use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
 use std::num::NonZeroU64;
@@ -161,12 +161,6 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn settled(self) -> Generation {
         self.record.settled()
-    }
-
-    #[inline]
-    pub(crate) fn standing(self, view: &View) -> Standing {
-        let settled = self.settled();
-        if settled >= view.as_of { Standing::Untouched } else { view.standing(settled) }
     }
 
     /// Whether a reader found the record untouched as of a generation.

@@ -185,8 +185,8 @@ impl World {
             assert_eq!(listed, expected);
             let (mut copied, half) = (Vec::new(), variants.len() / 2);
             for places in [half..variants.len(), 0..half] {
-                record.copy(places, &self.keys, |key, value, freshness| {
-                    copied.push((key.to_string(), value, freshness));
+                record.visit(places, &self.keys, |key, value, freshness| {
+                    copied.push((key.to_string(), *value, freshness));
                 });
             }
             copied.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));

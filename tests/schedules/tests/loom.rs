@@ -14,11 +14,12 @@ mod common;
 
 use cache_index::{
     CacheIndex, Claim, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup,
-    OriginPath, PathPrefix, Soft, Tenant, VariantKey,
+    ManualClock, OriginPath, OverTime, PathPrefix, Soft, Tenant, VariantKey,
 };
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// The names, read before a model begins: a model's threads have small stacks, and canonicalization
 /// is none of its business.
@@ -46,6 +47,7 @@ fn model(race: impl Fn() + Send + Sync + 'static) {
 
 struct World {
     index: CacheIndex<u32>,
+    clock: ManualClock,
     tenant: Tenant,
     path: OriginPath<'static>,
     prefix: PathPrefix<'static>,
@@ -59,9 +61,11 @@ impl World {
 
     fn with_rules(rules: usize) -> Arc<Self> {
         let config = Config::builder().shards(1).dead_values(DeadValues::Queue);
-        let config = config.max_prefix_rules(rules).build().unwrap();
+        let clock = ManualClock::default();
+        let config = config.max_prefix_rules(rules).manual_clock(&clock).build().unwrap();
         let index = CacheIndex::new(config);
         Arc::new(Self {
+            clock,
             tenant: index.tenant("t"),
             index,
             path: NAMES.path.clone(),
@@ -254,6 +258,63 @@ fn claim_after_a_flush() {
 #[test]
 fn claim_after_a_purge_of_a_prefix() {
     claim_after(HARD[3]);
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A flush over time refuses an older lease whenever the commit comes, and an older entry is dead
+/// once the duration has passed.
+#[test]
+fn commit_against_flush_over_time() {
+    for freshness in [Freshness::Live, Freshness::Stale] {
+        model(move || {
+            let world = World::with_entry(1);
+            let lease = world.lease();
+            let other = Arc::clone(&world);
+            let committer = thread::spawn(move || drop(lease.commit(&other.key, 2)));
+            world.index.flush_all_over(OverTime::new(MINUTE).serving(freshness));
+            world.clock.advance(MINUTE);
+            assert_eq!(world.lookup(), Lookup::Miss);
+            committer.join().unwrap();
+            assert_eq!(world.lookup(), Lookup::Miss);
+        });
+    }
+}
+
+/// Two threads look an entry up while it dies: a thread that comes after one that missed misses.
+#[test]
+fn look_up_at_the_end_of_a_flush_over_time() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || {
+            other.clock.advance(MINUTE);
+            assert_eq!(other.lookup(), Lookup::Miss);
+        });
+        let first = world.lookup();
+        let second = world.lookup();
+        assert!(first != Lookup::Miss || second == Lookup::Miss);
+        thread.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
+        assert_eq!(world.reclaim(), [1]);
+    });
+}
+
+/// A newer entry is stored while the flush begins and ends: it stays.
+#[test]
+fn store_against_the_end_of_a_flush_over_time() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || other.clock.advance(MINUTE));
+        assert!(world.insert(2));
+        thread.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Live(2));
+        drop(world.reclaim());
+        assert_eq!(world.lookup(), Lookup::Live(2));
+    });
 }
 
 /// A lease that was taken before is committed while the invalidation runs: in the end the value is

@@ -19,13 +19,15 @@ mod common;
 
 use cache_index::{
     CacheIndex, Claim, ClaimLease, Config, DeadValues, ExportCursor, FillLease, Freshness, Hard,
-    Insertion, Lookup, OriginPath, PathPrefix, Restore, Soft, Tenant, VariantKey,
+    Insertion, Lookup, ManualClock, OriginPath, OverTime, PathPrefix, Restore, Soft, Tenant,
+    VariantKey,
 };
 use common::Names;
 use shuttle::rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
@@ -35,6 +37,9 @@ use todc_utils::specifications::Specification;
 const PLACES: [(usize, &str); 3] = [(0, "a/x"), (0, "b/y"), (1, "a/x")];
 const PREFIX: (usize, &str) = (0, "a/");
 const VARIANTS: usize = 2;
+/// Of each flush over time, and how far the clock is advanced at once.
+const DURATION: Duration = Duration::from_secs(8);
+const WAIT: Duration = Duration::from_secs(3);
 const THREADS: usize = 3;
 
 type Place = usize;
@@ -63,6 +68,9 @@ enum Step {
     Hard(Scope),
     Soft(Scope),
     Forget(usize),
+    /// A flush over time of everything or of a tenant, and whether entries are stale until then.
+    Over(Option<usize>, bool),
+    Wait,
     /// Asks for the name of a tenant.
     Tenant(usize),
     /// Restores an entry that is older than the program.
@@ -88,6 +96,9 @@ enum Done {
     /// The number of entries that became stale, if the operation returns it.
     Soft(Scope, Option<usize>),
     Forget(usize),
+    /// With the moment of each place.
+    Over(Option<usize>, bool, [Duration; 3]),
+    Wait,
     /// Whether the name still is the first tenant's.
     Tenant(usize, bool),
     /// Whether the value was stored.
@@ -117,11 +128,24 @@ enum Fill {
     Void,
 }
 
+/// An entry; if a flush over time covers it, with the moment at which it dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Entry {
+    value: u32,
+    stale: bool,
+    dies: Option<Duration>,
+}
+
 /// The sequential index: entries with a stale mark, and leases with their state. An invalidation
 /// marks both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
-    entries: BTreeMap<(Place, Variant), (u32, bool)>,
+    now: Duration,
+    entries: BTreeMap<(Place, Variant), Entry>,
+    /// Places with newer entries beside those that a flush over time covers.
+    mixed: BTreeSet<Place>,
+    /// Places all of whose entries a flush over time covers, and a later soft one as well.
+    twice: BTreeSet<Place>,
     leases: BTreeMap<u32, (Place, Fill)>,
     /// The variants of those leases that are claims. The name of such a lease is also its value.
     claims: BTreeMap<u32, Variant>,
@@ -151,7 +175,7 @@ impl State {
 
     fn claim(&mut self, place: Place, variant: Variant, name: u32) -> Claimed {
         let found = self.entries.get(&(place, variant)).copied();
-        if let Some((value, false)) = found {
+        if let Some(Entry { value, stale: false, .. }) = found {
             return Claimed::Live(value);
         }
         let is_forgotten = self.has_forgotten(place);
@@ -163,7 +187,7 @@ impl State {
             self.claims.insert(name, variant);
         }
         match (found, pending) {
-            (Some((stale, _)), _) => Claimed::Stale(stale, pending.is_none()),
+            (Some(stale), _) => Claimed::Stale(stale.value, pending.is_none()),
             (None, Some(pending)) => Claimed::Pending(pending),
             (None, None) => Claimed::First,
         }
@@ -179,17 +203,78 @@ impl State {
         let places = (0..PLACES.len()).filter(|place| scope.covers(*place));
         self.restoring.extend(places.map(|place| (place, Fill::Void)));
         let gone = self.entries.extract_if(.., |(place, _), _| scope.covers(*place));
-        gone.map(|((_, variant), (value, _))| (variant, value)).collect()
+        gone.map(|((_, variant), entry)| (variant, entry.value)).collect()
     }
 
     fn soft(&mut self, scope: Scope) -> usize {
+        self.leave_no_older(scope, matches!(scope, Scope::Place(_)));
         let leases = self.leases.values_mut().filter(|l| scope.covers(l.0) && l.1 == Fill::Valid);
         leases.for_each(|lease| lease.1 = Fill::Overtaken);
         for place in (0..PLACES.len()).filter(|place| scope.covers(*place)) {
             self.restoring.entry(place).or_insert(Fill::Overtaken);
         }
-        let entries = self.entries.iter_mut().filter(|(key, e)| scope.covers(key.0) && !e.1);
-        entries.map(|(_, entry)| entry.1 = true).count()
+        let entries = self.entries.iter_mut().filter(|(key, e)| scope.covers(key.0) && !e.stale);
+        entries.map(|(_, entry)| entry.stale = true).count()
+    }
+
+    fn over(&mut self, tenant: Option<usize>, stale: bool, moments: &[Duration; 3]) {
+        let scope = tenant.map_or(Scope::All, Scope::Tenant);
+        self.leave_no_older(scope, false);
+        self.leases.values_mut().filter(|l| scope.covers(l.0)).for_each(|l| l.1 = Fill::Void);
+        let places = (0..PLACES.len()).filter(|place| scope.covers(*place));
+        self.restoring.extend(places.map(|place| (place, Fill::Void)));
+        for ((place, _), entry) in self.entries.iter_mut().filter(|(key, _)| scope.covers(key.0)) {
+            let moment = self.now + moments[*place];
+            entry.dies = Some(entry.dies.map_or(moment, |dies| dies.min(moment)));
+            entry.stale |= stale;
+        }
+    }
+
+    fn has_older(&self, place: Place) -> bool {
+        self.entries.iter().any(|(key, entry)| key.0 == place && entry.dies.is_some())
+    }
+
+    fn kill_older(&mut self, place: Place) {
+        self.entries.retain(|key, entry| key.0 != place || entry.dies.is_none());
+    }
+
+    /// An invalidation comes after a flush over time: it ends older entries beside newer ones.
+    fn leave_no_older(&mut self, scope: Scope, is_purge: bool) {
+        for place in (0..PLACES.len()).filter(|place| scope.covers(*place)) {
+            if self.mixed.contains(&place) {
+                self.kill_older(place);
+                self.mixed.remove(&place);
+            } else if self.has_older(place) && !is_purge {
+                self.twice.insert(place);
+            }
+        }
+    }
+
+    /// Stores an entry, beside older ones if the place has room for both. Returns the value that it
+    /// replaces.
+    fn store(&mut self, place: Place, variant: Variant, value: u32, stale: bool) -> Option<u32> {
+        if self.has_older(place) {
+            let is_mixed = self.mixed.contains(&place);
+            if stale || (!is_mixed && self.twice.contains(&place)) {
+                self.kill_older(place);
+            } else {
+                self.mixed.insert(place);
+                let older = self.entries.iter_mut().filter(|(key, _)| key.0 == place);
+                older.filter(|(_, e)| e.dies.is_some()).for_each(|(_, e)| e.stale = true);
+            }
+        }
+        let entry = Entry { value, stale, dies: None };
+        self.entries.insert((place, variant), entry).map(|old| old.value)
+    }
+
+    /// Time has passed, and older entries have gone.
+    fn tidy(&mut self) {
+        let now = self.now;
+        self.entries.retain(|_, entry| entry.dies.is_none_or(|dies| dies > now));
+        for place in (0..PLACES.len()).filter(|place| !self.has_older(*place)).collect::<Vec<_>>() {
+            self.mixed.remove(&place);
+            self.twice.remove(&place);
+        }
     }
 }
 
@@ -204,7 +289,10 @@ impl Specification for Spec {
     fn apply(operation: &Done, state: &State) -> (bool, State) {
         let mut next = state.clone();
         let holds = match operation {
-            Done::Lookup(p, v, found) => next.entries.get(&(*p, *v)) == found.as_ref(),
+            Done::Lookup(p, v, found) => {
+                let entry = next.entries.get(&(*p, *v));
+                entry.map(|entry| (entry.value, entry.stale)) == *found
+            }
             Done::Lease(p, name) => next.leases.insert(*name, (*p, Fill::Valid)).is_none(),
             Done::Claim(p, v, name, said) => {
                 let claimed = next.claim(*p, *v, *name);
@@ -215,8 +303,8 @@ impl Specification for Spec {
                 Some((p, _)) if state.has_forgotten(p) => stored.is_none(),
                 Some((p, fill)) => {
                     let stale = fill == Fill::Overtaken;
-                    let old = next.entries.insert((p, *v), (*value, stale));
-                    *stored == Some(stale) && old.map(|(value, _)| value) == *replaced
+                    let old = next.store(p, *v, *value, stale);
+                    *stored == Some(stale) && old == *replaced
                 }
                 None => false,
             },
@@ -224,11 +312,10 @@ impl Specification for Spec {
             Done::Insert(p, _, _, stored, _) if state.has_forgotten(*p) => !stored,
             Done::Insert(_, _, _, false, _) => false,
             Done::Insert(p, v, value, true, replaced) => {
-                let old = next.entries.insert((*p, *v), (*value, false));
-                old.map(|(value, _)| value) == *replaced
+                next.store(*p, *v, *value, false) == *replaced
             }
             Done::Remove(p, v, expected, removed) => {
-                let holds = next.entries.get(&(*p, *v)).is_some_and(|e| e.0 == *expected);
+                let holds = next.entries.get(&(*p, *v)).is_some_and(|e| e.value == *expected);
                 if holds {
                     next.entries.remove(&(*p, *v));
                 }
@@ -252,12 +339,21 @@ impl Specification for Spec {
                 let is_there = state.entries.contains_key(&(*p, *v));
                 let expected = fill != Fill::Void && !state.has_forgotten(*p) && !is_there;
                 if expected {
-                    next.entries.insert((*p, *v), (*value, fill == Fill::Overtaken));
+                    next.store(*p, *v, *value, fill == Fill::Overtaken);
                 }
                 *stored == expected
             }
+            Done::Over(tenant, stale, moments) => {
+                next.over(*tenant, *stale, moments);
+                true
+            }
+            Done::Wait => {
+                next.now += WAIT;
+                true
+            }
             Done::Tenant(t, is_first) => *is_first != state.forgotten.contains(t),
         };
+        next.tidy();
         (holds, next)
     }
 }
@@ -266,6 +362,7 @@ impl Specification for Spec {
 /// schedule could change.
 struct World {
     index: CacheIndex<u32>,
+    clock: ManualClock,
     /// It began before the first thread.
     restore: Restore<u32>,
     tenants: [Tenant; 2],
@@ -279,9 +376,11 @@ struct World {
 
 impl World {
     fn new(names: Names) -> Self {
-        let config = Config::builder().shards(2).dead_values(DeadValues::Queue).build().unwrap();
-        let index = CacheIndex::new(config);
+        let clock = ManualClock::default();
+        let config = Config::builder().shards(2).dead_values(DeadValues::Queue);
+        let index = CacheIndex::new(config.manual_clock(&clock).build().unwrap());
         Self {
+            clock,
             tenants: ["t", "u"].map(|name| index.tenant(name)),
             restore: index.begin_restore(),
             index,
@@ -409,6 +508,24 @@ impl World {
                     self.logged(thread, Done::Forget(t), || {
                         self.index.forget_tenant(&self.tenants[t]);
                         Done::Forget(t)
+                    });
+                }
+                Step::Over(tenant, stale) => {
+                    let freshness = if stale { Freshness::Stale } else { Freshness::Live };
+                    let over = OverTime::new(DURATION).serving(freshness);
+                    let moments = self.paths.each_ref().map(|path| over.moment(path));
+                    self.logged(thread, Done::Over(tenant, stale, moments), || {
+                        match tenant {
+                            Some(t) => self.index.flush_tenant_over(&self.tenants[t], over),
+                            None => self.index.flush_all_over(over),
+                        };
+                        Done::Over(tenant, stale, moments)
+                    });
+                }
+                Step::Wait => {
+                    self.logged(thread, Done::Wait, || {
+                        self.clock.advance(WAIT);
+                        Done::Wait
                     });
                 }
                 Step::Tenant(t) => {
@@ -554,11 +671,32 @@ fn step(rng: &mut impl Rng) -> Step {
     }
 }
 
+/// Flushes over time, and time. All of them by one thread: the duration counts from some moment
+/// within the call, and no time passes during it.
+fn flushes_over_time(rng: &mut impl Rng) -> Vec<Step> {
+    let over = |rng: &mut dyn shuttle::rand::RngCore| {
+        let tenant = [None, Some(0), Some(0), Some(1)][rng.gen_range(0..4)];
+        Step::Over(tenant, rng.gen_range(0..2) == 0)
+    };
+    let mut steps = vec![over(rng)];
+    for _ in 0..3 {
+        steps.push(match rng.gen_range(0..8) {
+            0..4 => Step::Wait,
+            4 => over(rng),
+            _ => step(rng),
+        });
+    }
+    steps
+}
+
 /// Three threads of four steps; each begins with something to lose: a lease, or an entry.
 fn program() -> Vec<Vec<Step>> {
     let mut rng = shuttle::rand::thread_rng();
     (0..THREADS)
         .map(|thread| {
+            if thread == 2 && rng.gen_range(0..2) == 0 {
+                return flushes_over_time(&mut rng);
+            }
             let first = match thread {
                 0 if rng.gen_range(0..2) == 0 => Step::Claim(0, 0),
                 0 => Step::Lease(0),

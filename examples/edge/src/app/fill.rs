@@ -5,7 +5,7 @@
 //! rendition at a time, however many clients wait for it.
 
 use super::accounts::Account;
-use super::edge::{Edge, Kept};
+use super::edge::{Edge, Kept, Leftover};
 use super::fault::Fault;
 use super::flights::{Boarded, Flights, Place};
 use super::operations::Operations;
@@ -205,7 +205,15 @@ fn store(
             return Kept::NotWritten;
         }
     };
-    let (kept, leftover) = place.land(|| edge.keep(lease, id, object));
+    let (kept, leftover) = place.land(|| {
+        let (kept, leftover) = edge.keep(lease, id, object);
+        if edge.store.is_on_disk() {
+            return (kept, leftover);
+        }
+        edge.discard(leftover);
+        (kept, Leftover::default())
+    });
+    // Files are deleted after the landing, for the same reason.
     edge.discard(leftover);
     kept
 }
