@@ -110,29 +110,43 @@ impl<V: Clone> Core<V> {
         Some(stored)
     }
 
-    /// Invalidates the scope of a record, or a broader one.
-    pub(crate) fn replay(&self, record: &Record) {
+    /// Returns whether the tenant has been used.
+    pub(crate) fn knows_tenant(&self, name: &str) -> bool {
+        self.tenants.lock().contains_key(name)
+    }
+
+    /// Invalidates the scope of a record, or a broader one. Returns the removed values, except
+    /// those that the index queues for `reclaim`.
+    pub(crate) fn replay(&self, record: &Record) -> Vec<V> {
         match record.severity {
-            Severity::Hard => self.replay_as(&record.scope, Hard),
-            Severity::Soft => self.replay_as(&record.scope, Soft),
+            Severity::Hard => {
+                let purged = self.replay_as(&record.scope, Hard);
+                purged.into_iter().flatten().map(|(_, value)| value).collect()
+            }
+            Severity::Soft => {
+                let _ = self.replay_as(&record.scope, Soft);
+                Vec::new()
+            }
         }
     }
 
-    fn replay_as<M: Mode>(&self, scope: &Scope, mode: M) {
+    fn replay_as<M: Mode>(&self, scope: &Scope, mode: M) -> Option<M::Outcome<V>> {
         match scope {
-            Scope::Path { tenant, path } => self.replay_path(tenant, path, Selection::All, mode),
+            Scope::Path { tenant, path } => {
+                return self.replay_path(tenant, path, Selection::All, mode);
+            }
             Scope::Keys { tenant, path, keys } => {
                 let parsed: Result<Vec<_>, _> =
                     keys.iter().map(|key| VariantKey::from_canonical(key)).collect();
                 let selection = parsed.as_deref().map_or(Selection::All, Selection::Keys);
-                self.replay_path(tenant, path, selection, mode);
+                return self.replay_path(tenant, path, selection, mode);
             }
             Scope::Operations { tenant, path, operations } => {
                 let rules = Rules::default();
                 let parsed: Option<Vec<_>> =
                     operations.iter().map(|text| read_operations(&rules, text)).collect();
                 let selection = parsed.as_deref().map_or(Selection::All, Selection::Operations);
-                self.replay_path(tenant, path, selection, mode);
+                return self.replay_path(tenant, path, selection, mode);
             }
             Scope::Prefix { tenant, prefix } => {
                 let tenant = self.tenant(tenant);
@@ -155,16 +169,22 @@ impl<V: Clone> Core<V> {
                 self.index.flush_tenant(&self.tenant(tenant), Hard);
             }
         }
+        None
     }
 
-    fn replay_path<M: Mode>(&self, tenant: &str, path: &str, selection: Selection<'_>, mode: M) {
+    fn replay_path<M: Mode>(
+        &self,
+        tenant: &str,
+        path: &str,
+        selection: Selection<'_>,
+        mode: M,
+    ) -> Option<M::Outcome<V>> {
         let tenant = self.tenant(tenant);
-        match OriginPath::from_canonical(path) {
-            Ok(path) => drop(self.index.purge_selected(&tenant, &path, selection, mode)),
-            Err(_) => {
-                self.index.flush_tenant(&tenant, mode);
-            }
+        if let Ok(path) = OriginPath::from_canonical(path) {
+            return Some(self.index.purge_selected(&tenant, &path, selection, mode));
         }
+        self.index.flush_tenant(&tenant, mode);
+        None
     }
 }
 

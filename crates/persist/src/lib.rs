@@ -62,6 +62,7 @@ compile_error!("cache-index-persist needs a Unix file system: it syncs directori
 
 mod background;
 mod bytes;
+mod carried;
 mod codec;
 mod config;
 mod core_hooks;
@@ -77,6 +78,7 @@ mod outcome;
 mod persistent;
 mod record;
 mod recover;
+mod relay;
 mod segment;
 mod snapshot;
 mod snapshotter;
@@ -84,6 +86,7 @@ mod stats;
 mod store;
 mod writer;
 
+pub use carried::Carried;
 pub use codec::Codec;
 pub use config::{PersistConfig, PersistConfigBuilder, PersistConfigError, SyncPolicy};
 pub use damage::{ColdKind, ColdReason};
@@ -91,5 +94,5 @@ pub use invalidator::Invalidator;
 pub use layer::{DiskLayer, FileLayer, LayerFile, LayerLock};
 pub use outcome::{Acknowledged, Durability, LogError, PersistError, Recovery, SnapshotWritten};
 pub use persistent::Persistent;
-pub use record::{Record, Scope};
+pub use record::{OutboxId, Record, Scope};
 pub use stats::PersistStats;

@@ -119,7 +119,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         let recovered = recover::open(layer, &config)?;
         let no_thread = |error| PersistError::caused("thread could not be started", error);
         let log = Log::start(recovered.writer, config.sync()).map_err(no_thread)?;
-        let snapshotter = Snapshotter::new(recovered.store);
+        let snapshotter = Snapshotter::new(recovered.store, recovered.carried);
         let parts = Arc::new(Parts { core: recovered.core, log, snapshotter });
         let background = Background::start(Arc::clone(&parts), &config).map_err(no_thread)?;
         background.consider(&parts.log);
@@ -135,6 +135,14 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     pub(crate) fn index(&self) -> &CacheIndex<V> {
         self.parts.core.index()
+    }
+
+    pub(crate) fn core(&self) -> &Core<V> {
+        &self.parts.core
+    }
+
+    pub(crate) fn snapshotter(&self) -> &Snapshotter {
+        &self.parts.snapshotter
     }
 
     /// Writes records to the log.

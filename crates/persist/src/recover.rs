@@ -3,6 +3,7 @@
 //! Invariant: nothing on disk is changed before it is known whether the start is warm or cold, and
 //! nothing that a warm start needs is removed before the new manifest is durable.
 
+use crate::carried::Carried;
 use crate::codec::Codec;
 use crate::config::PersistConfig;
 use crate::core_hooks::Core;
@@ -26,6 +27,7 @@ pub(crate) struct Recovered<V> {
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Writer,
     pub(crate) recovery: Recovery,
+    pub(crate) carried: Carried,
 }
 
 /// The data that could be loaded.
@@ -34,6 +36,7 @@ struct Loaded<V> {
     /// The last record of the log.
     sequence: u64,
     recovery: Recovery,
+    carried: Carried,
     /// The size of the log on disk, in bytes.
     bytes: u64,
     /// The last segment and where its records end, for a tear to be cut off.
@@ -66,7 +69,8 @@ pub(crate) fn open<V: Codec + Clone>(
     let (old, loaded) = loaded.unwrap_or_else(|reason| {
         let is_new = is_empty && *reason.kind() == ColdKind::NoManifest;
         let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
-        (None, Loaded { core: empty(), sequence: 0, recovery, bytes: 0, last: None })
+        let carried = Carried::default();
+        (None, Loaded { core: empty(), sequence: 0, recovery, carried, bytes: 0, last: None })
     });
     if let Some((id, end)) = loaded.last {
         settle(&*layer, id, end)
@@ -97,7 +101,8 @@ fn start<V>(
     store.name_segment(segment.id())?;
     store.remove_unnamed();
     let writer = Writer::new(Arc::clone(&store), segment, loaded.sequence, loaded.bytes);
-    Ok(Recovered { core: loaded.core, store, writer, recovery: loaded.recovery })
+    let Loaded { core, recovery, carried, .. } = loaded;
+    Ok(Recovered { core, store, writer, recovery, carried })
 }
 
 /// Loads the snapshot and replays the log.
@@ -106,7 +111,8 @@ fn load<V: Codec + Clone>(
     manifest: &Manifest,
     core: Core<V>,
 ) -> Result<Loaded<V>, ColdReason> {
-    let (watermark, entries, refused) = load_snapshot(layer, manifest, &core)?;
+    let mut carried = Carried::default();
+    let (watermark, entries, refused) = load_snapshot(layer, manifest, &core, &mut carried)?;
     let mut sequence = watermark;
     let (mut replayed, mut bytes, mut torn, mut last) = (0, 0, false, None);
     for (at, &id) in manifest.segments.iter().enumerate() {
@@ -117,7 +123,8 @@ fn load<V: Codec + Clone>(
             return Err(ColdReason::damaged(&name, 0, "the record after the last one before it"));
         }
         for (_, record) in &segment.records {
-            core.replay(record);
+            drop(core.replay(record));
+            carried.add(record);
         }
         replayed += segment.records.len() as u64;
         sequence = segment.last_sequence;
@@ -129,7 +136,7 @@ fn load<V: Codec + Clone>(
         return Err(ColdReason::damaged(MANIFEST, 0, "at least one segment"));
     }
     let recovery = Recovery::Warm { entries, refused, replayed, closed: manifest.closed, torn };
-    Ok(Loaded { core, sequence, recovery, bytes, last })
+    Ok(Loaded { core, sequence, recovery, carried, bytes, last })
 }
 
 /// Reads one segment of the log.
@@ -154,6 +161,7 @@ fn load_snapshot<V: Codec + Clone>(
     layer: &dyn FileLayer,
     manifest: &Manifest,
     core: &Core<V>,
+    carried: &mut Carried,
 ) -> Result<(u64, u64, u64), ColdReason> {
     let Some(expected) = manifest.snapshot else { return Ok((0, 0, 0)) };
     let name = FileName::Snapshot(expected.id).to_string();
@@ -168,6 +176,8 @@ fn load_snapshot<V: Codec + Clone>(
         stored += core.restore(path.tenant, path.path, &variants?)?;
         Some(())
     })?;
+    *carried = Carried::decode(&summary.carried)
+        .ok_or_else(|| ColdReason::damaged(&name, expected.bytes, "well-formed carried data"))?;
     Ok((summary.watermark, stored, summary.entries - stored))
 }
 

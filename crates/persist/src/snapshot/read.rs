@@ -22,6 +22,8 @@ pub(crate) struct SnapshotSummary {
     pub(crate) blocks: u64,
     pub(crate) paths: u64,
     pub(crate) entries: u64,
+    /// The data that the snapshot carries for the caller.
+    pub(crate) carried: Vec<u8>,
 }
 
 /// Reads a whole snapshot and passes each path on. `values` names the codec that is expected, if
@@ -55,6 +57,11 @@ pub(crate) fn read(
     while input.offset < input.end {
         let start = input.offset;
         let paths = input.block(summary.blocks)?;
+        if paths == 0 {
+            summary.carried.extend_from_slice(&input.raw);
+            summary.blocks += 1;
+            continue;
+        }
         let mut entries = 0;
         parse(&input.raw, paths, summary.value_len, |path| {
             entries += path.variants.len() as u64;
@@ -190,6 +197,7 @@ fn parse_header(header: &[u8], id: FileId) -> Option<(u32, Option<SnapshotSummar
         blocks: 0,
         paths: 0,
         entries: 0,
+        carried: Vec::new(),
     };
     Some((version, (written_id == id).then_some(summary)))
 }

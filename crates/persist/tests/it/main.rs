@@ -11,6 +11,7 @@ mod golden;
 mod history;
 mod operations;
 mod order;
+mod relay;
 mod sim;
 
 /// How often the random tests are repeated.

@@ -1,0 +1,104 @@
+//! What a second log needs: invalidations as records, applied with or without an entry in the log.
+
+use crate::carried::{Carried, Carrier};
+use crate::codec::Codec;
+use crate::invalidator::{path_scope, request_scopes};
+use crate::outcome::Acknowledged;
+use crate::persistent::Persistent;
+use crate::record::{Record, Scope};
+use cache_index::invalidation::InvalidationRequest;
+use cache_index::{OriginPath, Selection, Tenant};
+use std::sync::Arc;
+
+impl Scope {
+    /// Returns the scope of [`Persistent::purge_selected`].
+    pub fn of_path(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) -> Self {
+        path_scope(tenant, path, selection)
+    }
+
+    /// Returns the scopes of [`Persistent::apply`].
+    pub fn of_request(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Self> {
+        request_scopes(tenant, request)
+    }
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
+    /// Invalidates the scopes of records, logs the records together, and returns the values that
+    /// went. Values that the index queues for [`reclaim`](Self::reclaim) are not among them.
+    ///
+    /// A scope that this index cannot apply exactly is applied as the next broader one.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Severity;
+    /// use cache_index_persist::{PersistConfig, Persistent, Record, Scope};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let all = Record {
+    ///     unix_millis: 0,
+    ///     by: None,
+    ///     outbox: None,
+    ///     severity: Severity::Hard,
+    ///     scope: Scope::All,
+    /// };
+    /// assert!(cache.invalidate(&[all]).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn invalidate(&self, records: &[Record]) -> Acknowledged<Vec<V>> {
+        let removed = records.iter().flat_map(|record| self.core().replay(record)).collect();
+        Acknowledged::new(removed, self.append(records))
+    }
+
+    /// Invalidates the scope of a record that another log keeps, and returns the values that went.
+    /// It is not logged here: after a restart, the caller must apply it again if it is behind the
+    /// position that was [carried](Self::carried).
+    ///
+    /// **Cost, locks:** those of the index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Severity;
+    /// use cache_index_persist::{PersistConfig, Persistent, Record, Scope};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let all = Record {
+    ///     unix_millis: 0,
+    ///     by: None,
+    ///     outbox: None,
+    ///     severity: Severity::Hard,
+    ///     scope: Scope::All,
+    /// };
+    /// assert!(cache.invalidate_unlogged(&all).is_empty());
+    /// assert_eq!(cache.persist_stats().log_records, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn invalidate_unlogged(&self, record: &Record) -> Vec<V> {
+        self.core().replay(record)
+    }
+
+    /// Returns whether the tenant has been used since the index was opened, or was loaded with it.
+    pub fn knows_tenant(&self, name: &str) -> bool {
+        self.core().knows_tenant(name)
+    }
+
+    /// Returns the data that the next snapshot will carry. Before [`carry`](Self::carry) was
+    /// called, this is what was found on disk: the position of the snapshot, and the outbox of the
+    /// snapshot and the log.
+    pub fn carried(&self) -> Carried {
+        self.snapshotter().carried()
+    }
+
+    /// Lets each snapshot carry what `source` returns. It is called after the log has begun a new
+    /// segment, and before the entries are read.
+    ///
+    /// Until this is called, snapshots carry on the data that was found on disk.
+    pub fn carry(&self, source: impl Fn() -> Carried + Send + Sync + 'static) {
+        self.snapshotter().carry(Carrier::Source(Arc::new(source)));
+    }
+}
