@@ -225,11 +225,7 @@ fn take_scope(reader: &mut Reader<'_>) -> Option<(Severity, Scope)> {
     let severity = if kind & SOFT == 0 { Severity::Hard } else { Severity::Soft };
     let scope = match kind & !SOFT {
         1 => Scope::Path { tenant: reader.text()?, path: reader.text()? },
-        2 => Scope::Keys {
-            tenant: reader.text()?,
-            path: reader.text()?,
-            keys: take_list(reader)?,
-        },
+        2 => Scope::Keys { tenant: reader.text()?, path: reader.text()?, keys: take_list(reader)? },
         3 => Scope::Operations {
             tenant: reader.text()?,
             path: reader.text()?,
@@ -275,7 +271,10 @@ mod tests {
             author: Author { session: 9, period, name: text("pop-1") },
             echoes: vec![Echo { session: 3, beat: 4, period }],
             incarnation: 2,
-            invalidations: (11..).zip(scopes.into_iter().zip(severities)).map(invalidation).collect(),
+            invalidations: (11..)
+                .zip(scopes.into_iter().zip(severities))
+                .map(invalidation)
+                .collect(),
         }
     }
 

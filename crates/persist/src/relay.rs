@@ -3,7 +3,7 @@
 use crate::carried::{Carried, Carrier};
 use crate::codec::Codec;
 use crate::invalidator::{path_scope, request_scopes};
-use crate::outcome::Acknowledged;
+use crate::outcome::{Acknowledged, Durability};
 use crate::persistent::Persistent;
 use crate::record::{Record, Scope};
 use cache_index::invalidation::InvalidationRequest;
@@ -80,6 +80,35 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// ```
     pub fn invalidate_unlogged(&self, record: &Record) -> Vec<V> {
         self.core().replay(record)
+    }
+
+    /// Logs records together. The caller has applied each with
+    /// [`invalidate_unlogged`](Self::invalidate_unlogged): in the reverse order, a snapshot that
+    /// begins between the two would contain the purged entries, and count the record as contained.
+    ///
+    /// **Cost, locks:** the wait for the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Severity;
+    /// use cache_index_persist::{PersistConfig, Persistent, Record, Scope};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let all = Record {
+    ///     unix_millis: 0,
+    ///     by: None,
+    ///     outbox: None,
+    ///     severity: Severity::Hard,
+    ///     scope: Scope::All,
+    /// };
+    /// drop(cache.invalidate_unlogged(&all));
+    /// assert!(cache.log_applied(&[all]).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log_applied(&self, records: &[Record]) -> Durability {
+        self.append(records)
     }
 
     /// Returns whether the tenant has been used since the index was opened, or was loaded with it.

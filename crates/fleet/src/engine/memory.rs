@@ -93,12 +93,6 @@ impl MemoryStream {
     pub(crate) fn forget_ids(&mut self) {
         self.known_ids.clear();
     }
-
-    /// Returns whether the stream has a message with this id.
-    #[cfg(test)]
-    pub(crate) fn contains(&self, id: &str) -> bool {
-        self.messages.iter().any(|message| message.id == id)
-    }
 }
 
 #[derive(Debug)]

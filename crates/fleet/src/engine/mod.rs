@@ -9,9 +9,10 @@ mod memory;
 mod types;
 
 #[cfg(feature = "jetstream")]
-pub use jetstream::{JetStream, JetStreamConfig, JetStreamError};
+pub use jetstream::{JetStream, JetStreamConfig, JetStreamReader};
+#[cfg(test)]
 pub(crate) use memory::MemoryStream;
-pub use memory::{MemoryEngine, MemoryReader};
+pub use memory::{MemoryBackup, MemoryEngine, MemoryReader};
 pub use types::{
     Announcements, AppendError, Appended, Delivered, Engine, EngineError, Reader, StreamInfo,
     StreamMessage,

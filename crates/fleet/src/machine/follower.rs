@@ -61,8 +61,14 @@ enum Phase {
 /// What the follower asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    Info { attempt: u64, at: u64 },
-    Open { attempt: u64, first: u64 },
+    Info {
+        attempt: u64,
+        at: u64,
+    },
+    Open {
+        attempt: u64,
+        first: u64,
+    },
     Close,
     /// Everything must go. The position is already the new one.
     Flush(FlushReason),

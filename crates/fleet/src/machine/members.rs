@@ -153,8 +153,7 @@ impl Members {
         for heard in self.heard.values_mut() {
             if heard.pending.as_ref().is_some_and(|(at, _)| *at == sequence) {
                 if let Some((_, announced)) = heard.pending.take() {
-                    heard.confirmed =
-                        if announced == id { sequence } else { heard.confirmed };
+                    heard.confirmed = if announced == id { sequence } else { heard.confirmed };
                 }
             }
         }
@@ -211,7 +210,8 @@ impl Members {
 
     /// Returns the beats to be echoed.
     pub(crate) fn echoes(&self, now: Moment) -> Vec<Echo> {
-        let is_alive = |heard: &&Heard| !heard.has_left && now.since(heard.at) < heard.author.period;
+        let is_alive =
+            |heard: &&Heard| !heard.has_left && now.since(heard.at) < heard.author.period;
         let alive = self.heard.values().filter(is_alive);
         alive
             .map(|heard| Echo {
@@ -252,9 +252,8 @@ impl Members {
         if proof >= acknowledged.plus(with_margin(longest)) {
             return true;
         }
-        let has_it = |session| {
-            self.heard.get(&session).is_some_and(|heard| heard.confirmed >= sequence)
-        };
+        let has_it =
+            |session| self.heard.get(&session).is_some_and(|heard| heard.confirmed >= sequence);
         knows_all && self.fresh(now).all(|(session, _)| has_it(session))
     }
 

@@ -10,5 +10,4 @@ mod outbox;
 mod position;
 
 pub(crate) use follower::FlushReason;
-pub(crate) use node::{AppendResult, Counts, Effect, Level, Node, Outcome, Settings};
-pub(crate) use position::Position;
+pub(crate) use node::{AppendResult, Effect, Level, Node, Settings};

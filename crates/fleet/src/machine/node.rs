@@ -47,10 +47,21 @@ pub(crate) enum Level {
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    Info { attempt: u64, at: u64 },
-    Open { attempt: u64, first: u64 },
+    Info {
+        attempt: u64,
+        at: u64,
+    },
+    Open {
+        attempt: u64,
+        first: u64,
+    },
     Close,
-    Append { ticket: u64, id: String, body: Vec<u8>, expected: Option<u64> },
+    Append {
+        ticket: u64,
+        id: String,
+        body: Vec<u8>,
+        expected: Option<u64>,
+    },
     Announce(Vec<u8>),
     /// The index is about to be changed up to this message.
     Begin(u64),
@@ -59,7 +70,9 @@ pub(crate) enum Effect {
     /// The index has been changed up to this message.
     Applied(u64),
     /// A call has got where it wanted to.
-    Done { call: u64 },
+    Done {
+        call: u64,
+    },
 }
 
 /// What became of the messages of others.
@@ -249,12 +262,6 @@ impl Node {
         self.push(now, requests);
     }
 
-    /// The connection to the engine was lost, or made again.
-    pub(crate) fn on_connection(&mut self, now: Moment) {
-        let requests = self.follower.restart(now);
-        self.push(now, requests);
-    }
-
     pub(crate) fn on_messages(&mut self, now: Moment, attempt: u64, messages: Vec<Delivered>) {
         self.follower.on_messages(attempt, messages);
         self.advance(now);
@@ -299,6 +306,11 @@ impl Node {
         self.has_left = true;
         self.gate.shut();
         self.announce(now);
+    }
+
+    /// Returns the announcement that this node has left, to be sent again.
+    pub(crate) fn farewell(&mut self, now: Moment) -> Option<Vec<u8>> {
+        self.announcement(now)
     }
 
     fn push(&mut self, now: Moment, requests: Vec<Request>) {
@@ -520,10 +532,15 @@ impl Node {
     fn announce(&mut self, now: Moment) {
         self.last_announced = now;
         self.next_announcement = now.plus(self.settings.author.period / 4);
-        let Some(position) = &self.follower.position else { return };
+        if let Some(announcement) = self.announcement(now) {
+            self.effects.push_back(Effect::Announce(announcement));
+        }
+    }
+
+    fn announcement(&mut self, now: Moment) -> Option<Vec<u8>> {
+        let position = self.follower.position.as_ref()?;
         let author = self.settings.author.clone();
-        let announcement = self.members.announce(now, author, position, self.has_left);
-        self.effects.push_back(Effect::Announce(announcement.encode()));
+        Some(self.members.announce(now, author, position, self.has_left).encode())
     }
 }
 

@@ -225,7 +225,9 @@ impl Outbox {
             item.state = State::Batched(ticket);
             wants_all |= item.wants_all;
         }
-        items.iter().for_each(|id| drop(self.ready.remove(id)));
+        for id in &items {
+            self.ready.remove(id);
+        }
         let message = Message {
             kind: Kind::Batch,
             wants_answer: wants_all,

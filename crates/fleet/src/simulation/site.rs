@@ -52,7 +52,6 @@ pub(super) struct Process {
     snapshot: Option<Unfinished>,
     pub(super) wake: u64,
     pub(super) begun: u64,
-    pub(super) ticks: u64,
 }
 
 #[derive(Debug)]
@@ -136,7 +135,6 @@ impl Site {
             snapshot: None,
             wake: u64::MAX,
             begun: 0,
-            ticks: 0,
         });
     }
 

@@ -5,7 +5,6 @@ use super::oracle::{Oracle, Purge};
 use super::plan::{MILLI, Plan, SECOND};
 use super::site::{Site, path_name};
 use crate::engine::{Delivered, StreamInfo};
-use crate::gate::WhenShut;
 use crate::machine::{AppendResult, Effect, Level};
 use crate::{Admission, FlushReason};
 use cache_index::Severity;
@@ -35,8 +34,16 @@ pub(super) enum Answer {
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// Something happens at a node, if it is still the same process.
-    At { site: usize, boot: u64, what: Local },
-    Ask { site: usize, boot: u64, ask: Ask },
+    At {
+        site: usize,
+        boot: u64,
+        what: Local,
+    },
+    Ask {
+        site: usize,
+        boot: u64,
+        ask: Ask,
+    },
     Restart(usize),
     EngineUp,
     NodeFault,
@@ -630,9 +637,10 @@ impl World {
             let moment = self.sites[site].moment(self.now);
             let Some(process) = &self.sites[site].process else { continue };
             let (outcome, gate) = (process.node.outcome(moment), process.gate.admission(moment));
-            let waiting = process.calls.values().filter(|&&purge| {
-                self.oracle.purges[purge].level > Level::Local
-            });
+            let waiting = process
+                .calls
+                .values()
+                .filter(|&&purge| self.oracle.purges[purge].level > Level::Local);
             let waiting: Vec<_> = waiting.collect();
             if gate != Admission::Serve || outcome.outbox > 0 || !waiting.is_empty() {
                 let text = format!("node {site} has not healed: {gate:?} {outcome:?} {waiting:?}");
@@ -647,6 +655,5 @@ impl World {
                 }
             }
         }
-        let _ = WhenShut::Refuse;
     }
 }
