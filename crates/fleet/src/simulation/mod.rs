@@ -1,7 +1,8 @@
 //! A fleet in one thread: an engine that loses, repeats, reorders, restores and forgets, and nodes
 //! that are killed, frozen and cut off. All choices come from a seed.
 //!
-//! `FLEET_SEEDS=N` sets how many seeds are run, and `FLEET_SEED=S` runs one and prints its faults.
+//! `FLEET_SEEDS=N` sets how many seeds are run, from `FLEET_FIRST` on, and `FLEET_SEED=S` runs one and
+//! prints its faults.
 
 mod engine;
 mod faults;
@@ -29,7 +30,8 @@ fn run_all(default: u64, plan: impl Fn(u64) -> Plan) -> Report {
         return report;
     }
     let mut sum = Report::default();
-    for seed in 0..number("FLEET_SEEDS").unwrap_or(default) {
+    let first = number("FLEET_FIRST").unwrap_or(0);
+    for seed in first..first + number("FLEET_SEEDS").unwrap_or(default) {
         let report = run(plan(seed));
         if !report.violations.is_empty() && sum.violations.len() < 5 {
             println!("seed {seed}: {:?}", report.violations);
