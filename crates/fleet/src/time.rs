@@ -56,3 +56,22 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The clock is that of the machine since its start, which nobody can set.
+    #[test]
+    fn the_clock_is_not_the_time_of_day() {
+        let before = Moment::now();
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("Linux has it");
+        let seconds: f64 =
+            uptime.split(' ').next().and_then(|text| text.parse().ok()).expect("seconds");
+        let after = Moment::now();
+        // The file is written with hundredths, cut off.
+        let uptime = Moment::default().plus(Duration::from_secs_f64(seconds));
+        assert!(uptime <= after, "{uptime:?} {after:?}");
+        assert!(uptime.plus(Duration::from_millis(10)) >= before, "{before:?} {uptime:?}");
+    }
+}

@@ -12,6 +12,10 @@
 //! - Earlier, it is enough that each node with a proof in the last period has announced `p`. An
 //!   announcement names the message that it ends with, so that one of another history is not
 //!   counted.
+//!
+//! The second holds only while one reader has delivered everything for a period. When a reader is
+//! lost, the stream may have lost messages with proofs that other nodes had taken, and that this
+//! node has never seen.
 
 use super::position::Position;
 use crate::bytes::{Reader, put_text, sign, verified};
@@ -96,7 +100,7 @@ pub(crate) struct Members {
     longest: Duration,
     heard: BTreeMap<u64, Heard>,
     proven: BTreeMap<u64, Proven>,
-    /// Since when every message was applied.
+    /// Since when one reader has delivered every message.
     watching_since: Moment,
     created: i128,
     recent: VecDeque<(u64, String)>,
@@ -127,6 +131,11 @@ impl Members {
         for heard in self.heard.values_mut() {
             (heard.confirmed, heard.pending) = (0, None);
         }
+    }
+
+    /// Begins to watch with another reader.
+    pub(crate) fn on_reader(&mut self, now: Moment) {
+        self.watching_since = now;
     }
 
     /// Notes a proof in the stream. Returns the time of the beat if it is this node's own.
@@ -351,6 +360,14 @@ mod tests {
         let mut members = members();
         members.on_reset(at(20_000), 7);
         assert!(!everywhere(&members, at(25_099)));
+        assert!(everywhere(&members, at(25_100)));
+    }
+
+    #[test]
+    fn a_node_that_reads_anew_waits_for_proofs_that_may_be_lost() {
+        let mut members = members();
+        members.on_reader(at(20_000));
+        assert!(!everywhere(&members, at(20_001)));
         assert!(everywhere(&members, at(25_100)));
     }
 

@@ -245,7 +245,8 @@ impl Node {
         self.push(now, requests);
         if self.follower.is_following() && !was_following {
             let end = info.map_or(0, |info| info.last.sequence);
-            self.outbox.resend_missing(self.follower.sequence(), end);
+            self.outbox.resend_missing(now, self.follower.sequence(), end);
+            self.members.on_reader(now);
             // The others can prove its freshness only if they hear it.
             self.next_announcement = now;
             self.advance(now);
@@ -348,7 +349,7 @@ impl Node {
                 None => break,
             }
         }
-        self.outbox.resend_missing(self.follower.sequence(), u64::MAX);
+        self.outbox.resend_missing(now, self.follower.sequence(), u64::MAX);
         self.check_watched(now);
         self.send(now);
     }

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How long a message waits that could not be appended.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A message that was acknowledged and not delivered for so long was lost.
+const DELIVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -347,10 +349,12 @@ impl Outbox {
     }
 
     /// Sends again each acknowledged message that is not in the stream: its number was passed, or is
-    /// beyond the end.
-    pub(crate) fn resend_missing(&mut self, delivered: u64, end: u64) {
-        self.resend(|progress| match progress {
-            Progress::Acknowledged(sequence) => sequence <= delivered || sequence > end,
+    /// beyond the end, or it was not delivered for long.
+    pub(crate) fn resend_missing(&mut self, now: Moment, delivered: u64, end: u64) {
+        self.resend(|batch| match (batch.progress, batch.appended) {
+            (Progress::Acknowledged(sequence), Some((_, at))) => {
+                sequence <= delivered || sequence > end || now.since(at) >= DELIVERY
+            }
             _ => false,
         });
     }
@@ -358,11 +362,11 @@ impl Outbox {
     /// Sends everything again: this node has lost its place in the stream, or the stream its
     /// messages.
     pub(crate) fn resend_all(&mut self) {
-        self.resend(|progress| progress != Progress::InFlight);
+        self.resend(|batch| batch.progress != Progress::InFlight);
     }
 
-    fn resend(&mut self, is_lost: impl Fn(Progress) -> bool) {
-        let lost = self.batches.iter().filter(|(_, batch)| is_lost(batch.progress));
+    fn resend(&mut self, is_lost: impl Fn(&Batch) -> bool) {
+        let lost = self.batches.iter().filter(|(_, batch)| is_lost(batch));
         let lost: Vec<u64> = lost.map(|(&ticket, _)| ticket).collect();
         for batch in lost.iter().filter_map(|ticket| self.batches.remove(ticket)) {
             self.resent += 1;

@@ -23,7 +23,8 @@ impl World {
             0 | 1 => self.kill(site, length),
             2 | 3 => {
                 self.tell(&format!("node {site} is frozen for {length}"));
-                self.sites[site].frozen_until = self.now + length;
+                let until = self.now + length;
+                self.sites[site].frozen_until = self.sites[site].frozen_until.max(until);
             }
             4 | 5 => {
                 self.tell(&format!("node {site} is cut off for {length}"));

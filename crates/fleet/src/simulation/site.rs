@@ -51,7 +51,11 @@ pub(super) struct Process {
     pub(super) calls: HashMap<u64, usize>,
     snapshot: Option<Unfinished>,
     pub(super) wake: u64,
-    pub(super) begun: u64,
+    /// The message that is being applied.
+    pub(super) begun: Option<u64>,
+    pub(super) has_begun: bool,
+    pub(super) has_flushed: bool,
+    pub(super) applied: u64,
 }
 
 #[derive(Debug)]
@@ -134,7 +138,10 @@ impl Site {
             calls: HashMap::new(),
             snapshot: None,
             wake: u64::MAX,
-            begun: 0,
+            begun: None,
+            has_begun: false,
+            has_flushed: false,
+            applied: 0,
         });
     }
 
@@ -178,7 +185,13 @@ impl Process {
         }
     }
 
+    pub(super) fn begin(&mut self, sequence: u64) {
+        self.begun = Some(sequence);
+        self.has_begun = true;
+    }
+
     pub(super) fn flush(&mut self) {
+        self.has_flushed = true;
         self.entries.clear();
         self.fills.clear();
     }

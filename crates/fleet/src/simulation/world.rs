@@ -339,7 +339,8 @@ impl World {
             }
             Local::FillDone(id) => {
                 if let Some(fill) = process.fills.remove(&id) {
-                    process.store(fill.path, fill.version.expect("read before"));
+                    let version = fill.version.unwrap_or(self.origin[fill.path]);
+                    process.store(fill.path, version);
                 }
             }
             Local::SnapshotRead => self.sites[site].end_snapshot(),
@@ -441,19 +442,42 @@ impl World {
                     self.request(site, Ask::Append { ticket, id, body, expected });
                 }
                 Effect::Announce(bytes) => self.announce(site, &bytes),
-                Effect::Begin(sequence) => process.begun = sequence,
-                Effect::Apply(records) => records.iter().for_each(|record| process.apply(record)),
+                Effect::Begin(sequence) => process.begin(sequence),
+                Effect::Apply(records) => {
+                    records.iter().for_each(|record| process.apply(record));
+                    self.check_order(site);
+                }
                 Effect::Flush(reason) => {
                     process.flush();
+                    self.check_order(site);
                     self.note_flush(reason);
                 }
-                Effect::Applied(sequence) => {
-                    assert_eq!(process.begun, sequence, "begun before it is applied");
-                }
+                Effect::Applied(sequence) => self.applied(site, sequence),
                 Effect::Done { call } => self.done(site, call),
             }
         }
         self.schedule_wake(site);
+    }
+
+    /// The index must not be touched before that was announced.
+    fn check_order(&mut self, site: usize) {
+        let Some(process) = &mut self.sites[site].process else { return };
+        if process.has_begun && process.begun.is_none() {
+            self.oracle.violation(format!("node {site} touches the index before it has begun"));
+        }
+    }
+
+    /// No message must be applied twice: that would kill what is newer.
+    fn applied(&mut self, site: usize, sequence: u64) {
+        let Some(process) = &mut self.sites[site].process else { return };
+        let has_flushed = std::mem::take(&mut process.has_flushed);
+        if process.begun.take() != Some(sequence) || sequence <= process.applied && !has_flushed {
+            let last = process.applied;
+            self.oracle.violation(format!("node {site} applies {sequence} behind {last}"));
+        }
+        if let Some(process) = &mut self.sites[site].process {
+            process.applied = sequence;
+        }
     }
 
     fn note_flush(&mut self, reason: FlushReason) {
