@@ -1,7 +1,7 @@
 //! The driver: executes the effects of a node under tokio.
 //!
-//! Invariant: effects on the index are executed by whoever has the lock of the state machine, before
-//! it is unlocked. All others go through one queue, in order.
+//! Invariant: the thread that has locked the state machine executes effects on the index before it
+//! unlocks. All others go through one queue, in order.
 
 use crate::config::FleetConfig;
 use crate::engine::{Announcements, AppendError, Delivered, Engine, Reader, StreamInfo};
@@ -38,7 +38,7 @@ enum Input {
     Heard(Vec<u8>),
 }
 
-/// What is counted beside the state machine.
+/// Counts beside those of the state machine.
 #[derive(Debug, Default)]
 struct Tally {
     flushes: BTreeMap<&'static str, u64>,
@@ -58,8 +58,8 @@ pub(crate) struct Shared<V: Codec + Clone + Send + Sync + 'static, E> {
     calls: Mutex<HashMap<u64, oneshot::Sender<()>>>,
     removed: Mutex<Vec<V>>,
     tally: Mutex<Tally>,
-    // Release and Acquire: whoever sees `applied` also sees the index changed; `begun` is set before
-    // the index is touched.
+    // Release and Acquire: a thread that sees `applied` also sees the changes of the index. `begun`
+    // is set before the index is touched.
     begun: AtomicU64,
     applied: AtomicU64,
     changed: Notify,
@@ -187,8 +187,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         }
     }
 
-    /// Invalidates here, logs and sends. Returns the removed values, and two futures: the durability
-    /// here, and that the level is reached.
+    /// Invalidates here, logs and sends. Returns the removed values, a future of the durability
+    /// here, and one that ends when the level is reached.
     pub(crate) fn invalidate(
         self: &Arc<Self>,
         mut records: Vec<Record>,

@@ -1,8 +1,8 @@
 //! `Fleet`: a node of a fleet.
 //!
-//! Invariants: what a message changes is applied under the lock of the state machine, so that a
-//! snapshot never sees a position whose message is not applied. An own invalidation is in the outbox
-//! before it is applied, and is applied before it is logged or sent.
+//! Invariants: a message is applied under the lock of the state machine, so that a snapshot never
+//! sees a position whose message is not applied. An own invalidation is in the outbox before it is
+//! applied, and is applied before it is logged or sent.
 
 use crate::config::FleetConfig;
 use crate::driver::{self, Shared};

@@ -9,7 +9,7 @@ use cache_index::Lookup;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a node may serve now. [`Fleet::gate`](crate::Fleet::gate) returns it.
+/// The permission to serve. [`Fleet::gate`](crate::Fleet::gate) returns it.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ impl Admission {
     }
 }
 
-/// What a node serves while its gate is shut.
+/// The behavior of a node while its gate is shut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenShut {
     /// Hits are stale.

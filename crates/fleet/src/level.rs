@@ -5,8 +5,10 @@ use cache_index_persist::Durability;
 use std::fmt;
 use std::time::Duration;
 
-/// Applied on this node, and written to its log. The other nodes get it as soon as the engine can be
-/// reached, also after a restart of this node. If its disk is lost before that, they never do.
+/// Applied on this node, and written to its log.
+///
+/// The other nodes get it as soon as the engine can be reached, also after a restart of this node.
+/// If its disk is lost before that, they never do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Local;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FleetStats {
-    /// What the node may serve.
+    /// The permission to serve.
     pub gate: Admission,
     /// The last message of the stream that was applied.
     pub position: u64,

@@ -1,4 +1,4 @@
-//! What a second log needs: invalidations as records, applied with or without an entry in the log.
+//! Operations for a second log: invalidations as records, applied with or without logging them.
 
 use crate::carried::{Carried, Carrier};
 use crate::codec::Codec;
@@ -117,7 +117,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Returns the data that the next snapshot will carry. Before [`carry`](Self::carry) was
-    /// called, this is what was found on disk: the position of the snapshot, and the outbox of the
+    /// called, this is the data found on disk: the position of the snapshot, and the outbox of the
     /// snapshot and the log.
     pub fn carried(&self) -> Carried {
         self.snapshotter().carried()

@@ -1,4 +1,4 @@
-//! Server, nodes and origin, and what must hold.
+//! Server, nodes and origin, and the versions that may be served.
 
 use crate::remote::Remote;
 use crate::server::Server;

@@ -1,9 +1,10 @@
 //! `JetStream`: a stream of NATS JetStream.
 //!
 //! Invariants: a reader is a plain pull consumer in memory, on one server. It ends with the server,
-//! so that it never delivers messages of a restored store behind those of the one before. The
-//! client's ready-made ordered consumer is not used: it makes itself anew without telling, and skips
-//! what a restored store does not have.
+//! so that it never delivers messages of a restored store behind those of the one before.
+//!
+//! The client's ready-made ordered consumer is not used. It makes itself anew without an error, and
+//! skips the messages that a restored store does not have.
 
 use super::types::{
     Announcements, AppendError, Appended, Delivered, Engine, EngineError, Reader, StreamInfo,

@@ -58,7 +58,7 @@ enum Phase {
     Following,
 }
 
-/// What the follower asks for.
+/// A request of the follower.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Info {

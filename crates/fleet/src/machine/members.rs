@@ -35,7 +35,7 @@ pub(crate) fn with_margin(period: Duration) -> Duration {
     period + period / 50
 }
 
-/// What a node tells all others.
+/// The news that a node sends to all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Announcement {
     pub(crate) author: Author,

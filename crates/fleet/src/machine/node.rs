@@ -44,7 +44,7 @@ pub(crate) enum Level {
     Everywhere,
 }
 
-/// What the driver has to do.
+/// A job of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     Info {
@@ -75,7 +75,7 @@ pub(crate) enum Effect {
     },
 }
 
-/// What became of the messages of others.
+/// Counts since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) applied: u64,
@@ -142,8 +142,8 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Creates a node that continues with what an earlier process has left. The first effects apply
-    /// that outbox.
+    /// Creates a node that continues where an earlier process has ended. The first effects apply
+    /// the outbox of that process.
     pub(crate) fn new(now: Moment, settings: Settings, gate: Arc<Gate>, carried: Carried) -> Self {
         let position = Position::decode(&carried.position);
         let mut members = Members::new(settings.author.session, settings.longest);
@@ -430,7 +430,7 @@ impl Node {
         let is_ours = message.author.name == self.settings.author.name;
         let mut records = Vec::new();
         for at in &message.invalidations {
-            // What an earlier process of this node has sent was applied when this one began.
+            // The outbox of an earlier process was applied when this one began.
             let is_loaded =
                 is_ours && self.outbox.take_loaded(message.id(at), at.severity, &at.scope);
             if !is_loaded {
@@ -545,7 +545,7 @@ impl Node {
     }
 }
 
-/// What became of a message.
+/// The answer of the engine to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AppendResult {
     Appended(u64),

@@ -1,9 +1,10 @@
 //! `Outbox`: own invalidations from their acceptance until the stream has them.
 //!
 //! Invariants: an invalidation leaves the outbox only when a verified reader has delivered it in
-//! sequence, and everybody who waits for it has an answer. A message whose answer is missing is sent
-//! again with the same id and the same content, so that the engine can drop a repetition. A message
-//! that the stream has lost is sent again under a new id: the engine might still know the old one.
+//! sequence, and every call that waits for it has an answer. A message whose answer is missing is
+//! sent again with the same id and the same content, so that the engine can drop a repetition. A
+//! message that the stream has lost is sent again under a new id: the engine might still know the
+//! old one.
 
 use crate::message::{
     Author, Echo, Invalidation, Kind, MAX_BYTES, MAX_INVALIDATIONS, Message, scope_len,
@@ -286,7 +287,7 @@ impl Outbox {
         reached
     }
 
-    /// Notes that the reader has delivered a message. Returns, if it is one of this session, when it
+    /// Notes that the reader has delivered a message. If it is one of this session, returns when it
     /// was first sent, and the calls for which an invalidation is durable now.
     pub(crate) fn on_seen(
         &mut self,
@@ -348,8 +349,8 @@ impl Outbox {
         }
     }
 
-    /// Sends again each acknowledged message that is not in the stream: its number was passed, or is
-    /// beyond the end, or it was not delivered for long.
+    /// Sends again each acknowledged message that is not in the stream: its number was passed, is
+    /// beyond the end, or was not delivered for long.
     pub(crate) fn resend_missing(&mut self, now: Moment, delivered: u64, end: u64) {
         self.resend(|batch| match (batch.progress, batch.appended) {
             (Progress::Acknowledged(sequence), Some((_, at))) => {

@@ -1,7 +1,7 @@
 //! A fleet in one thread: an engine that loses, repeats, reorders, restores and forgets, and nodes
 //! that are killed, frozen and cut off. All choices come from a seed.
 //!
-//! `FLEET_SEEDS=N` sets how many seeds are run, from `FLEET_FIRST` on, and `FLEET_SEED=S` runs one and
+//! `FLEET_SEEDS=N` sets how many seeds are run, from `FLEET_FIRST` on. `FLEET_SEED=S` runs one and
 //! prints its faults.
 
 mod engine;

@@ -1,4 +1,4 @@
-//! What happens in a run, derived from its seed.
+//! The choices for a run, derived from its seed.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ pub(super) struct Fill {
     pub(super) version: Option<u64>,
 }
 
-/// What survives a kill.
+/// The data that survives a kill.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     pub(super) incarnation: u64,

@@ -91,7 +91,7 @@ impl Ord for Scheduled {
     }
 }
 
-/// What a run has seen.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) seeds: u64,

@@ -45,7 +45,7 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What the tests do with a node.
+/// The operations of the tests.
 pub(crate) trait Node {
     fn fill(&self, path: &str, value: u64);
     /// The value, whatever the gate says.
