@@ -381,8 +381,8 @@ impl<V> Records<V> {
             node.line.fetch(node.line.lane(lane));
             node.rest.fetch(lane);
         } else {
-            let slot = node.rest.slots(lane).iter().find(|slot| slot.tag() == variant.tag());
-            if let Some(slot) = slot {
+            let slots = node.rest.slots(lane);
+            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.tag()) {
                 keys.fetch(slot.key());
             }
         }
