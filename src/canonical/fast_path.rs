@@ -64,9 +64,8 @@ impl Rules {
         if !is_plain_path && seen.marks.ones(start).nth(CROWDED).is_some() {
             return None;
         }
-        let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
-        let end = end.unwrap_or(text.len());
-        let string = string.and_then(|string| string.get(path_start..));
+        let query = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
+        let (end, string) = (query.unwrap_or(text.len()), string.and_then(|s| s.get(path_start..)));
         let parts = Parts { text, string, path: start..end };
         let mut room = [Piece::default(); FEW];
         let (split, pieces) = Split::of(text, end + 1, seen.marks.ones(end + 1), &mut room).ok()?;

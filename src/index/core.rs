@@ -258,7 +258,11 @@ impl<V> Core<V> {
     }
 
     #[cold]
-    #[allow(clippy::unnecessary_box_returns, reason = "a write seldom has one, and moves it twice")]
+    #[allow(
+        clippy::boxed_local,
+        clippy::unnecessary_box_returns,
+        reason = "a write seldom has one, and moves it twice"
+    )]
     fn queue_boxed(&self, dead_record: Box<DeadRecord<V>>) -> Option<Box<DeadRecord<V>>> {
         self.queue(*dead_record).map(Box::new)
     }

@@ -98,6 +98,26 @@ impl Scopes {
     /// `since`, or later.
     #[inline]
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
+        // As below, where there are no rules, no flushes over time, and nothing is half way.
+        let as_of = self.broad.load();
+        if self.open_rules.load(Ordering::Relaxed) == 0
+            && self.open_spreads.load(Ordering::Acquire) == 0
+        {
+            let own = tenant.horizon().read();
+            let whole = self.all.read().or(own);
+            let refused = self.all.over_time().max(tenant.horizon().over_time());
+            if whole.newest().max(refused) <= as_of {
+                let forgotten = tenant.is_forgotten_by(own);
+                let prefix = LastInvalidations::default();
+                let spreads = PathSpreads::default();
+                return View { as_of, whole, prefix, refused, spreads, forgotten };
+            }
+        }
+        self.view_with_rules(tenant, path, since)
+    }
+
+    #[inline(never)]
+    fn view_with_rules(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
         let prefix = || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
             // through that; any other thread may miss the rule. A thread that holds the lock of a
@@ -115,7 +135,6 @@ impl Scopes {
         self.consistent(tenant, prefix, || self.spreads_of(tenant, path))
     }
 
-    #[inline]
     fn consistent(
         &self,
         tenant: &Tenant,

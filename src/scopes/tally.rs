@@ -33,7 +33,7 @@ pub(crate) struct Tally {
 /// The tallies of one shard. A tenant without records in the shard has none.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
-    tallies: Vec<Tally>,
+    all: Vec<Tally>,
     /// The place of each tally, by the id of its tenant.
     places: HashTable<u32>,
     /// The place that was asked for last. A shard is mostly busy with one tenant for a while.
@@ -106,17 +106,17 @@ impl Tally {
 
 impl Tallies {
     fn place(&self, id: u32) -> Option<usize> {
-        let place = self.places.find(hash(id), |at| self.tallies[*at as usize].tenant.id() == id);
+        let place = self.places.find(hash(id), |at| self.all[*at as usize].tenant.id() == id);
         place.map(|at| *at as usize)
     }
 
     /// The tenant's tally, brought forward to `view`.
     #[inline]
     pub(crate) fn at(&mut self, tenant: &Tenant, view: &View) -> &mut Counts {
-        if self.tallies.get(self.last).is_none_or(|tally| tally.tenant != *tenant) {
+        if self.all.get(self.last).is_none_or(|tally| tally.tenant != *tenant) {
             self.last = self.place(tenant.id()).unwrap_or_else(|| self.add(tenant, view));
         }
-        let tally = &mut self.tallies[self.last];
+        let tally = &mut self.all[self.last];
         if tally.as_of != view.as_of {
             tally.forward(view);
         }
@@ -126,60 +126,60 @@ impl Tallies {
     /// # Panics
     /// Past 2^32 tenants.
     fn add(&mut self, tenant: &Tenant, view: &View) -> usize {
-        let at = self.tallies.len();
+        let at = self.all.len();
         let place = u32::try_from(at).expect("a tenant has an id of 32 bits");
         let (tenant, counts) = (tenant.clone(), Counts::default());
         let of = hash(tenant.id());
-        self.tallies.push(Tally { tenant, counts, as_of: view.as_of });
-        let tallies = &self.tallies;
-        self.places.insert_unique(of, place, |at| hash(tallies[*at as usize].tenant.id()));
+        self.all.push(Tally { tenant, counts, as_of: view.as_of });
+        let all = &self.all;
+        self.places.insert_unique(of, place, |at| hash(all[*at as usize].tenant.id()));
         at
     }
 
     /// The counts of a tenant that was asked for by [`Self::at`] just now.
     pub(crate) fn of(&mut self, tenant: &Tenant) -> &mut Counts {
         let place = self.place(tenant.id()).expect("a tenant with records has a tally");
-        &mut self.tallies[place].counts
+        &mut self.all[place].counts
     }
 
     /// The tenant with this id, which has records in this shard.
     pub(crate) fn tenant(&self, id: u32) -> &Tenant {
         let place = self.place(id).expect("a tenant with records has a tally");
-        &self.tallies[place].tenant
+        &self.all[place].tenant
     }
 
     /// Forgets the tenant's tally if nothing is left to count.
     pub(crate) fn prune(&mut self, id: u32) {
         let Some(place) = self.place(id) else { return };
-        if !self.tallies[place].counts.is_empty() {
+        if !self.all[place].counts.is_empty() {
             return;
         }
         let entry = self.places.find_entry(hash(id), |at| *at as usize == place);
         let (number, _) = entry.map_err(drop).expect("each tally has a place").remove();
-        let last = self.tallies.len() - 1;
+        let last = self.all.len() - 1;
         if place < last {
             // The last tally takes the place.
-            let moved = hash(self.tallies[last].tenant.id());
+            let moved = hash(self.all[last].tenant.id());
             let moved = self.places.find_mut(moved, |at| *at as usize == last);
             *moved.expect("each tally has a place") = number;
         }
-        self.tallies.swap_remove(place);
+        self.all.swap_remove(place);
         // Amortized O(1): a table that is halved was filled by as many tallies as it has places.
         // The smallest table stays.
-        if self.tallies.capacity() > 4 && self.tallies.len() <= self.tallies.capacity() / 8 {
-            self.tallies.shrink_to(self.tallies.len() * 2);
-            let tallies = &self.tallies;
-            let of = |at: &u32| hash(tallies[*at as usize].tenant.id());
-            self.places.shrink_to(tallies.len() * 2, of);
+        if self.all.capacity() > 4 && self.all.len() <= self.all.capacity() / 8 {
+            self.all.shrink_to(self.all.len() * 2);
+            let all = &self.all;
+            let of = |at: &u32| hash(all[*at as usize].tenant.id());
+            self.places.shrink_to(all.len() * 2, of);
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tally> {
-        self.tallies.iter()
+        self.all.iter()
     }
 
     pub(crate) fn structure_bytes(&self) -> usize {
-        self.tallies.capacity() * size_of::<Tally>() + self.places.allocation_size()
+        self.all.capacity() * size_of::<Tally>() + self.places.allocation_size()
     }
 }
 

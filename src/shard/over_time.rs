@@ -18,7 +18,7 @@
 
 use super::core::{Shard, Shared};
 use super::path_ref::PathRef;
-use super::table::{RecordId, RecordRef};
+use super::table::RecordId;
 use crate::freshness::Freshness;
 use crate::outcome::DeadRecord;
 use crate::scopes::{Generation, Standing, Tenant, View};
@@ -44,7 +44,7 @@ impl<V> Living<V> {
 impl<V> Shard<V> {
     /// Finds the record of a path and takes out its dead entries.
     pub(super) fn living(&mut self, key: &PathRef<'_>, view: &View, shared: &Shared) -> Living<V> {
-        match self.records.find(key).map(RecordRef::id) {
+        match self.records.id_of(key) {
             Some(id) => self.without_dead(id, key.tenant, view, shared),
             None => Living { id: None, dead_record: None },
         }
@@ -71,7 +71,26 @@ impl<V> Shard<V> {
 
     /// The same before a newer entry is stored. If the record has no room for the older ones beside
     /// it, they die early.
+    #[inline]
     pub(super) fn living_before_store(
+        &mut self,
+        key: &PathRef<'_>,
+        freshness: Freshness,
+        view: &View,
+        shared: &Shared,
+    ) -> Living<V> {
+        let id = self.records.id_of(key);
+        // Nearly always: no broad invalidation since the record was last touched. The marker of a
+        // flush over time that covers it, or that it is mixed at, would be in between.
+        if id.is_none_or(|id| self.records.get(id).settled() >= view.as_of) {
+            return Living { id, dead_record: None };
+        }
+        self.living_after_flush(key, freshness, view, shared)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn living_after_flush(
         &mut self,
         key: &PathRef<'_>,
         freshness: Freshness,

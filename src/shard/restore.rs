@@ -214,8 +214,7 @@ impl<V> Shard<V> {
         restored: &mut RestoredEntries<V>,
     ) -> Living<V> {
         let record = self.records.find(key);
-        let is_there = record.is_some_and(|r| r.find(entry.wanted(), &shared.keys).is_some());
-        if is_there {
+        if record.is_some_and(|record| record.find(entry.wanted(), &shared.keys).is_some()) {
             restored.refuse(entry.value, Refusal::Newer);
             return Living { id: record.map(RecordRef::id), dead_record: None };
         }

@@ -22,7 +22,7 @@ pub(crate) struct Slot<V> {
 /// asked for, outside of the shard's lock.
 pub(crate) struct Numbered<V> {
     slots: std::vec::IntoIter<Slot<V>>,
-    /// A bit for each slot that is left: whether it is marked stale. The lowest is that of the next.
+    /// A bit for each slot that is left: whether it is marked stale. The lowest is the next slot's.
     stale: u32,
     keys: Arc<Dictionary>,
 }

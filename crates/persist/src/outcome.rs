@@ -14,7 +14,9 @@ pub enum Recovery {
     /// The snapshot was loaded and the log replayed: every acknowledged invalidation holds.
     #[non_exhaustive]
     Warm {
-        /// Entries that were loaded from the snapshot, before the log was replayed.
+        /// Entries that were loaded from the snapshot, before the log was replayed. With
+        /// [`open_serving`](crate::Persistent::open_serving), those that the log or the server had
+        /// invalidated by then are not counted.
         entries: u64,
         /// Entries that were refused, because the index is configured with lower limits than
         /// before.

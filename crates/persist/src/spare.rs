@@ -96,3 +96,9 @@ impl Spare {
         }
     }
 }
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -125,7 +125,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, asked: &mut Self::CTX) -> Result<bool> {
-        match self.asked(session.req_header()) {
+        let asking = self.asked(session.req_header());
+        // The key does not hold a body, so an origin that reads one would answer for others, too.
+        let bodiless = session.as_mut().is_body_empty();
+        let rejected = || Rejected(StatusCode::BAD_REQUEST, "expected no body".to_owned());
+        match asking.and_then(|asking| bodiless.then_some(asking).ok_or_else(rejected)) {
             Ok(names) => {
                 *asked = Some(names);
                 Ok(false)

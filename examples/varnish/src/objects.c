@@ -97,25 +97,31 @@ grow(struct stripe *s)
 	free(chains);
 }
 
-void
+int
 objects_put(uint64_t id, struct objcore *oc)
 {
 	struct node *node = malloc(sizeof *node), **at;
 	struct stripe *s;
+	int is_new;
 
 	AN(node);
 	s = lock(id);
 	if (s->count > s->mask)
 		grow(s);
 	at = find(s, id);
-	/* Ids never come again. */
-	AZ(*at);
 	node->id = id;
 	node->oc = oc;
 	node->next = NULL;
-	*at = node;
-	s->count++;
+	/* Ids never come again. But an origin may send the header, where a VCL does not call commit(). */
+	is_new = *at == NULL;
+	if (is_new) {
+		*at = node;
+		s->count++;
+	}
 	unlock(s);
+	if (!is_new)
+		free(node);
+	return (is_new);
 }
 
 int

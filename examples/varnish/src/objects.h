@@ -7,8 +7,8 @@ struct objcore;
 
 void objects_init(void);
 void objects_fini(void);
-/* The object must not be freed before objects_take. */
-void objects_put(uint64_t id, struct objcore *);
+/* The object must not be freed before objects_take. Whether the id was new. */
+int objects_put(uint64_t id, struct objcore *);
 /* Whether the id was there. */
 int objects_take(uint64_t id);
 int objects_has(uint64_t id);

@@ -136,8 +136,8 @@ on_event(struct worker *wrk, void *priv, struct objcore *oc, unsigned event)
 	if (!name_parse(HTTP_GetHdrPack(wrk, oc, h_name), &name))
 		return;
 	if (event == OEV_INSERT) {
-		objects_put(name.id, oc);
-		(void)__atomic_fetch_add(&vsc->g_objects, 1, __ATOMIC_RELAXED);
+		if (objects_put(name.id, oc))
+			(void)__atomic_fetch_add(&vsc->g_objects, 1, __ATOMIC_RELAXED);
 	} else if (event == OEV_EXPIRE && objects_take(name.id)) {
 		forget(&name);
 		(void)__atomic_fetch_sub(&vsc->g_objects, 1, __ATOMIC_RELAXED);

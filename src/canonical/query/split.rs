@@ -130,27 +130,26 @@ impl Split {
         mut marks: impl Iterator<Item = usize>,
         room: &'r mut [Piece],
     ) -> Result<(Self, &'r mut [Piece]), usize> {
-        let len = text.len();
-        let mut next = move || marks.next().unwrap_or(len);
+        let mut next = move || marks.next().unwrap_or(text.len());
         let (mut from, mut seen, mut kept, mut last, mut places) = (start, 0, 0, 0, room.len());
-        while from < len {
+        while from < text.len() {
             let mark = next();
             if mark == from && text[from] == b'&' {
                 seen |= Self::LEAVES_OUT;
                 from += 1;
                 continue;
             }
-            let (name_end, is_odd) =
-                end_of(text, mark, &mut next, |byte| matches!(byte, b'&' | b'='));
+            let ends_name = |byte| matches!(byte, b'&' | b'=');
+            let (name_end, is_odd) = end_of(text, mark, &mut next, ends_name);
             seen |= u64::from(is_odd) * Self::ODD_REST;
             let has_value = text.get(name_end) == Some(&b'=');
             let mark = if has_value { next() } else { name_end };
             let (end, is_odd) = end_of(text, mark, &mut next, |byte| byte == b'&');
             let meaning = meaning(text, from, name_end);
-            let piece = Piece::new(meaning, from, name_end, end, is_odd);
             if kept == places {
                 return Err(from);
             }
+            let piece = Piece::new(meaning, from, name_end, end, is_odd);
             from = end + 1;
             if meaning.is_special() {
                 let special = special(meaning, &text[piece.value()]);
@@ -167,7 +166,7 @@ impl Split {
             kept += 1;
         }
         // An ampersand at the end is followed by an empty piece.
-        seen |= u64::from(from == len && from > start) * Self::LEAVES_OUT;
+        seen |= u64::from(from == text.len() && from > start) * Self::LEAVES_OUT;
         Ok((Self(seen), &mut room[..kept]))
     }
 

@@ -21,20 +21,20 @@ impl<V> Records<V> {
     /// The node of a record.
     #[inline]
     fn node_at(&mut self, id: RecordId) -> NodeMut<'_, V> {
-        self.node_mut(id.bucket(), id.depth)
+        self.node_mut(id.bucket(), id.depth())
     }
 
     #[inline]
     fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
-        self.lines_of(id).record_mut(id.at)
+        self.lines_of(id).record_mut(id.at())
     }
 
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
-        if id.depth == 0 {
+        if id.depth() == 0 {
             &mut self.buckets[id.bucket()].line
         } else {
-            self.node_mut(id.bucket(), id.depth).line
+            self.node_mut(id.bucket(), id.depth()).line
         }
     }
 
@@ -98,15 +98,15 @@ impl<V> Records<V> {
 
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
-        let record = self.lines_of(id).record(id.at);
+        let record = self.lines_of(id).record(id.at());
         let (large, stale) = (record.large(), record.stale());
         if let StoredText::Outside(place) = record.text() {
             self.heap -= self.outside.texts.remove(place).len();
         }
         self.len -= 1;
         let mut node = self.node_at(id);
-        let slots = node.take_slots(id.at);
-        node.remove(id.at);
+        let slots = node.take_slots(id.at());
+        node.remove(id.at());
         node.give_back_slots();
         if self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
@@ -137,7 +137,7 @@ impl<V> Records<V> {
     /// and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
-        if depth > id.depth {
+        if depth > id.depth() {
             let at = last.line.lane(last.tags.len() - 1);
             let (hash, bytes) = (last.record(at).hash(), last.bytes_of(at).to_owned());
             let mut node = self.node_mut(id.bucket(), depth);
@@ -155,7 +155,7 @@ impl<V> Records<V> {
     /// Writes down what soft invalidations did to a record that no hard one reached.
     #[inline]
     pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
-        let settled = self.lines_of(id).record(id.at).settled();
+        let settled = self.lines_of(id).record(id.at()).settled();
         if settled < view.as_of {
             self.settle_from(settled, id, view, counts);
         }
@@ -193,16 +193,16 @@ impl<V> Records<V> {
     ) {
         let NewVariant { wanted, value, freshness } = variant;
         let mut node = self.node_at(id);
-        let place = if let Some(place) = node.line.record(id.at).large() {
+        let place = if let Some(place) = node.line.record(id.at()).large() {
             place
         } else {
-            let slots = node.rest.count(id.at.lane());
+            let slots = node.rest.count(id.at().lane());
             let key = (slots < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
             if let Some(key) = key {
                 if freshness.is_stale() {
-                    node.line.record_mut(id.at).mark(slots, freshness);
+                    node.line.record_mut(id.at()).mark(slots, freshness);
                 }
-                return node.push_slot(id.at, Slot::new(key, wanted.hash, value));
+                return node.push_slot(id.at(), Slot::new(key, wanted.hash, value));
             }
             self.enlarge(id, keys, hashing)
         };
@@ -214,8 +214,8 @@ impl<V> Records<V> {
     #[cold]
     fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
         let mut node = self.node_at(id);
-        let stale = node.line.record(id.at).stale();
-        let slots = node.take_slots(id.at);
+        let stale = node.line.record(id.at()).stale();
+        let slots = node.take_slots(id.at());
         node.give_back_slots();
         let entries = Numbered::new(slots, stale, keys).collect();
         let set = Box::new(LargeSet::new(entries, hashing));
@@ -235,20 +235,20 @@ impl<V> Records<V> {
         freshness: Freshness,
         youngest: bool,
     ) -> (V, Freshness) {
-        let record = self.lines_of(id).record(id.at);
+        let record = self.lines_of(id).record(id.at());
         if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.replace(at, value, freshness));
         }
         let before = record.freshness(at);
         let node = self.node_at(id);
-        let slots = node.rest.slots_mut(id.at.lane());
+        let slots = node.rest.slots_mut(id.at().lane());
         let old = mem::replace(slots[at].value_mut(), value);
         if youngest {
             slots[at..].rotate_left(1);
             let slots = slots.len();
-            node.line.record_mut(id.at).renew(at, slots, freshness);
+            node.line.record_mut(id.at()).renew(at, slots, freshness);
         } else if freshness != before {
-            node.line.record_mut(id.at).mark(at, freshness);
+            node.line.record_mut(id.at()).mark(at, freshness);
         }
         (old, before)
     }
@@ -256,9 +256,9 @@ impl<V> Records<V> {
     /// Takes a variant out, and returns it with its mark. Its key is still in use.
     fn remove_slot(&mut self, id: RecordId, at: usize) -> (Slot<V>, Freshness) {
         let mut node = self.node_at(id);
-        let freshness = node.line.record(id.at).freshness(at);
-        node.line.record_mut(id.at).remove(at);
-        (node.remove_slot(id.at, at), freshness)
+        let freshness = node.line.record(id.at()).freshness(at);
+        node.line.record_mut(id.at()).remove(at);
+        (node.remove_slot(id.at(), at), freshness)
     }
 
     /// Takes a variant out. Returns its value, and whether that was marked stale.
@@ -378,7 +378,6 @@ impl<V> Records<V> {
         let last = self.tags.len();
         push(&mut self.tags);
         push(&mut self.buckets);
-        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -390,7 +389,6 @@ impl<V> Records<V> {
         let old = self.take_bucket(self.tags.len() - 1);
         self.tags.pop();
         self.buckets.pop();
-        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 

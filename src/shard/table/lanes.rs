@@ -232,8 +232,12 @@ impl Lanes {
 
 /// Moves up the lanes behind one that goes.
 fn remove(lanes: &mut [u8; BYTES], lane: usize) {
-    lanes.copy_within(lane + 1.., lane);
-    lanes[LANES - 1] = 0;
+    let old = [word(lanes, 0), word(lanes, 1), word(lanes, 2), 0];
+    for (at, before) in BEFORE[lane].iter().enumerate() {
+        let moved = old[at] >> 8 | old[at + 1] << (64 - 8);
+        let new = old[at] & before | moved & !before;
+        lanes[at * WORD..][..WORD].copy_from_slice(&new.to_le_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
-//!   slots     slot slot slot slot ...           see `Slot`: those of the records, in the same order
+//!   slots     slot slot slot slot ...           see `Slot`: in the order of the records
 //! ```
 //!
 //! Invariant: records lie in the order of their lanes, without gaps, and so do slots. The lanes
@@ -122,17 +122,18 @@ impl<V> Node<V> {
     }
 }
 
-/// Returns the size of a block for this number of bytes. The block has one sixteenth spare, because
-/// it lives long and at most doubles. Its size fills a chunk of malloc, which has steps of 16 bytes
-/// and one word for malloc itself.
-fn with_spare(bytes: usize) -> usize {
+/// Returns the size of a chunk of malloc that holds this number of bytes. malloc has steps of 16
+/// bytes, and needs one word for itself.
+fn whole_chunk(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
-    (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD
+    (bytes + WORD).next_multiple_of(2 * WORD) - WORD
 }
 
-/// Returns the capacity for this number of slots, with spare ones.
+/// Returns the capacity for this number of slots. One sixteenth is spare, because slots live long
+/// and at most double.
 fn slots_with_spare<V>(slots: usize) -> usize {
-    slots.max(with_spare(slots * size_of::<Slot<V>>()) / size_of::<Slot<V>>())
+    let bytes = slots * size_of::<Slot<V>>();
+    slots.max(whole_chunk(bytes + bytes / 16) / size_of::<Slot<V>>())
 }
 
 impl Line {
@@ -172,6 +173,21 @@ impl Line {
 }
 
 impl Lane {
+    const START_BITS: u32 = 16;
+
+    /// The lane as a number of 22 bits.
+    #[inline]
+    pub(super) fn to_bits(self) -> u32 {
+        u32::from(self.lane) << Self::START_BITS | u32::from(self.start)
+    }
+
+    /// The lane of the low 22 bits.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self { lane: (bits >> Self::START_BITS) as u8 & 0x3f, start: bits as u16 }
+    }
+
     #[inline]
     pub(super) fn lane(self) -> usize {
         self.lane.into()
@@ -299,7 +315,8 @@ impl<V> NodeMut<'_, V> {
     fn push_bytes(&mut self, hash: TableHash, size: usize) -> Lane {
         let (lane, used) = (self.tags.len(), self.line.used());
         if used + size > self.line.block.len() {
-            self.resize_block(used, with_spare(used + size));
+            // Room for one more of this size: so every second record has its room already.
+            self.resize_block(used, whole_chunk(used + 2 * size));
         }
         self.tags.set(lane, hash);
         self.line.starts.push(lane, u16::try_from(size / UNIT).expect("a record is small"));
@@ -328,8 +345,8 @@ impl<V> NodeMut<'_, V> {
         self.rest.counts.remove(at.lane());
         // Not at each removal: what is filled and emptied in turns need not move each time.
         let left = used - size;
-        if with_spare(left) + 64 < self.line.block.len() / 2 {
-            self.resize_block(left, if left == 0 { 0 } else { with_spare(left) });
+        if left + 128 < self.line.block.len() / 2 {
+            self.resize_block(left, if left == 0 { 0 } else { whole_chunk(left) });
         }
     }
 
@@ -372,7 +389,7 @@ impl<V> NodeMut<'_, V> {
     pub(super) fn reserve(&mut self, bytes: usize, slots: usize) {
         let used = self.line.used();
         if used + bytes > self.line.block.len() {
-            self.resize_block(used, with_spare(used + bytes));
+            self.resize_block(used, whole_chunk(used + bytes));
         }
         let needed = self.rest.slots.len() + slots;
         if needed > self.rest.slots.capacity() {

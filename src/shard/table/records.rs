@@ -15,19 +15,20 @@ use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-pub(super) const PER_BUCKET: usize = 9;
+pub(super) const PER_BUCKET: usize = 10;
 
 /// The records of one shard.
+// In this order: what a lookup reads is on one line of memory with the shard's lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Records<V> {
     pub(super) tags: Vec<Tags>,
     /// As many as tags.
     pub(super) buckets: Vec<Bucket<V>>,
-    /// The low bits of a hash that name a bucket.
-    pub(super) mask: usize,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of items outside.
@@ -37,13 +38,11 @@ pub(crate) struct Records<V> {
 }
 
 /// Where a record is, until one is added or removed.
+///
+/// In one number, so that it is in a register wherever it goes: the bucket, how many nodes come
+/// before the record's, and the lane. One bit is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordId {
-    pub(super) bucket: u32,
-    /// How many nodes come before the record's.
-    pub(super) depth: u8,
-    pub(super) at: Lane,
-}
+pub(crate) struct RecordId(NonZeroU64);
 
 /// A record to read.
 #[derive(Debug)]
@@ -63,15 +62,31 @@ impl<V> Clone for RecordRef<'_, V> {
 impl<V> Copy for RecordRef<'_, V> {}
 
 impl RecordId {
+    const SET: u64 = 1 << 31;
+
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn new(bucket: usize, depth: u8, at: Lane) -> Self {
-        Self { bucket: bucket as u32, depth, at }
+        let number = (bucket as u64) << 32 | u64::from(depth) << 22 | u64::from(at.to_bits());
+        Self(NonZeroU64::new(number | Self::SET).expect("a bit is set"))
     }
 
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn bucket(self) -> usize {
-        self.bucket as usize
+        (self.0.get() >> 32) as usize
+    }
+
+    /// How many nodes come before the record's.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub(super) fn depth(self) -> u8 {
+        (self.0.get() >> 22) as u8
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "`from_bits` ignores the others")]
+    pub(super) fn at(self) -> Lane {
+        Lane::from_bits(self.0.get() as u32)
     }
 }
 
@@ -93,7 +108,6 @@ impl<V> Default for Records<V> {
         Self {
             tags: Vec::new(),
             buckets: Vec::new(),
-            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -125,7 +139,7 @@ impl<'a, V> RecordRef<'a, V> {
     /// The variants of a small set.
     #[inline(always)]
     pub(super) fn slots(self) -> &'a [Slot<V>] {
-        self.rest.slots(self.id.at.lane())
+        self.rest.slots(self.id.at().lane())
     }
 
     #[inline(always)]
@@ -152,12 +166,12 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at().lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at().lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -167,7 +181,7 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// How many variants there are.
     pub(crate) fn len(self) -> usize {
-        self.large().map_or_else(|| self.rest.count(self.id.at.lane()), LargeSet::len)
+        self.large().map_or_else(|| self.rest.count(self.id.at().lane()), LargeSet::len)
     }
 
     /// How many variants are marked stale.
@@ -238,8 +252,10 @@ impl<V> Records<V> {
     /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
-        let bucket = hash.get() as usize & self.mask;
-        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+        // Not kept, as it would lie on another line of memory than the arrays.
+        let mask = usize::MAX >> (self.tags.len().wrapping_sub(1) | 1).leading_zeros();
+        let bucket = hash.get() as usize & mask;
+        if bucket < self.tags.len() { bucket } else { bucket & mask >> 1 }
     }
 
     #[inline]
@@ -366,24 +382,26 @@ impl<V> Records<V> {
             node.rest.fetch(lane);
         } else {
             let slot = node.rest.slots(lane).iter().find(|slot| slot.tag() == variant.tag());
-            slot.into_iter().for_each(|slot| keys.fetch(slot.key()));
+            if let Some(slot) = slot {
+                keys.fetch(slot.key());
+            }
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
         let node = self.node_of(id);
-        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at) }
+        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at()) }
     }
 
     #[inline]
     pub(super) fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
-        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
+        if id.depth() == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     pub(super) fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth().into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {

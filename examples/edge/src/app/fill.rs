@@ -5,7 +5,7 @@
 //! rendition at a time, however many clients wait for it.
 
 use super::accounts::Account;
-use super::edge::{Edge, Kept};
+use super::edge::{Edge, Kept, Leftover};
 use super::fault::Fault;
 use super::flights::{Boarded, Flights, Place};
 use super::operations::Operations;
@@ -200,12 +200,20 @@ fn store(
     let id = match edge.store.write(object) {
         Ok(id) => id,
         Err(error) => {
-            edge.metrics.files_not_written.inc();
+            edge.metrics.files.not_written.inc();
             warn!(path = object.filed.path.as_str(), %error, "a file could not be written");
             return Kept::NotWritten;
         }
     };
-    let (kept, leftover) = place.land(|| edge.keep(lease, id, object));
+    let (kept, leftover) = place.land(|| {
+        let (kept, leftover) = edge.keep(lease, id, object);
+        if edge.store.is_on_disk() {
+            return (kept, leftover);
+        }
+        edge.discard(leftover);
+        (kept, Leftover::default())
+    });
+    // Files are deleted after the landing, for the same reason.
     edge.discard(leftover);
     kept
 }

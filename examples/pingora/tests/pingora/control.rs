@@ -2,6 +2,7 @@
 
 use crate::rig::{HOST, Rig, client};
 use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_not_understood_change_nothing() {
@@ -86,6 +87,15 @@ async fn delivery_rejects_what_names_no_picture_of_a_site() {
         let answer = client::send(rig.proxy, method, host, target, &[]).await;
         assert_eq!(answer.status.as_u16(), status, "{host} {target}: {:?}", answer.text());
     }
+    let mut raw = tokio::net::TcpStream::connect(rig.proxy).await.unwrap();
+    let request = format!("GET /a.jpg HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 3\r\n\r\nabc");
+    raw.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    raw.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("expected no body\n"),
+        "{answer}"
+    );
     // Without the option for it, nobody purges through the public port.
     let method = Method::from_bytes(b"PURGE").unwrap();
     let answer = client::send(rig.proxy, method, HOST, "/a.jpg", &[]).await;
