@@ -158,10 +158,10 @@
 //! - if the fill commits after the purge
 //! - if the entry was removed and stored again
 //!
-//! With a flush [over time](OverTime), this holds for each path from its moment on, and for all once
-//! the duration has passed. After a soft purge or flush, such a value is at best stale. A fill begins when its lease is
-//! taken. So take the lease before the source is read, also to revalidate. [`insert`] begins and
-//! ends a fill at once, and is for loading.
+//! With a flush [over time](OverTime), this holds for each path from its moment on, and for all
+//! once the duration has passed. After a soft purge or flush, such a value is at best stale. A fill
+//! begins when its lease is taken. So take the lease before the source is read, also to revalidate.
+//! [`insert`] begins and ends a fill at once, and is for loading.
 //!
 //! **P2, nothing else goes.** Purging a path affects only that path; flushing a tenant affects only
 //! that tenant. Refusals are exact: there are no false positives. Within one path, a purge of some

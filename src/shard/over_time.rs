@@ -1,8 +1,8 @@
 //! Records under a flush over time.
 //!
 //! A record has one generation up to which it is settled, for all of its variants. While a flush
-//! over time covers it, the record cannot be settled beyond the marker of the flush, and each lookup
-//! of it compares the time with the moment of its path. It is in one of these states:
+//! over time covers it, the record cannot be settled beyond the marker of the flush, and each
+//! lookup of it compares the time with the moment of its path. It is in one of these states:
 //!
 //! | state | settled | its variants |
 //! |---|---|---|
