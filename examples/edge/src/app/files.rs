@@ -9,6 +9,7 @@
 //! synced: after a power loss one may be incomplete, and is a miss. So no fill waits for the disk.
 //! A file gets its name when it is complete, and names consist of an [`ObjectId`] alone.
 
+use super::freshness::Policy;
 use super::operations::Format;
 use super::render::Rendition;
 use super::store::{Filed, Object, ObjectId};
@@ -63,9 +64,15 @@ pub(crate) struct Names<'a> {
     content_type: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     validator: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    policy: Policy,
     made_unix_millis: u64,
     /// How many bytes follow.
     bytes: u64,
+}
+
+fn is_default(policy: &Policy) -> bool {
+    *policy == Policy::default()
 }
 
 impl ObjectFiles {
@@ -212,6 +219,7 @@ fn header(object: &Object) -> Vec<u8> {
         content_type: object.format.content_type().into(),
         // Without it, a refresh makes the rendition again.
         validator: object.validator.as_ref().and_then(|text| text.to_str().ok()).map(Cow::from),
+        policy: object.policy,
         made_unix_millis: object.made_in_unix_millis(),
         bytes: object.bytes.len() as u64,
     };
@@ -256,7 +264,8 @@ fn decode(file: &Bytes, filed: &Filed) -> Result<Object, &'static str> {
     let format = format.ok_or("an unknown format")?;
     let validator = names.validator.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     let rendition = Rendition { bytes, format };
-    Ok(Object::restored(filed.clone(), rendition, validator, names.made_unix_millis))
+    let object = Object::restored(filed.clone(), rendition, validator, names.made_unix_millis);
+    Ok(object.with_policy(names.policy))
 }
 
 #[cfg(test)]
