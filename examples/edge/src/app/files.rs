@@ -300,7 +300,10 @@ mod tests {
     fn an_object_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let files = ObjectFiles::open(dir.path()).unwrap();
-        let written = object();
+        let policy = br#"{"lifetime":60,"age":3,"strict":true,"while_revalidate":0,"if_error":0,
+            "client":{"no_store":false,"while_revalidate":0,"if_error":0}}"#;
+        let policy: Policy = serde_json::from_slice(policy).unwrap();
+        let written = object().with_policy(policy);
         files.write(ID, &written).unwrap();
         let name = "ff/0000000000000003-00000000000001ff";
         assert!(dir.path().join(name).is_file());
@@ -308,6 +311,7 @@ mod tests {
         let read = files.read(ID, &written.filed).unwrap();
         assert_eq!((&read.bytes, read.format), (&written.bytes, written.format));
         assert_eq!((&read.etag, &read.validator), (&written.etag, &written.validator));
+        assert_eq!(read.policy, policy);
         assert!(read.made.elapsed() < Duration::from_secs(60));
         let names = files.names(ID).unwrap();
         assert_eq!((&*names.path, &*names.variant), ("a/b.jpg", "?w=60"));

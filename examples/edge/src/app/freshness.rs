@@ -343,8 +343,8 @@ mod tests {
 
     #[test]
     fn a_picture_passes_from_fresh_to_stale_to_expired() {
-        let of = |text| policy(&[("cache-control", text), ("age", "10")]).unwrap();
-        let at = |text, since| of(text).state(Duration::from_secs(since));
+        let of = |text: &str| policy(&[("cache-control", text), ("age", "10")]).unwrap();
+        let at = |text: &str, since| of(text).state(Duration::from_secs(since));
         let text = "max-age=60, stale-while-revalidate=30, stale-if-error=100";
         assert_eq!(at(text, 49), State::Fresh);
         assert_eq!(at(text, 50), State::WhileRevalidate);
