@@ -103,6 +103,7 @@
 //! | [`purge_many`] | single purges | one shard after another, each once |
 //! | [`purge_prefix`] | O(length of the prefix) | none |
 //! | [`flush_tenant`], [`flush_all`] | O(1) | none |
+//! | [`flush_tenant_over`], [`flush_all_over`] | O(1) | none |
 //! | [`tenant`], [`forget_tenant`] | O(length of the name) | the table of tenants; no shard |
 #![cfg_attr(
     feature = "cloudimage",
@@ -136,6 +137,8 @@
 //! [`purge_prefix`]: CacheIndex::purge_prefix
 //! [`flush_tenant`]: CacheIndex::flush_tenant
 //! [`flush_all`]: CacheIndex::flush_all
+//! [`flush_tenant_over`]: CacheIndex::flush_tenant_over
+//! [`flush_all_over`]: CacheIndex::flush_all_over
 //! [`tenant`]: CacheIndex::tenant
 //! [`forget_tenant`]: CacheIndex::forget_tenant
 //! [`paths`]: CacheIndex::paths
@@ -155,17 +158,19 @@
 //! - if the fill commits after the purge
 //! - if the entry was removed and stored again
 //!
-//! After a soft purge or flush, such a value is at best stale. A fill begins when its lease is
-//! taken. So take the lease before the source is read, also to revalidate. [`insert`] begins and
-//! ends a fill at once, and is for loading.
+//! With a flush [over time](OverTime), this holds for each path from its moment on, and for all
+//! once the duration has passed. After a soft purge or flush, such a value is at best stale. A fill
+//! begins when its lease is taken. So take the lease before the source is read, also to revalidate.
+//! [`insert`] begins and ends a fill at once, and is for loading.
 //!
 //! **P2, nothing else goes.** Purging a path affects only that path; flushing a tenant affects only
 //! that tenant. Refusals are exact: there are no false positives. Within one path, a purge of some
 //! variants refuses the path's open fills, because a fill does not announce its variant. The one
 //! exception is announced: see P7.
 //!
-//! **P3, order without clocks.** The [`Generation`] alone decides. The index does not read a clock,
-//! and two invalidations never have the same generation.
+//! **P3, order without clocks.** The [`Generation`] alone decides, and two invalidations never have
+//! the same generation. The index reads a clock only while a flush [over time](OverTime) runs. It
+//! decides when an older entry dies, and never whether it does.
 //!
 //! **P4, every value is handed over once.** A stored value is in exactly one of three states: it is
 //! live or stale, it was returned by replace, evict, remove, purge or reclaim, or it is dead and
@@ -263,6 +268,8 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/integration.md")]
     struct Integration;
+    #[doc = include_str!("../docs/flush-over-time.md")]
+    struct FlushOverTime;
     #[cfg(feature = "cloudimage")]
     #[doc = include_str!("../docs/cloudimage.md")]
     struct Cloudimage;

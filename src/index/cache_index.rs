@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// locked: `V`'s `Clone` and `PartialEq` must not call the index. `V` is never dropped while a lock
 /// is held.
 ///
-/// Values are stored side by side with those of about 8 other paths, and move in memory when one of
+/// Values are stored side by side with those of about 9 other paths, and move in memory when one of
 /// these is added or removed. Keep `V` small: an id or a [`Box`].
 ///
 /// # Examples

@@ -39,7 +39,7 @@ impl<V> CacheIndex<V> {
     /// from the first call to the last, and is not replaced, is copied at least once. It may be
     /// copied twice if the index grows meanwhile. Each entry was in the index when it was copied.
     ///
-    /// A call looks at about `limit` entries: it ends with the paths of the bucket, about 9, in
+    /// A call looks at about `limit` entries: it ends with the paths of the bucket, about 10, in
     /// which the limit is reached. A returned list may be empty although entries are left. A path
     /// with many variants may be returned in parts.
     ///

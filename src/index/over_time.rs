@@ -29,17 +29,17 @@ impl<V> CacheIndex<V> {
     /// - Leases that were taken before the call can't commit, from the call on.
     /// - Fills that begin after the call are not touched.
     /// - Once a newer entry is stored under a path, the path's older entries are stale until their
-    ///   moment. They die early if a soft invalidation, or a second flush over time, covers the path
-    ///   before that.
+    ///   moment. They die early if a soft invalidation, or a second flush over time, covers the
+    ///   path before that.
     /// - A hard invalidation in the meantime kills at once, as always. With two flushes over time,
     ///   an entry dies at the earlier of its two moments.
-    /// - At most four flushes over time of one scope are remembered, including those that have ended
-    ///   and were not swept yet. One more takes effect at once, as `flush_all(Hard)`.
+    /// - At most four flushes over time of one scope are remembered, including those that have
+    ///   ended and were not swept yet. One more takes effect at once, as `flush_all(Hard)`.
     ///
     /// The index reads the monotonic clock only while such a flush is running, and only in
     /// operations on paths that it covers. There is no timer and no thread. Dead entries are swept
-    /// after each eighth of the duration. Until then, [`Stats`](crate::Stats) counts them as live or
-    /// stale.
+    /// after each eighth of the duration. Until then, [`Stats`](crate::Stats) counts them as live
+    /// or stale.
     ///
     /// **Cost:** O(1): no entry is visited. While the flush runs, a lookup of an older entry also
     /// costs the reading of a clock and a hash of the path.
@@ -77,9 +77,9 @@ impl<V> CacheIndex<V> {
     ///
     /// To resume one after a restart, save its scope and [`OverTime`], and call
     /// [`flush_all_over`](Self::flush_all_over) or [`flush_tenant_over`](Self::flush_tenant_over)
-    /// with them once the older entries are loaded. Moments are the same in the next process. Save a
-    /// larger [`elapsed`](OverTime::resumed_at) than the present one, and save the next one before
-    /// that has passed, so that an entry which has died is dead after a crash as well.
+    /// with them once the older entries are loaded. Moments are the same in the next process. Save
+    /// a larger [`elapsed`](OverTime::resumed_at) than the present one, and save the next one
+    /// before that has passed, so that an entry which has died is dead after a crash as well.
     ///
     /// **Cost:** O(running flushes).
     /// **Locks:** no shard; flushes take turns.

@@ -44,6 +44,7 @@ impl Horizon {
     }
 
     /// Returns the last flush over time. Acquire, as in `read`.
+    #[inline]
     pub(crate) fn over_time(&self) -> Generation {
         self.over_time.load()
     }

@@ -93,8 +93,8 @@ impl From<Duration> for OverTime {
 /// Returns the fraction of the duration after which a path dies, in parts of 2^64: FNV-1a of its
 /// text, with the final steps of MurmurHash3, because paths differ mostly in their last bytes.
 ///
-/// It has no seed: it must be the same in the next process. An attacker who chooses paths with equal
-/// fractions chooses when they die, and nothing else.
+/// It has no seed: it must be the same in the next process. An attacker who chooses paths with
+/// equal fractions chooses when they die, and nothing else.
 pub(crate) fn fraction(path: &[u8]) -> u64 {
     let mut hash = path.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -131,8 +131,8 @@ impl Tallies {
         let (tenant, counts) = (tenant.clone(), Counts::default());
         let of = hash(tenant.id());
         self.all.push(Tally { tenant, counts, as_of: view.as_of });
-        let all = &self.all;
-        self.places.insert_unique(of, place, |at| hash(all[*at as usize].tenant.id()));
+        let tallies = &self.all;
+        self.places.insert_unique(of, place, |at| hash(tallies[*at as usize].tenant.id()));
         at
     }
 
@@ -168,9 +168,9 @@ impl Tallies {
         // The smallest table stays.
         if self.all.capacity() > 4 && self.all.len() <= self.all.capacity() / 8 {
             self.all.shrink_to(self.all.len() * 2);
-            let all = &self.all;
-            let of = |at: &u32| hash(all[*at as usize].tenant.id());
-            self.places.shrink_to(all.len() * 2, of);
+            let tallies = &self.all;
+            let of = |at: &u32| hash(tallies[*at as usize].tenant.id());
+            self.places.shrink_to(tallies.len() * 2, of);
         }
     }
 

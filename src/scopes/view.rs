@@ -112,6 +112,7 @@ impl View {
     }
 
     /// Whether the tenant is forgotten: nothing is stored for it any more.
+    #[inline]
     pub(crate) fn is_forgotten(&self) -> bool {
         self.forgotten
     }
@@ -124,7 +125,11 @@ impl View {
 
     /// Returns the marker of the first flush over time that covers a record, not dead, that is
     /// settled at `since`.
+    #[inline]
     pub(crate) fn covering(&self, since: Generation) -> Option<Generation> {
+        if self.spreads.list.is_empty() {
+            return None;
+        }
         let later = self.spreads.list.iter().filter(|spread| spread.marker > since);
         later.map(|spread| spread.marker).min()
     }

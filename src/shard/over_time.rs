@@ -1,8 +1,8 @@
 //! Records under a flush over time.
 //!
 //! A record has one generation up to which it is settled, for all of its variants. While a flush
-//! over time covers it, the record cannot be settled beyond the marker of the flush, and each lookup
-//! of it compares the time with the moment of its path. It is in one of these states:
+//! over time covers it, the record cannot be settled beyond the marker of the flush, and each
+//! lookup of it compares the time with the moment of its path. It is in one of these states:
 //!
 //! | state | settled | its variants |
 //! |---|---|---|
@@ -71,7 +71,26 @@ impl<V> Shard<V> {
 
     /// The same before a newer entry is stored. If the record has no room for the older ones beside
     /// it, they die early.
+    #[inline]
     pub(super) fn living_before_store(
+        &mut self,
+        key: &PathRef<'_>,
+        freshness: Freshness,
+        view: &View,
+        shared: &Shared,
+    ) -> Living<V> {
+        let id = self.records.id_of(key);
+        // Nearly always: no broad invalidation since the record was last touched. The marker of a
+        // flush over time that covers it, or that it is mixed at, would be in between.
+        if id.is_none_or(|id| self.records.get(id).settled() >= view.as_of) {
+            return Living { id, dead_record: None };
+        }
+        self.living_after_flush(key, freshness, view, shared)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn living_after_flush(
         &mut self,
         key: &PathRef<'_>,
         freshness: Freshness,

@@ -132,7 +132,7 @@ impl KeyId {
 fn place(line: u32) -> (usize, usize) {
     const BITS: u32 = usize::BITS - 1;
     let line = line as usize + FIRST;
-    // The lowest bit changes no logarithm of what is as large as this, and makes it of no zero.
+    // The lowest bit does not change the logarithm. With it, the compiler sees that there is one.
     let chunk = ((line | 1).leading_zeros() ^ BITS) as usize - FIRST.ilog2() as usize;
     (chunk, line - (FIRST << chunk))
 }

@@ -46,15 +46,7 @@ impl<D: Database> Store for WithDatabase<D> {
         let database = Arc::new(D::open(dir)?);
         let index = CacheIndex::default();
         let tenant = index.tenant(TENANT);
-        database.entries(|path, key, value| {
-            let (path, key) = (OriginPath::from_canonical(path)?, VariantKey::from_canonical(key)?);
-            let _ = index.insert(&tenant, &path, &key, value);
-            Ok(())
-        })?;
-        database.purges(|path| {
-            let _ = index.purge(&tenant, &OriginPath::from_canonical(path)?, Hard);
-            Ok(())
-        })?;
+        load(&*database, &index, &tenant)?;
         let batch = Batch::start({
             let database = Arc::clone(&database);
             move |paths| database.append(TENANT, paths).map_err(|error| error.to_string())
@@ -98,4 +90,17 @@ impl<D: Database> Store for WithDatabase<D> {
         entries.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
         self.database.replace(TENANT, &entries)
     }
+}
+
+/// Reads the entries, and repeats the purges.
+fn load(database: &impl Database, index: &CacheIndex<u64>, tenant: &Tenant) -> Outcome<()> {
+    database.entries(|path, key, value| {
+        let (path, key) = (OriginPath::from_canonical(path)?, VariantKey::from_canonical(key)?);
+        let _ = index.insert(tenant, &path, &key, value);
+        Ok(())
+    })?;
+    database.purges(|path| {
+        let _ = index.purge(tenant, &OriginPath::from_canonical(path)?, Hard);
+        Ok(())
+    })
 }

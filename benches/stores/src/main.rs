@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5)]
     purges_of_each: usize,
     /// Rounds of purges of 64 callers.
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 12)]
     rounds: usize,
     /// How many entries a snapshot has.
     #[arg(long, default_value_t = 1_000_000)]

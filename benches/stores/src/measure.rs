@@ -23,6 +23,22 @@ enum Wait {
     Together,
 }
 
+#[derive(Clone, Copy)]
+enum Turn {
+    Bare,
+    Ours,
+    Redb,
+    Sqlite,
+}
+
+/// Orders in which each is once in each place, and once behind each other one.
+const ORDERS: [[Turn; 4]; 4] = [
+    [Turn::Bare, Turn::Ours, Turn::Sqlite, Turn::Redb],
+    [Turn::Ours, Turn::Redb, Turn::Bare, Turn::Sqlite],
+    [Turn::Redb, Turn::Sqlite, Turn::Ours, Turn::Bare],
+    [Turn::Sqlite, Turn::Bare, Turn::Redb, Turn::Ours],
+];
+
 pub(crate) fn run(options: &Options, table: &mut Table) -> Outcome<()> {
     let dir = tempfile::tempdir_in(&options.dir)?;
     purges(options, dir.path(), table)?;
@@ -39,18 +55,28 @@ fn purges(options: &Options, dir: &Path, table: &mut Table) -> Outcome<()> {
     let redb = Opened::<WithDatabase<Redb>>::new(&dir.join("purges-redb"))?;
     let sqlite = Opened::<WithDatabase<Sqlite>>::new(&dir.join("purges-sqlite"))?;
     let bare = Bare::new(&dir.join("bare"))?;
-    // One purge of each in turn: the speed of a disk changes within seconds.
+    // One purge of each in turn: the speed of a disk changes within seconds. Each is as often
+    // behind each other one: the first sync behind a pause takes longer than the second.
     for number in 0..options.purges as u64 {
-        table.bare(bare.sync(number)?);
-        ours.single(number, table)?;
-        redb.single(number, table)?;
-        sqlite.single(number, table)?;
+        for turn in ORDERS[usize::try_from(number)? % ORDERS.len()] {
+            match turn {
+                Turn::Bare => table.bare(bare.sync(number)?),
+                Turn::Ours => ours.single(number, table)?,
+                Turn::Redb => redb.single(number, table)?,
+                Turn::Sqlite => sqlite.single(number, table)?,
+            }
+        }
     }
-    for _ in 0..options.rounds {
+    for round in 0..options.rounds {
         for (what, wait) in [(TOGETHER, Wait::Alone), (BATCHED, Wait::Together)] {
-            ours.many(options, what, wait, table)?;
-            redb.many(options, what, wait, table)?;
-            sqlite.many(options, what, wait, table)?;
+            for turn in ORDERS[round % ORDERS.len()] {
+                match turn {
+                    Turn::Bare => {}
+                    Turn::Ours => ours.many(options, what, wait, table)?,
+                    Turn::Redb => redb.many(options, what, wait, table)?,
+                    Turn::Sqlite => sqlite.many(options, what, wait, table)?,
+                }
+            }
         }
     }
     Ok(())

@@ -619,6 +619,10 @@ struct ci_stats {
    */
   uint64_t open_leases;
   /**
+   * Leases of `ci_claim` that are neither committed nor freed.
+   */
+  uint64_t open_claims;
+  /**
    * Commits refused because the path, or a prefix of it, had been purged.
    */
   uint64_t refused_purged;
@@ -666,6 +670,14 @@ struct ci_stats {
    * Flushes of everything.
    */
   uint64_t flushes;
+  /**
+   * Flushes over time.
+   */
+  uint64_t flushes_over_time;
+  /**
+   * Flushes over time that have not ended.
+   */
+  uint64_t running_flushes;
   /**
    * Heap memory of the index in bytes.
    */
@@ -1043,6 +1055,24 @@ int ci_flush(const struct ci_index *index,
              int mode,
              struct ci_purged *out,
              struct ci_error *error);
+
+/**
+ * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
+ * number of milliseconds, so that the source does not have to deliver everything at once. An older
+ * entry dies at a moment within that time, which depends on its path. Until then it is stale, or
+ * live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+ *
+ * The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
+ * may call this at any time. It visits no entry and locks no shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+ */
+int ci_flush_over(const struct ci_index *index,
+                  const struct ci_tenant *tenant,
+                  uint64_t milliseconds,
+                  int until,
+                  struct ci_purged *out,
+                  struct ci_error *error);
 
 /**
  * Flushes `tenant`, hard, and forgets it: for a customer who has left. The handle finds and stores

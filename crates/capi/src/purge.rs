@@ -4,10 +4,12 @@ use crate::boundary::{Out, OutStruct, array, borrow, guard, hand_over, hand_over
 use crate::entries::ci_entries;
 use crate::error::{CI_OK, Failure, ci_error};
 use crate::index::{ci_index, ci_tenant};
+use crate::lookup::{CI_LIVE, CI_STALE};
 use crate::rules::ci_rules;
 use crate::text::ci_str;
-use cache_index::{Generation, Hard, OriginPath, Selection, Soft};
+use cache_index::{Freshness, Generation, Hard, OriginPath, OverTime, Selection, Soft};
 use std::ffi::c_int;
+use std::time::Duration;
 
 /// Entries become dead: they are never served again.
 pub const CI_HARD: c_int = 0;
@@ -292,6 +294,48 @@ pub unsafe extern "C" fn ci_flush(
                 (Some(tenant), false) => index.index.flush_tenant(tenant, Soft),
                 (None, true) => index.index.flush_all(Hard),
                 (None, false) => index.index.flush_all(Soft),
+            };
+            out.write(ci_purged::of(flushed.generation()));
+            Ok(CI_OK)
+        })
+    }
+}
+
+/// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
+/// number of milliseconds, so that the source does not have to deliver everything at once. An older
+/// entry dies at a moment within that time, which depends on its path. Until then it is stale, or
+/// live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+///
+/// The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
+/// may call this at any time. It visits no entry and locks no shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_flush_over(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    milliseconds: u64,
+    until: c_int,
+    out: *mut ci_purged,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
+            let serving = match until {
+                CI_LIVE => Freshness::Live,
+                CI_STALE => Freshness::Stale,
+                other => {
+                    let expected = "expected CI_LIVE or CI_STALE";
+                    return Err(Failure::argument(format_args!("until is {other}: {expected}")));
+                }
+            };
+            let over = OverTime::new(Duration::from_millis(milliseconds)).serving(serving);
+            let flushed = match tenant {
+                Some(tenant) => index.index.flush_tenant_over(tenant, over),
+                None => index.index.flush_all_over(over),
             };
             out.write(ci_purged::of(flushed.generation()));
             Ok(CI_OK)

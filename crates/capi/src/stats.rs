@@ -35,6 +35,8 @@ pub struct ci_stats {
     pub forgotten_tenants: u64,
     /// Leases that are neither committed nor freed.
     pub open_leases: u64,
+    /// Leases of `ci_claim` that are neither committed nor freed.
+    pub open_claims: u64,
     /// Commits refused because the path, or a prefix of it, had been purged.
     pub refused_purged: u64,
     /// Commits refused because the tenant, or everything, had been flushed.
@@ -59,6 +61,10 @@ pub struct ci_stats {
     pub tenant_flushes: u64,
     /// Flushes of everything.
     pub flushes: u64,
+    /// Flushes over time.
+    pub flushes_over_time: u64,
+    /// Flushes over time that have not ended.
+    pub running_flushes: u64,
     /// Heap memory of the index in bytes.
     pub bytes: u64,
 }
@@ -66,9 +72,10 @@ pub struct ci_stats {
 sized!(ci_stats);
 
 stats! {
-    live, stale, dead, paths, tenants, forgotten_tenants, open_leases, refused_purged,
-    refused_flushed, refused_forgotten, refused_variants, refused_paths, refused_entries,
-    refused_length, prefix_rules, purges, prefix_purges, tenant_flushes, flushes, bytes,
+    live, stale, dead, paths, tenants, forgotten_tenants, open_leases, open_claims,
+    refused_purged, refused_flushed, refused_forgotten, refused_variants, refused_paths,
+    refused_entries, refused_length, prefix_rules, purges, prefix_purges, tenant_flushes, flushes,
+    flushes_over_time, running_flushes, bytes,
 }
 
 /// Reads the totals of an index. Any thread may call this at any time. It locks one shard after

@@ -112,7 +112,8 @@ impl Stopwatch {
     }
 
     fn elapsed(&self) -> Duration {
-        let processor = self.processor.zip(Self::processor()).map(|(start, now)| now - start);
+        let processor =
+            self.processor.zip(Self::processor()).map(|(start, now)| now.saturating_sub(start));
         processor.unwrap_or_else(|| self.start.elapsed())
     }
 }

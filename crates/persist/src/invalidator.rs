@@ -38,7 +38,11 @@ fn severity<M: Mode>() -> Severity {
     M::SEVERITY
 }
 
-fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) -> Scope {
+pub(crate) fn path_scope(
+    tenant: &Tenant,
+    path: &OriginPath<'_>,
+    selection: Selection<'_>,
+) -> Scope {
     let (tenant, path) = (tenant.name().to_owned(), path.as_str().to_owned());
     let owned = |text: &str| text.to_owned();
     match selection {
@@ -57,7 +61,7 @@ fn path_scope(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) 
 }
 
 /// Returns the records of a request.
-fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Scope> {
+pub(crate) fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Scope> {
     if request.scope() == InvalidationScope::All {
         return vec![Scope::Tenant { tenant: tenant.name().to_owned() }];
     }
@@ -93,7 +97,7 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     ) -> Acknowledged<T> {
         let unix_millis = crate::parts::unix_millis();
         let by = self.by.map(str::to_owned);
-        let of = |scope| Record { unix_millis, by: by.clone(), severity, scope };
+        let of = |scope| Record { unix_millis, by: by.clone(), outbox: None, severity, scope };
         let records: Vec<Record> = scopes.into_iter().map(of).collect();
         Acknowledged::new(outcome, self.cache.append(&records))
     }

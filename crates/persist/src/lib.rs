@@ -68,6 +68,7 @@ compile_error!("cache-index-persist needs a Unix file system: it syncs directori
 
 mod background;
 mod bytes;
+mod carried;
 mod codec;
 mod config;
 mod damage;
@@ -84,6 +85,7 @@ mod parts;
 mod persistent;
 mod record;
 mod recover;
+mod relay;
 mod replay;
 mod segment;
 mod serving;
@@ -94,6 +96,7 @@ mod stats;
 mod store;
 mod writer;
 
+pub use carried::Carried;
 pub use codec::Codec;
 pub use config::{PersistConfig, PersistConfigBuilder, PersistConfigError, SyncPolicy};
 pub use damage::{ColdKind, ColdReason};
@@ -103,5 +106,5 @@ pub use outcome::{
     Acknowledged, Durability, Loading, LogError, PersistError, Recovery, SnapshotWritten,
 };
 pub use persistent::Persistent;
-pub use record::{Record, Scope};
+pub use record::{OutboxId, Record, Scope};
 pub use stats::PersistStats;

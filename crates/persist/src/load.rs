@@ -6,7 +6,7 @@
 
 use crate::codec::Codec;
 use crate::damage::ColdReason;
-use crate::snapshot::{Buffers, Position, Snapshot, parse};
+use crate::snapshot::{Block, Buffers, Position, Snapshot, parse};
 use cache_index::{CacheIndex, OriginPath, Refusal, Restore, Tenant, VariantKey};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -94,15 +94,27 @@ impl Load {
         while !self.is_stopped.load(Ordering::Relaxed) {
             let block = self.snapshot.take_next(&mut self.next.lock());
             let Some(block) = block else { return };
-            let loaded = self.snapshot.block(&block, &mut buffers).and_then(|raw| {
-                self.load_block(index, restore, raw, block.paths()).ok_or_else(|| {
-                    ColdReason::damaged(self.snapshot.name(), block.offset, "a well-formed block")
-                })
-            });
-            if let Err(reason) = loaded {
-                self.fail(reason);
+            if !block.is_carried() {
+                self.load_next(index, restore, &block, &mut buffers);
             }
             self.blocks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn load_next<V: Codec>(
+        &self,
+        index: &CacheIndex<V>,
+        restore: &Restore<V>,
+        block: &Block,
+        buffers: &mut Buffers,
+    ) {
+        let loaded = self.snapshot.block(block, buffers).and_then(|raw| {
+            self.load_block(index, restore, raw, block.paths()).ok_or_else(|| {
+                ColdReason::damaged(self.snapshot.name(), block.offset, "a well-formed block")
+            })
+        });
+        if let Err(reason) = loaded {
+            self.fail(reason);
         }
     }
 

@@ -161,7 +161,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     fn start(recovered: Recovered<V>, config: &PersistConfig) -> Result<Self, PersistError> {
-        let Recovered { index, store, writer, state } = recovered;
+        let Recovered { index, store, writer, state, carried } = recovered;
         let no_thread = |error| PersistError::caused("thread could not be started", error);
         let index = Arc::new(index);
         let (recovery, serving) = match state {
@@ -173,7 +173,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
             }
         };
         let log = Log::start(writer, config.sync()).map_err(no_thread)?;
-        let snapshotter = Snapshotter::new(store);
+        let snapshotter = Snapshotter::new(store, carried);
         let parts = Arc::new(Parts { index, log, snapshotter, serving });
         let background = Background::start(Arc::clone(&parts), config).map_err(no_thread)?;
         background.consider(&parts.log);
@@ -183,6 +183,10 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     pub(crate) fn index(&self) -> &CacheIndex<V> {
         &self.parts.index
+    }
+
+    pub(crate) fn snapshotter(&self) -> &Snapshotter {
+        &self.parts.snapshotter
     }
 
     /// Writes records to the log.

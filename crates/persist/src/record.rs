@@ -16,10 +16,30 @@ pub struct Record {
     pub unix_millis: u64,
     /// The person or program that requested the invalidation, if the caller named one.
     pub by: Option<String>,
+    /// The number of the invalidation in an outbox, if it still has to be sent elsewhere.
+    pub outbox: Option<OutboxId>,
     /// Whether entries became dead or stale.
     pub severity: Severity,
     /// The scope of the invalidation.
     pub scope: Scope,
+}
+
+/// Names an invalidation that this index has to send elsewhere, as a fleet of caches does.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::OutboxId;
+///
+/// let first = OutboxId { incarnation: 3, number: 9 };
+/// assert!(first < OutboxId { incarnation: 4, number: 1 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboxId {
+    /// The [incarnation](crate::Persistent::incarnation) that accepted the invalidation.
+    pub incarnation: u64,
+    /// Its number among those of that incarnation.
+    pub number: u64,
 }
 
 /// The scope of a [`Record`].
@@ -84,6 +104,7 @@ const FORGET_TENANT: u8 = 7;
 
 const SOFT: u8 = 1;
 const HAS_AUTHOR: u8 = 2;
+const IN_OUTBOX: u8 = 4;
 
 /// Why a payload is not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +137,14 @@ impl Record {
         let mut out = Vec::with_capacity(128);
         let by = self.by.as_deref().filter(|_| with_author);
         let soft = if self.severity == Severity::Soft { SOFT } else { 0 };
-        out.push(if by.is_some() { soft | HAS_AUTHOR } else { soft });
+        let author = if by.is_some() { HAS_AUTHOR } else { 0 };
+        let outbox = if self.outbox.is_some() { IN_OUTBOX } else { 0 };
+        out.push(soft | author | outbox);
         out.extend_from_slice(&self.unix_millis.to_le_bytes());
+        if let Some(id) = self.outbox {
+            out.extend_from_slice(&id.incarnation.to_le_bytes());
+            out.extend_from_slice(&id.number.to_le_bytes());
+        }
         if let Some(by) = by {
             put_text32(&mut out, by);
         }
@@ -128,17 +155,27 @@ impl Record {
         let mut reader = Reader::new(payload);
         let (flags, unix_millis) =
             reader.byte().zip(reader.number64()).ok_or(BadRecord::Malformed)?;
-        if flags & !(SOFT | HAS_AUTHOR) != 0 {
+        if flags & !(SOFT | HAS_AUTHOR | IN_OUTBOX) != 0 {
             return Err(BadRecord::Malformed);
         }
+        let outbox = match flags & IN_OUTBOX {
+            0 => None,
+            _ => Some(OutboxId::read(&mut reader).ok_or(BadRecord::Malformed)?),
+        };
         let by = match flags & HAS_AUTHOR {
             0 => None,
             _ => Some(reader.text32().ok_or(BadRecord::Malformed)?.to_owned()),
         };
         let severity = if flags & SOFT == 0 { Severity::Hard } else { Severity::Soft };
         let scope = Scope::read(&mut reader)?;
-        let record = Self { unix_millis, by, severity, scope };
+        let record = Self { unix_millis, by, outbox, severity, scope };
         if reader.is_empty() { Ok(record) } else { Err(BadRecord::Malformed) }
+    }
+}
+
+impl OutboxId {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { incarnation: reader.number64()?, number: reader.number64()? })
     }
 }
 
@@ -245,8 +282,21 @@ mod tests {
 
     fn records() -> impl Iterator<Item = Record> {
         scopes().into_iter().flat_map(|scope| {
-            [(Severity::Hard, None), (Severity::Soft, Some("alice".to_owned()))]
-                .map(|(severity, by)| Record { unix_millis: 9, by, severity, scope: scope.clone() })
+            let id = OutboxId { incarnation: 2, number: 5 };
+            let alice = || Some("alice".to_owned());
+            [
+                (Severity::Hard, None, None),
+                (Severity::Soft, alice(), None),
+                (Severity::Hard, alice(), Some(id)),
+                (Severity::Soft, None, Some(id)),
+            ]
+            .map(|(severity, by, outbox)| Record {
+                unix_millis: 9,
+                by,
+                outbox,
+                severity,
+                scope: scope.clone(),
+            })
         })
     }
 
@@ -272,7 +322,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_broadened_until_it_does() {
         let long = "x".repeat(1000);
-        let of = |scope| Record { unix_millis: 9, by: None, severity: Severity::Soft, scope };
+        let outbox = Some(OutboxId { incarnation: 1, number: 2 });
+        let severity = Severity::Soft;
+        let of = |scope| Record { unix_millis: 9, by: None, outbox, severity, scope };
         let fitted = |scope, limit| Record::decode(&of(scope).encode(limit)).unwrap().scope;
         let (tenant, path) = ("t".to_owned(), "p".to_owned());
         let keys = vec![long.clone()];

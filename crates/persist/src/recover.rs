@@ -3,6 +3,7 @@
 //! Invariant: nothing on disk is changed before it is known whether the start is warm or cold, and
 //! nothing that a warm start needs is removed before the new manifest is durable.
 
+use crate::carried::Carried;
 use crate::codec::Codec;
 use crate::config::PersistConfig;
 use crate::damage::{ColdKind, ColdReason};
@@ -29,6 +30,7 @@ pub(crate) struct Recovered<V> {
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Writer,
     pub(crate) state: State<V>,
+    pub(crate) carried: Carried,
 }
 
 /// The state that was found on disk, or the snapshot that is still to be loaded.
@@ -53,6 +55,7 @@ struct Loaded<V> {
     /// The last record of the log.
     sequence: u64,
     state: State<V>,
+    carried: Carried,
     /// The size of the log on disk, in bytes.
     bytes: u64,
     /// The last segment and where its records end, for a tear to be cut off.
@@ -88,7 +91,8 @@ pub(crate) fn open<V: Codec + Send + Sync>(
         let is_new = is_empty && *reason.kind() == ColdKind::NoManifest;
         let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
         let state = State::Known(recovery);
-        (None, Loaded { index: empty(), sequence: 0, state, bytes: 0, last: None })
+        let carried = Carried::default();
+        (None, Loaded { index: empty(), sequence: 0, state, carried, bytes: 0, last: None })
     });
     if let Some((id, end)) = loaded.last {
         settle(&*layer, id, end)
@@ -119,7 +123,8 @@ fn start<V>(
     store.name_segment(segment.id())?;
     store.remove_unnamed();
     let writer = Writer::new(Arc::clone(&store), segment, loaded.sequence, loaded.bytes);
-    Ok(Recovered { index: loaded.index, store, writer, state: loaded.state })
+    let Loaded { index, state, carried, .. } = loaded;
+    Ok(Recovered { index, store, writer, state, carried })
 }
 
 /// Loads the snapshot and replays the log, or replays the log alone, over which the snapshot is to
@@ -133,6 +138,7 @@ fn load<V: Codec + Send + Sync>(
 ) -> Result<Loaded<V>, ColdReason> {
     let snapshot = open_snapshot::<V>(layer, manifest)?;
     let watermark = snapshot.as_ref().map_or(0, |snapshot| snapshot.summary().watermark);
+    let mut carried = snapshot.as_ref().map_or(Ok(Carried::default()), Snapshot::carried)?;
     let mut pending = None;
     let mut counts = LoadCounts::default();
     if let Some(load) = snapshot.map(Load::new) {
@@ -150,14 +156,18 @@ fn load<V: Codec + Send + Sync>(
             None => forget(),
         }
     };
-    let log = replay_log(layer, manifest, watermark, |record| replay(&index, record, forget))?;
+    let log = replay_log(layer, manifest, watermark, |record| {
+        drop(replay(&index, record, forget));
+        carried.add(record);
+    })?;
     let state = match pending {
         None => State::Known(log.replayed.warm(counts)),
         Some((load, restore)) => {
             State::Loading { load: Box::new(load), restore, replayed: log.replayed }
         }
     };
-    Ok(Loaded { index, sequence: log.sequence, state, bytes: log.bytes, last: log.last })
+    let Log { sequence, bytes, last, .. } = log;
+    Ok(Loaded { index, sequence, state, carried, bytes, last })
 }
 
 /// Loads a whole snapshot.

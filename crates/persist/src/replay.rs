@@ -10,30 +10,40 @@ use cache_index::{
 };
 
 /// Invalidates the scope of a record, or a broader one. `forget` forgets the tenant of a name.
-pub(crate) fn replay<V>(index: &CacheIndex<V>, record: &Record, forget: impl FnOnce(&str)) {
+/// Returns the removed values, except those that the index queues for `reclaim`.
+pub(crate) fn replay<V>(
+    index: &CacheIndex<V>,
+    record: &Record,
+    forget: impl FnOnce(&str),
+) -> Vec<V> {
     match (&record.scope, record.severity) {
         (Scope::ForgetTenant { tenant }, _) => forget(tenant),
-        (scope, Severity::Hard) => replay_as(index, scope, Hard),
-        (scope, Severity::Soft) => replay_as(index, scope, Soft),
+        (scope, Severity::Hard) => {
+            let purged = replay_as(index, scope, Hard);
+            return purged.into_iter().flatten().map(|(_, value)| value).collect();
+        }
+        (scope, Severity::Soft) => drop(replay_as(index, scope, Soft)),
     }
+    Vec::new()
 }
 
-fn replay_as<V, M: Mode>(index: &CacheIndex<V>, scope: &Scope, mode: M) {
+/// Returns the outcome for one path.
+fn replay_as<V, M: Mode>(index: &CacheIndex<V>, scope: &Scope, mode: M) -> Option<M::Outcome<V>> {
     match scope {
         Scope::Path { tenant, path } => {
-            replay_path(index, (tenant, path), Selection::All, mode);
+            return replay_path(index, (tenant, path), Selection::All, mode);
         }
         Scope::Keys { tenant, path, keys } => {
             // A key that no index stores picks nothing, but then the record is not one of ours.
             let keys: Result<Vec<_>, _> = keys.iter().map(VariantKey::opaque).collect();
             let selection = keys.as_deref().map_or(Selection::All, Selection::Keys);
-            replay_path(index, (tenant, path), selection, mode);
+            return replay_path(index, (tenant, path), selection, mode);
         }
         Scope::Operations { tenant, path, operations } => {
             let operations: Result<Vec<_>, _> =
                 operations.iter().map(|text| Operations::from_canonical(text)).collect();
             let selection = operations.as_deref().map_or(Selection::All, Selection::Operations);
-            replay_path(index, (tenant, path), selection, mode);
+            return replay_path(index, (tenant, path), selection, mode);
         }
         Scope::Prefix { tenant, prefix } => {
             let tenant = index.tenant(tenant);
@@ -50,6 +60,7 @@ fn replay_as<V, M: Mode>(index: &CacheIndex<V>, scope: &Scope, mode: M) {
             index.flush_all(mode);
         }
     }
+    None
 }
 
 fn replay_path<V, M: Mode>(
@@ -57,10 +68,11 @@ fn replay_path<V, M: Mode>(
     (tenant, path): (&str, &str),
     selection: Selection<'_>,
     mode: M,
-) {
+) -> Option<M::Outcome<V>> {
     let tenant = index.tenant(tenant);
-    match OriginPath::opaque(path) {
-        Ok(path) => drop(index.purge_selected(&tenant, &path, selection, mode)),
-        Err(_) => _ = index.flush_tenant(&tenant, mode),
+    if let Ok(path) = OriginPath::opaque(path) {
+        return Some(index.purge_selected(&tenant, &path, selection, mode));
     }
+    index.flush_tenant(&tenant, mode);
+    None
 }

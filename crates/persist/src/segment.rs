@@ -223,7 +223,8 @@ mod tests {
     fn payload(at: u64) -> Vec<u8> {
         let scope = Scope::Path { tenant: "doc".to_owned(), path: format!("a/{at}.jpg") };
         let by = (at % 2 == 0).then(|| "alice".to_owned());
-        Record { unix_millis: at, by, severity: Severity::Hard, scope }.encode(usize::MAX)
+        Record { unix_millis: at, by, outbox: None, severity: Severity::Hard, scope }
+            .encode(usize::MAX)
     }
 
     /// A segment with records from `first` on, all of them synced and sealed one by one.

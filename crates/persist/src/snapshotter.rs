@@ -3,6 +3,7 @@
 //! Invariant: the last logged number is noted before the scan begins. An invalidation during the
 //! scan has a later number, and is replayed over the entries that the scan has read.
 
+use crate::carried::{Carried, Carrier};
 use crate::codec::Codec;
 use crate::layer::retry;
 use crate::log::Log;
@@ -24,15 +25,27 @@ pub(crate) struct Snapshotter {
     store: Arc<Store>,
     /// Held while a snapshot is written.
     turn: Mutex<()>,
+    carrier: Mutex<Carrier>,
     // Relaxed: for people.
     written: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Snapshotter {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, loaded: Carried) -> Self {
         let (written, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { store, turn: Mutex::new(()), written, failed }
+        let carrier = Mutex::new(Carrier::Loaded(loaded));
+        Self { store, turn: Mutex::new(()), carrier, written, failed }
+    }
+
+    /// Returns the data that the next snapshot will carry.
+    pub(crate) fn carried(&self) -> Carried {
+        let carrier = self.carrier.lock().clone();
+        carrier.carried()
+    }
+
+    pub(crate) fn carry(&self, carrier: Carrier) {
+        *self.carrier.lock() = carrier;
     }
 
     pub(crate) fn incarnation(&self) -> u64 {
@@ -65,12 +78,13 @@ impl Snapshotter {
         index: &CacheIndex<V>,
         log: &Log,
     ) -> Result<SnapshotWritten, PersistError> {
-        // First the number, then the scan.
+        // First the number, then the data to be carried, then the scan.
         let since = log
             .rotate()
             .map_err(|error| PersistError::log("new segment could not be started", error))?;
+        let carried = self.carried().encode();
         let (snapshot, entries) = self
-            .write_file(index, since.watermark)
+            .write_file(index, since.watermark, &carried)
             .map_err(|error| PersistError::caused("snapshot could not be written", error))?;
         let named = self
             .store
@@ -87,12 +101,14 @@ impl Snapshotter {
         &self,
         index: &CacheIndex<V>,
         watermark: u64,
+        carried: &[u8],
     ) -> io::Result<(SnapshotRef, u64)> {
         let id = self.store.next_id();
         let name = FileName::Snapshot(id).to_string();
         let written = (|| {
             let file = retry(|| self.store.layer().create(&name))?;
             let mut writer = SnapshotWriter::new(file, id, watermark, unix_millis())?;
+            writer.carry(carried)?;
             let mut cursor = ExportCursor::default();
             while let Some(paths) = index.export(&mut cursor, EXPORT_STEP) {
                 for ExportedPath { tenant, path, entries, .. } in &paths {

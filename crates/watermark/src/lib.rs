@@ -14,8 +14,8 @@
 //!
 //! 1. On a miss, the edge takes the lease **first**, and **then** reads *begun*, with
 //!    [`Progress::watermark`]. It sends the number to the shield in the header [`HEADER`].
-//! 2. The shield compares the number with what it has *applied*, with [`Progress::answer_to`]. If it
-//!    is behind, it waits for a moment, or goes past its cache, or answers without an echo.
+//! 2. The shield compares the number with its own *applied*, with [`Progress::answer_to`]. If
+//!    it is behind, it waits for a moment, or goes past its cache, or answers without an echo.
 //! 3. The shield echoes its own number with an answer from its cache.
 //! 4. The edge keeps the answer only if the echo reaches the number that it sent:
 //!    [`Watermark::allows_keeping`]. Without an echo, it serves the answer and does not keep it.

@@ -62,7 +62,8 @@ impl Progress {
         done
     }
 
-    /// Returns the watermark for an edge to send. Read it **after** the lease of the fill was taken.
+    /// Returns the watermark for an edge to send. Read it **after** the lease of the fill was
+    /// taken.
     ///
     /// It is the number of the last purge that has begun. One that was applied is not enough, and
     /// one that was read before the lease is not: between the two, a purge may have passed that

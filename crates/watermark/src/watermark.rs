@@ -103,8 +103,8 @@ impl Watermark {
         self.number
     }
 
-    /// Returns whether the edge that sent this watermark may keep an answer with this echo: it is of
-    /// the same stream, and its number is at least the one that was sent.
+    /// Returns whether the edge that sent this watermark may keep an answer with this echo: it is
+    /// of the same stream, and its number is at least the one that was sent.
     ///
     /// An answer without an echo, or with one that cannot be read, must not be kept. It may be
     /// served to the clients that wait for it.

@@ -1,8 +1,8 @@
 //! All interleavings of a fill at an edge with one purge, which the edge and the shield apply on
 //! their own: the protocol keeps no old answer, and each of five similar protocols does.
 //!
-//! The picture has changed at the origin, and the shield still has the old one. Both caches are real
-//! indexes.
+//! The picture has changed at the origin, and the shield still has the old one. Both caches are
+//! real indexes.
 
 use cache_index::{CacheIndex, Config, FillLease, Hard, Lookup, OriginPath, Tenant, VariantKey};
 use cache_index_watermark::{Answer, Progress, StreamId, Watermark};

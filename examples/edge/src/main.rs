@@ -21,6 +21,7 @@ use app::server::{self, Listeners};
 use app::tenants_file;
 use cache_index::canonical::Grouping;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,14 +81,7 @@ async fn serve(args: Args) -> Result<(), String> {
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
 
-    let mut greeting = format!("edge: pictures on http://{delivery}/\n");
-    greeting += &format!("edge: control and page on http://{control}/ (Ctrl-C ends it)\n");
-    if let Some(key) = made_up {
-        greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
-    }
-    if let Some(state) = edge.index.durable_state() {
-        greeting += &format!("edge: start of the index: {}\n", state.recovery.describe());
-    }
+    let greeting = greeting(&edge, delivery, control, made_up.as_deref());
     // A server goes on, whether its greeting is read or not.
     let _ = streams::print(&greeting);
     let edge = Arc::new(edge);
@@ -98,6 +92,23 @@ async fn serve(args: Args) -> Result<(), String> {
     })?;
     let _ = streams::print("edge: ended\n");
     Ok(())
+}
+
+fn greeting(
+    edge: &Edge,
+    delivery: SocketAddr,
+    control: SocketAddr,
+    made_up: Option<&str>,
+) -> String {
+    let mut greeting = format!("edge: pictures on http://{delivery}/\n");
+    greeting += &format!("edge: control and page on http://{control}/ (Ctrl-C ends it)\n");
+    if let Some(key) = made_up {
+        greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
+    }
+    if let Some(state) = edge.index.durable_state() {
+        greeting += &format!("edge: start of the index: {}\n", state.recovery.describe());
+    }
+    greeting
 }
 
 fn origin(source: &Source, targets: Option<TargetList>) -> Result<Arc<dyn Origin>, String> {

@@ -31,7 +31,7 @@ impl<V> Records<V> {
         values: impl ExactSizeIterator<Item = V>,
     ) {
         assert!((1..=MAX_SLOTS).contains(&slots.len()) && values.len() == slots.len(), "slots");
-        if self.len >= self.buckets.len() * PER_BUCKET {
+        if self.len >= self.tags.len() * PER_BUCKET {
             self.split();
         }
         self.len += 1;

@@ -3,7 +3,7 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::node::{Line, Node, NodeMut};
+use super::node::{Bucket, Line, Node, NodeMut};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, StoredText};
 use super::records::{PER_BUCKET, RecordId, Records, sibling};
 use crate::freshness::Freshness;
@@ -56,7 +56,7 @@ impl<V> Records<V> {
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
-        if self.len >= self.buckets.len() * PER_BUCKET {
+        if self.len >= self.tags.len() * PER_BUCKET {
             self.split();
         }
         self.len += 1;
@@ -79,17 +79,13 @@ impl<V> Records<V> {
     /// The node of a bucket that takes one more record, and how many come before it.
     #[inline]
     pub(super) fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
-        if self.buckets[bucket].line.tags.is_full() {
-            (bucket, self.further_lane(bucket))
-        } else {
-            (bucket, 0)
-        }
+        if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
     }
 
     #[cold]
     fn further_lane(&mut self, bucket: usize) -> u8 {
         let mut depth = 0;
-        while self.node_mut(bucket, depth).line.tags.is_full() {
+        while self.node_mut(bucket, depth).tags.is_full() {
             let more = &mut self.node_mut(bucket, depth).rest.more;
             if more.is_none() {
                 *more = Some(Box::default());
@@ -142,14 +138,14 @@ impl<V> Records<V> {
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
         if depth > id.depth() {
-            let at = last.line.lane(last.line.tags.len() - 1);
+            let at = last.line.lane(last.tags.len() - 1);
             let (hash, bytes) = (last.record(at).hash(), last.bytes_of(at).to_owned());
             let mut node = self.node_mut(id.bucket(), depth);
             let slots = node.take_slots(at);
             node.remove(at);
             self.node_at(id).adopt(hash, &bytes, slots.into_iter());
         }
-        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.line.tags.len() == 0) {
+        if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
             if let Some(empty) = self.node_mut(id.bucket(), depth - 1).rest.more.take() {
                 self.heap -= size_of::<Node<V>>() + empty.read().heap();
             }
@@ -379,7 +375,8 @@ impl<V> Records<V> {
     /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
     /// copies them, some tens of kilobytes.
     pub(super) fn split(&mut self) {
-        let last = self.buckets.len();
+        let last = self.tags.len();
+        push(&mut self.tags);
         push(&mut self.buckets);
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
@@ -389,13 +386,15 @@ impl<V> Records<V> {
 
     /// Takes the last bucket away, and moves its records to where they belong then.
     fn merge(&mut self) {
-        let old = self.take_bucket(self.buckets.len() - 1);
+        let old = self.take_bucket(self.tags.len() - 1);
+        self.tags.pop();
         self.buckets.pop();
         self.distribute(old);
     }
 
     fn take_bucket(&mut self, bucket: usize) -> Node<V> {
-        let node = mem::take(&mut self.buckets[bucket]);
+        let Bucket { line, rest } = mem::take(&mut self.buckets[bucket]);
+        let node = Node { tags: mem::take(&mut self.tags[bucket]), line, rest };
         self.heap -= node.read().heap();
         node
     }
@@ -436,15 +435,16 @@ impl<V> Records<V> {
     /// more than that.
     pub(crate) fn shrink(&mut self) {
         let needed = self.len.div_ceil(PER_BUCKET);
-        if needed > self.buckets.len() / 2 {
+        if needed > self.tags.len() / 2 {
             return;
         }
-        while self.buckets.len() > needed.max(1) {
+        while self.tags.len() > needed.max(1) {
             self.merge();
         }
         if needed == 0 {
             *self = Self { base: self.base, ..Self::default() };
         }
+        self.tags.shrink_to_fit();
         self.buckets.shrink_to_fit();
     }
 }

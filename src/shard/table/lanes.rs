@@ -1,11 +1,13 @@
-//! Lanes: of each record of a node, a byte of its hash, its size, and the number of its slots.
+//! Lanes: of each record of a node, a byte of its hash, where it starts, and the number of its
+//! slots.
 //!
 //! Invariant: lane and record have the same place. A lane without a record is zero; one with a
 //! record has a tag that is not zero. A record with the wanted tag may be the wanted one, a record
 //! with another tag is not.
 //!
-//! A lookup computes from the lanes where a record and its slots are before it has any of them, so
-//! that the processor fetches all of them at the same time.
+//! A lookup computes from the lanes where a record and its values are before it has any of them, so
+//! that the processor fetches all of them at the same time. The tags lie in an array of their own,
+//! in which most lookups of a path that is missing end.
 
 use crate::hash::TableHash;
 use crate::scopes::Generation;
@@ -19,9 +21,13 @@ pub(super) const LANES: usize = 23;
 const BYTES: usize = 24;
 const WORD: usize = 8;
 
-/// The tags of one node.
+/// The tags of one node, and the confirmations of its records by readers.
 #[derive(Debug, Default)]
-pub(super) struct Tags([u8; BYTES]);
+#[repr(align(32))]
+pub(super) struct Tags {
+    tags: [u8; BYTES],
+    confirmed: Confirmed,
+}
 
 /// Which records of a node are untouched as of one generation. A reader that finds a record live
 /// leaves word here, so that the next lookup does not ask the scopes again.
@@ -32,6 +38,11 @@ pub(super) struct Tags([u8; BYTES]);
 // it publishes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
+
+/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the
+/// sizes before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Starts([u16; BYTES]);
 
 /// One number of a byte for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,12 +82,12 @@ impl Tags {
     /// How many records there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.0.iter().position(|tag| *tag == 0).unwrap_or(LANES)
+        self.tags.iter().position(|tag| *tag == 0).unwrap_or(LANES)
     }
 
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.0[LANES - 1] != 0
+        self.tags[LANES - 1] != 0
     }
 
     /// A lane with the tag of a hash for which `is` holds.
@@ -103,21 +114,32 @@ impl Tags {
     #[inline]
     fn candidates(&self, tag: u8) -> u64 {
         let wanted = u64::from_le_bytes([tag; WORD]);
-        let word = |at| zeros(word(&self.0, at) ^ wanted);
+        let word = |at| zeros(word(&self.tags, at) ^ wanted);
         word(0) >> 7 | word(1) >> 6 | word(2) >> 5
     }
 
     pub(super) fn set(&mut self, lane: usize, hash: TableHash) {
-        self.0[lane] = hash.tag();
+        self.tags[lane] = hash.tag();
+        self.confirmed = Confirmed::default();
     }
 
     pub(super) fn remove(&mut self, lane: usize) {
-        remove(&mut self.0, lane);
+        remove(&mut self.tags, lane);
+        self.confirmed = Confirmed::default();
+    }
+
+    #[inline]
+    pub(super) fn confirmed(&self) -> &Confirmed {
+        &self.confirmed
+    }
+
+    pub(super) fn forget_confirmed(&mut self) {
+        self.confirmed = Confirmed::default();
     }
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn get(&self, lane: usize) -> u8 {
-        self.0[lane]
+        self.tags[lane]
     }
 }
 
@@ -145,6 +167,38 @@ impl Confirmed {
             let others = if known == distance { word } else { distance << BYTES };
             (known <= distance).then_some(others | 1 << lane)
         });
+    }
+}
+
+impl Starts {
+    #[inline]
+    pub(super) fn of(&self, lane: usize) -> u16 {
+        self.0[lane]
+    }
+
+    /// Where the last record ends.
+    #[inline]
+    pub(super) fn end(&self) -> u16 {
+        self.0[LANES]
+    }
+
+    #[inline]
+    pub(super) fn size(&self, lane: usize) -> u16 {
+        self.0[lane + 1] - self.0[lane]
+    }
+
+    /// Adds a record of a size behind the last one.
+    #[inline]
+    pub(super) fn push(&mut self, lane: usize, size: u16) {
+        let end = self.end() + size;
+        self.0[lane + 1..].fill(end);
+    }
+
+    /// Takes a lane out.
+    pub(super) fn remove(&mut self, lane: usize) {
+        let size = self.size(lane);
+        self.0.copy_within(lane + 1.., lane);
+        self.0[lane..].iter_mut().for_each(|start| *start -= size);
     }
 }
 
@@ -259,6 +313,28 @@ mod tests {
             assert_eq!((lanes.get(lane), tags.get(lane)), (was, number(was) + 2));
         }
         assert_eq!((lanes.get(LANES - 1), tags.len()), (0, LANES - 1));
+    }
+
+    #[test]
+    fn starts_are_the_sums_of_the_sizes() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut starts, mut sizes) = (Starts::default(), Vec::new());
+        for _ in 0..2000 {
+            if sizes.len() < LANES && random.bool() {
+                let size = random.u16(1..=255);
+                starts.push(sizes.len(), size);
+                sizes.push(size);
+            }
+            if !sizes.is_empty() && random.u32(0..4) == 0 {
+                let lane = random.usize(0..sizes.len());
+                starts.remove(lane);
+                sizes.remove(lane);
+            }
+            for lane in 0..=LANES {
+                assert_eq!(starts.of(lane), sizes.iter().take(lane).sum::<u16>());
+            }
+            assert_eq!(starts.end(), sizes.iter().sum::<u16>());
+        }
     }
 
     #[test]

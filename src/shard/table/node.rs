@@ -1,11 +1,10 @@
 //! A node: up to 23 records, in one block, and their slots.
 //!
 //! ```text
-//!   line      64 bytes    a byte of each record's hash, the size of each record, and the address
-//!                         of the block
-//!   rest      64 bytes    the number of slots of each record, the address of the slots, the
-//!                         confirmations of readers, and the address of a further node if
-//!                         hashing put more than 23 records here
+//!   tags      32 bytes    a byte of each record's hash, and the confirmations of readers
+//!   line      64 bytes    where each record starts, and the address of the block
+//!   rest      56 bytes    the number of slots of each record, the address of the slots, and
+//!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
 //!   slots     slot slot slot slot ...           see `Slot`: in the order of the records
@@ -14,11 +13,14 @@
 //! Invariant: records lie in the order of their lanes, without gaps, and so do slots. The lanes
 //! agree with the records.
 //!
-//! A lookup that finds no tag reads the line alone. Line and rest lie together, as processors fetch
-//! lines in pairs, and on one page. From both a lookup computes where the record and its slots are,
-//! so that the processor fetches both at the same time.
+//! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads
+//! little. Line and rest lie together, as processors fetch lines in pairs. A lookup that finds a
+//! tag has computed the addresses of all three. From line and rest it computes where the record and
+//! its slots are, so that the processor fetches both at the same time.
 
-use super::lanes::{Confirmed, LANES, Lanes, Tags};
+#[cfg(any(test, fuzzing))]
+use super::lanes::LANES;
+use super::lanes::{Lanes, Starts, Tags};
 use super::record::{Owner, Record, RecordMut, StoredText, UNIT};
 use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
@@ -28,27 +30,32 @@ use std::mem;
 use std::ops::Range;
 
 #[derive(Debug, Default)]
-#[repr(C, align(64))]
+#[repr(align(64))]
 pub(super) struct Line {
-    pub(super) tags: Tags,
     /// In units of eight bytes.
-    sizes: Lanes,
+    starts: Starts,
     block: Box<[u8]>,
 }
 
 #[derive(Debug)]
-#[repr(align(64))]
 pub(super) struct Rest<V> {
-    counts: Lanes,
     slots: Vec<Slot<V>>,
-    pub(super) confirmed: Confirmed,
+    counts: Lanes,
     pub(super) more: Option<Box<Node<V>>>,
 }
 
-/// The first node is the bucket itself.
+/// Line and rest of the first node of a bucket.
 #[derive(Debug)]
 #[repr(C, align(128))]
+pub(super) struct Bucket<V> {
+    pub(super) line: Line,
+    pub(super) rest: Rest<V>,
+}
+
+/// A node in one piece.
+#[derive(Debug)]
 pub(super) struct Node<V> {
+    pub(super) tags: Tags,
     pub(super) line: Line,
     pub(super) rest: Rest<V>,
 }
@@ -56,6 +63,7 @@ pub(super) struct Node<V> {
 /// A node to read.
 #[derive(Debug)]
 pub(super) struct NodeRef<'a, V> {
+    pub(super) tags: &'a Tags,
     pub(super) line: &'a Line,
     pub(super) rest: &'a Rest<V>,
 }
@@ -63,6 +71,7 @@ pub(super) struct NodeRef<'a, V> {
 /// A node to change.
 #[derive(Debug)]
 pub(super) struct NodeMut<'a, V> {
+    pub(super) tags: &'a mut Tags,
     pub(super) line: &'a mut Line,
     pub(super) rest: &'a mut Rest<V>,
     /// The heap bytes of the table.
@@ -79,14 +88,19 @@ pub(super) struct Lane {
 
 impl<V> Default for Rest<V> {
     fn default() -> Self {
-        let (counts, confirmed) = (Lanes::default(), Confirmed::default());
-        Self { counts, slots: Vec::new(), confirmed, more: None }
+        Self { slots: Vec::new(), counts: Lanes::default(), more: None }
+    }
+}
+
+impl<V> Default for Bucket<V> {
+    fn default() -> Self {
+        Self { line: Line::default(), rest: Rest::default() }
     }
 }
 
 impl<V> Default for Node<V> {
     fn default() -> Self {
-        Self { line: Line::default(), rest: Rest::default() }
+        Self { tags: Tags::default(), line: Line::default(), rest: Rest::default() }
     }
 }
 
@@ -100,11 +114,11 @@ impl<V> Copy for NodeRef<'_, V> {}
 
 impl<V> Node<V> {
     pub(super) fn read(&self) -> NodeRef<'_, V> {
-        NodeRef { line: &self.line, rest: &self.rest }
+        NodeRef { tags: &self.tags, line: &self.line, rest: &self.rest }
     }
 
     pub(super) fn write<'a>(&'a mut self, heap: &'a mut usize) -> NodeMut<'a, V> {
-        NodeMut { line: &mut self.line, rest: &mut self.rest, heap }
+        NodeMut { tags: &mut self.tags, line: &mut self.line, rest: &mut self.rest, heap }
     }
 }
 
@@ -126,7 +140,7 @@ impl Line {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a node has 23 lanes")]
     pub(super) fn lane(&self, lane: usize) -> Lane {
-        Lane { lane: lane as u8, start: self.sizes.before(lane) as u16 }
+        Lane { lane: lane as u8, start: self.starts.of(lane) }
     }
 
     #[inline]
@@ -149,12 +163,12 @@ impl Line {
     /// Where the part of the block ends that is in use.
     #[inline]
     fn used(&self) -> usize {
-        self.sizes.before(LANES) * UNIT
+        usize::from(self.starts.end()) * UNIT
     }
 
     #[inline]
     fn size(&self, at: Lane) -> usize {
-        self.sizes.get(at.lane()) * UNIT
+        usize::from(self.starts.size(at.lane())) * UNIT
     }
 }
 
@@ -245,7 +259,7 @@ impl<'a, V> NodeRef<'a, V> {
 
     /// The records' lanes, in order.
     pub(super) fn lanes(self) -> impl Iterator<Item = Lane> + use<'a, V> {
-        (0..self.line.tags.len()).map(move |lane| self.line.lane(lane))
+        (0..self.tags.len()).map(move |lane| self.line.lane(lane))
     }
 
     /// Heap bytes of block and slots.
@@ -259,16 +273,17 @@ impl<'a, V> NodeRef<'a, V> {
         let mut slots = 0;
         for at in self.lanes() {
             let record = self.record(at);
-            assert_eq!(self.line.tags.get(at.lane()), record.hash().tag(), "tag");
+            assert_eq!(self.tags.get(at.lane()), record.hash().tag(), "tag");
             assert_eq!(record.text().record_size(), self.line.size(at), "size");
             let own = self.rest.count(at.lane());
             assert!(own == 0 || record.large().is_none(), "slots beside a large set");
             slots += own;
         }
         assert_eq!(slots, self.rest.slots.len(), "slots");
-        let free = self.line.tags.len()..LANES;
-        assert!(free.clone().all(|lane| self.line.tags.get(lane) == 0), "free tags");
-        assert!(free.clone().all(|lane| self.line.sizes.get(lane) == 0), "free sizes");
+        let free = self.tags.len()..LANES;
+        assert!(free.clone().all(|lane| self.tags.get(lane) == 0), "free tags");
+        let end = self.line.starts.end();
+        assert!(free.clone().all(|lane| self.line.starts.of(lane) == end), "free starts");
         assert!(free.clone().all(|lane| self.rest.count(lane) == 0), "free counts");
         assert!(self.line.used() <= self.line.block.len(), "the block holds all");
     }
@@ -298,19 +313,14 @@ impl<V> NodeMut<'_, V> {
     /// Adds the bytes of a record to a node that is not full. They are yet to be written.
     #[inline]
     fn push_bytes(&mut self, hash: TableHash, size: usize) -> Lane {
-        let (lane, used) = (self.line.tags.len(), self.line.used());
+        let (lane, used) = (self.tags.len(), self.line.used());
         if used + size > self.line.block.len() {
             // Room for one more of this size: so every second record has its room already.
             self.resize_block(used, whole_chunk(used + 2 * size));
         }
-        self.line.tags.set(lane, hash);
-        self.line.sizes.set(lane, u8::try_from(size / UNIT).expect("at most 255 units"));
-        self.rest.confirmed = Confirmed::default();
-        #[allow(clippy::cast_possible_truncation, reason = "a block has less than 2^16 units")]
-        let start = (used / UNIT) as u16;
-        #[allow(clippy::cast_possible_truncation, reason = "a node has 23 lanes")]
-        let lane = lane as u8;
-        Lane { lane, start }
+        self.tags.set(lane, hash);
+        self.line.starts.push(lane, u16::try_from(size / UNIT).expect("a record is small"));
+        self.line.lane(lane)
     }
 
     /// Adds a record to a node that is not full.
@@ -330,9 +340,8 @@ impl<V> NodeMut<'_, V> {
     pub(super) fn remove(&mut self, at: Lane) {
         let (used, size) = (self.line.used(), self.line.size(at));
         self.line.block.copy_within(at.start() + size..used, at.start());
-        self.line.tags.remove(at.lane());
-        self.line.sizes.remove(at.lane());
-        self.rest.confirmed = Confirmed::default();
+        self.tags.remove(at.lane());
+        self.line.starts.remove(at.lane());
         self.rest.counts.remove(at.lane());
         // Not at each removal: what is filled and emptied in turns need not move each time.
         let left = used - size;

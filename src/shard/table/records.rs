@@ -1,9 +1,10 @@
 //! `Records`: the table, and the ways to read it.
 //!
-//! Invariant: a record is in the bucket that `bucket_of` names.
+//! Invariant: `tags` and `buckets` have the same length, and a record is in the bucket that
+//! `bucket_of` names.
 
-use super::lanes::Confirmed;
-use super::node::{Lane, Node, NodeMut, NodeRef, Rest};
+use super::lanes::{Confirmed, Tags};
+use super::node::{Bucket, Lane, Node, NodeMut, NodeRef, Rest};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
 use crate::cpu_prefetch::{Stage, fetch};
@@ -25,7 +26,9 @@ pub(super) const PER_BUCKET: usize = 10;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Records<V> {
-    pub(super) buckets: Vec<Node<V>>,
+    pub(super) tags: Vec<Tags>,
+    /// As many as tags.
+    pub(super) buckets: Vec<Bucket<V>>,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of items outside.
@@ -103,6 +106,7 @@ pub(super) fn sibling(buckets: usize) -> usize {
 impl<V> Default for Records<V> {
     fn default() -> Self {
         Self {
+            tags: Vec::new(),
             buckets: Vec::new(),
             outside: Outside::default(),
             len: 0,
@@ -126,6 +130,10 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
         self.record.owner() == path.owner() && self.text() == path.path
+    }
+
+    fn node(self) -> NodeRef<'a, V> {
+        self.table.node_of(self.id)
     }
 
     /// The variants of a small set.
@@ -158,12 +166,12 @@ impl<'a, V> RecordRef<'a, V> {
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.rest.confirmed.has(self.id.at().lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at().lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.rest.confirmed.add(self.id.at().lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at().lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -245,19 +253,20 @@ impl<V> Records<V> {
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
         // Not kept, as it would lie on another line of memory than the arrays.
-        let mask = usize::MAX >> (self.buckets.len().wrapping_sub(1) | 1).leading_zeros();
+        let mask = usize::MAX >> (self.tags.len().wrapping_sub(1) | 1).leading_zeros();
         let bucket = hash.get() as usize & mask;
-        if bucket < self.buckets.len() { bucket } else { bucket & mask >> 1 }
+        if bucket < self.tags.len() { bucket } else { bucket & mask >> 1 }
     }
 
     #[inline]
     pub(super) fn bucket(&self, hash: TableHash) -> Option<usize> {
-        (!self.buckets.is_empty()).then(|| self.bucket_of(hash))
+        (!self.tags.is_empty()).then(|| self.bucket_of(hash))
     }
 
     #[inline]
     pub(super) fn node(&self, bucket: usize) -> NodeRef<'_, V> {
-        self.buckets[bucket].read()
+        let Bucket { line, rest } = &self.buckets[bucket];
+        NodeRef { tags: &self.tags[bucket], line, rest }
     }
 
     /// The nodes of a bucket, mostly one.
@@ -276,7 +285,8 @@ impl<V> Records<V> {
 
     #[inline]
     pub(super) fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
-        let mut node = self.buckets[bucket].write(&mut self.heap);
+        let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
+        let mut node = NodeMut { tags, line, rest, heap: &mut self.heap };
         for _ in 0..depth {
             let more = node.rest.more.as_deref_mut().expect("the record's node is there");
             node = more.write(node.heap);
@@ -306,16 +316,16 @@ impl<V> Records<V> {
     pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
         let hash = path.hash.table();
         let bucket = self.bucket_of(hash);
-        let node = self.buckets.get(bucket)?.read();
-        let lane = node.line.tags.find(hash, |_| true)?;
-        Some(self.at(bucket, 0, node, lane))
+        let tags = self.tags.get(bucket)?;
+        let lane = tags.find(hash, |_| true)?;
+        let Bucket { line, rest } = self.buckets.get(bucket)?;
+        Some(self.at(bucket, 0, NodeRef { tags, line, rest }, lane))
     }
 
     /// Whether the bucket of a path may have further nodes.
     #[inline]
     pub(crate) fn overflows(&self, path: &PathRef<'_>) -> bool {
-        let bucket = self.buckets.get(self.bucket_of(path.hash.table()));
-        bucket.is_some_and(|bucket| bucket.line.tags.is_full())
+        self.tags.get(self.bucket_of(path.hash.table())).is_some_and(Tags::is_full)
     }
 
     /// The record of a path.
@@ -342,7 +352,7 @@ impl<V> Records<V> {
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
             let is = |lane| self.at(bucket, depth, node, lane).is(path);
-            if let Some(lane) = node.line.tags.find(path.hash.table(), is) {
+            if let Some(lane) = node.tags.find(path.hash.table(), is) {
                 return Some(RecordId::new(bucket, depth, node.line.lane(lane)));
             }
             node = node.rest.more.as_deref()?.read();
@@ -361,17 +371,18 @@ impl<V> Records<V> {
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
         if stage == Stage::Bucket {
+            fetch(node.tags);
             fetch(node.line);
             fetch(node.rest);
             return;
         }
-        let Some(lane) = node.line.tags.find(path, |_| true) else { return };
+        let Some(lane) = node.tags.find(path, |_| true) else { return };
         if stage == Stage::Record {
             node.line.fetch(node.line.lane(lane));
             node.rest.fetch(lane);
         } else {
-            let slot = node.rest.slots(lane).iter().find(|slot| slot.tag() == variant.tag());
-            if let Some(slot) = slot {
+            let slots = node.rest.slots(lane);
+            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.tag()) {
                 keys.fetch(slot.key());
             }
         }
@@ -394,7 +405,7 @@ impl<V> Records<V> {
     }
 
     pub(crate) fn buckets(&self) -> usize {
-        self.buckets.len()
+        self.tags.len()
     }
 
     /// The records of a bucket.
@@ -410,7 +421,7 @@ impl<V> Records<V> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = RecordRef<'_, V>> {
-        (0..self.buckets.len()).flat_map(|bucket| self.records_of(bucket))
+        (0..self.tags.len()).flat_map(|bucket| self.records_of(bucket))
     }
 
     /// Counts confirmed generations from a newer base, if they come near the furthest that can be
@@ -418,11 +429,11 @@ impl<V> Records<V> {
     pub(crate) fn rebase(&mut self, broad: Generation) {
         if broad.get() - self.base.get() > Confirmed::FURTHEST / 2 {
             self.base = broad;
-            for bucket in &mut self.buckets {
-                let mut next = Some(bucket);
-                while let Some(node) = next {
-                    node.rest.confirmed = Confirmed::default();
-                    next = node.rest.more.as_deref_mut();
+            for bucket in 0..self.tags.len() {
+                let mut next = Some((&mut self.tags[bucket], &mut self.buckets[bucket].rest));
+                while let Some((tags, rest)) = next {
+                    tags.forget_confirmed();
+                    next = rest.more.as_deref_mut().map(|more| (&mut more.tags, &mut more.rest));
                 }
             }
         }
@@ -430,7 +441,10 @@ impl<V> Records<V> {
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.heap + self.outside.bytes() + self.buckets.capacity() * size_of::<Node<V>>()
+        self.heap
+            + self.outside.bytes()
+            + self.tags.capacity() * size_of::<Tags>()
+            + self.buckets.capacity() * size_of::<Bucket<V>>()
     }
 
     /// Panics where the contract at the top of this module does not hold. Returns all uses of keys.
@@ -446,7 +460,7 @@ impl<V> Records<V> {
             for (depth, node) in self.nodes(bucket) {
                 node.check();
                 assert!(
-                    node.rest.more.is_none() || node.line.tags.is_full(),
+                    node.rest.more.is_none() || node.tags.is_full(),
                     "a gap before a further node"
                 );
                 heap += node.heap() + usize::from(depth > 0) * size_of::<Node<V>>();

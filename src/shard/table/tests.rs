@@ -1,7 +1,7 @@
 //! The contract of the table, against a plain map.
 
-use super::lanes::Confirmed;
-use super::node::{Line, Node};
+use super::lanes::{Confirmed, Tags};
+use super::node::Bucket;
 use super::records::*;
 use super::{MAX_SLOTS, NewSlot};
 use crate::freshness::Freshness;
@@ -242,7 +242,7 @@ fn table_is_a_map_of_ordered_sets_whatever_is_done() {
 
 #[test]
 fn sizes_are_those_of_cache_lines_or_less() {
-    assert_eq!((size_of::<Line>(), size_of::<Node<u64>>()), (64, 128));
+    assert_eq!((size_of::<Tags>(), size_of::<Bucket<u64>>()), (32, 128));
 }
 
 /// A table of so many empty buckets.

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 const PATHS: [&str; 3] = ["a/1.jpg", "a/2.jpg", "b/1.jpg"];
-const ROUNDS: usize = 2000;
+const ROUNDS: usize = 400;
 const FILLERS: usize = 3;
 const READERS: usize = 3;
 

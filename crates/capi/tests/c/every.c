@@ -225,6 +225,15 @@ static void invalidate(void) {
   }
   CHECK(value == 4 + 8 + 16 && stats_of(index).dead == 0);
 
+  CHECK(ci_insert(index, tenant, a, keys[0], 32, NULL, &error) == CI_STORED);
+  CHECK(ci_flush_over(index, tenant, 3600000, 7, NULL, &error) == CI_ERR_ARGUMENT);
+  CHECK(stats_of(index).running_flushes == 0);
+  CHECK(ci_flush_over(index, tenant, 3600000, CI_STALE, &purged, &error) == CI_OK);
+  CHECK(ci_lookup(index, tenant, a, keys[0], &value, &error) == CI_STALE && value == 32);
+  CHECK(ci_flush_over(index, NULL, 0, CI_LIVE, NULL, &error) == CI_OK);
+  CHECK(ci_lookup(index, tenant, a, keys[0], &value, &error) == CI_MISS);
+  CHECK(stats_of(index).flushes_over_time == 2);
+
   old = tenant;
   CHECK(ci_tenant_forget(index, old, &purged, &error) == CI_OK);
   tenant = new_tenant(index, "shop");

@@ -125,6 +125,7 @@ void library() {
   CHECK(ci_purge_prefix(i, t, str("x/"), CI_HARD, &purged, &error) == CI_OK);
   CHECK(ci_flush(i, t, CI_HARD, &purged, &error) == CI_OK);
   CHECK(ci_flush(i, nullptr, CI_SOFT, nullptr, &error) == CI_OK);
+  CHECK(ci_flush_over(i, t, 1000, CI_LIVE, &purged, &error) == CI_OK);
   int done = 0;
   while (done == 0) {
     variants(made<Entries>([&](auto o, auto e) { return done = ci_reclaim(i, 10, o, e); }), &sum);

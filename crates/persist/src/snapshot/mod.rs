@@ -21,7 +21,7 @@ mod tests;
 mod write;
 
 pub(crate) use block::parse;
-pub(crate) use read::{Buffers, Position, Snapshot, read};
+pub(crate) use read::{Block, Buffers, Position, Snapshot, read};
 pub(crate) use write::SnapshotWriter;
 
 pub(crate) const VERSION: u32 = 1;

@@ -6,6 +6,7 @@ use super::{
     block_checksum,
 };
 use crate::bytes::Reader;
+use crate::carried::Carried;
 use crate::damage::{ColdKind, ColdReason};
 use crate::layer::{LayerFile, read_all, retry};
 use crate::manifest::SnapshotRef;
@@ -21,6 +22,8 @@ pub(crate) struct SnapshotSummary {
     pub(crate) blocks: u64,
     pub(crate) paths: u64,
     pub(crate) entries: u64,
+    /// The data that the snapshot carries for the caller.
+    pub(crate) carried: Vec<u8>,
 }
 
 impl SnapshotSummary {
@@ -86,6 +89,11 @@ impl Block {
         self.field(8)
     }
 
+    /// Whether the block is a part of the carried data.
+    pub(crate) fn is_carried(&self) -> bool {
+        self.paths() == 0
+    }
+
     /// The offset of the block behind this one.
     fn end(&self) -> u64 {
         self.offset + BLOCK_HEADER_LEN as u64 + u64::from(self.stored_len())
@@ -106,6 +114,9 @@ pub(crate) fn read(
     let snapshot = Snapshot::open(file, expected, values)?;
     let (mut next, mut buffers, mut entries) = (snapshot.first(), Buffers::default(), 0);
     while let Some(block) = snapshot.take_next(&mut next) {
+        if block.is_carried() {
+            continue;
+        }
         let raw = snapshot.block(&block, &mut buffers)?;
         parse(raw, block.paths(), snapshot.summary.value_len, |path| {
             entries += path.variants.len() as u64;
@@ -147,7 +158,19 @@ impl Snapshot {
         let mut snapshot = Self { file, name, summary, headers: Vec::new() };
         let digest = snapshot.read_headers(crc32c::crc32c(&header), len - FOOTER_LEN as u64)?;
         snapshot.check_footer(len - FOOTER_LEN as u64, digest, expected)?;
+        snapshot.summary.carried = snapshot.read_carried()?;
         Ok(snapshot)
+    }
+
+    /// Reads the carried data, which is no longer than the file.
+    fn read_carried(&self) -> Result<Vec<u8>, ColdReason> {
+        let (mut next, mut buffers, mut carried) = (self.first(), Buffers::default(), Vec::new());
+        while let Some(block) = self.take_next(&mut next) {
+            if block.is_carried() {
+                carried.extend_from_slice(self.block(&block, &mut buffers)?);
+            }
+        }
+        Ok(carried)
     }
 
     /// Reads the headers of the blocks up to `end`, and returns the digest of all headers.
@@ -164,6 +187,7 @@ impl Snapshot {
             let (stored, raw) = (block.stored_len(), block.raw_len());
             let is_possible = raw >= stored && raw as usize <= MAX_PACKED;
             // No block has no bytes.
+            let is_possible = is_possible && !block.is_carried();
             if block.end() > end || stored == 0 || block.is_packed() && !is_possible {
                 return Err(self.damaged(offset, "a block of a possible length"));
             }
@@ -202,6 +226,12 @@ impl Snapshot {
             }
             _ => Err(self.damaged(at, "the counts and digest of what was read")),
         }
+    }
+
+    /// Returns the data that the snapshot carries for the caller.
+    pub(crate) fn carried(&self) -> Result<Carried, ColdReason> {
+        Carried::decode(&self.summary.carried)
+            .ok_or_else(|| self.damaged(HEADER_LEN as u64, "well-formed carried data"))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -295,6 +325,7 @@ fn parse_header(header: &[u8], id: FileId) -> Option<(u32, Option<SnapshotSummar
         blocks: 0,
         paths: 0,
         entries: 0,
+        carried: Vec::new(),
     };
     Some((version, (written_id == id).then_some(summary)))
 }

@@ -1,7 +1,9 @@
 //! Writing a snapshot.
 
 use super::block::BlockBuilder;
-use super::{ANY_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION, block_checksum};
+use super::{
+    ANY_LEN, BLOCK_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION, block_checksum,
+};
 use crate::codec::Codec;
 use crate::layer::{LayerFile, retry, write_all};
 use crate::manifest::SnapshotRef;
@@ -65,16 +67,26 @@ impl<V: Codec> SnapshotWriter<V> {
         Ok(())
     }
 
+    /// Writes data that the snapshot carries for the caller, as blocks without paths. They are not
+    /// compressed, so that reading them allocates no more than the length of the file.
+    pub(crate) fn carry(&mut self, data: &[u8]) -> io::Result<()> {
+        data.chunks(BLOCK_LEN).try_for_each(|piece| self.put_block(0, piece))
+    }
+
     fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let paths = block.paths();
-        let raw = block.finish();
-        let packed = (raw.len() <= MAX_PACKED).then(|| lz4_flex::block::compress(&raw));
-        let stored = packed.as_deref().filter(|packed| packed.len() < raw.len()).unwrap_or(&raw);
+        self.put_block(paths, &block.finish())
+    }
+
+    fn put_block(&mut self, paths: u32, raw: &[u8]) -> io::Result<()> {
+        let may_pack = paths > 0 && raw.len() <= MAX_PACKED;
+        let packed = may_pack.then(|| lz4_flex::block::compress(raw));
+        let stored = packed.as_deref().filter(|packed| packed.len() < raw.len()).unwrap_or(raw);
         let len =
             |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| invalid("a path needs 4 GiB"));
         let mut out = Vec::with_capacity(stored.len() + 16);
-        for number in [len(stored)?, len(&raw)?, paths] {
+        for number in [len(stored)?, len(raw)?, paths] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         let crc = block_checksum(self.blocks, &out, stored);

@@ -94,6 +94,43 @@ fn callers_that_wait_together_share_syncs() {
 }
 
 #[test]
+fn next_segment_is_prepared_before_it_is_needed() {
+    let sim = Sim::new(4096);
+    let cache = crate::history::open(&sim).unwrap();
+    let tenant = cache.tenant("doc");
+    let logs = || {
+        let names = sim.names().into_iter();
+        names.filter(|name| name.starts_with("log-")).collect::<Vec<_>>()
+    };
+    let purge = |times: usize| {
+        for _ in 0..times {
+            assert!(cache.purge(&tenant, &path("a/1.jpg"), Hard).is_durable());
+        }
+    };
+    // A record takes 64 bytes, and a segment of 16 KiB has room for 128 of them.
+    purge(64);
+    assert_eq!(logs().len(), 1);
+    purge(6);
+    while logs().len() == 1 {
+        std::thread::yield_now();
+    }
+    let prepared = logs()[1].clone();
+    assert!(sim.read(&prepared).unwrap().iter().all(|&byte| byte == 0));
+    purge(60);
+    assert!(sim.read(&prepared).unwrap().iter().any(|&byte| byte != 0), "it is in use");
+    assert_eq!(logs().len(), 2);
+    // Another one, which is not used, and is removed.
+    purge(64);
+    while logs().len() == 2 {
+        std::thread::yield_now();
+    }
+    drop(cache);
+    assert_eq!(logs().len(), 2);
+    let cache = crate::history::open(&sim).unwrap();
+    assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 194, .. }));
+}
+
+#[test]
 fn policies_that_do_not_wait_promise_no_more_than_they_keep() {
     for policy in [SyncPolicy::Never, SyncPolicy::Every(Duration::from_secs(3600))] {
         let dir = tempfile::tempdir().unwrap();

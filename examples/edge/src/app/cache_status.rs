@@ -6,7 +6,7 @@
 
 use axum::http::HeaderValue;
 
-/// A hit without a lifetime, which is what most answers are.
+/// A hit without a lifetime, as most answers are.
 const HIT: HeaderValue = HeaderValue::from_static("edge; hit");
 
 /// The handling of a request.
@@ -45,7 +45,7 @@ pub(crate) enum Why {
     UriMiss,
     /// There was only the representation for other clients.
     VaryMiss,
-    /// What was there was too old.
+    /// The stored picture was too old.
     Stale,
 }
 

@@ -61,8 +61,8 @@ struct Asked<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cache {
     Hit,
-    /// As it was before a soft invalidation, or older than the origin allows; a refresh runs, or has
-    /// failed.
+    /// As it was before a soft invalidation, or older than the origin allows. A refresh runs, or
+    /// has failed.
     Stale,
     Miss,
     /// A miss whose result could not be kept, and why.

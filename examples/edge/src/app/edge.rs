@@ -260,13 +260,13 @@ impl Edge {
     pub(crate) fn read(&self, id: ObjectId, filed: &Filed) -> Option<Arc<Object>> {
         match self.store.load(id, filed) {
             Ok(object) => {
-                self.metrics.files_read.inc();
+                self.metrics.files.read.inc();
                 return Some(object);
             }
             // It was evicted or replaced after the entries were saved.
             Err(NotRead::Gone) => self.forget(id, filed),
             Err(NotRead::Bad(reason)) => {
-                self.metrics.files_bad.inc();
+                self.metrics.files.bad.inc();
                 warn!(%id, path = filed.path.as_str(), reason, "bad file of an object, deleted");
                 self.forget(id, filed);
             }

@@ -229,7 +229,7 @@ fn store(
     let id = match edge.store.write(object) {
         Ok(id) => id,
         Err(error) => {
-            edge.metrics.files_not_written.inc();
+            edge.metrics.files.not_written.inc();
             warn!(path = object.filed.path.as_str(), %error, "a file could not be written");
             return Kept::NotWritten;
         }

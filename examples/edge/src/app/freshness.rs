@@ -28,7 +28,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TargetList(Vec<HeaderName>);
 
-/// What the origin allows. By default: everything, until an invalidation.
+/// The limits that the origin sets. By default there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Policy {
     /// `no-store` or `private`.
@@ -47,7 +47,8 @@ pub(crate) struct Policy {
     client: ClientPolicy,
 }
 
-/// What `Cache-Control` allows the caches further down, whether it counts for this one or not.
+/// The limits of `Cache-Control` for the caches further down, also if a targeted field decides
+/// here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct ClientPolicy {
     no_store: bool,
@@ -55,7 +56,7 @@ struct ClientPolicy {
     if_error: u64,
 }
 
-/// What may be done with a picture of a certain age.
+/// The permitted use of a picture of a certain age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It may be served.
@@ -135,7 +136,7 @@ impl Directives {
             // A lifetime that can't be read counts as over (RFC 9111, 4.2.1).
             let number = seconds(value).unwrap_or(0);
             if let Some(slot) = directives.slot(&name) {
-                // Of several, the first counts.
+                // The first of several counts.
                 slot.get_or_insert(number);
             }
         }
@@ -200,7 +201,7 @@ impl Directives {
         self.must_revalidate || self.no_cache
     }
 
-    /// What caches further down are told. An explicit window for stale answers is passed on.
+    /// Returns the limits for caches further down. Explicit windows for stale answers are kept.
     fn client(&self) -> ClientPolicy {
         let allowed = |window: Option<u64>| window.filter(|_| !self.is_strict()).unwrap_or(0);
         ClientPolicy {
@@ -219,7 +220,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 impl Policy {
-    /// What may be done with a picture that came `since` ago.
+    /// Returns the permitted use of a picture that came `since` ago.
     pub(crate) fn state(&self, since: Duration) -> State {
         let Some(over) = self.seconds_over(since) else { return State::Fresh };
         // Fresh if the lifetime exceeds the age (RFC 9111, 4.2), so at 0 it is stale.
@@ -230,8 +231,8 @@ impl Policy {
         }
     }
 
-    /// What may be done with it after a soft invalidation. The invalidation asks to serve it stale,
-    /// within the limits of the origin.
+    /// Returns the permitted use of a picture after a soft invalidation, which asks to serve it
+    /// stale. The limits of the origin still hold.
     pub(crate) fn state_when_softened(&self, since: Duration) -> State {
         match self.state(since) {
             State::Fresh if self.strict => State::Expired { if_error: false },

@@ -227,9 +227,9 @@ fn data(edge: &Edge) -> Option<Value> {
         "snapshots": state.snapshots,
         "orphans": { "deleted": edge.orphans.deleted(), "done": edge.orphans.is_done() },
         "files": {
-            "read": edge.metrics.files_read.get(),
-            "bad": edge.metrics.files_bad.get(),
-            "not_written": edge.metrics.files_not_written.get(),
+            "read": edge.metrics.files.read.get(),
+            "bad": edge.metrics.files.bad.get(),
+            "not_written": edge.metrics.files.not_written.get(),
         },
         "memory_bytes": edge.store.memory_bytes(),
     }))

@@ -5,6 +5,7 @@
 
 use super::edge::Edge;
 use super::index::DurableState;
+use cache_index::Stats;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -49,28 +50,45 @@ pub(crate) struct Metrics {
     pub(crate) invalidation_seconds: Histogram,
     /// Invalidations that may be undone by a crash.
     pub(crate) not_durable: Counter,
-    pub(crate) files_read: Counter,
-    /// Files that were deleted because they were not as they had been written.
-    pub(crate) files_bad: Counter,
-    pub(crate) files_not_written: Counter,
+    pub(crate) files: FileCounters,
     pub(crate) reclaimed: Counter,
     /// The time until the objects that a flush or a prefix purge has killed were deleted.
     pub(crate) reclaim_seconds: Histogram,
 }
 
+/// The counters of the files of objects.
+pub(crate) struct FileCounters {
+    pub(crate) read: Counter,
+    /// Files that were deleted because they were not as they had been written.
+    pub(crate) bad: Counter,
+    pub(crate) not_written: Counter,
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+fn histogram(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = Histogram::new(STEPS);
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
+impl FileCounters {
+    fn new(registry: &mut Registry) -> Self {
+        Self {
+            read: counter(registry, "files_read", "Objects that were read from their files"),
+            bad: counter(registry, "files_bad", "Damaged or foreign files that were deleted"),
+            not_written: counter(registry, "files_not_written", "Files that can't be written"),
+        }
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("edge");
-        let counter = |registry: &mut Registry, name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let histogram = |registry: &mut Registry, name: &str, help: &str| {
-            let histogram = Histogram::new(STEPS);
-            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
-            histogram
-        };
         let r = &mut registry;
         let hits = counter(r, "hits", "Requests served from memory");
         let stale_hits = counter(r, "stale_hits", "Requests served stale while a refresh runs");
@@ -89,9 +107,7 @@ impl Metrics {
             histogram(r, "invalidation", "Time of an invalidation, from head to reply");
         let not_durable =
             counter(r, "invalidations_not_durable", "Invalidations that a crash may undo");
-        let files_read = counter(r, "files_read", "Objects that were read from their files");
-        let files_bad = counter(r, "files_bad", "Damaged or foreign files that were deleted");
-        let files_not_written = counter(r, "files_not_written", "Files that can't be written");
+        let on_disk = FileCounters::new(r);
         let reclaimed = counter(r, "reclaimed", "Dead entries whose objects were deleted");
         let reclaim_seconds =
             histogram(r, "reclaim", "Time from a flush until what it killed was deleted");
@@ -110,9 +126,7 @@ impl Metrics {
             purge_seconds,
             invalidation_seconds,
             not_durable,
-            files_read,
-            files_bad,
-            files_not_written,
+            files: on_disk,
             reclaimed,
             reclaim_seconds,
         }
@@ -138,23 +152,7 @@ impl Metrics {
 fn momentary(edge: &Edge) -> Registry {
     let mut registry = Registry::with_prefix("edge");
     let stats = edge.index.stats();
-    let entries = Family::<Label, Gauge<u64, AtomicU64>>::default();
-    for (state, count) in [("live", stats.live), ("stale", stats.stale), ("dead", stats.dead)] {
-        entries.get_or_create(&[("state", state)]).set(count as u64);
-    }
-    registry.register("entries", "Entries of the index", entries);
-    let refused = Family::<Label, Counter>::default();
-    for (reason, count) in [
-        ("purged", stats.refused_purged),
-        ("flushed", stats.refused_flushed),
-        ("too many variants", stats.refused_variants),
-        ("too many paths", stats.refused_paths),
-        ("too many entries", stats.refused_entries),
-        ("too long", stats.refused_length),
-    ] {
-        refused.get_or_create(&[("reason", reason)]).inc_by(count);
-    }
-    registry.register("fills_refused", "Fills whose result was not kept", refused);
+    states_and_refusals(&mut registry, &stats);
     let evicted = Counter::<u64>::default();
     evicted.inc_by(edge.store.evicted());
     registry.register("evictions", "Objects that made room for others", evicted);
@@ -191,6 +189,27 @@ fn momentary(edge: &Edge) -> Registry {
         durable(&mut registry, edge, &state);
     }
     registry
+}
+
+/// Adds the entries by state, and the refused fills by reason.
+fn states_and_refusals(registry: &mut Registry, stats: &Stats) {
+    let entries = Family::<Label, Gauge<u64, AtomicU64>>::default();
+    for (state, count) in [("live", stats.live), ("stale", stats.stale), ("dead", stats.dead)] {
+        entries.get_or_create(&[("state", state)]).set(count as u64);
+    }
+    registry.register("entries", "Entries of the index", entries);
+    let refused = Family::<Label, Counter>::default();
+    for (reason, count) in [
+        ("purged", stats.refused_purged),
+        ("flushed", stats.refused_flushed),
+        ("too many variants", stats.refused_variants),
+        ("too many paths", stats.refused_paths),
+        ("too many entries", stats.refused_entries),
+        ("too long", stats.refused_length),
+    ] {
+        refused.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+    registry.register("fills_refused", "Fills whose result was not kept", refused);
 }
 
 /// Adds the state of the data in the directory.

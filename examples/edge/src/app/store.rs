@@ -79,7 +79,7 @@ pub(crate) struct Object {
     pub(crate) made: Instant,
     /// The origin's validator of this version of the source, for a conditional request.
     pub(crate) validator: Option<HeaderValue>,
-    /// What the origin allows to do with it.
+    /// The limits that the origin sets.
     pub(crate) policy: Policy,
     /// When a refresh that failed may be tried again, in milliseconds since `made`.
     retry_at: AtomicU64,
@@ -202,7 +202,7 @@ impl Object {
         now_in_unix_millis().saturating_sub(age_in_ms(self.made))
     }
 
-    /// What may be done with it, if it was not invalidated.
+    /// Returns the permitted use, apart from invalidations.
     pub(crate) fn state(&self) -> State {
         self.policy.state(self.made.elapsed())
     }

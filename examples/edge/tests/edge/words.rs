@@ -185,7 +185,7 @@ async fn a_targeted_field_wins_and_is_not_passed_on() {
     assert_eq!(hit.cache(), "HIT");
     let ttl: i64 = status(&hit).strip_prefix("edge; hit; ttl=").unwrap().parse().unwrap();
     assert!((59_000..=60_000).contains(&ttl), "{ttl}");
-    // Cache-Control is for the others: it is what they are told.
+    // Cache-Control is for the other caches.
     assert_eq!(hit.header("cache-control"), "no-store");
     for consumed in ["cdn-cache-control", "surrogate-control"] {
         assert_eq!(hit.header(consumed), "", "{consumed}");

@@ -37,12 +37,12 @@ pub(crate) enum Fetched {
         bytes: Bytes,
         /// The origin's validator of this version, if there is one.
         validator: Option<HeaderValue>,
-        /// What may be done with it.
+        /// The limits that the origin sets.
         policy: Policy,
     },
     /// The version that is known already is the newest.
     Unchanged {
-        /// What may be done with it from now on, if that was said.
+        /// The new limits, if the origin has sent some.
         policy: Option<Policy>,
     },
 }

@@ -1,0 +1,358 @@
+//! `Fleet`: a node of a fleet.
+//!
+//! Invariants: a message is applied under the lock of the state machine, so that a snapshot never
+//! sees a position whose message is not applied. An own invalidation is in the outbox before it is
+//! applied, and is applied before it is logged or sent.
+
+use crate::config::FleetConfig;
+use crate::driver::{self, Shared};
+use crate::engine::{Announcements, Engine};
+use crate::gate::Admission;
+use crate::level::{Invalidated, Level, NotReached, Reach};
+use crate::stats::FleetStats;
+use crate::time::Moment;
+use cache_index::invalidation::InvalidationRequest;
+use cache_index::{
+    FillLease, Lookup, Mode, OriginPath, PathPrefix, Reclaimed, Selection, Severity, Tenant,
+    VariantKey,
+};
+use cache_index_persist::{Codec, Durability, PersistError, Persistent, Record, Scope};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
+
+/// A node of a fleet: an index whose invalidations reach all other nodes, and that knows whether it
+/// has those of the others.
+///
+/// Dropping it ends the node as a crash would, and unlocks its directory a moment later; see
+/// [`leave`](Self::leave).
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{Hard, Lookup, OriginPath, VariantKey};
+/// use cache_index_fleet::{Everywhere, Fleet, FleetConfig, MemoryEngine};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// let engine = MemoryEngine::new();
+/// let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
+/// let join = |dir: &tempfile::TempDir, name: &str| {
+///     let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+///     let config = FleetConfig::builder(name).build()?;
+///     Ok::<_, Box<dyn std::error::Error>>(Fleet::join(cache, config, engine.handle()))
+/// };
+/// let (here, there) = (join(&here, "here")?, join(&there, "there")?);
+/// there.serves_fresh().await;
+///
+/// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+/// let tenant = there.tenant("doc");
+/// assert!(there.lease(&tenant, &birds).commit(&small, 7).is_stored());
+/// assert_eq!(there.lookup(&tenant, &birds, &small), Lookup::Live(7));
+///
+/// let purged = here.purge(&here.tenant("doc"), &birds, Hard, Everywhere).await?;
+/// assert!(purged.local().is_durable());
+/// assert_eq!(there.lookup(&tenant, &birds, &small), Lookup::Miss);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Fleet<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> {
+    shared: Arc<Shared<V, E>>,
+    driver: JoinHandle<()>,
+}
+
+/// How far this node has followed the stream, for a protocol between caches of two tiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The stream, by its creation.
+    pub stream: i128,
+    /// The highest message whose application has begun.
+    pub begun: u64,
+    /// The highest message whose application has ended.
+    pub applied: u64,
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<V, E> {
+    /// Joins a fleet. The gate is shut until the node has caught up with the stream.
+    ///
+    /// The directory of `cache` must always belong to the same node: it contains the invalidations
+    /// that the node still has to send.
+    ///
+    /// # Panics
+    /// If there is no tokio runtime with a timer.
+    pub fn join(cache: Persistent<V>, config: FleetConfig, engine: E) -> Self {
+        let (shared, driver) = driver::start(cache, config, engine);
+        Self { shared, driver }
+    }
+
+    /// Returns the index of this node. **Its own purges and flushes stay on this node**: use those
+    /// of the fleet.
+    pub fn local(&self) -> &Persistent<V> {
+        self.shared.cache()
+    }
+
+    /// Returns the handle of a tenant.
+    pub fn tenant(&self, name: &str) -> Tenant {
+        self.local().tenant(name)
+    }
+
+    /// Returns what the node may serve at a moment.
+    ///
+    /// **Cost:** one atomic load and a comparison. **Locks:** none.
+    #[inline]
+    pub fn gate(&self, now: Moment) -> Admission {
+        self.shared.gate().admission(now)
+    }
+
+    /// Looks up a variant, behind the gate.
+    ///
+    /// **Cost:** that of the index, and of reading a clock: see [`lookup_at`](Self::lookup_at).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lookup(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+    ) -> Lookup<V> {
+        self.lookup_at(Moment::now(), tenant, path, variant)
+    }
+
+    /// Looks up a variant, behind the gate, at a moment that the caller has read during this
+    /// request.
+    ///
+    /// **Cost:** that of the index, one atomic load and a comparison.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lookup_at(
+        &self,
+        now: Moment,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+    ) -> Lookup<V> {
+        let admission = self.gate(now);
+        admission.admit(self.local().lookup(tenant, path, variant))
+    }
+
+    /// Starts a fill.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
+        self.local().lease(tenant, path)
+    }
+
+    /// Removes dead entries and returns their values.
+    pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
+        self.local().reclaim(limit)
+    }
+
+    /// Returns the values that invalidations of other nodes have removed since the last call. Empty
+    /// unless [`keep_removed`](crate::FleetConfigBuilder::keep_removed) is set.
+    pub fn take_removed(&self) -> Vec<V> {
+        self.shared.take_removed()
+    }
+
+    /// Purges a path on all nodes.
+    ///
+    /// **Cost:** that of the index at once, and then the wait for the level.
+    ///
+    /// # Errors
+    /// If the level is not reached in time. The purge is not lost.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub async fn purge<M: Mode, L: Level>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        mode: M,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        self.purge_selected(tenant, path, Selection::All, mode, level).await
+    }
+
+    /// Purges some variants of a path on all nodes.
+    ///
+    /// **Cost, errors:** as [`purge`](Self::purge).
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub async fn purge_selected<M: Mode, L: Level>(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        selection: Selection<'_>,
+        mode: M,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let scope = Scope::of_path(tenant, path, selection);
+        self.invalidate(None, mode.severity(), vec![scope], level).await
+    }
+
+    /// Purges all paths that start with `prefix` on all nodes.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub async fn purge_prefix<M: Mode, L: Level>(
+        &self,
+        tenant: &Tenant,
+        prefix: &PathPrefix<'_>,
+        mode: M,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let (tenant, prefix) = (tenant.name().to_owned(), prefix.as_str().to_owned());
+        self.invalidate(None, mode.severity(), vec![Scope::Prefix { tenant, prefix }], level).await
+    }
+
+    /// Flushes a tenant on all nodes.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn flush_tenant<M: Mode, L: Level>(
+        &self,
+        tenant: &Tenant,
+        mode: M,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let scope = Scope::Tenant { tenant: tenant.name().to_owned() };
+        self.invalidate(None, mode.severity(), vec![scope], level).await
+    }
+
+    /// Flushes everything on all nodes.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn flush_all<M: Mode, L: Level>(
+        &self,
+        mode: M,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        self.invalidate(None, mode.severity(), vec![Scope::All], level).await
+    }
+
+    /// Invalidates the targets of a request on all nodes.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn apply<L: Level>(
+        &self,
+        tenant: &Tenant,
+        request: &InvalidationRequest,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let scopes = Scope::of_request(tenant, request);
+        self.invalidate(None, request.severity(), scopes, level).await
+    }
+
+    /// Invalidates scopes on all nodes, on behalf of a person or program whose name the log of this
+    /// node keeps.
+    ///
+    /// If the future is dropped, the invalidation is still sent.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn invalidate<L: Level>(
+        &self,
+        by: Option<&str>,
+        severity: Severity,
+        scopes: Vec<Scope>,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let began = Moment::now();
+        let record = |scope| Record {
+            unix_millis: unix_millis(),
+            by: by.map(str::to_owned),
+            outbox: None,
+            severity,
+            scope,
+        };
+        let records: Vec<Record> = scopes.into_iter().map(record).collect();
+        if records.is_empty() {
+            let (removed, local) = (Vec::new(), Durability::Durable);
+            return Ok(Invalidated { level, removed, local, took: began.since(began) });
+        }
+        let wanted = L::REACH;
+        let (removed, logged, reached) = self.shared.invalidate(records, wanted);
+        let patience = self.shared.patience();
+        let reached = async {
+            match wanted {
+                Reach::Local => true,
+                _ => tokio::time::timeout(patience, reached).await.is_ok_and(|done| done.is_ok()),
+            }
+        };
+        let (local, has_reached) = tokio::join!(logged, reached);
+        let took = Moment::now().since(began);
+        self.shared.note(wanted, has_reached.then_some(took));
+        if has_reached {
+            Ok(Invalidated { level, removed, local, took })
+        } else {
+            Err(NotReached { wanted, removed, local })
+        }
+    }
+
+    /// Waits until the node serves as fresh.
+    pub async fn serves_fresh(&self) {
+        while self.gate(Moment::now()) != Admission::Serve {
+            self.shared.changed().await;
+        }
+    }
+
+    /// Returns how far this node has followed the stream.
+    pub fn watermark(&self) -> Watermark {
+        self.shared.watermark()
+    }
+
+    /// Returns state and counts.
+    ///
+    /// **Locks:** that of the state machine.
+    pub fn stats(&self) -> FleetStats {
+        self.shared.stats()
+    }
+
+    /// Leaves the fleet: shuts the gate for good, tells the other nodes, which then do not wait for
+    /// this one, and closes the index.
+    ///
+    /// # Errors
+    /// If the last snapshot cannot be written: see [`Persistent::close`].
+    pub async fn leave(self) -> Result<(), PersistError> {
+        self.shared.leave().await;
+        self.driver.abort();
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.cache().close()).await.unwrap_or(Ok(()))
+    }
+}
+
+impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Drop for Fleet<V, E> {
+    fn drop(&mut self) {
+        self.driver.abort();
+        self.shared.gate().shut();
+    }
+}
+
+impl<V, E> fmt::Debug for Fleet<V, E>
+where
+    V: Codec + Clone + Send + Sync + 'static,
+    E: Engine + Announcements,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").field("watermark", &self.watermark()).finish_non_exhaustive()
+    }
+}
+
+/// Returns the time for people to read.
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,193 @@
+//! A fleet on an engine in memory.
+
+use crate::node::{Node, join, key, path, until};
+use cache_index::{Hard, Lookup, Severity, Soft};
+use cache_index_fleet::{
+    Durable, Engine, Everywhere, Fleet, FleetConfig, Local, MemoryEngine, Reach,
+};
+use cache_index_persist::{PersistConfig, Persistent, Scope};
+use std::time::Duration;
+
+type Member = Fleet<u64, MemoryEngine>;
+
+fn pair(engine: &MemoryEngine) -> ([tempfile::TempDir; 2], [Member; 2]) {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let join = |at: usize| join(dirs[at].path(), &format!("node-{at}"), engine.handle());
+    let nodes = [join(0), join(1)];
+    (dirs, nodes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_at_each_level_keeps_its_promise() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [a, b]) = pair(&engine);
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    let doc = a.tenant("doc");
+    for (at, name) in ["a/1.jpg", "a/2.jpg", "a/3.jpg"].iter().enumerate() {
+        a.fill(name, at as u64);
+        b.fill(name, at as u64);
+    }
+    let purged = a.purge(&doc, &path("a/1.jpg"), Hard, Everywhere).await.unwrap();
+    assert_eq!((purged.removed(), b.stored("a/1.jpg")), (&[0][..], None));
+    let purged = a.purge(&doc, &path("a/2.jpg"), Hard, Durable).await.unwrap();
+    assert_eq!(purged.removed(), [1]);
+    until("the purge is applied", || b.stored("a/2.jpg").is_none()).await;
+    let purged = a.purge(&doc, &path("a/3.jpg"), Soft, Local).await.unwrap();
+    assert!(purged.local().is_durable() && purged.removed().is_empty());
+    until("the soft purge is applied", || b.stored("a/3.jpg").is_none()).await;
+    let stale = b.lookup(&b.tenant("doc"), &path("a/3.jpg"), &key());
+    assert_eq!(stale, Lookup::Stale(2));
+    // Values that another node's purges have removed are not lost.
+    assert_eq!(b.take_removed(), [0, 1]);
+    let latency = a.stats().latency;
+    assert_eq!(
+        latency.keys().copied().collect::<Vec<_>>(),
+        [Reach::Local, Reach::Durable, Reach::Everywhere]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_survives_a_restart_and_a_dead_engine() {
+    let engine = MemoryEngine::new();
+    let (dirs, [a, b]) = pair(&engine);
+    b.serves_fresh().await;
+    a.serves_fresh().await;
+    b.fill("a/1.jpg", 1);
+    a.local().snapshot().unwrap();
+    engine.stop();
+    let doc = a.tenant("doc");
+    let purged = a.purge(&doc, &path("a/1.jpg"), Hard, Local).await.unwrap();
+    assert!(purged.local().is_durable());
+    drop(a);
+    assert_eq!(b.stored("a/1.jpg"), Some(1));
+    engine.start();
+    let a = join(dirs[0].path(), "node-0", engine.handle());
+    until("the purge arrives", || b.stored("a/1.jpg").is_none()).await;
+    until("the outbox is empty", || a.stats().outbox == 0).await;
+    // The log still has it, and the stream too: it is not sent again.
+    let seen = b.stats().invalidations;
+    drop(a);
+    let a = join(dirs[0].path(), "node-0", engine.handle());
+    a.serves_fresh().await;
+    until("the outbox is empty", || a.stats().outbox == 0).await;
+    let _ = a.flush_all(Hard, Everywhere).await.unwrap();
+    assert_eq!(b.stats().invalidations, seen + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_that_is_not_reached_is_named() {
+    let engine = MemoryEngine::new();
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default()).unwrap();
+    let config = FleetConfig::builder("a").patience(Duration::from_millis(50)).build().unwrap();
+    engine.stop();
+    let a = Fleet::join(cache, config, engine.handle());
+    let error = a.flush_all(Hard, Everywhere).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalidation is applied on this node, but is not everywhere yet"
+    );
+    assert!(error.local().is_durable());
+    assert_eq!((a.stats().not_reached, a.stats().outbox), (1, 1));
+    engine.start();
+    until("it is sent all the same", || a.stats().outbox == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_the_engine_shuts_its_gate() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [a, _b]) = pair(&engine);
+    a.serves_fresh().await;
+    a.fill("a/1.jpg", 1);
+    engine.stop();
+    until("the gate is shut", || !a.is_fresh()).await;
+    assert_eq!(a.lookup(&a.tenant("doc"), &path("a/1.jpg"), &key()), Lookup::Miss);
+    engine.start();
+    a.serves_fresh().await;
+    // Nothing was missed, so nothing was flushed.
+    assert_eq!(a.lookup(&a.tenant("doc"), &path("a/1.jpg"), &key()), Lookup::Live(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_messages_and_unknown_tenants_are_treated_as_the_broadest() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [a, b]) = pair(&engine);
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    a.fill("a/1.jpg", 1);
+    engine.append("somebody-1", b"not a message").await.unwrap();
+    until("everything is flushed", || a.stored("a/1.jpg").is_none()).await;
+    assert_eq!(a.stats().damaged, 1);
+    a.fill("a/1.jpg", 2);
+    let other = Scope::Path { tenant: "other".to_owned(), path: "x".to_owned() };
+    let _ = b.invalidate(None, Severity::Hard, vec![other], Everywhere).await.unwrap();
+    assert_eq!(a.stats().unknown_tenants, 1);
+    assert_eq!(a.stored("a/1.jpg"), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_keeps_the_position_and_a_restart_is_warm() {
+    let engine = MemoryEngine::new();
+    let (dirs, [a, b]) = pair(&engine);
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    for number in 0..3 {
+        b.fill(&format!("a/{number}.jpg"), number);
+    }
+    let doc = a.tenant("doc");
+    let _ = a.purge(&doc, &path("a/0.jpg"), Hard, Everywhere).await.unwrap();
+    b.local().snapshot().unwrap();
+    drop(b);
+    let _ = a.purge(&doc, &path("a/1.jpg"), Hard, Durable).await.unwrap();
+    engine.stop();
+    let b = join(dirs[1].path(), "node-1", engine.handle());
+    // It has the entry that was purged while it was away, and does not serve it.
+    assert_eq!(b.stored("a/1.jpg"), Some(1));
+    assert_eq!(b.lookup(&b.tenant("doc"), &path("a/1.jpg"), &key()), Lookup::Miss);
+    engine.start();
+    b.serves_fresh().await;
+    let stored: Vec<_> = (0..3).map(|number| b.stored(&format!("a/{number}.jpg"))).collect();
+    assert_eq!(stored, [None, None, Some(2)]);
+    assert!(b.flush_reasons().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_is_not_waited_for() {
+    let engine = MemoryEngine::new();
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    // The gate of a node that is only silent would be waited for, for ten minutes.
+    let join = |at: usize| {
+        let cache = Persistent::<u64>::open(dirs[at].path(), PersistConfig::default()).unwrap();
+        let config = FleetConfig::builder(format!("node-{at}"));
+        let config = config.fresh_for(Duration::from_secs(600)).build().unwrap();
+        Fleet::join(cache, config, engine.handle())
+    };
+    let b = join(1);
+    b.serves_fresh().await;
+    let a = join(0);
+    until("b has seen a proof of a", || b.stats().members == 2).await;
+    a.leave().await.unwrap();
+    until("b has heard that a has left", || b.stats().members == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_share_messages() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [a, b]) = pair(&engine);
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    let before = engine.appends();
+    let a = std::sync::Arc::new(a);
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..500 {
+        let a = std::sync::Arc::clone(&a);
+        calls.spawn(async move {
+            let doc = a.tenant("doc");
+            a.purge(&doc, &path(&number.to_string()), Hard, Everywhere).await.unwrap().took()
+        });
+    }
+    assert_eq!(calls.join_all().await.len(), 500);
+    assert_eq!(b.stats().invalidations, 500);
+    assert!(engine.appends() - before < 450, "{} messages", engine.appends() - before);
+}
