@@ -71,12 +71,12 @@ async fn serve(args: Args) -> Result<(), String> {
     });
     let limits = Limits {
         store_bytes: u64::from(args.store) << 20,
-        negotiate: args.negotiate,
+        negotiate: args.http.negotiate,
         ..Limits::default()
     };
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
     let setup = Setup { accounts, unnamed, grouping, limits, data };
-    let mut edge = Edge::new(origin(&args.source, args.freshness)?, setup)?;
+    let mut edge = Edge::new(origin(&args.source, args.http.freshness)?, setup)?;
     edge.listens_on(delivery.port())?;
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;

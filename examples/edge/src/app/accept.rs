@@ -28,9 +28,10 @@ impl Negotiated {
         }
         let (webp, jpeg) =
             (variant.with_representation("webp").ok()?, variant.with_representation("jpeg").ok()?);
-        Some(match prefers_webp(headers) {
-            true => Self { format: Format::WebP, variant: webp, other: jpeg },
-            false => Self { format: Format::Jpeg, variant: jpeg, other: webp },
+        Some(if prefers_webp(headers) {
+            Self { format: Format::WebP, variant: webp, other: jpeg }
+        } else {
+            Self { format: Format::Jpeg, variant: jpeg, other: webp }
         })
     }
 }

@@ -152,10 +152,10 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
         .request_target(target.as_ref())
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
     let mut filed = account.file(&exact);
-    let negotiated = match edge.limits.negotiate {
-        true => Negotiated::choose(&filed.variant, &parts.headers),
-        false => None,
-    };
+    let mut negotiated = None;
+    if edge.limits.negotiate {
+        negotiated = Negotiated::choose(&filed.variant, &parts.headers);
+    }
     if let Some(Negotiated { variant, .. }) = &negotiated {
         filed.variant = variant.clone();
     }
@@ -166,14 +166,14 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
 
 async fn find(edge: &Arc<Edge>, asked: Asked<'_>) -> Result<Served, Fault> {
     let found = edge.find(&asked.account.tenant, &asked.filed.origin, &asked.filed.variant).await;
-    let (stale, state, is_softened) = match found {
+    let (stale, permitted, is_softened) = match found {
         Lookup::Live((id, object)) => {
-            let state = object.state();
-            (Stale { id, object }, state, false)
+            let permitted = object.state();
+            (Stale { id, object }, permitted, false)
         }
         Lookup::Stale((id, object)) => {
-            let state = object.policy.state_when_softened(object.made.elapsed());
-            (Stale { id, object }, state, true)
+            let permitted = object.policy.state_when_softened(object.made.elapsed());
+            (Stale { id, object }, permitted, true)
         }
         Lookup::Miss => {
             let why = match &asked.negotiated {
@@ -187,7 +187,7 @@ async fn find(edge: &Arc<Edge>, asked: Asked<'_>) -> Result<Served, Fault> {
         }
     };
     let object = Arc::clone(&stale.object);
-    match state {
+    match permitted {
         State::Fresh => {
             edge.metrics.hits.inc();
             Ok(hit(object, Cache::Hit, is_softened))

@@ -71,9 +71,9 @@ pub(crate) enum State {
 /// The directives of one field that are understood here.
 #[derive(Debug, Default)]
 struct Directives {
-    no_store: bool,
+    /// `no-store` or `private`: not for a shared cache.
+    forbidden: bool,
     no_cache: bool,
-    private: bool,
     must_revalidate: bool,
     max_age: Option<u64>,
     s_maxage: Option<u64>,
@@ -111,7 +111,7 @@ impl TargetList {
         let own = targeted.or(general)?;
         let age = headers.get(header::AGE).and_then(|age| seconds(age.to_str().ok()?));
         Some(Policy {
-            is_forbidden: own.no_store || own.private,
+            is_forbidden: own.forbidden,
             lifetime: own.lifetime(),
             age: age.unwrap_or(0),
             strict: own.is_strict(),
@@ -172,9 +172,8 @@ impl Directives {
     /// Sets a directive that has no value, and returns whether this is one.
     fn flag(&mut self, name: &str) -> bool {
         let flag = match name {
-            "no-store" => &mut self.no_store,
+            "no-store" | "private" => &mut self.forbidden,
             "no-cache" => &mut self.no_cache,
-            "private" => &mut self.private,
             "must-revalidate" | "proxy-revalidate" => &mut self.must_revalidate,
             _ => return false,
         };
@@ -205,7 +204,7 @@ impl Directives {
     fn client(&self) -> ClientPolicy {
         let allowed = |window: Option<u64>| window.filter(|_| !self.is_strict()).unwrap_or(0);
         ClientPolicy {
-            no_store: self.no_store || self.private,
+            no_store: self.forbidden,
             while_revalidate: allowed(self.while_revalidate),
             if_error: allowed(self.if_error),
         }

@@ -69,10 +69,10 @@ async fn purge(edge: &Arc<Edge>, request: Request) -> Result<(Arc<Account>, Arc<
 fn read(account: &Account, target: &str) -> Result<InvalidationRequest, InvalidationError> {
     let builder = || InvalidationRequest::builder(&account.filing);
     // A query that belongs to the name of the picture is accepted here, operations are not.
-    builder().original([target]).or_else(|error| match target.contains('?') {
-        true => builder().urls([target]),
-        false => Err(error),
-    })
+    match builder().original([target]) {
+        Err(_) if target.contains('?') => builder().urls([target]),
+        read => read,
+    }
 }
 
 /// Refuses a target as delivery would.

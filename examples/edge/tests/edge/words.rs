@@ -17,11 +17,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use cache_index::Lookup;
 use cache_index::canonical::Grouping;
 use parking_lot::Mutex;
 use pictures::Format;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -270,6 +272,19 @@ async fn stale_if_error_serves_the_old_picture_when_the_origin_fails() {
     let said = status(&stale);
     assert!(said.starts_with("edge; fwd=stale; fwd-status=503; ttl=-"), "{said}");
     assert!(said.ends_with("; detail=\"the origin failed: it answers 503\""), "{said}");
+
+    // For a while, the origin isn't asked again.
+    let edge = &site.running.edge;
+    let account = &edge.accounts.all()[0];
+    let names = account.filing.delivery("/a.png?w=30").unwrap();
+    let found = edge.look_up(&account.tenant, &names.origin, &names.variant);
+    let Lookup::Live((_, object)) = found else { panic!("{found:?}") };
+    object.put_off_refresh(Duration::from_secs(3600));
+    let asked = site.asked();
+    let stale = site.client.get("/a.png?w=30").await.unwrap();
+    assert_eq!((stale.cache(), &stale.body), ("STALE", &miss.body));
+    assert!(status(&stale).starts_with("edge; hit; ttl=-"), "{}", status(&stale));
+    assert_eq!(site.asked(), asked);
 
     // Without such a window, the failure is told.
     site.set(|it| (it.status, it.lines[0].1) = (StatusCode::OK, "max-age=60"));
