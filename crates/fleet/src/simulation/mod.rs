@@ -4,8 +4,13 @@
 //! `FLEET_SEEDS=N` sets how many seeds are run, from `FLEET_FIRST` on. `FLEET_SEED=S` runs one and
 //! prints its faults.
 
+#![allow(clippy::print_stdout, reason = "the simulation prints its counts")]
+#![allow(clippy::cast_precision_loss, reason = "counts and times are small")]
+#![allow(clippy::struct_excessive_bools, reason = "an oracle keeps facts")]
+
 mod engine;
 mod faults;
+mod network;
 mod oracle;
 mod plan;
 mod site;
