@@ -1,4 +1,5 @@
-"""Makes the seed corpora, those of the canonicalization targets from tests/data/canonical.tsv: python3 fuzz/seed.py"""
+"""Makes the seed corpora: python3 fuzz/seed.py. Those of the canonicalization targets come from tests/data/canonical.tsv, and those of the files of
+cache-index-persist from the golden files in crates/persist/tests/data."""
 import hashlib, pathlib, re
 
 here = pathlib.Path(__file__).parent
@@ -44,3 +45,30 @@ for body in [
 ]:
     for choice in b"\x00\x01\x06\x1a":
         seed("invalidation", bytes([choice]) + body.encode())
+
+golden = here.parent / "crates/persist/tests/data/v1"
+manifest = (golden / "MANIFEST").read_bytes()
+[log] = [file.read_bytes() for file in golden.glob("log-*")]
+[snapshot] = [file.read_bytes() for file in golden.glob("snap-*")]
+for choice in b"\x00\x01":
+    seed("persist_manifest", bytes([choice]) + manifest)
+    seed("persist_manifest", bytes([choice]) + manifest[:72])
+frames = log[8192:].rstrip(b"\x00")
+seed("persist_log", b"\x00" + log[:48] + log[4096:4120] + frames)
+seed("persist_log", b"\x01" + frames)
+payloads, at = b"", 0
+while at < len(frames):
+    length = int.from_bytes(frames[at:at + 4], "little")
+    payload = frames[at + 24:at + 24 + length]
+    payloads += bytes([len(payload)]) + payload
+    seed("persist_log", b"\x02" + bytes([len(payload)]) + payload)
+    at += -(-(24 + length) // 16) * 16
+seed("persist_log", b"\x02" + payloads)
+entries = int.from_bytes(snapshot[-40:][24:32], "little")
+for choice in (0, 1):
+    seed("persist_snapshot", bytes([choice | entries << 2 & 0xff]) + snapshot)
+stored, raw, paths = (int.from_bytes(snapshot[at:at + 4], "little") for at in (84, 88, 92))
+seed("persist_snapshot", bytes([3 | entries << 2 & 0xff, paths]) + raw.to_bytes(3, "little") + snapshot[100:100 + stored])
+# One key, one tenant, one path with one value, and the same as a stale entry.
+for stale in b"\x00\x01":
+    seed("persist_snapshot", b"\x06\x01\x00\x00\x00" + b"\x01\x01?\x01\x03doc\x00\x07a/b.jpg\x01" + bytes([stale]) + bytes(range(8)))

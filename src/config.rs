@@ -3,6 +3,7 @@
 //! Invariant: a `Config` that exists is valid; no value is silently rounded.
 
 use crate::limits::{Limits, WhenFull};
+use crate::monotonic::ManualClock;
 use crate::names::MAX_LEN;
 use std::fmt;
 
@@ -23,10 +24,26 @@ pub struct Config {
     shards: usize,
     dead_values: DeadValues,
     max_prefix_rules: usize,
+    generation_after: u64,
     limits: Limits,
+    manual_clock: Option<ManualClock>,
 }
 
 /// The policy for the values of entries that a flush has killed.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues, Hard, OriginPath, VariantKey};
+///
+/// let config = Config::builder().dead_values(DeadValues::Queue).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, key) = (index.tenant("doc"), VariantKey::opaque("small")?);
+/// assert!(index.insert(&tenant, &OriginPath::opaque("a.jpg")?, &key, 7_u64).is_stored());
+/// index.flush_all(Hard);
+/// assert_eq!(index.reclaim(10).into_iter().next().map(|dead| dead.value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadValues {
     /// The index drops them as it is used, never while a lock is held. Choose this for values that
@@ -40,11 +57,29 @@ pub enum DeadValues {
 }
 
 /// Builds a [`Config`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// let config = Config::builder().shards(64).max_paths(1_000_000).build()?;
+/// assert_eq!(config.to_builder().build()?, config);
+/// # Ok::<(), cache_index::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder(Config);
 
 /// The error for a setting that is out of range.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Config;
+///
+/// assert!(Config::builder().shards(3).build().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
@@ -64,6 +99,10 @@ impl Config {
     /// Upper bound for the number of shards.
     pub const MAX_SHARDS: usize = 1 << 16;
 
+    /// Upper bound for [`generation_after`](ConfigBuilder::generation_after). The generations above
+    /// it last for 292 years at one invalidation each nanosecond.
+    pub const MAX_GENERATION_AFTER: u64 = 1 << 63;
+
     /// Creates a builder with the defaults:
     /// - 256 shards, and dead values are dropped
     /// - 4096 prefix rules
@@ -72,6 +111,11 @@ impl Config {
     /// - paths and variant keys of up to 24,576 bytes
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder(Self::default())
+    }
+
+    /// Creates a builder with the settings of this configuration.
+    pub fn to_builder(&self) -> ConfigBuilder {
+        ConfigBuilder(self.clone())
     }
 
     /// Returns the number of shards.
@@ -88,6 +132,15 @@ impl Config {
         self.max_prefix_rules
     }
 
+    pub(crate) fn manual_clock(&self) -> Option<&ManualClock> {
+        self.manual_clock.as_ref()
+    }
+
+    /// Returns the generation after which the index begins to count.
+    pub fn generation_after(&self) -> u64 {
+        self.generation_after
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -101,7 +154,9 @@ impl Default for Config {
             shards: 256,
             dead_values: DeadValues::Drop,
             max_prefix_rules: 4096,
+            generation_after: 0,
             limits: Limits::default(),
+            manual_clock: None,
         }
     }
 }
@@ -161,11 +216,38 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets the clock of flushes [over time](crate::CacheIndex::flush_all_over), for tests. By
+    /// default, it is the monotonic clock of the machine.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.0.manual_clock = Some(clock.clone());
+        self
+    }
+
+    /// Sets the generation after which the index begins to count, up to
+    /// [`Config::MAX_GENERATION_AFTER`].
+    ///
+    /// For a server that keeps receipts longer than an index lives: with a number at least as large
+    /// as the generations of all earlier receipts, later receipts have larger generations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Config, Hard};
+    ///
+    /// let index = CacheIndex::<u64>::new(Config::builder().generation_after(1000).build()?);
+    /// assert_eq!(index.flush_all(Hard).generation().get(), 1001);
+    /// # Ok::<(), cache_index::ConfigError>(())
+    /// ```
+    pub fn generation_after(mut self, generation: u64) -> Self {
+        self.0.generation_after = generation;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
     /// If the number of shards is not a power of two or is too large, if a limit is zero, or if a
-    /// length is too large.
+    /// length or the first generation is too large.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Config { shards, max_prefix_rules, ref limits, .. } = self.0;
         let whole =
@@ -181,6 +263,11 @@ impl ConfigBuilder {
         if !shards.is_power_of_two() || shards > Config::MAX_SHARDS {
             let expected = "a power of two from 1 to 65536";
             return Err(ConfigError { setting: "shard count", expected, got: shards });
+        }
+        if self.0.generation_after > Config::MAX_GENERATION_AFTER {
+            let got = usize::try_from(self.0.generation_after).unwrap_or(usize::MAX);
+            let expected = "at most 9223372036854775808";
+            return Err(ConfigError { setting: "generation to start after", expected, got });
         }
         let lengths = [
             ("length of a path", self.0.limits.path_length, Config::MAX_PATH_LEN),
@@ -252,6 +339,12 @@ mod tests {
         assert_eq!(
             error(new().max_key_len(0)),
             "length of a variant key must be at least 1, got 0"
+        );
+        assert!(new().generation_after(Config::MAX_GENERATION_AFTER).build().is_ok());
+        assert_eq!(
+            error(new().generation_after(u64::MAX)),
+            "generation to start after must be at most 9223372036854775808, got \
+             18446744073709551615"
         );
         assert_eq!(error(new().max_prefix_rules(0)), "prefix rules must be at least 1, got 0");
     }

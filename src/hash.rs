@@ -21,6 +21,7 @@ pub(crate) struct TableHash(u32);
 impl PathHash {
     /// Returns the low half.
     #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    #[inline]
     pub(crate) fn table(self) -> TableHash {
         TableHash(self.0 as u32)
     }
@@ -28,32 +29,37 @@ impl PathHash {
     /// Returns the shard, taken from the high half. The number of shards must be a power of two, at
     /// most 2^16.
     #[allow(clippy::cast_possible_truncation, reason = "the mask leaves at most sixteen bits")]
+    #[inline]
     pub(crate) fn shard(self, shards: usize) -> usize {
         (self.0 >> 32) as usize & (shards - 1)
     }
 }
 
 impl TableHash {
+    #[inline]
     pub(crate) fn get(self) -> u32 {
         self.0
     }
 
     /// Restores a hash that was stored as a number.
+    #[inline]
     pub(crate) fn from_stored(hash: u32) -> Self {
         Self(hash)
     }
 
     /// Returns the tag, a byte that differs between most records of one bucket and between most
     /// keys of one record. It is the highest byte, as the bucket comes from the lowest bits. The
-    /// tag is never zero, because zero marks a free lane.
+    /// tag is never zero, because zero marks a free lane, and never one, because a search may take
+    /// a tag for another one that differs in the lowest bit.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub(crate) fn tag(self) -> u8 {
-        ((self.0 >> 24) as u8).max(1)
+        ((self.0 >> 24) as u8).max(2)
     }
 
     /// Returns the number for a `hashbrown` table, which uses the low bits for the bucket and the
     /// top seven bits for a tag.
+    #[inline]
     pub(crate) fn spread(self) -> u64 {
         // The factor is odd, so that different low bits stay different. It is about 2^64 divided by
         // the golden ratio, so that the top bits depend on all bits.
@@ -77,7 +83,8 @@ impl Hashing {
         Self(random_state())
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(crate) fn path(&self, tenant: u32, path: &str) -> PathHash {
         let mut hasher = self.0.build_hasher();
         hasher.write_u32(tenant);
@@ -85,7 +92,8 @@ impl Hashing {
         PathHash(hasher.finish())
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a good part of a lookup")]
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "a table needs no more")]
     pub(crate) fn variant(&self, key: &str) -> TableHash {
         let mut hasher = self.0.build_hasher();
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn tag_is_of_the_bits_that_choose_no_bucket() {
-        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 1, "zero marks what is free");
+        assert_eq!(TableHash::new(0x00ff_ffff).tag(), 2, "zero marks what is free");
         assert_eq!(TableHash::new(0xab00_0000).tag(), 0xab);
     }
 }

@@ -33,6 +33,8 @@
 //! | fill | a read of the source, from its lease to its commit |
 //! | in-flight, open | a fill that has begun and is neither committed nor dropped |
 //! | lease | taken on a miss, before the source is read; needed to store the result |
+//! | claim | a lookup that takes the lease on a miss |
+//! | pending | the value of an open claim, which later claims get |
 //! | generation | the one counter of the index; every purge and flush takes the next number |
 //! | prefix rule | a prefix purge that some older entries were not yet checked against |
 //! | reclaim | frees dead entries, and returns their values |
@@ -67,7 +69,7 @@
 //!
 //! These are not linearizable as a whole, because they visit one path or one shard after another:
 //!
-//! - [`paths`](CacheIndex::paths) and [`stats`](CacheIndex::stats)
+//! - [`paths`](CacheIndex::paths), [`export`](CacheIndex::export) and [`stats`](CacheIndex::stats)
 //! - [`lookup_many`](CacheIndex::lookup_many), [`purge_many`](CacheIndex::purge_many) and
 //!   [`reclaim`](CacheIndex::reclaim); each single step is
 #![cfg_attr(
@@ -84,7 +86,8 @@
 //!   bytes.
 //! - It is not distributed: it knows one process.
 //! - It is not persistent: after a restart it is empty. The server fills it as it reads its cache,
-//!   or drops the cache. The crate `cache-index-persist` keeps an index on disk.
+//!   or drops the cache. The crate `cache-index-persist` keeps an index on disk. For other
+//!   storages, [`export`](CacheIndex::export) copies all entries, and a [`Restore`] puts them back.
 //! - Paths are hashed, not sorted. Prefix purges take constant time, but listing a prefix visits
 //!   every path.
 //! - A dead entry occupies memory until a sweep or [`reclaim`](CacheIndex::reclaim) reaches it.
@@ -94,11 +97,13 @@
 //! | [`lookup`] | O(1), no allocation | one shard, shared |
 //! | [`lookup_many`] | single lookups; less with `prefetch` | one shard after another, shared |
 //! | [`lease`] | O(1) | one shard's table of open fills; no shard |
+//! | [`claim`] | O(1) | one shard, shared; unless live, its table of open fills |
 //! | [`commit`], [`insert`], [`remove`] | O(1) amortized | one shard, exclusive |
 //! | [`purge`], [`purge_selected`] | O(variants of the path) | one shard, exclusive (1) |
 //! | [`purge_many`] | single purges | one shard after another, each once |
 //! | [`purge_prefix`] | O(length of the prefix) | none |
 //! | [`flush_tenant`], [`flush_all`] | O(1) | none |
+//! | [`flush_tenant_over`], [`flush_all_over`] | O(1) | none |
 //! | [`tenant`], [`forget_tenant`] | O(length of the name) | the table of tenants; no shard |
 #![cfg_attr(
     feature = "cloudimage",
@@ -107,6 +112,10 @@
 )]
 //! | [`paths`] | O(paths in the index) | one shard after another, shared |
 //! | [`variants`] | O(variants of the path) | one shard, shared |
+//! | [`export`] | O(limit) | one shard, shared |
+//! | [`begin_restore`] | O(shards) | one shard after another, exclusive |
+//! | [`Restore::path`] | O(entries) amortized | one shard, exclusive |
+//! | [`tenants`] | O(tenants) | the table of tenants; no shard |
 //! | [`reclaim`] | O(n) | one shard after another, exclusive (3) |
 //! | [`stats`] | O(shards) (4) | one shard after another, shared |
 //!
@@ -118,6 +127,7 @@
 //! [`lookup`]: CacheIndex::lookup
 //! [`lookup_many`]: CacheIndex::lookup_many
 //! [`lease`]: CacheIndex::lease
+//! [`claim`]: CacheIndex::claim
 //! [`commit`]: FillLease::commit
 //! [`insert`]: CacheIndex::insert
 //! [`remove`]: CacheIndex::remove
@@ -127,10 +137,15 @@
 //! [`purge_prefix`]: CacheIndex::purge_prefix
 //! [`flush_tenant`]: CacheIndex::flush_tenant
 //! [`flush_all`]: CacheIndex::flush_all
+//! [`flush_tenant_over`]: CacheIndex::flush_tenant_over
+//! [`flush_all_over`]: CacheIndex::flush_all_over
 //! [`tenant`]: CacheIndex::tenant
 //! [`forget_tenant`]: CacheIndex::forget_tenant
 //! [`paths`]: CacheIndex::paths
 //! [`variants`]: CacheIndex::variants
+//! [`export`]: CacheIndex::export
+//! [`begin_restore`]: CacheIndex::begin_restore
+//! [`tenants`]: CacheIndex::tenants
 //! [`reclaim`]: CacheIndex::reclaim
 //! [`stats`]: CacheIndex::stats
 //!
@@ -143,17 +158,19 @@
 //! - if the fill commits after the purge
 //! - if the entry was removed and stored again
 //!
-//! After a soft purge or flush, such a value is at best stale. A fill begins when its lease is
-//! taken. So take the lease before the source is read, also to revalidate. [`insert`] begins and
-//! ends a fill at once, and is for loading.
+//! With a flush [over time](OverTime), this holds for each path from its moment on, and for all
+//! once the duration has passed. After a soft purge or flush, such a value is at best stale. A fill
+//! begins when its lease is taken. So take the lease before the source is read, also to revalidate.
+//! [`insert`] begins and ends a fill at once, and is for loading.
 //!
 //! **P2, nothing else goes.** Purging a path affects only that path; flushing a tenant affects only
 //! that tenant. Refusals are exact: there are no false positives. Within one path, a purge of some
 //! variants refuses the path's open fills, because a fill does not announce its variant. The one
 //! exception is announced: see P7.
 //!
-//! **P3, order without clocks.** The [`Generation`] alone decides. The index does not read a clock,
-//! and two invalidations never have the same generation.
+//! **P3, order without clocks.** The [`Generation`] alone decides, and two invalidations never have
+//! the same generation. The index reads a clock only while a flush [over time](OverTime) runs. It
+//! decides when an older entry dies, and never whether it does.
 //!
 //! **P4, every value is handed over once.** A stored value is in exactly one of three states: it is
 //! live or stale, it was returned by replace, evict, remove, purge or reclaim, or it is dead and
@@ -217,6 +234,7 @@ mod index;
 pub mod invalidation;
 mod limits;
 mod mode;
+mod monotonic;
 mod names;
 mod outcome;
 mod scopes;
@@ -229,15 +247,16 @@ mod variants;
 
 pub use config::{Config, ConfigBuilder, ConfigError, DeadValues};
 pub use freshness::Freshness;
-pub use index::{CacheIndex, FillLease};
+pub use index::{CacheIndex, Claim, ClaimLease, ExportCursor, FillLease, Restore, RunningFlush};
 pub use limits::WhenFull;
 pub use mode::{Hard, Mode, Soft};
+pub use monotonic::ManualClock;
 pub use names::{NameError, NameErrorKind, OriginPath, PathPrefix, VariantKey};
 pub use outcome::{
-    Dead, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
-    ReclaimedEntries, Refusal, Refused, Softened, Stored,
+    Dead, ExportedPath, Flushed, Insertion, Lookup, PrefixPurged, Purged, PurgedEntries, Reclaimed,
+    ReclaimedEntries, Refusal, Refused, Restored, Softened, Stored,
 };
-pub use scopes::{Generation, Tenant};
+pub use scopes::{Generation, OverTime, Tenant};
 pub use selection::Selection;
 pub use severity::Severity;
 pub use stats::Stats;
@@ -249,6 +268,8 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/integration.md")]
     struct Integration;
+    #[doc = include_str!("../docs/flush-over-time.md")]
+    struct FlushOverTime;
     #[cfg(feature = "cloudimage")]
     #[doc = include_str!("../docs/cloudimage.md")]
     struct Cloudimage;

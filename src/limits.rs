@@ -8,6 +8,21 @@ use crate::outcome::Refusal;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The policy for a new variant of a path that already has the maximum number of variants.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, Insertion, OriginPath, VariantKey, WhenFull};
+///
+/// let config = Config::builder().max_variants(1, WhenFull::EvictOldest).build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// let large = index.insert(&tenant, &birds, &VariantKey::opaque("large")?, 8);
+/// let Insertion::Stored(stored) = large else { panic!() };
+/// assert_eq!(stored.evicted.map(|(_, value)| value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The index refuses the new variant.
@@ -67,6 +82,7 @@ impl Room {
     }
 
     /// Without a limit, the room is not counted, so that it costs no atomic write.
+    #[inline]
     fn take(&self) -> bool {
         let Some(limit) = self.limit else { return true };
         // Relaxed: this count publishes nothing. A read-modify-write never counts two takers as
@@ -78,6 +94,19 @@ impl Room {
         taken < limit
     }
 
+    /// Takes room for all of these, or for none.
+    fn take_all(&self, count: usize) -> bool {
+        let Some(limit) = self.limit else { return true };
+        let count = count as u64;
+        let taken = self.taken.fetch_add(count, Ordering::Relaxed);
+        let fits = limit.checked_sub(taken).is_some_and(|left| count <= left);
+        if !fits {
+            self.taken.fetch_sub(count, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    #[inline]
     fn give_back(&self, count: usize) {
         if self.limit.is_some() {
             self.taken.fetch_sub(count as u64, Ordering::Relaxed);
@@ -102,6 +131,19 @@ impl Occupancy {
             return Err(Refusal::TooManyEntries);
         }
         Ok(())
+    }
+
+    /// Takes room for a new path with this number of entries. Returns whether there was room for
+    /// all of them; otherwise, none is taken.
+    pub(crate) fn take_path(&self, entries: usize) -> bool {
+        if !self.paths.take() {
+            return false;
+        }
+        let fits = self.entries.take_all(entries);
+        if !fits {
+            self.paths.give_back(1);
+        }
+        fits
     }
 
     /// Panics unless the room taken of each limited number equals the number of paths or entries.
@@ -135,5 +177,16 @@ mod tests {
         occupancy.give_back(0, 1);
         assert_eq!(occupancy.take(true), Ok(()), "the refused path kept its room");
         assert_eq!(occupancy.take(true), Err(Refusal::TooManyPaths));
+    }
+
+    #[test]
+    fn path_gets_room_for_all_of_its_entries_or_for_none() {
+        let limits = Limits { paths: Some(2), entries: Some(5), ..Limits::default() };
+        let occupancy = Occupancy::new(&limits);
+        assert!(occupancy.take_path(3));
+        assert!(!occupancy.take_path(3), "there are two left");
+        assert!(occupancy.take_path(2), "what did not fit has kept its room");
+        occupancy.give_back(0, 5);
+        assert!(!occupancy.take_path(1), "there are two paths");
     }
 }

@@ -47,6 +47,17 @@ pub struct Hard;
 pub struct Soft;
 
 /// Either [`Hard`] or [`Soft`]. The trait is sealed: there are no other modes.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{Hard, Mode, Severity, Soft};
+///
+/// fn severity_of(mode: impl Mode) -> Severity {
+///     mode.severity()
+/// }
+/// assert_eq!((severity_of(Hard), severity_of(Soft)), (Severity::Hard, Severity::Soft));
+/// ```
 pub trait Mode: Copy + sealed::Sealed {
     /// The result of a path purge: the removed entries, or the number of entries that became stale.
     type Outcome<V>;

@@ -11,6 +11,21 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The result of a lookup.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// let small = VariantKey::opaque("small")?;
+/// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+/// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
+/// index.flush_all(Hard);
+/// assert_eq!(index.lookup(&tenant, &birds, &small).servable(), None);
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup<V> {
@@ -73,6 +88,21 @@ impl<V> Insertion<V> {
 }
 
 /// A value that was stored.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Insertion, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// let small = VariantKey::opaque("small")?;
+/// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+/// let again = index.insert(&tenant, &birds, &small, 8);
+/// let Insertion::Stored(stored) = again else { panic!() };
+/// assert_eq!(stored.replaced, Some(7));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored<V> {
@@ -86,6 +116,21 @@ pub struct Stored<V> {
 }
 
 /// A value that was not stored.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, Insertion, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// let lease = index.lease(&tenant, &birds);
+/// index.flush_all(Hard);
+/// let late = lease.commit(&VariantKey::opaque("small")?, 7);
+/// let Insertion::Refused(refused) = late else { panic!() };
+/// assert_eq!((refused.value, refused.reason.to_string()), (7, "flushed".into()));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused<V> {
@@ -96,6 +141,19 @@ pub struct Refused<V> {
 }
 
 /// Why a value was not stored.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, Insertion, OriginPath, Refusal, VariantKey};
+///
+/// let index = CacheIndex::new(Config::builder().max_path_len(10).build()?);
+/// let (tenant, long) = (index.tenant("doc"), OriginPath::opaque("sample.li/birds.jpg")?);
+/// let outcome = index.insert(&tenant, &long, &VariantKey::opaque("small")?, 7);
+/// let Insertion::Refused(refused) = outcome else { panic!() };
+/// assert_eq!(refused.reason, Refusal::PathTooLong);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -116,6 +174,9 @@ pub enum Refusal {
     PathTooLong,
     /// The variant key is longer than it may be.
     KeyTooLong,
+    /// The index holds a value of this variant already, which is newer than one that is
+    /// [restored](crate::Restore).
+    Newer,
 }
 
 impl fmt::Display for Refusal {
@@ -129,6 +190,7 @@ impl fmt::Display for Refusal {
             Self::TooManyEntries => "too many entries",
             Self::PathTooLong => "path too long",
             Self::KeyTooLong => "variant key too long",
+            Self::Newer => "variant has a newer value",
         })
     }
 }
@@ -227,6 +289,20 @@ impl<V> fmt::Debug for PurgedEntries<V> {
 }
 
 /// The result of a soft purge.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, OriginPath, Soft, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// assert_eq!(index.purge(&tenant, &birds, Soft).len(), 1);
+/// let again = index.purge(&tenant, &birds, Soft);
+/// assert_eq!((again.len(), again.stale_before()), (0, 1));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[must_use = "a purge that matched nothing says so here"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softened {
@@ -274,6 +350,18 @@ pub enum PurgeOutcome<V> {
 /// The receipt of a purge of a prefix.
 ///
 /// It doesn't count entries: a purge of a prefix doesn't visit them.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, PathPrefix};
+///
+/// let index = CacheIndex::<u64>::default();
+/// let purged = index.purge_prefix(&index.tenant("doc"), &PathPrefix::opaque("avatars/")?, Hard);
+/// assert!(purged.widened().is_none());
+/// assert!(purged.generation() < index.flush_all(Hard).generation());
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixPurged {
     pub(crate) generation: Generation,
@@ -297,6 +385,16 @@ impl PrefixPurged {
 /// The receipt of a flush.
 ///
 /// It doesn't count entries: a flush doesn't visit them.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, Soft};
+///
+/// let index = CacheIndex::<u64>::default();
+/// let flushed = index.flush_tenant(&index.tenant("doc"), Soft);
+/// assert!(flushed.generation() < index.flush_all(Hard).generation());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
     pub(crate) generation: Generation,
@@ -324,10 +422,31 @@ impl<V> DeadRecord<V> {
         let bytes = path.len() + entries.capacity() * size_of::<Entry<V>>();
         Self { tenant: tenant.clone(), path, entries, bytes }
     }
+
+    /// Adds more entries of the same path.
+    pub(crate) fn join(mut self, more: Self) -> Self {
+        self.entries.extend(more.entries);
+        Self::new(&self.tenant, self.path, self.entries)
+    }
 }
 
 /// An entry that a flush or the purge of a prefix killed.
 /// [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) returns it.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues, Hard, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::new(Config::builder().dead_values(DeadValues::Queue).build()?);
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// index.flush_all(Hard);
+/// for dead in index.reclaim(10) {
+///     assert_eq!((dead.path, dead.value), (birds.clone(), 7));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dead<V> {
@@ -342,6 +461,20 @@ pub struct Dead<V> {
 }
 
 /// The entries that [`CacheIndex::reclaim`](crate::CacheIndex::reclaim) removed.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, DeadValues, Hard, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::new(Config::builder().dead_values(DeadValues::Queue).build()?);
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+/// index.flush_all(Hard);
+/// let reclaimed = index.reclaim(10);
+/// assert_eq!((reclaimed.len(), reclaimed.is_done()), (1, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the dead values are in here, for the caller to delete their objects"]
 pub struct Reclaimed<V> {
     pub(crate) entries: Vec<(Tenant, Arc<str>, Entry<V>)>,
@@ -410,6 +543,31 @@ impl<V> fmt::Debug for ReclaimedEntries<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReclaimedEntries").field("left", &self.0.len()).finish()
     }
+}
+
+/// A path with copies of entries that may be served.
+/// [`CacheIndex::export`](crate::CacheIndex::export) returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedPath<V> {
+    /// The tenant of the picture.
+    pub tenant: Tenant,
+    /// The picture.
+    pub path: OriginPath<'static>,
+    /// Its renditions: each key, with the value and whether it may be served as it is.
+    pub entries: Vec<(VariantKey<'static>, V, Freshness)>,
+}
+
+/// The result of restoring the entries of a path. [`Restore::path`](crate::Restore::path) returns
+/// it.
+#[must_use = "the values that were not stored are in here"]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored<V> {
+    /// How many entries were stored.
+    pub stored: usize,
+    /// The values that were not stored, each with the reason.
+    pub refused: Vec<Refused<V>>,
 }
 
 pub(crate) fn key_of(text: Arc<str>) -> VariantKey<'static> {

@@ -9,6 +9,22 @@ use crate::names::VariantKey;
 
 /// The variants of a path that [`CacheIndex::purge_selected`](crate::CacheIndex::purge_selected)
 /// purges.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Hard, OriginPath, Selection, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+/// let keys = [VariantKey::opaque("small")?, VariantKey::opaque("large")?];
+/// for key in &keys {
+///     assert!(index.insert(&tenant, &birds, key, 7).is_stored());
+/// }
+/// let gone = index.purge_selected(&tenant, &birds, Selection::Keys(&keys[..1]), Hard);
+/// assert_eq!(gone.len(), 1);
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection<'a> {
@@ -40,6 +56,40 @@ impl Selection<'_> {
                 let key = VariantKey::new_unchecked(key);
                 entries.iter().any(|entry| entry.matches(&key))
             }
+        }
+    }
+}
+
+/// A selection that can be kept.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnedSelection {
+    All,
+    Keys(Box<[VariantKey<'static>]>),
+    #[cfg(feature = "cloudimage")]
+    Operations(Box<[Operations<'static>]>),
+}
+
+impl OwnedSelection {
+    pub(crate) fn new(selection: Selection<'_>) -> Self {
+        match selection {
+            Selection::All => Self::All,
+            Selection::Keys(keys) => {
+                Self::Keys(keys.iter().map(|key| key.clone().into_owned()).collect())
+            }
+            #[cfg(feature = "cloudimage")]
+            Selection::Operations(entries) => {
+                Self::Operations(entries.iter().map(|entry| entry.clone().into_owned()).collect())
+            }
+        }
+    }
+
+    /// Returns the same selection, borrowed.
+    pub(crate) fn get(&self) -> Selection<'_> {
+        match self {
+            Self::All => Selection::All,
+            Self::Keys(keys) => Selection::Keys(keys),
+            #[cfg(feature = "cloudimage")]
+            Self::Operations(entries) => Selection::Operations(entries),
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Stats {
     pub forgotten_tenants: usize,
     /// Leases that were neither committed nor dropped so far.
     pub open_leases: usize,
+    /// Those of the open leases that are [claims](crate::CacheIndex::claim).
+    pub open_claims: usize,
     /// Commits refused because the path, or a prefix of it, had been purged.
     pub refused_purged: u64,
     /// Commits refused because the tenant, or everything, had been flushed.
@@ -70,6 +72,11 @@ pub struct Stats {
     pub tenant_flushes: u64,
     /// Flushes of everything, hard and soft.
     pub flushes: u64,
+    /// Flushes [over time](crate::OverTime), of everything or of a tenant. They are not counted as
+    /// other flushes.
+    pub flushes_over_time: u64,
+    /// Those flushes over time that are running.
+    pub running_flushes: usize,
     /// Heap memory of the index in bytes: text, tables and sets. Memory that the values themselves
     /// own is not counted.
     pub bytes: usize,
@@ -91,6 +98,8 @@ pub(crate) struct ShardStats {
 impl ShardStats {
     pub(crate) fn refused(&mut self, reason: Refusal) {
         *match reason {
+            // Restoring reports what it refuses, and counts nothing here.
+            Refusal::Newer => return,
             Refusal::Purged => &mut self.purged,
             Refusal::Flushed => &mut self.flushed,
             Refusal::Forgotten => &mut self.forgotten,

@@ -19,6 +19,7 @@ fn op() -> impl Strategy<Value = Op> {
     // Rarely a forgotten tenant, which has no entries.
     let t = prop_oneof![8 => 0..TENANTS, 1 => TENANTS..HANDLES];
     let p = 0..PATHS.len();
+    let (t2, p2) = (t.clone(), p.clone());
     // Few variants as a rule, so that they meet; now and then enough of them for the set to change
     // its form.
     let v = || prop_oneof![4 => 0..4_usize, 1 => 0..VARIANTS];
@@ -27,6 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (t.clone(), proptest::collection::vec((p.clone(), v()), 0..40))
             .prop_map(|(t, variants)| Op::LookupMany(t, variants)),
         4 => (t.clone(), p.clone()).prop_map(|(t, p)| Op::Lease(t, p)),
+        4 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Claim(t, p, v)),
         6 => (any::<usize>(), v()).prop_map(|(n, v)| Op::Commit(n, v)),
         1 => any::<usize>().prop_map(Op::Drop),
         6 => (t.clone(), p.clone(), v()).prop_map(|(t, p, v)| Op::Insert(t, p, v)),
@@ -57,10 +59,19 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (t.clone(), mode()).prop_map(|(t, m)| Op::RequestAll(t, m)),
         1 => (t.clone(), mode()).prop_map(|(t, m)| Op::FlushTenant(t, m)),
         1 => mode().prop_map(Op::FlushAll),
+        2 => (proptest::option::of(t.clone()), 0..100_u64, 0..30_u64, any::<bool>())
+            .prop_map(|(t, seconds, passed, stale)| Op::FlushOver(t, seconds, passed, stale)),
+        3 => (0..60_u64).prop_map(Op::Wait),
         1 => t.clone().prop_map(Op::Forget),
         1 => (t.clone(), p).prop_map(|(t, p)| Op::Variants(t, p)),
         1 => (t, 0..PREFIXES.len()).prop_map(|(t, p)| Op::Paths(t, p)),
         1 => (0..20_usize).prop_map(Op::Reclaim),
+        2 => (1..10_usize).prop_map(Op::Export),
+        2 => Just(Op::BeginRestore),
+        1 => Just(Op::EndRestore),
+        4 => (t2, p2, v(), 0..=6_usize).prop_map(|(t, p, v, n)| Op::Restore(t, p, v, n)),
+        1 => (0..TENANTS, 0..PATHS.len(), v(), 0..=VARIANTS)
+            .prop_map(|(t, p, v, n)| Op::Restore(t, p, v, n)),
     ]
 }
 

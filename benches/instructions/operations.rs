@@ -10,7 +10,9 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
 
-use cache_index::{CacheIndex, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey};
+use cache_index::{
+    CacheIndex, ExportCursor, Freshness, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey,
+};
 use std::hint::black_box;
 
 /// The number of stored paths, and of operations of most kinds.
@@ -35,7 +37,7 @@ struct World {
 type Operation = (&'static str, usize, fn(&World));
 
 /// The counted operations: the name, the number of repetitions, and the function.
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 13] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
     ("look-up-variant-miss", PATHS, |world| {
@@ -45,6 +47,9 @@ const OPERATIONS: [Operation; 10] = [
     ("insert-there", PATHS, World::insert_there),
     ("insert-new", PATHS * FEW, |world| world.store_new(World::insert_one)),
     ("fill", PATHS * FEW, |world| world.store_new(World::fill_one)),
+    ("insert-path", PATHS * VARIANTS, World::insert_paths),
+    ("restore-path", PATHS * VARIANTS, World::restore_paths),
+    ("export", PATHS * VARIANTS, World::export),
     ("purge-4", PURGES, |world| world.purge(FEW)),
     ("purge-32", PURGES, |world| world.purge(PURGED)),
     ("check-names", PATHS, |_| World::check_names()),
@@ -120,6 +125,43 @@ impl World {
             }
         });
         assert_eq!(self.index.stats().live, PATHS * (VARIANTS + 1));
+    }
+
+    /// New paths with all of their variants, one by one, each path at once.
+    fn insert_paths(&self) {
+        measured(&mut || {
+            for path in &self.paths[PATHS..] {
+                for key in &self.keys[..VARIANTS] {
+                    let _ = black_box(self.insert_one(path, key));
+                }
+            }
+        });
+        assert_eq!(self.index.stats().live, 2 * PATHS * VARIANTS);
+    }
+
+    /// The same paths, restored.
+    fn restore_paths(&self) {
+        let restore = self.index.begin_restore();
+        measured(&mut || {
+            for path in &self.paths[PATHS..] {
+                let entries =
+                    self.keys[..VARIANTS].iter().map(|key| (key.borrowed(), 7, Freshness::Live));
+                let _ = black_box(restore.path(&self.tenant, path, entries));
+            }
+        });
+        assert_eq!(self.index.stats().live, 2 * PATHS * VARIANTS);
+    }
+
+    /// Everything that is stored, in steps of some 64 paths.
+    fn export(&self) {
+        let mut entries = 0;
+        measured(&mut || {
+            let mut cursor = ExportCursor::default();
+            while let Some(paths) = self.index.export(&mut cursor, 64 * VARIANTS) {
+                entries += black_box(paths).iter().map(|path| path.entries.len()).sum::<usize>();
+            }
+        });
+        assert_eq!(entries, PATHS * VARIANTS);
     }
 
     /// Paths of 65 bytes, every second with a scheme, and keys of 26 bytes, all of them as text.

@@ -4,7 +4,7 @@
 //! configuration error. Not here: the effect of the rules on a text.
 
 use super::error::{Fault, PathError};
-use super::input_checks;
+use super::input_checks::{self, split_query};
 use super::path::host::split_port;
 use super::path::origin::Origin;
 use super::rules::{DeliveryHost, Rules, grouped};
@@ -108,6 +108,17 @@ impl RulesBuilder {
     /// Allows an invalidation entry that ends in `*` to name all pictures with that prefix. Without
     /// this setting, such an entry is an error. A star anywhere else is then an error: in a name,
     /// it is written `%2A`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().allow_wildcards().build()?;
+    /// assert_eq!(rules.invalidation("sample.li/avatars/*")?.as_str(), "sample.li/avatars/");
+    /// assert!(Rules::default().invalidation("sample.li/avatars/*").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allow_wildcards(mut self) -> Self {
         self.wildcards = true;
         self
@@ -124,6 +135,15 @@ impl RulesBuilder {
     /// # Errors
     ///
     /// If a host or the prefix is malformed, or two settings contradict each other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// assert!(Rules::builder().token("doc").prefix("https://hello.s3.aws.com/").build().is_ok());
+    /// assert!(Rules::builder().prefix("hello.s3.aws.com/").build().is_err());
+    /// ```
     pub fn build(self) -> Result<Rules, RulesError> {
         let mut rules = Rules {
             hosts: self.hosts()?,
@@ -133,7 +153,11 @@ impl RulesBuilder {
             ..Rules::default()
         };
         rules.root = match (&self.prefix, self.root) {
-            (Some(_), Some(Root::Host)) => return Err(RulesError(Contradiction::PrefixAndHosts)),
+            (Some(_), Some(Root::Host)) => {
+                let reason =
+                    "root is set to hosts although a prefix makes every first segment a folder";
+                return Err(RulesError::new(reason));
+            }
             (Some(_), _) => Root::Path,
             (None, root) => root.unwrap_or_default(),
         };
@@ -148,20 +172,22 @@ impl RulesBuilder {
         Ok(rules)
     }
 
-    fn hosts(&self) -> Result<Vec<DeliveryHost>, Contradiction> {
+    fn hosts(&self) -> Result<Vec<DeliveryHost>, RulesError> {
         let mut hosts = Vec::new();
         if let Some(token) = &self.token {
             if token.is_empty() || token.len() > 63 || !LABEL.contains_all(token.as_bytes()) {
-                return Err(Contradiction::Token(token.clone()));
+                let expected = "token must be 1 to 63 letters, digits, \"-\" or \"_\"";
+                return Err(RulesError::unexpected(expected, token));
             }
             hosts.push(DeliveryHost::new(&format!("{token}.cloudimg.io")));
         }
         if let Some(host) = &self.custom_host {
             if host.is_empty() || !HOST.contains_all(host.as_bytes()) {
-                return Err(Contradiction::CustomHost(host.clone()));
+                return Err(RulesError::bad_host("custom host", "without a port", host));
             }
             if hosts.iter().any(|known| known.matches(host.as_bytes(), b"")) {
-                return Err(Contradiction::SameHost(host.clone()));
+                let reason = format!("custom host \"{host}\" is the token's own host");
+                return Err(RulesError::new(reason));
             }
             hosts.push(DeliveryHost::new(host));
         }
@@ -176,109 +202,87 @@ impl RulesBuilder {
     }
 }
 
-fn delivery_host(host: &str) -> Result<DeliveryHost, Contradiction> {
+fn delivery_host(host: &str) -> Result<DeliveryHost, RulesError> {
     let (name, port) = split_port(host.as_bytes());
     let is_port = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
     let is_host = !name.is_empty() && HOST.contains_all(name);
     if !is_host || !is_port || port.first() == Some(&b'0') {
-        return Err(Contradiction::DeliveryHost(host.to_owned()));
+        return Err(RulesError::bad_host("delivery host", "with or without a port", host));
     }
     let host = host.strip_suffix(':').unwrap_or(host);
     Ok(DeliveryHost::new(host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host)))
 }
 
 /// The error of [`RulesBuilder::build`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let error = Rules::builder().token("").build().unwrap_err();
+/// let expected = "token must be 1 to 63 letters, digits, \"-\" or \"_\", got \"\"";
+/// assert_eq!(error.to_string(), expected);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RulesError(Contradiction);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Contradiction {
-    Token(String),
-    CustomHost(String),
-    SameHost(String),
-    DeliveryHost(String),
-    PrefixAndHosts,
-    PrefixNoUrl(String),
-    PrefixIsDelivery(String),
-    Prefix(PathError),
+pub struct RulesError {
+    reason: String,
+    /// The error in the prefix.
+    source: Option<PathError>,
 }
 
-impl From<Contradiction> for RulesError {
-    fn from(contradiction: Contradiction) -> Self {
-        Self(contradiction)
+impl RulesError {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), source: None }
+    }
+
+    fn unexpected(expected: &str, got: &str) -> Self {
+        Self::new(format!("{expected}, got \"{}\"", got.escape_debug()))
+    }
+
+    fn bad_host(setting: &str, port: &str, host: &str) -> Self {
+        let expected = "must be a name of letters, digits, \".\", \"-\" and \"_\"";
+        let mut error = Self::unexpected(&format!("{setting} {expected} {port}"), host);
+        if !host.is_ascii() {
+            error.reason += ": write other scripts in their \"xn--\" form";
+        }
+        error
+    }
+
+    fn prefix(source: PathError) -> Self {
+        Self { source: Some(source), ..Self::new("origin prefix is malformed") }
     }
 }
 
 impl fmt::Display for RulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Contradiction::Token(token) => write!(
-                f,
-                "token must be 1 to 63 letters, digits, \"-\" or \"_\", got \"{}\"",
-                token.escape_debug()
-            ),
-            Contradiction::CustomHost(host) => write!(
-                f,
-                "custom host must be a name of letters, digits, \".\", \"-\" and \"_\" without a port, got \"{}\"{}",
-                host.escape_debug(),
-                hint(host)
-            ),
-            Contradiction::DeliveryHost(host) => write!(
-                f,
-                "delivery host must be a name of letters, digits, \".\", \"-\" and \"_\" with or without a port, got \"{}\"{}",
-                host.escape_debug(),
-                hint(host)
-            ),
-            Contradiction::SameHost(host) => {
-                write!(f, "custom host \"{host}\" is the token's own host")
-            }
-            Contradiction::PrefixAndHosts => f.write_str(
-                "root is set to hosts although a prefix makes every first segment a folder",
-            ),
-            Contradiction::PrefixNoUrl(prefix) => write!(
-                f,
-                "origin prefix must be a URL that starts with a scheme, got \"{}\"",
-                prefix.escape_debug()
-            ),
-            Contradiction::PrefixIsDelivery(prefix) => write!(
-                f,
-                "origin prefix \"{}\" is on a delivery host of these rules",
-                prefix.escape_debug()
-            ),
-            Contradiction::Prefix(_) => f.write_str("origin prefix is malformed"),
-        }
+        f.write_str(&self.reason)
     }
-}
-
-/// Returns a hint on how a name in another script is written.
-fn hint(host: &str) -> &'static str {
-    if host.is_ascii() { "" } else { ": write other scripts in their \"xn--\" form" }
 }
 
 impl std::error::Error for RulesError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Contradiction::Prefix(error) => Some(error),
-            _ => None,
-        }
+        self.source.as_ref().map(|error| error as _)
     }
 }
 
 /// Returns the canonical form of an origin prefix, without its final slash.
-fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, Contradiction> {
-    let source = input_checks::checked(prefix.as_bytes()).map_err(Contradiction::Prefix)?;
-    if let Some(at) = source.iter().position(|&byte| byte == b'?') {
-        return Err(Contradiction::Prefix(Fault::QueryNotAllowed.at(at)));
+fn canonical_prefix(prefix: &str, rules: &Rules) -> Result<Box<str>, RulesError> {
+    let source = input_checks::checked(prefix.as_bytes()).map_err(RulesError::prefix)?;
+    if let (path, Some(_)) = split_query(source) {
+        return Err(RulesError::prefix(Fault::QueryNotAllowed.at(path.len())));
     }
-    let origin = Origin::read(source, None, rules, &mut ()).map_err(Contradiction::Prefix)?;
+    let origin = Origin::read(source, None, rules, &mut ()).map_err(RulesError::prefix)?;
     if !origin.is_url() {
-        return Err(Contradiction::PrefixNoUrl(prefix.into()));
+        let expected = "origin prefix must be a URL that starts with a scheme";
+        return Err(RulesError::unexpected(expected, prefix));
     }
     if origin.is_delivery_url(rules) {
-        return Err(Contradiction::PrefixIsDelivery(prefix.into()));
+        let prefix = prefix.escape_debug();
+        let reason = format!("origin prefix \"{prefix}\" is on a delivery host of these rules");
+        return Err(RulesError::new(reason));
     }
-    let settled = origin.settle(rules, &mut ()).and_then(|origin| origin.into_path(&mut ()));
-    let text = settled.map_err(Contradiction::Prefix)?;
+    let (text, _) = origin.settle(false, rules, &mut ()).map_err(RulesError::prefix)?;
     Ok(text.strip_suffix('/').unwrap_or(&text).into())
 }
 

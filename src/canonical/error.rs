@@ -9,6 +9,16 @@ use std::fmt;
 ///
 /// The names are those of the documentation of the rules. [`PathError`] adds the position and the
 /// expected content.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{PathErrorKind, Rules};
+///
+/// let error = Rules::default().invalidation("sample.li/a.jpg?w=600").unwrap_err();
+/// assert_eq!(error.kind(), PathErrorKind::QueryNotAllowed);
+/// assert_eq!(error.kind().to_string(), "QueryNotAllowed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathErrorKind {
@@ -133,11 +143,6 @@ impl PathError {
         let entries: Box<[_]> = entries.into_iter().map(String::into_boxed_str).collect();
         Self { suggestions: Some(entries).filter(|entries| !entries.is_empty()), ..self }
     }
-
-    /// Returns the same error with its position mapped to the text that this text was made from.
-    pub(super) fn moved(self, position: impl FnOnce(usize) -> usize) -> Self {
-        Self { at: position(self.at), ..self }
-    }
 }
 
 impl fmt::Display for PathError {
@@ -147,11 +152,27 @@ impl fmt::Display for PathError {
         if let Fault::ControlByte(byte) | Fault::EncodedControlByte(byte) = self.fault {
             write!(f, " 0x{byte:02X}")?;
         }
-        write!(f, " at byte {}: {}{expected}", self.at, self.fault.lead())
+        write!(f, " at byte {}: {expected}", self.at)
     }
 }
 
 impl std::error::Error for PathError {}
+
+/// The result of a step.
+pub(super) type Result<T, E = PathError> = std::result::Result<T, E>;
+
+/// A result with its error at another position.
+pub(super) trait Moved {
+    /// Maps the position of the error to the text that this text was made from.
+    fn moved(self, position: impl FnOnce(usize) -> usize) -> Self;
+}
+
+impl<T> Moved for Result<T> {
+    #[inline]
+    fn moved(self, position: impl FnOnce(usize) -> usize) -> Self {
+        self.map_err(|error| PathError { at: position(error.at), ..error })
+    }
+}
 
 macro_rules! faults {
     ($($fault:ident $(($data:ty))? => $kind:ident, $what:literal, $expected:expr;)*) => {
@@ -173,59 +194,58 @@ macro_rules! faults {
 }
 
 faults! {
-    TooLong => TooLong, "text too long", "at most 8192 bytes";
-    ControlByte(u8) => ControlByte, "control byte", "printable characters";
-    EncodedControlByte(u8) => ControlByte, "encoded control byte", "printable characters in a path";
-    OuterSpace => InvalidCharacter, "leading or trailing space", "\"%20\" for a space in a name";
-    ByteOrderMark => InvalidCharacter, "byte order mark", "text without one, or \"%EF%BB%BF\"";
+    TooLong => TooLong, "text too long", "expected at most 8192 bytes";
+    ControlByte(u8) => ControlByte, "control byte", "expected printable characters";
+    EncodedControlByte(u8) => ControlByte, "encoded control byte",
+        "expected printable characters in a path";
+    OuterSpace => InvalidCharacter, "leading or trailing space",
+        "expected \"%20\" for a space in a name";
+    ByteOrderMark => InvalidCharacter, "byte order mark",
+        "expected text without one, or \"%EF%BB%BF\"";
     Backslash => InvalidCharacter, "backslash",
-        "\"/\" between segments, or \"%5C\" inside a segment";
-    Fragment => Fragment, "raw \"#\"", "\"%23\" for a hash sign in a name";
-    ForeignHost => ForeignHost, "foreign host", "a delivery host of these rules";
+        "expected \"/\" between segments, or \"%5C\" inside a segment";
+    Fragment => Fragment, "raw \"#\"", "expected \"%23\" for a hash sign in a name";
+    ForeignHost => ForeignHost, "foreign host", "expected a delivery host of these rules";
     NotADeliveryUrl => ForeignHost, "not a delivery URL",
-        "\"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"";
+        "expected \"https://\", \"http://\" or \"//\" and a delivery host, or \"/\"";
     NotARequestTarget => ForeignHost, "not a request target",
-        "\"/\", or \"https://\" or \"http://\" and a delivery host";
+        "expected \"/\", or \"https://\" or \"http://\" and a delivery host";
     QueryNotAllowed => QueryNotAllowed, "unexpected query",
         "this entry invalidates the whole picture";
-    InvalidEscape => InvalidEscape, "invalid percent escape", "two hex digits";
-    MissingV7 => MissingV7, "missing segment", "\"v7/\", which URLs of this token start with";
+    InvalidEscape => InvalidEscape, "invalid percent escape", "expected two hex digits";
+    MissingV7 => MissingV7, "missing segment",
+        "expected \"v7/\", which URLs of this token start with";
     UnexpectedV7 => UnexpectedV7, "unexpected \"v7\"",
-        "the origin, as URLs of this token have no \"v7/\"";
-    Empty => Empty, "path is empty", "the path of an origin";
-    NoOperation => Empty, "transformation is empty", "at least one operation";
-    UnsupportedScheme => UnsupportedScheme, "unsupported scheme", "\"https\", \"http\" or \"ftp\"";
-    UserInfo => UserInfo, "credentials", "a host without \"@\"";
-    EmptyHost => InvalidHost, "empty host", "a host name";
-    InvalidHost => InvalidHost, "invalid host", "ASCII letters, digits, \".\", \"-\" and \"_\"";
-    HostNotAscii => InvalidHost, "host not in ASCII", "its \"xn--\" form";
-    InvalidPort => InvalidHost, "invalid port", "a number up to 65535";
+        "expected the origin, as URLs of this token have no \"v7/\"";
+    Empty => Empty, "path is empty", "expected the path of an origin";
+    NoOperation => Empty, "transformation is empty", "expected at least one operation";
+    UnsupportedScheme => UnsupportedScheme, "unsupported scheme",
+        "expected \"https\", \"http\" or \"ftp\"";
+    UserInfo => UserInfo, "credentials", "expected a host without \"@\"";
+    EmptyHost => InvalidHost, "empty host", "expected a host name";
+    InvalidHost => InvalidHost, "invalid host",
+        "expected ASCII letters, digits, \".\", \"-\" and \"_\"";
+    HostNotAscii => InvalidHost, "host not in ASCII", "expected its \"xn--\" form";
+    InvalidPort => InvalidHost, "invalid port", "expected a number up to 65535";
     Traversal => Traversal, "path climbs above its root",
-        "no more \"..\" than there are segments before it";
-    DeliveryUrl => DeliveryUrl, "delivery URL", "its origin part alone";
-    NestedTooDeep => DeliveryUrl, "delivery URL", "at most 4 of them nested in another";
-    PrefixIncluded => PrefixIncluded, "origin prefix included", "the path below the prefix alone";
+        "expected no more \"..\" than there are segments before it";
+    DeliveryUrl => DeliveryUrl, "delivery URL", "expected its origin part alone";
+    NestedTooDeep => DeliveryUrl, "delivery URL", "expected at most 4 of them nested in another";
+    PrefixIncluded => PrefixIncluded, "origin prefix included",
+        "expected the path below the prefix alone";
     WildcardNotAllowed => WildcardNotAllowed, "wildcard not allowed",
-        "\"%2A\" for a star in a name";
+        "expected \"%2A\" for a star in a name";
     InnerWildcard => WildcardNotAllowed, "misplaced wildcard", ONLY_FINAL;
     RegularExpression => WildcardNotAllowed, "misplaced \"^\"", ONLY_FINAL;
-    EmptyMark => InvalidCharacter, "empty mark", "the name of a representation";
-    BadMark => InvalidCharacter, "invalid mark", "letters, digits and \"-._~,:/+\"";
-    TooManyParameters => TooManyParameters, "more than 256 parameters", "at most 256";
-    NotCanonical => NotCanonical, "text not canonical", "what canonicalization writes";
+    EmptyMark => InvalidCharacter, "empty mark", "expected the name of a representation";
+    BadMark => InvalidCharacter, "invalid mark", "expected letters, digits and \"-._~,:/+\"";
+    TooManyParameters => TooManyParameters, "more than 256 parameters", "expected at most 256";
+    NotCanonical => NotCanonical, "text not canonical", "expected what canonicalization writes";
 }
 
 impl Fault {
     pub(crate) const fn at(self, at: usize) -> PathError {
         PathError { fault: self, at, suggestions: None }
-    }
-
-    /// Returns the words that introduce the second half of a message.
-    const fn lead(self) -> &'static str {
-        match self {
-            Self::QueryNotAllowed | Self::InnerWildcard | Self::RegularExpression => "",
-            _ => "expected ",
-        }
     }
 }
 

@@ -12,25 +12,26 @@
 //! 104 ns. Requests that fall back to the pipeline (errors, unusual names, crowded texts) take 80
 //! ns longer (`cargo bench -p peers --bench canonical`).
 
+use super::input_checks;
 use super::names::Delivery;
-use super::path::delivery_host::Reference;
+use super::path::delivery_host::{Reference, path_start};
+use super::path::escape::decoded;
 use super::path::host::is_host;
-use super::path::segments::{leading_slashes, next_slash, resolve_in};
+use super::path::segments::{next_slash, resolve_in};
 use super::query::key::{NO_OPERATION, write_short};
 use super::query::split::{Piece, Split};
 use super::rules::Rules;
 use super::settings::{Root, V7};
 use super::text::bytes::{HOST, is_plain, is_upper};
 use super::text::scan::{Seen, find_near, look};
-use super::text::spelling::{DECODED, IN_PATH};
+use super::text::spelling::IN_PATH;
 use super::text::writer::Writer;
-use crate::names::OriginPath;
-use crate::names::VariantKey;
+use crate::names::{OriginPath, VariantKey};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// With more marks than this, the pipeline is faster, because it reads every byte anyway.
-const CROWDED: u32 = 32;
+const CROWDED: usize = 32;
 /// The maximum number of parameters in honest requests.
 const FEW: usize = 16;
 
@@ -44,12 +45,13 @@ impl Rules {
         string: Option<&'t str>,
         reference: Reference,
     ) -> Option<Delivery<'t>> {
-        let path_start = self.short_path_start(input, reference)?;
+        let path_start = path_start(input, reference, self).ok()?;
         let text = &input[path_start..];
         let start = match (self.v7, text) {
             (V7::Required, [b'/', b'v', b'7', b'/', ..]) => "/v7/".len(),
             (V7::Required, _) | (_, [b'/', b'v', b'7', ..]) => return None,
-            _ => "/".len(),
+            (_, [b'/', ..]) => "/".len(),
+            _ => return None,
         };
         let seen = look(text, is_plain, is_upper)?;
         if matches!(text.get(start), None | Some(b'/' | b'.' | b'?')) {
@@ -59,15 +61,15 @@ impl Rules {
         let mut marks = seen.marks.ones(start);
         let first = marks.next().unwrap_or(text.len());
         let is_plain_path = matches!(text.get(first), None | Some(b'?'));
-        if !is_plain_path && seen.marks.len() > CROWDED {
+        if !is_plain_path && seen.marks.ones(start).nth(CROWDED).is_some() {
             return None;
         }
-        let end = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
-        let end = end.unwrap_or(text.len());
-        let parts = Parts { text, string, before: path_start, path: start..end };
+        let query = if is_plain_path { Some(first) } else { marks.find(|&at| text[at] == b'?') };
+        let (end, string) = (query.unwrap_or(text.len()), string.and_then(|s| s.get(path_start..)));
+        let parts = Parts { text, string, path: start..end };
         let mut room = [Piece::default(); FEW];
         let (split, pieces) = Split::of(text, end + 1, seen.marks.ones(end + 1), &mut room).ok()?;
-        if !is_plain_path || !split.is_plain_key() {
+        if !is_plain_path || split.has(Split::CHANGES) {
             return self.short_changes(&parts, &seen, split, pieces);
         }
         let path = &text[start..end];
@@ -99,10 +101,10 @@ impl Rules {
         }
         let mut out = Writer::new(b"", <[u8]>::len, 0);
         let has_operations = !pieces.is_empty();
-        let is_written = write_short(text, end, split, pieces, &seen.marks, &mut out)?;
+        let is_written = write_short(text, end, split, pieces, &mut out)?;
         let key_len = out.len();
-        let is_origin = if split.encodes_path() {
-            self.write_encoded_origin(text, parts.path.clone(), seen, &mut out)?;
+        let is_origin = if split.has(Split::ENCODES_PATH) {
+            self.write_encoded_origin(&text[parts.path.clone()], &mut out)?;
             false
         } else {
             self.write_origin(text, parts.path.clone(), seen, &mut out)?
@@ -138,17 +140,9 @@ impl Rules {
         let raw = &text[path.clone()];
         let spelled = out.respell(&IN_PATH, &text[..path.end], path.start, &seen.marks)?;
         let is_respelled = spelled.rest > path.start;
-        let may_have_upper_case = is_respelled || seen.any_upper;
-        if !is_respelled && !spelled.any_dot {
-            let head = self.any_head(raw, may_have_upper_case)?;
-            if !head.folds {
-                let is_fine = !self.has_prefix(raw) && !raw.ends_with(b"*");
-                return is_fine.then_some(true);
-            }
-        }
         out.copy(text, spelled.rest, path.end);
         let written = out.short(start)?;
-        let head = self.any_head(written, may_have_upper_case)?;
+        let head = self.any_head(written, is_respelled || seen.any_upper)?;
         if head.folds {
             written[..head.len].make_ascii_lowercase();
         }
@@ -163,23 +157,17 @@ impl Rules {
         if written.ends_with(b"*") || self.has_prefix(written) {
             return None;
         }
-        out.truncate(start + len);
-        Some(false)
+        let is_same = *written == *raw;
+        out.truncate(if is_same { start } else { start + len });
+        Some(is_same)
     }
 
     /// Writes the origin of a path that is encoded as a whole.
     #[inline(never)]
-    fn write_encoded_origin(
-        &self,
-        text: &[u8],
-        path: Range<usize>,
-        seen: &Seen,
-        out: &mut Writer<'_>,
-    ) -> Option<()> {
-        let mut decoded = Writer::new(b"", <[u8]>::len, 0);
-        let spelled = decoded.respell(&DECODED, &text[..path.end], path.start, &seen.marks)?;
-        decoded.copy(text, spelled.rest, path.end);
+    fn write_encoded_origin(&self, path: &[u8], out: &mut Writer<'_>) -> Option<()> {
+        let mut decoded = decoded(path).ok()?;
         let text = &*decoded.short(0)?;
+        input_checks::clean(text).ok()?;
         let seen = look(text, is_plain, is_upper)?;
         if matches!(text.first(), None | Some(b'/' | b'.')) {
             return None;
@@ -191,24 +179,6 @@ impl Rules {
             out.copy(text, 0, text.len());
         }
         Some(())
-    }
-
-    /// Returns the position of the slash that starts the path, if the host is written as in the
-    /// rules.
-    #[inline]
-    fn short_path_start(&self, input: &[u8], reference: Reference) -> Option<usize> {
-        let behind_scheme = match input {
-            [b'/', b'/', ..] if reference == Reference::Target => {
-                return Some(leading_slashes(input) - 1);
-            }
-            [b'/', b'/', ..] => "//".len(),
-            [b'/', ..] => return Some(0),
-            _ if input.starts_with(b"https://") => "https://".len(),
-            _ => return None,
-        };
-        let rest = &input[behind_scheme..];
-        let host = self.hosts().find(|host| rest.starts_with(host))?;
-        (rest.get(host.len()) == Some(&b'/')).then_some(behind_scheme + host.len())
     }
 
     /// Returns the scheme and host, or the first segment, of a path, unless they belong to a
@@ -271,10 +241,8 @@ struct Head {
 /// A scanned text and the positions of its parts.
 struct Parts<'t> {
     text: &'t [u8],
-    /// The string that the text is the end of, if it is known to be one, and the length before the
-    /// text.
+    /// The same text, if it is known to be a string.
     string: Option<&'t str>,
-    before: usize,
     path: Range<usize>,
 }
 
@@ -283,7 +251,7 @@ impl<'t> Parts<'t> {
     #[inline]
     fn string(&self, part: Range<usize>) -> Option<&'t str> {
         match self.string {
-            Some(string) => string.get(self.before + part.start..self.before + part.end),
+            Some(string) => string.get(part),
             None => std::str::from_utf8(&self.text[part]).ok(),
         }
     }
@@ -314,6 +282,7 @@ mod tests {
             "https://doc.cloudimg.io/https://img.domain.com/a//b.jpg?f=a:1,b&w=1",
             "https://doc.cloudimg.io/_Alias.x_/a.jpg?sharp&w=1",
             "https://doc.cloudimg.io/10.0.0.1/folder/X",
+            "HTTP://doc.cloudimg.io:80/a.jpg",
             "https://doc.cloudimg.io/a/b/c/file=1&2.jpg",
             // Texts that need changes.
             "/sample.li/a%2fb%41(1)%20\u{e9}.jpg",
@@ -335,7 +304,8 @@ mod tests {
             "/sample.li/a.jpg?ci_sign=1",
             "/sample.li/folder/a.jpg?ci_eqs=Y2lfdXJsX2VuY29kZWQ9MQ",
         ] {
-            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ());
+            let rules = rules();
+            let read = rules.reader().delivery(text.as_bytes(), Reference::Url);
             assert_eq!(fast(text), Some(read.unwrap()), "{text}");
         }
     }
@@ -350,7 +320,8 @@ mod tests {
         ] {
             let text = format!("/sample.li/a.jpg{query}");
             assert_eq!(fast(&text).unwrap().variant.as_str(), key);
-            let read = rules().read_delivery(text.as_bytes(), Reference::Url, &mut ()).unwrap();
+            let rules = rules();
+            let read = rules.reader().delivery(text.as_bytes(), Reference::Url).unwrap();
             assert_eq!(read.variant.as_str(), key);
         }
     }
@@ -391,7 +362,6 @@ mod tests {
             "/sample.li/a%2.jpg",
             "/sample.li/folder/a.jpg#",
             "/sample.li/folder/a.jpg ",
-            "http://doc.cloudimg.io/a.jpg",
             "https://doc.cloudimg.iox/a.jpg",
             "https://doc.cloudimg.io",
         ] {

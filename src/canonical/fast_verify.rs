@@ -3,22 +3,16 @@
 //! Invariant: the pipeline would write every accepted text without a change. `false` has no
 //! meaning: the pipeline decides. Not here: errors, escapes, marks, long keys, origins with a
 //! query, a colon or a comma.
-#![expect(
-    clippy::needless_bitwise_bool,
-    reason = "branches would keep bytes out of vector registers"
-)]
 
 use super::input_checks::MAX_CANONICAL;
 use super::query::parameters::meaning;
 use super::text::bytes::{HOST, is_plain, is_within};
-use super::text::scan::any_pair;
+use super::text::scan::{WORD_BITS, any_pair, gathered};
 
-/// The number of bytes of a key that are examined at once.
-const BLOCK: usize = 16;
 /// The longest key that is recognized: one bit of a word for each byte, and one for the end.
-const MAX_KEY: usize = u64::BITS as usize - 1;
+const MAX_KEY: usize = WORD_BITS - 1;
 /// Padded, because words may begin at any byte of a key.
-type Padded = [u8; MAX_KEY + 1 + size_of::<u64>()];
+type Padded = [u8; WORD_BITS + size_of::<u64>()];
 
 /// Returns whether `text` is a canonical origin that consists of usual bytes.
 #[inline]
@@ -30,7 +24,7 @@ pub(super) fn is_plain_origin(text: &[u8]) -> bool {
     text.len() <= MAX_CANONICAL
         && !matches!(first, b'/' | b'.')
         && (last == b'/' || HOST.contains(last))
-        && all_are_usual(rest)
+        && !any_pair(rest, |byte, next| !is_usual(byte, next))
         && (behind_scheme.is_none() || starts_with_host(rest))
 }
 
@@ -40,27 +34,6 @@ pub(super) fn is_plain_origin(text: &[u8]) -> bool {
 fn is_usual(byte: u8, next: u8) -> bool {
     let is_member = is_within(byte, b'-', b'9') | is_within(byte | 0x20, b'a', b'z');
     (is_member | (byte == b'_')) & !((byte == b'/') & (next == b'.'))
-}
-
-/// Returns whether every byte but the last is usual before its neighbor.
-#[inline]
-fn all_are_usual(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<{ BLOCK + 1 }>() else {
-        return !any_pair(text, |byte, next| !is_usual(byte, next));
-    };
-    let mut odd = [0; BLOCK];
-    let mut look = |block: &[u8], next: &[u8]| {
-        for i in 0..BLOCK {
-            odd[i] |= u8::from(!is_usual(block[i], next[i]));
-        }
-    };
-    let (blocks, nexts) = (text.chunks_exact(BLOCK), text[1..].chunks_exact(BLOCK));
-    let is_whole = nexts.remainder().is_empty();
-    blocks.zip(nexts).for_each(|(block, next)| look(block, next));
-    if !is_whole {
-        look(&last[..BLOCK], &last[1..]);
-    }
-    odd == [0; BLOCK]
 }
 
 /// Returns whether `text`, which consists of usual bytes, begins with a host in its canonical
@@ -92,49 +65,27 @@ fn starts_with_host(text: &[u8]) -> bool {
 /// made of plain bytes.
 #[inline]
 pub(super) fn is_plain_key(text: &[u8]) -> bool {
-    let [b'?', ..] = text else { return false };
-    let len = text.len();
-    if len > MAX_KEY {
+    let [b'?', operations @ ..] = text else { return false };
+    if text.len() > MAX_KEY {
         return false;
     }
     let mut padded: Padded = [b'a'; size_of::<Padded>()];
-    padded[1..len].copy_from_slice(&text[1..]);
-    let Some(separators) = separators(&padded, len) else { return false };
-    len == 1 || has_settled_order(&padded, len, separators)
-}
-
-/// Returns the positions of ampersands and equals signs, one bit for each byte. Returns `None` if
-/// any other byte is not plain.
-#[inline]
-fn separators(padded: &Padded, len: usize) -> Option<u64> {
-    let mut odd = [0; BLOCK];
-    let mut separators = 0;
-    for (n, block) in padded.chunks_exact(BLOCK).take(len.div_ceil(BLOCK)).enumerate() {
-        let mut bits = [0_u8; BLOCK];
-        for i in 0..BLOCK {
-            let separates = (block[i] == b'&') | (block[i] == b'=');
-            bits[i] = u8::from(separates);
-            odd[i] |= u8::from(!(separates | is_plain(block[i], 0)));
-        }
-        let (low, high) = bits.split_at(size_of::<u64>());
-        for (half, m) in [low, high].into_iter().zip(0..) {
-            let half = half.first_chunk().map_or(0, |half| u64::from_le_bytes(*half));
-            // Each bit is moved to its place in the highest byte.
-            separators |= (half.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (BLOCK * n + 8 * m);
-        }
-    }
-    (odd == [0; BLOCK]).then_some(separators)
+    padded[1..text.len()].copy_from_slice(operations);
+    operations.is_empty() || has_settled_order(&padded, text.len())
 }
 
 /// Returns whether every parameter stays the same, and known parameters are in order, each once,
 /// before all others.
 #[inline]
-fn has_settled_order(padded: &Padded, len: usize, mut separators: u64) -> bool {
-    // The end of the text also ends a parameter.
-    separators |= 1 << len;
+fn has_settled_order(padded: &Padded, len: usize) -> bool {
+    let first = padded.first_chunk().map_or(0, |bytes: &[u8; WORD_BITS]| {
+        gathered(&bytes.map(|byte| u8::from(!is_plain(byte, 0))))
+    });
+    // The end of the text also ends a parameter. Every other mark must be a separator.
+    let mut marks = first | 1 << len;
     let mut next = || {
-        let at = separators.trailing_zeros() as usize;
-        separators &= separators.wrapping_sub(1);
+        let at = marks.trailing_zeros() as usize;
+        marks &= marks.wrapping_sub(1);
         at
     };
     // No position is greater. The mask tells the compiler, so that it omits the bounds checks.

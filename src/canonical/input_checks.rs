@@ -4,7 +4,7 @@
 //! and no raw `#`, so that no later step has to check. Not here: anything that depends on the
 //! rules.
 
-use super::error::{Fault, PathError};
+use super::error::{Fault, Result};
 use super::text::bytes::{is_control, never_raw};
 use super::text::scan::{any, find};
 
@@ -18,7 +18,7 @@ pub(super) const MAX_CANONICAL: usize = 3 * MAX_INPUT;
 pub(super) const MAX_NESTING: usize = 4;
 
 /// Returns `input`, or the error in it.
-pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
+pub(super) fn checked(input: &[u8]) -> Result<&[u8]> {
     bounded(input)?;
     clean(input)?;
     // A leading or trailing raw space comes from pasting; an encoded one is part of a name.
@@ -33,12 +33,12 @@ pub(super) fn checked(input: &[u8]) -> Result<&[u8], PathError> {
 
 /// Returns an error if `input` is too long.
 #[inline]
-pub(super) fn bounded(input: &[u8]) -> Result<(), PathError> {
+pub(super) fn bounded(input: &[u8]) -> Result<()> {
     if input.len() > MAX_INPUT { Err(Fault::TooLong.at(MAX_INPUT)) } else { Ok(()) }
 }
 
 /// Repeats the checks on decoded text.
-pub(super) fn clean(text: &[u8]) -> Result<(), PathError> {
+pub(super) fn clean(text: &[u8]) -> Result<()> {
     // The position is searched only if there is one.
     if !any(text, never_raw) {
         return Ok(());

@@ -38,6 +38,11 @@
 //! - a path that is encoded as a whole and longer than 256 bytes
 //! - a query of that length with an encoded parameter name
 
+#![allow(
+    clippy::needless_bitwise_bool,
+    reason = "branches would keep bytes out of vector registers"
+)]
+
 mod builder;
 mod error;
 mod explain;

@@ -4,10 +4,20 @@
 //! here: how they are found.
 
 use super::path::grouping;
-use crate::names::VariantKey;
-use crate::names::{OriginPath, PathPrefix};
+use crate::names::{OriginPath, PathPrefix, VariantKey};
 
 /// The names in a delivery URL.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let request = Rules::default().delivery("/sample.li/a.jpg?width=600")?;
+/// assert_eq!(request.origin.as_str(), "sample.li/a.jpg");
+/// assert_eq!(request.variant.as_str(), "?w=600");
+/// # Ok::<(), cache_index::canonical::PathError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery<'a> {
     /// The picture.
@@ -40,9 +50,7 @@ impl Delivery<'_> {
         let (origin, variant) = grouping::group(self.origin, self.variant);
         Self { origin, variant }
     }
-}
 
-impl Delivery<'_> {
     /// Copies borrowed names so that they can be kept.
     #[must_use]
     pub fn into_owned(self) -> Delivery<'static> {
@@ -51,6 +59,17 @@ impl Delivery<'_> {
 }
 
 /// The target of an invalidation entry.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{Rules, Target};
+///
+/// let rules = Rules::builder().allow_wildcards().build()?;
+/// assert!(matches!(rules.invalidation("sample.li/a.jpg")?, Target::Path(_)));
+/// assert!(matches!(rules.invalidation("sample.li/avatars/*")?, Target::Prefix(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target<'a> {
     /// One picture.
@@ -80,9 +99,7 @@ impl Target<'_> {
             Self::Prefix(prefix) => Self::Prefix(grouping::group_prefix(prefix)),
         }
     }
-}
 
-impl Target<'_> {
     /// Copies a borrowed name so that it can be kept.
     #[must_use]
     pub fn into_owned(self) -> Target<'static> {
@@ -94,6 +111,17 @@ impl Target<'_> {
 }
 
 /// The target of an entry that invalidates single variants.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let entry = Rules::default().variant_entry("sample.li/a.jpg?width=600")?;
+/// assert_eq!(entry.target.as_str(), "sample.li/a.jpg");
+/// assert_eq!(entry.variant.as_str(), "?w=600");
+/// # Ok::<(), cache_index::canonical::PathError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VariantTarget<'a> {
     /// The picture, or the pictures.

@@ -116,8 +116,7 @@ impl Rules {
         &self,
         entry: &'a (impl Input + ?Sized),
     ) -> Result<Target<'a>, PathError> {
-        let entry = entry.bytes();
-        self.read_invalidation(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
+        self.suggesting(entry.bytes(), |entry| self.reader().invalidation(entry))
     }
 
     /// Reads an entry of an invalidation request that names single variants: an origin followed by
@@ -146,8 +145,7 @@ impl Rules {
         &self,
         entry: &'a (impl Input + ?Sized),
     ) -> Result<VariantTarget<'a>, PathError> {
-        let entry = entry.bytes();
-        self.read_variant_entry(entry, &mut ()).map_err(|error| self.with_suggestions(error, entry))
+        self.suggesting(entry.bytes(), |entry| self.reader().variant_entry(entry))
     }
 
     /// Reads an entry of a transformations list: operations that select variants. The leading
@@ -172,7 +170,7 @@ impl Rules {
         &self,
         entry: &'a (impl Input + ?Sized),
     ) -> Result<Operations<'a>, PathError> {
-        self.read_operations(entry.bytes(), &mut ())
+        self.reader().operations(entry.bytes())
     }
 
     /// Uses the fast path for the usual case.
@@ -183,7 +181,7 @@ impl Rules {
         reference: Reference,
     ) -> Result<Delivery<'t>, PathError> {
         let Some(exact) = self.fast_path(input, text, reference) else {
-            return self.read_delivery(input, reference, &mut ());
+            return self.reader().delivery(input, reference);
         };
         Ok(if self.groups() { exact.grouped() } else { exact })
     }

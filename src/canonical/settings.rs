@@ -4,6 +4,17 @@
 //! effect of the settings on a text.
 
 /// Whether paths of the token start with the segment `v7`.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{Rules, V7};
+///
+/// let rules = Rules::builder().v7(V7::Optional).build()?;
+/// assert_eq!(rules.delivery("/v7/sample.li/a.jpg")?, rules.delivery("/sample.li/a.jpg")?);
+/// assert!(Rules::default().delivery("/v7/sample.li/a.jpg").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum V7 {
@@ -17,6 +28,17 @@ pub enum V7 {
 }
 
 /// The meaning of the first segment of a path without a scheme.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{Root, Rules};
+///
+/// let library = Rules::builder().root(Root::Path).build()?;
+/// assert_eq!(library.delivery("/Sample.LI/a.jpg")?.origin.as_str(), "Sample.LI/a.jpg");
+/// assert_eq!(Rules::default().delivery("/Sample.LI/a.jpg")?.origin.as_str(), "sample.li/a.jpg");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Root {
@@ -28,6 +50,18 @@ pub enum Root {
 }
 
 /// Whether the spellings of a picture are grouped.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{Grouping, Rules};
+///
+/// let rules = Rules::builder().grouping(Grouping::Grouped).build()?;
+/// let request = rules.delivery("/https://sample.li/a.jpg?w=600")?;
+/// assert_eq!(request.origin.as_str(), "sample.li/a.jpg");
+/// assert_eq!(request.variant.as_str(), "?w=600@https");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Grouping {

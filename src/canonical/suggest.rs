@@ -3,23 +3,32 @@
 //! Invariant: the rules that refused the original accept a suggestion. The suggestion names the
 //! same picture as a delivery of the original's text. Not here: guesses at typing errors.
 
-use super::error::{PathError, PathErrorKind};
+use super::error::{PathError, PathErrorKind, Result};
 use super::input_checks::split_query;
 use super::names::Target;
 use super::path::form::{Form, Shape};
+use super::path::segments;
 use super::query::key::Query;
 use super::query::parameters::is_known;
 use super::query::split::parameters_of_key;
 use super::rules::Rules;
 use super::settings::{Root, V7};
-use super::text::bytes::{UNRESERVED, escaped};
+use super::text::bytes::{UNRESERVED, encoded};
 
 const FLAG: &str = "ci_url_encoded=1";
 
 impl Rules {
-    /// Adds the entries that were probably meant to an error about `entry`.
+    /// Reads `entry`, and adds the entries that were probably meant to an error.
+    pub(super) fn suggesting<'t, T>(
+        &self,
+        entry: &'t [u8],
+        read: impl FnOnce(&'t [u8]) -> Result<T>,
+    ) -> Result<T> {
+        read(entry).map_err(|error| self.with_suggestions(error, entry))
+    }
+
     #[cold]
-    pub(super) fn with_suggestions(&self, error: PathError, entry: &[u8]) -> PathError {
+    fn with_suggestions(&self, error: PathError, entry: &[u8]) -> PathError {
         let suggestions = match error.kind() {
             PathErrorKind::QueryNotAllowed => {
                 let pictures = self.meant(entry, false).into_iter();
@@ -39,10 +48,10 @@ impl Rules {
         let lenient = self.lenient();
         let (path, query) = split_query(entry);
         let Query { key, encodes_path, .. } = Query::read(query, &mut ()).ok()?;
-        let target = match lenient.named(path, encodes_path, &mut ()) {
+        let target = match lenient.reader().target(path, encodes_path) {
             Err(error) if error.kind() == PathErrorKind::DeliveryUrl => {
                 // Read as a request, a delivery URL leads to the picture inside.
-                let start = lenient.origin_start(path, &mut ()).ok()?;
+                let start = segments::origin_start(path, lenient.v7).ok()?;
                 let inside = [b"/", &path[start..], query.unwrap_or_default()].concat();
                 Target::Path(lenient.delivery(&inside).ok()?.origin.into_owned())
             }
@@ -63,10 +72,10 @@ impl Rules {
         if encodes_path || parameters_of_key(&key).all(|(name, _)| is_known(name)) {
             return None;
         }
-        let Ok(Target::Path(origin)) = lenient.named(path, false, &mut ()) else { return None };
+        let Ok(Target::Path(origin)) = lenient.reader().target(path, false) else { return None };
         let text = self.text_of(&Target::Path(origin))? + std::str::from_utf8(query?).ok()?;
         let candidate = self.spelled(&text, false, None);
-        self.read_invalidation(candidate.as_bytes(), &mut ()).is_ok().then_some(candidate)
+        self.reader().invalidation(candidate.as_bytes()).is_ok().then_some(candidate)
     }
 
     /// Returns the name of `target` under these rules: below their prefix, if they have one.
@@ -86,7 +95,10 @@ impl Rules {
         let starts_with_v7 = text == "v7" || text.starts_with("v7/");
         if text.contains('?') || (starts_with_v7 && self.v7 != V7::Required) {
             let flag = key.map_or(format!("?{FLAG}"), |key| format!("{key}&{FLAG}"));
-            format!("{start}{}{flag}", encoded(text))
+            // An encoded `v7` is a folder of an origin.
+            let (v, rest) = text.split_at(usize::from(text.starts_with("v7")));
+            let v = encoded(v, |_| false);
+            format!("{start}{v}{}{flag}", encoded(rest, |byte| UNRESERVED.contains(byte)))
         } else {
             format!("{start}{text}{star}{}", key.unwrap_or_default())
         }
@@ -100,27 +112,12 @@ impl Rules {
             return false;
         }
         let exact = self.without_grouping();
+        let mut reader = exact.reader();
         let read = if is_variant {
-            exact
-                .read_variant_entry(candidate.as_bytes(), &mut ())
-                .map(|selection| selection.target)
+            reader.variant_entry(candidate.as_bytes()).map(|entry| entry.target)
         } else {
-            exact.read_invalidation(candidate.as_bytes(), &mut ())
+            reader.invalidation(candidate.as_bytes())
         };
         read.is_ok_and(|target| target.as_str() == text)
     }
-}
-
-/// Returns `text` with all bytes encoded that might have another meaning.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(3 * text.len());
-    for (at, byte) in text.bytes().enumerate() {
-        let is_v7 = at == 0 && text.starts_with("v7");
-        if UNRESERVED.contains(byte) && !is_v7 {
-            out.push(char::from(byte));
-        } else {
-            out.extend(escaped(byte).map(char::from));
-        }
-    }
-    out
 }

@@ -5,6 +5,15 @@
 use std::fmt;
 
 /// The reason why a step changed a text.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::{Rules, StepKind};
+///
+/// let explanation = Rules::default().explain_operations("?width=200");
+/// assert_eq!(explanation.steps[0].kind, StepKind::ParameterName);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StepKind {
@@ -57,6 +66,17 @@ impl fmt::Display for StepKind {
 }
 
 /// One change.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+///
+/// let explanation = Rules::default().explain_operations("?width=200");
+/// let step = &explanation.steps[0];
+/// assert_eq!((&*step.from, &*step.to), ("width=200", "w=200"));
+/// assert_eq!(step.to_string(), "a parameter has one name: \"width=200\" -> \"w=200\"");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Step {

@@ -5,15 +5,16 @@
 //! here: under which rules. `My.Folder/a.jpg` is canonical in a library, but not if its first
 //! segment is a host.
 
-use super::error::{Fault, PathError};
+use super::error::{Fault, Moved, PathError, Result};
 use super::fast_verify::{is_plain_key, is_plain_origin};
 use super::input_checks::{MAX_CANONICAL, MAX_NESTING, clean, split_query};
 use super::path::grouping::is_mark;
-use super::path::origin::{Origin, Settled};
+use super::path::origin::Origin;
 use super::query::key::Query;
+use super::query::operations::Operations;
 use super::rules::Rules;
-use crate::names::{Marks, VariantKey, invalid_mark};
-use crate::names::{OriginPath, PathPrefix};
+use crate::names::{Marks, OriginPath, PathPrefix, VariantKey, invalid_mark};
+use std::borrow::Cow;
 
 /// Adds the constructors of a name that accept canonical text.
 macro_rules! from_canonical {
@@ -55,9 +56,47 @@ from_canonical!(OriginPath, check_origin);
 from_canonical!(PathPrefix, check_prefix);
 from_canonical!(VariantKey, check_variant);
 
+impl<'a> Operations<'a> {
+    /// Accepts operations that [`Rules::operations`] wrote, such as those that a log has kept.
+    ///
+    /// Cost: O(length). The text is borrowed.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not canonical, or has no operation. The error has the byte where the text
+    /// differs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Operations, Rules};
+    ///
+    /// let entry = Rules::default().operations("?width=200&h=100")?;
+    /// assert_eq!(entry.as_str(), "?h=100&w=200");
+    /// assert_eq!(Operations::from_canonical("?h=100&w=200")?, entry);
+    ///
+    /// let error = Operations::from_canonical("?w=200&h=100").unwrap_err();
+    /// assert_eq!(error.byte_offset(), 1);
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
+    pub fn from_canonical(text: &'a str) -> Result<Self, PathError> {
+        check_variant(text)?;
+        let Marks { operations, .. } = Marks::of(text);
+        if operations == "?" {
+            return Err(Fault::NoOperation.at(text.len()));
+        }
+        // An entry has neither marks nor operations of a nested URL.
+        let end = operations[1..].find('?').map_or(operations.len(), |at| at + 1);
+        if end < text.len() {
+            return Err(Fault::NotCanonical.at(end));
+        }
+        Ok(Self::new(VariantKey::new_unchecked(text)))
+    }
+}
+
 /// Returns an error unless `text` is a canonical origin.
 #[inline]
-fn check_origin(text: &str) -> Result<(), PathError> {
+fn check_origin(text: &str) -> Result<()> {
     if is_plain_origin(text.as_bytes()) {
         debug_assert_eq!(check_any_origin(text), Ok(()), "{text}");
         return Ok(());
@@ -66,34 +105,28 @@ fn check_origin(text: &str) -> Result<(), PathError> {
 }
 
 #[inline(never)]
-fn check_any_origin(text: &str) -> Result<(), PathError> {
+fn check_any_origin(text: &str) -> Result<()> {
     let (path, own_query) = split_query(bounded(text)?);
     if path.is_empty() {
         return Err(Fault::Empty.at(0));
     }
-    let rules = Rules::of_any_root();
-    let canonical = relative(path, own_query, &rules)?.into_path(&mut ())?;
-    same(text, &canonical)
+    same(text, &canonical_origin(path, own_query, false)?)
 }
 
 /// Returns an error unless `text` is the part before the star of a canonical pattern.
-fn check_prefix(text: &str) -> Result<(), PathError> {
+fn check_prefix(text: &str) -> Result<()> {
     bounded(text)?;
     if let Some(at) = text.find('?') {
         // A pattern has no query; it would be compared with the queries of origins.
         return Err(Fault::QueryNotAllowed.at(at));
     }
     let pattern = format!("{text}*");
-    let rules = Rules::of_any_root();
-    match relative(pattern.as_bytes(), None, &rules)?.into_prefix() {
-        Ok(canonical) => same(text, &canonical),
-        Err(_) => Err(Fault::NotCanonical.at(text.len())),
-    }
+    same(text, &canonical_origin(pattern.as_bytes(), None, true)?)
 }
 
 /// Returns an error unless `text` is a canonical variant key.
 #[inline]
-fn check_variant(text: &str) -> Result<(), PathError> {
+fn check_variant(text: &str) -> Result<()> {
     if is_plain_key(text.as_bytes()) {
         debug_assert_eq!(check_any_variant(text), Ok(()), "{text}");
         return Ok(());
@@ -102,7 +135,7 @@ fn check_variant(text: &str) -> Result<(), PathError> {
 }
 
 #[inline(never)]
-fn check_any_variant(text: &str) -> Result<(), PathError> {
+fn check_any_variant(text: &str) -> Result<()> {
     if text.len() > MAX_CANONICAL {
         return Err(Fault::NotCanonical.at(MAX_CANONICAL));
     }
@@ -115,20 +148,15 @@ fn check_any_variant(text: &str) -> Result<(), PathError> {
         return Err(Fault::NotCanonical.at(operations.len()));
     }
     let before = text.len() - representation.map_or(0, str::len);
-    representation.map_or(Ok(()), |mark| {
-        check_representation(mark).map_err(|error| error.moved(|at| before + at))
-    })
-}
-
-/// Returns an error unless `mark` may name a representation.
-fn check_representation(mark: &str) -> Result<(), PathError> {
-    if mark.is_empty() {
-        return Err(Fault::EmptyMark.at(0));
+    match representation {
+        Some("") => Err(Fault::EmptyMark.at(before)),
+        mark => {
+            mark.and_then(invalid_mark).map_or(Ok(()), |at| Err(Fault::BadMark.at(before + at)))
+        }
     }
-    invalid_mark(mark).map_or(Ok(()), |at| Err(Fault::BadMark.at(at)))
 }
 
-fn check_operations(text: &str) -> Result<(), PathError> {
+fn check_operations(text: &str) -> Result<()> {
     let mut start = 0;
     for (nesting, operations) in text[1..].split('?').enumerate() {
         if nesting > MAX_NESTING {
@@ -137,13 +165,13 @@ fn check_operations(text: &str) -> Result<(), PathError> {
         let group = &text[start..=start + operations.len()];
         let query =
             Query::read(Some(group.as_bytes()), &mut ()).and_then(|query| same(group, &query.key));
-        query.map_err(|error| error.moved(|at| start + at))?;
+        query.moved(|at| start + at)?;
         start += group.len();
     }
     Ok(())
 }
 
-fn bounded(text: &str) -> Result<&[u8], PathError> {
+fn bounded(text: &str) -> Result<&[u8]> {
     if text.len() > MAX_CANONICAL {
         return Err(Fault::NotCanonical.at(MAX_CANONICAL));
     }
@@ -151,19 +179,22 @@ fn bounded(text: &str) -> Result<&[u8], PathError> {
     Ok(text.as_bytes())
 }
 
-/// Reads a path as an origin. A leading slash is never part of one.
-fn relative<'t>(
+/// Returns an origin, or the part before its star, in its canonical spelling. A leading slash is
+/// never part of one.
+fn canonical_origin<'t>(
     path: &'t [u8],
     own_query: Option<&'t [u8]>,
-    rules: &Rules,
-) -> Result<Settled<'t>, PathError> {
+    is_pattern: bool,
+) -> Result<Cow<'t, str>> {
     if path.first() == Some(&b'/') {
         return Err(Fault::NotCanonical.at(0));
     }
-    Origin::read(path, own_query, rules, &mut ())?.settle(rules, &mut ())
+    let rules = Rules::of_any_root();
+    let origin = Origin::read(path, own_query, &rules, &mut ())?;
+    origin.settle(is_pattern, &rules, &mut ()).map(|(text, _)| text)
 }
 
-fn same(text: &str, canonical: &str) -> Result<(), PathError> {
+fn same(text: &str, canonical: &str) -> Result<()> {
     if text == canonical {
         return Ok(());
     }

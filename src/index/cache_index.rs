@@ -11,7 +11,7 @@ use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
 use crate::scopes::Tenant;
 use crate::stats::Stats;
-use crate::variants::Wanted;
+use crate::variants::LookupKey;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// locked: `V`'s `Clone` and `PartialEq` must not call the index. `V` is never dropped while a lock
 /// is held.
 ///
-/// Values are stored side by side with those of about 8 other paths, and move in memory when one of
+/// Values are stored side by side with those of about 9 other paths, and move in memory when one of
 /// these is added or removed. Keep `V` small: an id or a [`Box`].
 ///
 /// # Examples
@@ -58,6 +58,16 @@ impl<V> Default for CacheIndex<V> {
 
 impl<V> CacheIndex<V> {
     /// Creates an empty index, with hash seeds of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Config};
+    ///
+    /// let index = CacheIndex::<u64>::new(Config::builder().shards(64).build()?);
+    /// assert_eq!(index.stats().paths, 0);
+    /// # Ok::<(), cache_index::ConfigError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn new(config: Config) -> Self {
         Self { core: Arc::new(Core::new(&config)) }
@@ -71,6 +81,16 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants, shared; exclusively for a new one. No shard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::CacheIndex;
+    ///
+    /// let index = CacheIndex::<u64>::default();
+    /// assert_eq!(index.tenant("doc"), index.tenant("doc"));
+    /// assert_ne!(index.tenant("doc"), index.tenant("shop"));
+    /// ```
     pub fn tenant(&self, name: &str) -> Tenant {
         self.core.tenants.get_or_add(name)
     }
@@ -84,6 +104,21 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Live(7));
+    /// index.purge(&tenant, &birds, Hard);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn lookup(
         &self,
         tenant: &Tenant,
@@ -94,10 +129,8 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let Core { shared, .. } = &*self.core;
-        let text = variant.as_str();
-        let wanted = || Wanted { text, hash: shared.hashing.variant(text) };
-        self.core.shard(&key).read().lookup(&key, wanted, shared)
+        let variant = LookupKey { text: variant.as_str(), hash: None };
+        self.core.shard(&key).read().lookup(&key, variant, &self.core.shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
@@ -157,8 +190,8 @@ impl<V> CacheIndex<V> {
                 }
             }
             found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let wanted = || Wanted { text: variant, hash: *hash };
-                self.core.shard(key).read().lookup(key, wanted, shared)
+                let variant = LookupKey { text: variant, hash: Some(*hash) };
+                self.core.shard(key).read().lookup(key, variant, shared)
             }));
         }
         found
@@ -171,6 +204,19 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(index.variants(&tenant, &birds), [small]);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
         let key = self.core.key(tenant, path);
         self.core.shard(&key).read().variants(&key, &self.core.shared)
@@ -261,6 +307,20 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** O(shards), times the tenants that have entries there.
     /// **Locks:** one shard after another, shared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+    /// assert_eq!((index.stats().live, index.stats().dead), (1, 0));
+    /// index.flush_all(Hard);
+    /// assert_eq!((index.stats().live, index.stats().dead), (0, 1));
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.core.stats()
     }

@@ -9,12 +9,13 @@ use crate::config::{Config, DeadValues};
 use crate::dry_run::{Extent, Matches};
 use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
+use crate::monotonic::TimeSource;
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{FillStart, OpenFills, PathRef, Shard, Shared};
+use crate::shard::{Committed, FillStart, OpenFills, PathRef, PendingId, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
 use std::sync::Arc;
@@ -43,13 +44,14 @@ pub(crate) struct Core<V> {
     pub(super) prefix_purges: AtomicU64,
     pub(super) tenant_flushes: AtomicU64,
     pub(super) flushes: AtomicU64,
+    pub(super) flushes_over_time: AtomicU64,
 }
 
 /// A shard and its open fills, on lines of their own: readers of the shard share its line, and each
 /// fill writes to the other.
 pub(super) struct Cell<V> {
     pub(super) shard: CachePadded<ShardLock<Shard<V>>>,
-    pub(super) fills: CachePadded<OpenFills>,
+    pub(super) fills: CachePadded<OpenFills<V>>,
 }
 
 impl<V> Default for Cell<V> {
@@ -65,6 +67,8 @@ pub(super) struct Pass {
     /// The next value of `swept`, once the last shard is done. It is read before the first shard is
     /// begun.
     pub(super) target: Generation,
+    /// How many restores are under way. While there are any, prefix rules do not retire.
+    pub(super) restores: usize,
 }
 
 impl<V> Core<V> {
@@ -73,13 +77,15 @@ impl<V> Core<V> {
         // index to the next.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self {
+        let time = TimeSource::new(config.manual_clock());
+        let start = Generation::new(config.generation_after());
+        let core = Self {
             id,
             shards: (0..config.shards()).map(|_| Cell::default()).collect(),
             shared: Shared {
                 hashing: Hashing::new(),
                 keys: Arc::default(),
-                scopes: Scopes::new(config.max_prefix_rules()),
+                scopes: Scopes::new(config.max_prefix_rules(), time),
                 occupancy: Occupancy::new(config.limits()),
                 limits: config.limits().clone(),
             },
@@ -91,17 +97,28 @@ impl<V> Core<V> {
             prefix_purges: AtomicU64::default(),
             tenant_flushes: AtomicU64::default(),
             flushes: AtomicU64::default(),
+            flushes_over_time: AtomicU64::default(),
+        };
+        if start > Generation::START {
+            core.shared.scopes.start_after(start);
+            core.swept.raise_relaxed(start);
+            core.shards.iter().for_each(|cell| cell.shard.write().start_after(start));
         }
+        core
     }
 
     pub(super) fn check(&self, tenant: &Tenant) {
         assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn key<'a>(&self, tenant: &'a Tenant, path: &'a OriginPath<'_>) -> PathRef<'a> {
         self.named(tenant, path.as_str())
     }
 
+    #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
+    #[inline(always)]
     pub(super) fn named<'a>(&self, tenant: &'a Tenant, path: &'a str) -> PathRef<'a> {
         self.check(tenant);
         let hash = self.shared.hashing.path(tenant.id(), path);
@@ -112,7 +129,7 @@ impl<V> Core<V> {
         &self.cell(key).shard.0
     }
 
-    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills {
+    pub(super) fn fills(&self, key: &PathRef<'_>) -> &OpenFills<V> {
         &self.cell(key).fills.0
     }
 
@@ -127,29 +144,35 @@ impl<V> Core<V> {
     pub(crate) fn commit(
         &self,
         key: &PathRef<'_>,
-        began: FillStart,
+        fill: (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
         let fills = self.fills(key);
-        self.write(key, |shard, shared| shard.commit(key, began, variant, value, fills, shared))
+        let commit = |shard: &mut Shard<V>, shared: &_| {
+            shard.commit(key, fill, variant, value, fills, shared)
+        };
+        let Committed { insertion, pending } = self.write(key, commit);
+        drop(pending);
+        insertion
     }
 
-    pub(crate) fn close(&self, hash: PathHash, began: FillStart) {
-        self.cell_of(hash).fills.0.close(hash, began);
+    pub(crate) fn close(&self, hash: PathHash, began: FillStart, pending: Option<PendingId>) {
+        // The pending value is dropped here, after the lock was released.
+        drop(self.cell_of(hash).fills.0.close(hash, began, pending));
     }
 
     /// Changes the path's shard, queues or drops what died in it, and then sweeps a little.
     pub(super) fn write<R>(
         &self,
         key: &PathRef<'_>,
-        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<DeadRecord<V>>),
+        change: impl FnOnce(&mut Shard<V>, &Shared) -> (R, Option<Box<DeadRecord<V>>>),
     ) -> R {
         let mut shard = self.shard(key).write();
         let (result, dead_record) = change(&mut shard, &self.shared);
         // Queue before unlocking, so that a later sweep of this shard can rely on every dead entry
         // already being in the queue.
-        let dropped = dead_record.and_then(|dead_record| self.queue(dead_record));
+        let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
         drop(shard);
         // Dropped when nothing is locked any more.
         drop(dropped);
@@ -183,7 +206,7 @@ impl<V> Core<V> {
                 let (outcome, dead_record) =
                     shard.purge(key, *selection, severity, fills, &self.shared);
                 outcomes[*at] = Some(outcome);
-                dropped.extend(dead_record.and_then(|dead_record| self.queue(dead_record)));
+                dropped.extend(dead_record.and_then(|dead_record| self.queue_boxed(dead_record)));
             }
         }
         drop(dropped);
@@ -234,6 +257,16 @@ impl<V> Core<V> {
         }
     }
 
+    #[cold]
+    #[allow(
+        clippy::boxed_local,
+        clippy::unnecessary_box_returns,
+        reason = "a write seldom has one, and moves it twice"
+    )]
+    fn queue_boxed(&self, dead_record: Box<DeadRecord<V>>) -> Option<Box<DeadRecord<V>>> {
+        self.queue(*dead_record).map(Box::new)
+    }
+
     #[cfg(fuzzing)]
     pub(super) fn check_invariants(&self) {
         let (mut paths, mut entries, mut any_dead, mut uses) = (0, 0, false, Vec::new());
@@ -249,11 +282,14 @@ impl<V> Core<V> {
         let (swept, broad) = (self.swept.load_relaxed(), self.shared.scopes.broad());
         assert!(swept <= broad && broad <= self.shared.scopes.clock.load_relaxed(), "generations");
         assert!(swept < broad || !any_dead, "dead entries behind the sweep");
-        assert!(swept < broad || self.shared.scopes.open_rules() == 0, "rules behind the sweep");
+        let is_restoring = self.pass.lock().restores > 0;
+        let no_rules = self.shared.scopes.open_rules() == 0;
+        assert!(swept < broad || is_restoring || no_rules, "rules behind the sweep");
         self.dead_queue.lock().check();
     }
 
     pub(super) fn stats(&self) -> Stats {
+        let running = self.shared.scopes.running().len();
         let mut total = Stats {
             tenants: self.tenants.len(),
             forgotten_tenants: self.tenants.forgotten(),
@@ -261,6 +297,8 @@ impl<V> Core<V> {
             prefix_purges: self.prefix_purges.load(Ordering::Relaxed),
             tenant_flushes: self.tenant_flushes.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
+            flushes_over_time: self.flushes_over_time.load(Ordering::Relaxed),
+            running_flushes: running,
             bytes: self.shards.len() * size_of::<Cell<V>>()
                 + self.shared.scopes.rule_bytes()
                 + self.shared.keys.bytes(),
@@ -268,7 +306,9 @@ impl<V> Core<V> {
         };
         for Cell { shard, fills } in &self.shards {
             shard.read().add_stats(&self.shared, &mut total);
-            total.open_leases += fills.leases();
+            let (leases, claims) = fills.leases();
+            total.open_leases += leases;
+            total.open_claims += claims;
             total.bytes += fills.bytes();
         }
         let dead_queue = self.dead_queue.lock();

@@ -15,11 +15,24 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let lease = index.lease(&tenant, &birds);
+    /// // Here, the server reads the source.
+    /// assert!(lease.commit(&VariantKey::opaque("small")?, 7).is_stored());
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
         let key = self.core.key(tenant, path);
         let began = self.core.fills(&key).open(&key, &self.core.shared.scopes);
         self.core.maintain();
-        FillLease::new(&self.core, &key, began)
+        FillLease::new(&self.core, &key, began, None)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.
@@ -32,6 +45,17 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7).is_stored());
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn insert(
         &self,
         tenant: &Tenant,

@@ -22,6 +22,20 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(index.purge(&tenant, &birds, Hard).len(), 1);
+    /// assert_eq!(index.purge(&tenant, &birds, Hard).len(), 0);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn purge<M: Mode>(&self, tenant: &Tenant, path: &OriginPath<'_>, mode: M) -> M::Outcome<V> {
         self.purge_selected(tenant, path, Selection::All, mode)
     }
@@ -259,6 +273,20 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** O(1): no entry is visited.
     /// **Locks:** no shard; flushes take turns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, Lookup, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let small = VariantKey::opaque("small")?;
+    /// assert!(index.insert(&tenant, &birds, &small, 7).is_stored());
+    /// index.flush_all(Hard);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn flush_all<M: Mode>(&self, mode: M) -> Flushed {
         self.core.flushes.fetch_add(1, Ordering::Relaxed);
         Flushed { generation: self.core.shared.scopes.invalidate_all(mode.severity()) }

@@ -14,14 +14,15 @@
 //!      does not come back                .
 //! ```
 //!
-//! Not here: making a second request wait for the first one's fill. The server must do that.
+//! Not here: making a second request wait for the first one's fill. The server must do that. A
+//! claim tells it which fill.
 
 use super::core::Core;
 use crate::hash::PathHash;
 use crate::names::VariantKey;
 use crate::outcome::Insertion;
 use crate::scopes::Tenant;
-use crate::shard::{FillStart, PathRef, PathText};
+use crate::shard::{FillStart, PathRef, PathText, PendingId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,15 +58,22 @@ pub struct FillLease<V> {
     path: PathText,
     hash: PathHash,
     began: FillStart,
+    /// The pending value of a claim.
+    pending: Option<PendingId>,
     /// False once the commit has closed the fill.
     open: bool,
 }
 
 impl<V> FillLease<V> {
-    pub(crate) fn new(core: &Arc<Core<V>>, key: &PathRef<'_>, began: FillStart) -> Self {
+    pub(crate) fn new(
+        core: &Arc<Core<V>>,
+        key: &PathRef<'_>,
+        began: FillStart,
+        pending: Option<PendingId>,
+    ) -> Self {
         let (core, tenant) = (Arc::clone(core), key.tenant.clone());
         let path = PathText::new(key.path);
-        Self { core, tenant, path, hash: key.hash, began, open: true }
+        Self { core, tenant, path, hash: key.hash, began, pending, open: true }
     }
 
     /// Returns the tenant whose picture is being fetched.
@@ -84,9 +92,23 @@ impl<V> FillLease<V> {
     ///
     /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the entry is written, and its table of open fills.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let (slow, small) = (index.lease(&tenant, &birds), VariantKey::opaque("small")?);
+    /// index.purge(&tenant, &birds, Hard);
+    /// assert!(!slow.commit(&small, 7).is_stored());
+    /// assert!(index.lease(&tenant, &birds).commit(&small, 8).is_stored());
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn commit(mut self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.open = false;
-        self.core.commit(&self.key(), self.began, variant, value)
+        self.core.commit(&self.key(), (self.began, self.pending), variant, value)
     }
 
     fn key(&self) -> PathRef<'_> {
@@ -97,7 +119,7 @@ impl<V> FillLease<V> {
 impl<V> Drop for FillLease<V> {
     fn drop(&mut self) {
         if self.open {
-            self.core.close(self.hash, self.began);
+            self.core.close(self.hash, self.began, self.pending);
         }
     }
 }

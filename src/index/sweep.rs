@@ -60,13 +60,18 @@ impl<V> Core<V> {
         }
         if pass.shard == self.shards.len() {
             self.swept.raise_relaxed(pass.target);
-            self.shared.scopes.retire_rules(pass.target);
-            *pass = Pass::default();
+            self.shared.scopes.retire_spreads(pass.target);
+            // A restore checks its entries against the rules since it began.
+            if pass.restores == 0 {
+                self.shared.scopes.retire_rules(pass.target);
+            }
+            *pass = Pass { restores: pass.restores, ..Pass::default() };
         }
         if done { looked_at.max(SHARD_VISIT) } else { looked_at }
     }
 
     pub(super) fn reclaim(&self, limit: usize) -> Reclaimed<V> {
+        self.shared.scopes.notice_time();
         let target = self.shared.scopes.broad();
         let mut entries = Vec::new();
         let mut budget = limit.saturating_mul(16).saturating_add(4096);

@@ -14,6 +14,17 @@ use std::fmt;
 /// | [`NotJson`](Self::NotJson) | 400 |
 /// | [`TooLarge`](Self::TooLarge) | 413 |
 /// | all others: valid JSON, but not a valid request | 422 |
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::{InvalidationErrorKind, InvalidationRequest};
+///
+/// let rules = Rules::default();
+/// let error = InvalidationRequest::builder(&rules).original(["sample.li/%2"]).unwrap_err();
+/// assert_eq!(error.kind(), InvalidationErrorKind::BadEntry);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidationErrorKind {

@@ -29,6 +29,16 @@ pub struct InvalidationLimits {
 }
 
 /// Builds [`InvalidationLimits`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::invalidation::InvalidationLimits;
+///
+/// let limits = InvalidationLimits::builder().entries(10).depth(4).build()?;
+/// assert_eq!((limits.entries(), limits.depth()), (10, 4));
+/// # Ok::<(), cache_index::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "settings have no effect before `build`"]
 pub struct InvalidationLimitsBuilder(InvalidationLimits);

@@ -9,6 +9,22 @@ use crate::scopes::{Generation, Tenant};
 use std::fmt;
 
 /// The outcome of one entry of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::{EntryOutcome, InvalidationRequest};
+/// use cache_index::CacheIndex;
+///
+/// let index = CacheIndex::<u64>::default();
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules).original(["sample.li/birds.jpg"])?;
+/// let receipt = index.apply(&index.tenant("doc"), &request);
+/// assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::MatchedNothing);
+/// assert_eq!(receipt.entries()[0].outcome().to_string(), "matched nothing");
+/// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntryOutcome {
@@ -94,6 +110,19 @@ pub struct Receipt<V> {
 }
 
 /// The outcome of one entry of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::invalidation::InvalidationRequest;
+/// use cache_index::{CacheIndex, Severity};
+///
+/// let index = CacheIndex::<u64>::default();
+/// let receipt = index.apply(&index.tenant("doc"), &InvalidationRequest::all(Severity::Hard));
+/// let everything = &receipt.entries()[0];
+/// assert_eq!(everything.outcome().as_str(), "invalidated");
+/// assert!(everything.target().is_none());
+/// ```
 #[must_use = "the values that went are in here, for the caller to delete their objects"]
 pub struct EntryReceipt<V> {
     pub(super) position: Option<usize>,

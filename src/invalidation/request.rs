@@ -11,6 +11,15 @@ use crate::severity::Severity;
 use std::collections::{HashMap, HashSet};
 
 /// The scope of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
+/// use cache_index::Severity;
+///
+/// assert_eq!(InvalidationRequest::all(Severity::Soft).scope(), InvalidationScope::All);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidationScope {
@@ -60,6 +69,20 @@ pub struct InvalidationRequest {
 }
 
 /// One entry of a request.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::InvalidationRequest;
+///
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?width=200"])?;
+/// let entry = &request.entries()[0];
+/// assert_eq!(entry.target().as_str(), "sample.li/birds.jpg");
+/// assert_eq!(entry.variant().map(|variant| variant.as_str()), Some("?w=200"));
+/// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestEntry {
     position: usize,
@@ -89,6 +112,35 @@ impl RequestEntry {
     #[must_use]
     pub fn variant(&self) -> Option<&VariantKey<'static>> {
         self.variant.as_ref()
+    }
+}
+
+impl RequestEntry {
+    /// Returns the keys that the entry purges, with the scope `urls`: the variant, and the origin
+    /// copy if this entry includes the copy. Returns nothing with another scope.
+    ///
+    /// For logs that keep what a request invalidates: a purge of
+    /// [these keys](crate::Selection::Keys) of the picture has the same effect as the entry.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    ///
+    /// let rules = Rules::default();
+    /// let request = InvalidationRequest::builder(&rules)
+    ///     .urls(["/sample.li/birds.jpg?w=200", "/sample.li/birds.jpg?w=300"])?;
+    /// let keys: Vec<Vec<&str>> = request
+    ///     .entries()
+    ///     .iter()
+    ///     .map(|entry| entry.purged_keys().map(|key| key.as_str()).collect())
+    ///     .collect();
+    /// assert_eq!(keys, [vec!["?w=200", "?"], vec!["?w=300"]]);
+    /// # Ok::<(), cache_index::invalidation::InvalidationError>(())
+    /// ```
+    pub fn purged_keys(&self) -> impl Iterator<Item = &VariantKey<'static>> {
+        self.variant.iter().chain(&self.copy)
     }
 }
 

@@ -25,6 +25,16 @@ pub struct NameError {
 }
 
 /// The kind of a [`NameError`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{NameErrorKind, VariantKey};
+///
+/// let error = VariantKey::opaque("?w=600")?.with_representation("web p").unwrap_err();
+/// assert!(matches!(error.kind(), NameErrorKind::InvalidMark { byte_offset: 3, .. }));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NameErrorKind {
@@ -61,6 +71,7 @@ impl NameError {
 }
 
 /// Checks that `text` is a name: it is neither empty nor longer than `limit` bytes.
+#[inline]
 pub(crate) fn check_len(subject: &'static str, text: &str, limit: usize) -> Result<(), NameError> {
     let kind = match text.len() {
         0 => NameErrorKind::Empty,

@@ -63,6 +63,15 @@ name_type! {
 
 impl PathPrefix<'_> {
     /// Returns whether `path` starts with this prefix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{OriginPath, PathPrefix};
+    ///
+    /// assert!(PathPrefix::opaque("avatars/")?.contains(&OriginPath::opaque("avatars/1.png")?));
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, path: &OriginPath<'_>) -> bool {
         path.as_str().starts_with(self.as_str())

@@ -68,6 +68,15 @@ name_type! {
 impl VariantKey<'_> {
     /// Returns the key without its marks: the operations, with their question marks. A key that
     /// does not begin with `?` has no marks and is returned whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::VariantKey;
+    ///
+    /// assert_eq!(VariantKey::opaque("?w=600@https#webp")?.operations(), "?w=600");
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     #[must_use]
     pub fn operations(&self) -> &str {
         Marks::of(self.as_str()).operations
@@ -75,6 +84,15 @@ impl VariantKey<'_> {
 
     /// Returns the representation, which is one of several stored answers. Returns `None` if the
     /// key has no such mark or does not begin with `?`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::VariantKey;
+    ///
+    /// assert_eq!(VariantKey::opaque("?w=600#webp")?.representation(), Some("webp"));
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     #[must_use]
     pub fn representation(&self) -> Option<&str> {
         Marks::of(self.as_str()).representation

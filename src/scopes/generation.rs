@@ -30,11 +30,23 @@ impl Generation {
     /// Before the first invalidation.
     pub(crate) const START: Self = Self(0);
 
+    #[inline]
     pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
 
+    /// The number after this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The number before this one, which is not the first.
+    pub(crate) const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
+
     /// The number itself, for logs. It means nothing to another index or another process.
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -52,6 +64,7 @@ pub(crate) struct AtomicGeneration(AtomicU64);
 
 impl AtomicGeneration {
     /// Reads, and sees all that was written before the [`Self::publish`] that it reads from.
+    #[inline]
     pub(crate) fn load(&self) -> Generation {
         // Acquire: pairs with the release in `publish`.
         Generation(self.0.load(Ordering::Acquire))
@@ -59,11 +72,13 @@ impl AtomicGeneration {
 
     /// Reads the number alone. For numbers that are written and read under the same lock, or that
     /// publish nothing else.
+    #[inline]
     pub(crate) fn load_relaxed(&self) -> Generation {
         Generation(self.0.load(Ordering::Relaxed))
     }
 
     /// Moves forward to `generation`, never back.
+    #[inline]
     pub(crate) fn publish(&self, generation: Generation) {
         // Release: pairs with the acquire in `load`. Acquire is not needed: a read-modify-write
         // continues the release sequence of every earlier publication, and a thread that publishes
@@ -77,11 +92,18 @@ impl AtomicGeneration {
     }
 
     /// Takes the next number.
+    #[inline]
     pub(crate) fn next(&self) -> Generation {
         // Relaxed: a read-modify-write never returns a number twice. The counter publishes nothing.
         // The shard's lock (purge of a path) or `publish` (flush) publishes the writes that the
         // number orders.
         Generation(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Takes the next two numbers, of which no other thread takes one. Returns the first.
+    pub(crate) fn next_two(&self) -> Generation {
+        // Relaxed, as in `next`.
+        Generation(self.0.fetch_add(2, Ordering::Relaxed) + 1)
     }
 }
 

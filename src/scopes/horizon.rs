@@ -13,10 +13,12 @@ pub(crate) struct LastInvalidations {
 }
 
 impl LastInvalidations {
+    #[inline]
     pub(crate) fn newest(self) -> Generation {
         self.hard.max(self.soft)
     }
 
+    #[inline]
     pub(crate) fn or(self, other: Self) -> Self {
         Self { hard: self.hard.max(other.hard), soft: self.soft.max(other.soft) }
     }
@@ -29,13 +31,26 @@ impl LastInvalidations {
 pub(crate) struct Horizon {
     hard: AtomicGeneration,
     soft: AtomicGeneration,
+    /// The last flush over time: no older fill is stored.
+    over_time: AtomicGeneration,
 }
 
 impl Horizon {
     /// Acquire: a thread that publishes this invalidation for another must also publish everything
     /// that happened before it.
+    #[inline]
     pub(crate) fn read(&self) -> LastInvalidations {
         LastInvalidations { hard: self.hard.load(), soft: self.soft.load() }
+    }
+
+    /// Returns the last flush over time. Acquire, as in `read`.
+    #[inline]
+    pub(crate) fn over_time(&self) -> Generation {
+        self.over_time.load()
+    }
+
+    pub(crate) fn raise_over_time(&self, generation: Generation) {
+        self.over_time.publish(generation);
     }
 
     pub(crate) fn raise(&self, severity: Severity, generation: Generation) {

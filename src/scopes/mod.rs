@@ -6,15 +6,20 @@
 
 mod generation;
 mod horizon;
+mod over_time;
 mod prefix_purges;
 mod registry;
+mod spreads;
 mod tally;
 mod tenant;
+mod view;
 
 pub(crate) use generation::AtomicGeneration;
 pub use generation::Generation;
 pub(crate) use horizon::LastInvalidations;
-pub(crate) use registry::{Scopes, Standing, View};
+pub use over_time::OverTime;
+pub(crate) use registry::Scopes;
 pub(crate) use tally::{Counts, Tallies};
 pub use tenant::Tenant;
 pub(crate) use tenant::Tenants;
+pub(crate) use view::{Standing, View};

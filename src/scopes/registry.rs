@@ -19,8 +19,12 @@
 
 use super::generation::{AtomicGeneration, Generation};
 use super::horizon::{Horizon, LastInvalidations};
+use super::over_time::OverTime;
 use super::prefix_purges::PrefixPurges;
+use super::spreads::Spreads;
 use super::tenant::Tenant;
+use super::view::{PathSpreads, View};
+use crate::monotonic::TimeSource;
 use crate::severity::Severity;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
 
@@ -40,31 +44,12 @@ pub(crate) struct Scopes {
     /// The newest rule: what was good since then needs no look at the rules.
     newest_rule: AtomicGeneration,
     most_rules: usize,
+    spreads: RwLock<Spreads>,
+    /// How many flushes over time there are, so that nobody locks `spreads` to find none.
+    open_spreads: AtomicU64,
+    /// Read only while a flush over time runs.
+    time: TimeSource,
     turn: Mutex<()>,
-}
-
-/// The last invalidations of the scopes that cover a path, or a tenant, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    /// The newest broad invalidation that this view knows of.
-    pub(crate) as_of: Generation,
-    /// The last invalidations of everything and of the tenant.
-    whole: LastInvalidations,
-    /// The last invalidations of the prefixes of the path.
-    prefix: LastInvalidations,
-    /// Whether the tenant is forgotten.
-    forgotten: bool,
-}
-
-/// The effect of broad invalidations on an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// None reached it.
-    Untouched,
-    /// A soft one did.
-    Stale,
-    /// A hard one did.
-    Dead,
 }
 
 /// The effect of a prefix purge on the rules.
@@ -75,43 +60,8 @@ pub(crate) struct RuleAdded {
     pub(crate) widened: Option<Tenant>,
 }
 
-impl LastInvalidations {
-    fn standing(self, since: Generation) -> Standing {
-        if self.hard > since {
-            Standing::Dead
-        } else if self.soft > since {
-            Standing::Stale
-        } else {
-            Standing::Untouched
-        }
-    }
-}
-
-impl View {
-    /// Returns the standing of an entry that was live at `since`.
-    pub(crate) fn standing(&self, since: Generation) -> Standing {
-        self.whole.or(self.prefix).standing(since)
-    }
-
-    /// The same, as far as everything and the tenant go.
-    pub(crate) fn whole_standing(&self, since: Generation) -> Standing {
-        self.whole.standing(since)
-    }
-
-    /// Whether the tenant is forgotten: nothing is stored for it any more.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.forgotten
-    }
-
-    /// Returns the same view, including prefix rules that have retired since.
-    pub(crate) fn with_retired(mut self, retired: LastInvalidations) -> Self {
-        self.prefix = self.prefix.or(retired);
-        self
-    }
-}
-
 impl Scopes {
-    pub(crate) fn new(most_rules: usize) -> Self {
+    pub(crate) fn new(most_rules: usize, time: TimeSource) -> Self {
         Self {
             clock: CachePadded::default(),
             broad: AtomicGeneration::default(),
@@ -120,24 +70,55 @@ impl Scopes {
             open_rules: AtomicU64::default(),
             newest_rule: AtomicGeneration::default(),
             most_rules,
+            spreads: RwLock::default(),
+            open_spreads: AtomicU64::default(),
+            time,
             turn: Mutex::default(),
         }
     }
 
+    /// Makes the next invalidation take the number after `generation`. Only before the first use.
+    pub(crate) fn start_after(&self, generation: Generation) {
+        self.clock.raise_relaxed(generation);
+        self.broad.publish(generation);
+    }
+
     /// The generation in which something begins now, as far as broad scopes go.
+    #[inline]
     pub(crate) fn broad(&self) -> Generation {
         self.broad.load()
     }
 
     /// Returns the current view of the scopes that cover all of the tenant's paths.
     pub(crate) fn view(&self, tenant: &Tenant) -> View {
-        self.consistent(tenant, LastInvalidations::default)
+        self.consistent(tenant, LastInvalidations::default, PathSpreads::default)
     }
 
     /// Returns the current view of the scopes that cover the path, for an entry that was live at
     /// `since`, or later.
+    #[inline]
     pub(crate) fn view_of(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
-        self.consistent(tenant, || {
+        // As below, where there are no rules, no flushes over time, and nothing is half way.
+        let as_of = self.broad.load();
+        if self.open_rules.load(Ordering::Relaxed) == 0
+            && self.open_spreads.load(Ordering::Acquire) == 0
+        {
+            let own = tenant.horizon().read();
+            let whole = self.all.read().or(own);
+            let refused = self.all.over_time().max(tenant.horizon().over_time());
+            if whole.newest().max(refused) <= as_of {
+                let forgotten = tenant.is_forgotten_by(own);
+                let prefix = LastInvalidations::default();
+                let spreads = PathSpreads::default();
+                return View { as_of, whole, prefix, refused, spreads, forgotten };
+            }
+        }
+        self.view_with_rules(tenant, path, since)
+    }
+
+    #[inline(never)]
+    fn view_with_rules(&self, tenant: &Tenant, path: &[u8], since: Generation) -> View {
+        let prefix = || {
             // Relaxed, both. A thread that has read the generation of a rule in `broad` sees them
             // through that; any other thread may miss the rule. A thread that holds the lock of a
             // shard and sees that a rule has retired sees what the sweep settled in that shard
@@ -150,21 +131,36 @@ impl Scopes {
             } else {
                 LastInvalidations::default()
             }
-        })
+        };
+        self.consistent(tenant, prefix, || self.spreads_of(tenant, path))
     }
 
-    fn consistent(&self, tenant: &Tenant, prefix: impl Fn() -> LastInvalidations) -> View {
+    fn consistent(
+        &self,
+        tenant: &Tenant,
+        prefix: impl Fn() -> LastInvalidations,
+        spreads: impl Fn() -> PathSpreads,
+    ) -> View {
         loop {
             let as_of = self.broad.load();
             // In the opposite order of `invalidate_prefix`, which writes the horizon first. If a
             // rule is gone because it was widened, then this view has the horizon that goes with
             // it.
-            let prefix = prefix();
+            let (prefix, spreads) = (prefix(), spreads());
             let own = tenant.horizon().read();
             let whole = self.all.read().or(own);
-            let newest = whole.newest().max(prefix.newest());
+            let refused = self.all.over_time().max(tenant.horizon().over_time());
+            // A flush over time whose horizon is not yet written, and that this thread or another
+            // may publish.
+            let refused = refused.max(spreads.newest());
+            let newest = whole.newest().max(prefix.newest()).max(refused);
             if newest <= as_of {
-                return View { as_of, whole, prefix, forgotten: tenant.is_forgotten_by(own) };
+                if spreads.timed && self.broad.load() != as_of {
+                    // The clock was read in between: the answer must be of one moment.
+                    continue;
+                }
+                let forgotten = tenant.is_forgotten_by(own);
+                return View { as_of, whole, prefix, refused, spreads, forgotten };
             }
             // An invalidation has written its horizon and not yet published it: do it for it, then
             // all of it is visible.
@@ -172,14 +168,91 @@ impl Scopes {
         }
     }
 
+    /// Returns the flushes over time that cover a path, and notices the end of one.
+    fn spreads_of(&self, tenant: &Tenant, path: &[u8]) -> PathSpreads {
+        // Acquire: pairs with the release in `count_spreads`. If a flush is gone because a hard one
+        // made it void, the horizon of the hard one is visible.
+        if self.open_spreads.load(Ordering::Acquire) == 0 {
+            return PathSpreads::default();
+        }
+        let (spreads, due) = self.spreads.read().of_path(tenant, path, || self.time.now());
+        if let Some(now) = due {
+            // Not by waiting: the caller may have a shard locked. Another thread has the turn, or a
+            // later call notices.
+            if let Some(_turn) = self.turn.try_lock() {
+                self.advance(now);
+            }
+        }
+        spreads
+    }
+
+    /// Publishes that flushes over time have come further, so that the sweep sets out. Only while
+    /// it is the caller's turn.
+    fn advance(&self, now: u64) {
+        let mut spreads = self.spreads.write();
+        if spreads.is_due(now) {
+            let generation = self.clock.next();
+            spreads.advance(now, generation);
+            drop(spreads);
+            self.broad.publish(generation);
+        }
+    }
+
+    /// Notices how far the flushes over time have come. The caller has no shard locked.
+    pub(crate) fn notice_time(&self) {
+        if self.open_spreads.load(Ordering::Acquire) > 0 {
+            let _turn = self.turn.lock();
+            self.advance(self.time.now());
+        }
+    }
+
+    fn count_spreads(&self, spreads: &Spreads) {
+        // Release: pairs with the acquire in `spreads_of`.
+        self.open_spreads.store(spreads.len() as u64, Ordering::Release);
+    }
+
+    /// Returns the flushes over time that are running.
+    pub(crate) fn running(&self) -> Vec<(Option<Tenant>, Generation, OverTime)> {
+        if self.open_spreads.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        self.notice_time();
+        self.spreads.read().running(self.time.now())
+    }
+
     /// Invalidates everything.
     pub(crate) fn invalidate_all(&self, severity: Severity) -> Generation {
-        self.invalidate(&self.all, severity)
+        self.invalidate(None, severity)
     }
 
     /// Invalidates all that belongs to `tenant`.
     pub(crate) fn invalidate_tenant(&self, tenant: &Tenant, severity: Severity) -> Generation {
-        self.invalidate(tenant.horizon(), severity)
+        self.invalidate(Some(tenant), severity)
+    }
+
+    /// Invalidates everything, or all that belongs to a tenant, over time. Returns the generation
+    /// in which later fills begin.
+    pub(crate) fn invalidate_over(&self, scope: Option<&Tenant>, over: OverTime) -> Generation {
+        let _turn = self.turn.lock();
+        let mut spreads = self.spreads.write();
+        let is_forgotten = scope.is_some_and(|tenant| tenant.forgotten() > Generation::START);
+        if over.has_ended() || is_forgotten || spreads.is_full(scope) {
+            drop(spreads);
+            return self.invalidate_in_turn(scope, Severity::Hard);
+        }
+        let marker = self.clock.next_two();
+        let generation = marker.next();
+        spreads.add(scope, marker, over, self.time.now());
+        // Before the horizon: a view that has the horizon has the flush.
+        self.count_spreads(&spreads);
+        drop(spreads);
+        self.horizon(scope).raise_over_time(generation);
+        self.broad.publish(generation);
+        generation
+    }
+
+    fn horizon<'a>(&'a self, scope: Option<&'a Tenant>) -> &'a Horizon {
+        scope.map_or(&self.all, Tenant::horizon)
     }
 
     /// Invalidates all that belongs to `tenant`; from then on nothing is stored for it. Returns the
@@ -193,16 +266,34 @@ impl Scopes {
         // Before the horizon: a view that has the horizon knows of both.
         tenant.forget(generation);
         tenant.horizon().raise(Severity::Hard, generation);
+        self.clear_spreads(Some(tenant));
         self.broad.publish(generation);
         generation
     }
 
-    fn invalidate(&self, horizon: &Horizon, severity: Severity) -> Generation {
+    fn invalidate(&self, scope: Option<&Tenant>, severity: Severity) -> Generation {
         let _turn = self.turn.lock();
+        self.invalidate_in_turn(scope, severity)
+    }
+
+    fn invalidate_in_turn(&self, scope: Option<&Tenant>, severity: Severity) -> Generation {
         let generation = self.clock.next();
-        horizon.raise(severity, generation);
+        self.horizon(scope).raise(severity, generation);
+        if severity == Severity::Hard {
+            self.clear_spreads(scope);
+        }
         self.broad.publish(generation);
         generation
+    }
+
+    /// Removes the flushes over time that are void because the scope's horizon was raised.
+    fn clear_spreads(&self, scope: Option<&Tenant>) {
+        // Relaxed: its writers take turns.
+        if self.open_spreads.load(Ordering::Relaxed) > 0 {
+            let mut spreads = self.spreads.write();
+            spreads.clear(scope);
+            self.count_spreads(&spreads);
+        }
     }
 
     /// Invalidates all paths of `tenant` that begin with `prefix`.
@@ -247,8 +338,22 @@ impl Scopes {
         RuleAdded { generation, widened }
     }
 
+    /// Forgets the flushes over time that nothing older than `settled` is left of.
+    pub(crate) fn retire_spreads(&self, settled: Generation) {
+        if self.open_spreads.load(Ordering::Relaxed) > 0 {
+            let mut spreads = self.spreads.write();
+            spreads.retire(settled);
+            self.count_spreads(&spreads);
+        }
+    }
+
     /// Forgets the rules that nothing older than `settled` is left of.
     pub(crate) fn retire_rules(&self, settled: Generation) {
+        if self.open_spreads.load(Ordering::Relaxed) > 0 {
+            // A record that a flush over time covers is not settled beyond a later rule. A store in
+            // it must know of the rule.
+            return;
+        }
         if self.open_rules() > 0 {
             let mut rules = self.rules.write();
             rules.retire(settled);
@@ -262,6 +367,7 @@ impl Scopes {
         self.rules.read().matching(tenant, path)
     }
 
+    #[inline]
     pub(crate) fn open_rules(&self) -> usize {
         usize::try_from(self.open_rules.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
@@ -274,11 +380,11 @@ impl Scopes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scopes::Tenants;
+    use crate::scopes::{Standing, Tenants};
 
     #[test]
     fn flush_of_a_tenant_covers_that_tenant_alone() {
-        let scopes = Scopes::new(8);
+        let scopes = Scopes::new(8, TimeSource::new(None));
         let tenants = Tenants::new(0);
         let (a, b) = (tenants.get_or_add("a"), tenants.get_or_add("b"));
         let before = scopes.broad();
@@ -292,7 +398,7 @@ mod tests {
 
     #[test]
     fn hard_outweighs_soft_in_either_order() {
-        let scopes = Scopes::new(8);
+        let scopes = Scopes::new(8, TimeSource::new(None));
         let tenant = Tenants::new(0).get_or_add("a");
         let before = scopes.broad();
         scopes.invalidate_tenant(&tenant, Severity::Soft);
@@ -307,7 +413,7 @@ mod tests {
 
     #[test]
     fn view_publishes_an_invalidation_that_it_met_half_way() {
-        let scopes = Scopes::new(8);
+        let scopes = Scopes::new(8, TimeSource::new(None));
         let tenant = Tenants::new(0).get_or_add("a");
         let generation = scopes.clock.next();
         tenant.horizon().raise(Severity::Hard, generation);
@@ -321,7 +427,7 @@ mod tests {
 
     #[test]
     fn rules_beyond_the_limit_widen_the_oldest_to_its_tenant() {
-        let scopes = Scopes::new(2);
+        let scopes = Scopes::new(2, TimeSource::new(None));
         let tenants = Tenants::new(0);
         let (a, b) = (tenants.get_or_add("a"), tenants.get_or_add("b"));
         scopes.invalidate_prefix(&a, "x/", Severity::Hard);

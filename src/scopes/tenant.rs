@@ -95,25 +95,30 @@ impl Tenant {
         &self.0.name
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> u32 {
         self.0.id
     }
 
+    #[inline]
     pub(crate) fn index(&self) -> u64 {
         self.0.index
     }
 
+    #[inline]
     pub(crate) fn horizon(&self) -> &Horizon {
         &self.0.horizon
     }
 
     /// The generation in which the tenant was forgotten, or [`Generation::START`]. Exact while it
     /// is the caller's turn.
+    #[inline]
     pub(crate) fn forgotten(&self) -> Generation {
         self.0.forgotten.load_relaxed()
     }
 
     /// Whether the tenant was forgotten when its horizon was read.
+    #[inline]
     pub(crate) fn is_forgotten_by(&self, horizon: LastInvalidations) -> bool {
         // Relaxed: the horizon's acquire makes the generation visible that was written before it. A
         // later one is not yet reached.
@@ -192,6 +197,11 @@ impl Tenants {
             }
         }
         forgotten
+    }
+
+    /// The tenants that have a name.
+    pub(crate) fn list(&self) -> Vec<Tenant> {
+        self.by_name.read().values().cloned().collect()
     }
 
     /// The number of tenants that have a name.

@@ -20,7 +20,7 @@ impl<V> Shard<V> {
     /// items. Adds the uses of keys to `uses`.
     pub(crate) fn check(
         &self,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
         belongs: impl Fn(PathHash) -> bool,
         uses: &mut Vec<KeyId>,
@@ -45,8 +45,9 @@ impl<V> Shard<V> {
             assert_eq!(id_of_path, Some(record.id()), "{path} is there twice");
 
             found.entries += record.len() as u64;
-            let dead = record.standing(&Self::view(&key, shared)) == Standing::Dead;
-            found.any_dead |= dead;
+            let dead = Self::view(&key, shared).standing(settled) == Standing::Dead;
+            // A flush over time is swept slice by slice.
+            found.any_dead |= dead && shared.scopes.running().is_empty();
             let confirmed = record.is_confirmed(shared.scopes.broad());
             assert!(!(dead && confirmed), "{path} is confirmed, and dead");
             let standing = shared.scopes.view(tenant).whole_standing(settled);

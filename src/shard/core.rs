@@ -10,15 +10,17 @@
 //! - The shard does not drop values of the caller. It returns them, on their own or in a
 //!   [`DeadRecord`].
 
+use super::noted_purges::NotedPurges;
 use super::path_ref::PathRef;
 use super::table::{RecordRef, Records};
 use crate::cpu_prefetch::Stage;
+use crate::freshness::Freshness;
 use crate::hash::{Hashing, TableHash};
 use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
 use crate::scopes::{Generation, Scopes, Standing, Tallies, View};
 use crate::stats::ShardStats;
-use crate::variants::{Dictionary, Wanted};
+use crate::variants::{Dictionary, LookupKey, Wanted};
 use std::sync::Arc;
 
 /// The data that all shards of an index share.
@@ -38,6 +40,12 @@ pub(crate) struct Shard<V> {
     /// How many buckets of records the sweep under way has looked at, from the first on. Records
     /// that move while it is under way move towards the last.
     pub(super) swept: usize,
+    /// How often buckets were merged, which moves records to earlier buckets.
+    pub(super) merges: u64,
+    /// How often a large set was built again, which moves its entries.
+    pub(super) rebuilt: u64,
+    /// The purges since a restore began, while one is under way.
+    pub(super) noted: Option<Box<NotedPurges>>,
     pub(super) counters: ShardStats,
 }
 
@@ -47,12 +55,20 @@ impl<V> Default for Shard<V> {
             records: Records::default(),
             tallies: Tallies::default(),
             swept: 0,
+            merges: 0,
+            rebuilt: 0,
+            noted: None,
             counters: ShardStats::default(),
         }
     }
 }
 
 impl<V> Shard<V> {
+    /// Makes a new shard count confirmed generations from where the index starts.
+    pub(crate) fn start_after(&mut self, generation: Generation) {
+        self.records.rebase(generation);
+    }
+
     /// Fetches what a lookup is about to read.
     pub(crate) fn fetch(
         &self,
@@ -66,30 +82,55 @@ impl<V> Shard<V> {
 
     /// Looks for a variant, whose key is hashed only if the path may be there.
     #[inline]
-    pub(crate) fn lookup<'k>(
+    pub(crate) fn lookup(
         &self,
         key: &PathRef<'_>,
-        wanted: impl FnOnce() -> Wanted<'k>,
+        variant: LookupKey<'_>,
         shared: &Shared,
     ) -> Lookup<V>
     where
         V: Clone,
     {
-        let Some(guess) = self.records.guess(key) else { return Lookup::Miss };
-        guess.touch();
-        let record = if guess.is(key) {
-            guess
-        } else {
-            let Some(found) = self.records.find(key) else { return Lookup::Miss };
-            found
+        match self.records.guess(key) {
+            Some(guess) if guess.is(key) => {
+                Self::answer(guess, key, variant.wanted(&shared.hashing), shared)
+            }
+            None if !self.records.overflows(key) => Lookup::Miss,
+            _ => self.lookup_again(key, variant, shared),
+        }
+    }
+
+    /// The same after a wrong guess. Apart, because a record that comes from either way is kept in
+    /// memory.
+    #[cold]
+    #[inline(never)]
+    fn lookup_again(&self, key: &PathRef<'_>, variant: LookupKey<'_>, shared: &Shared) -> Lookup<V>
+    where
+        V: Clone,
+    {
+        let Some(record) = self.records.find(key) else { return Lookup::Miss };
+        Self::answer(record, key, variant.wanted(&shared.hashing), shared)
+    }
+
+    #[allow(clippy::inline_always, reason = "a lookup has the record in registers")]
+    #[inline(always)]
+    fn answer(
+        record: RecordRef<'_, V>,
+        key: &PathRef<'_>,
+        wanted: Wanted<'_>,
+        shared: &Shared,
+    ) -> Lookup<V>
+    where
+        V: Clone,
+    {
+        let Some((value, freshness)) = record.look_up(wanted, &shared.keys) else {
+            return Lookup::Miss;
         };
-        let Some(at) = record.find(wanted(), &shared.keys) else { return Lookup::Miss };
-        let (value, freshness) = record.get(at);
         // Nearly always one comparison: no broad invalidation since the record was last touched.
         let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
         } else {
-            Self::standing_now(record, key, shared)
+            Self::standing_now(record, freshness, key, shared)
         };
         match standing {
             Standing::Dead => Lookup::Miss,
@@ -98,16 +139,23 @@ impl<V> Shard<V> {
         }
     }
 
-    /// Returns the standing of a record after a broad invalidation. Confirms an untouched record,
+    /// Returns the standing of a variant after a broad invalidation. Confirms an untouched record,
     /// for the next lookup.
-    fn standing_now(record: RecordRef<'_, V>, key: &PathRef<'_>, shared: &Shared) -> Standing {
+    #[inline(never)]
+    fn standing_now(
+        record: RecordRef<'_, V>,
+        freshness: Freshness,
+        key: &PathRef<'_>,
+        shared: &Shared,
+    ) -> Standing {
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;
         }
         let settled = record.settled();
         let view = shared.scopes.view_of(key.tenant, key.path, settled);
-        let standing = view.standing(settled);
-        if standing == Standing::Untouched {
+        let standing = view.standing_of(settled, freshness);
+        // Not while a flush over time covers it: it dies later.
+        if standing == Standing::Untouched && view.settles_to(settled) == view.as_of {
             record.confirm(view.as_of);
         }
         standing
@@ -130,5 +178,6 @@ impl<V> Shard<V> {
         }
         self.counters.add_to(total);
         total.bytes += self.records.bytes() + self.tallies.structure_bytes();
+        total.bytes += self.noted.as_ref().map_or(0, |noted| noted.bytes());
     }
 }

@@ -7,11 +7,10 @@ use super::path_ref::PathRef;
 use super::table::RecordRef;
 #[cfg(feature = "cloudimage")]
 use crate::dry_run::{Extent, Matches};
-#[cfg(feature = "cloudimage")]
 use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};
 use crate::outcome::key_of;
-use crate::scopes::{Standing, Tenant};
+use crate::scopes::{Standing, Tenant, View};
 #[cfg(feature = "cloudimage")]
 use crate::selection::Selection;
 
@@ -24,7 +23,9 @@ impl<V> Shard<V> {
         if view.standing(settled) == Standing::Dead {
             return Vec::new();
         }
-        record.list(&shared.keys).into_iter().map(|(key, _)| key_of(key)).collect()
+        let mut listed = record.list(&shared.keys);
+        listed.retain(|(_, freshness)| view.standing_of(settled, *freshness) != Standing::Dead);
+        listed.into_iter().map(|(key, _)| key_of(key)).collect()
     }
 
     /// Returns the matches that a purge of the path would have now.
@@ -33,23 +34,24 @@ impl<V> Shard<V> {
         &self,
         key: &PathRef<'_>,
         selection: Selection<'_>,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> Matches {
         let fills = fills.valid(key);
         let mut variants = Vec::new();
         if let Some(record) = self.records.find(key) {
             let settled = record.settled();
-            let standing = shared.scopes.view_of(key.tenant, key.path, settled).standing(settled);
-            if standing != Standing::Dead {
+            let view = shared.scopes.view_of(key.tenant, key.path, settled);
+            if view.standing(settled) != Standing::Dead {
                 variants = record.list(&shared.keys);
             }
-            variants.retain(|(key, _)| selection.picks(key));
-            if standing == Standing::Stale {
-                for (_, freshness) in &mut variants {
+            variants.retain_mut(|(key, freshness)| {
+                let standing = view.standing_of(settled, *freshness);
+                if standing == Standing::Stale {
                     *freshness = Freshness::Stale;
                 }
-            }
+                standing != Standing::Dead && selection.picks(key)
+            });
         }
         Matches { variants, fills }
     }
@@ -60,37 +62,49 @@ impl<V> Shard<V> {
         &self,
         tenant: &Tenant,
         prefix: &str,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
     ) -> Extent {
         let fills = fills.valid_under(tenant.id(), prefix);
         let mut extent = Extent { fills, ..Extent::default() };
-        for (record, standing) in self.records_under(tenant, prefix, shared) {
-            let stale = match standing {
-                Standing::Stale => record.len(),
-                _ => record.stale(),
-            };
+        for (_, live, stale) in self.records_under(tenant, prefix, shared) {
             extent.stale += stale;
-            extent.live += record.len() - stale;
+            extent.live += live;
         }
         extent
     }
 
-    /// The tenant's paths that begin with `prefix` and may be served.
+    /// The tenant's paths that begin with `prefix` and may be served, each with how many of its
+    /// entries are live and stale.
     fn records_under<'a>(
         &'a self,
         tenant: &'a Tenant,
         prefix: &'a str,
         shared: &'a Shared,
-    ) -> impl Iterator<Item = (RecordRef<'a, V>, Standing)> {
+    ) -> impl Iterator<Item = (RecordRef<'a, V>, usize, usize)> {
         let under = self.records.iter().filter(move |record| {
             record.tenant() == tenant.id() && record.text().starts_with(prefix.as_bytes())
         });
-        let standing = under.map(move |record| {
-            let settled = record.settled();
-            (record, shared.scopes.view_of(tenant, record.text(), settled).standing(settled))
+        let counted = under.map(move |record| {
+            let view = shared.scopes.view_of(tenant, record.text(), record.settled());
+            let (live, stale) = Self::servable(record, &view);
+            (record, live, stale)
         });
-        standing.filter(|(_, standing)| *standing != Standing::Dead)
+        counted.filter(|(_, live, stale)| live + stale > 0)
+    }
+
+    /// How many entries of a record are live, and stale.
+    fn servable(record: RecordRef<'_, V>, view: &View) -> (usize, usize) {
+        let marked = record.stale();
+        let of = |freshness, count: usize| match view.standing_of(record.settled(), freshness) {
+            Standing::Dead => (0, 0),
+            Standing::Stale => (0, count),
+            Standing::Untouched if freshness == Freshness::Stale => (0, count),
+            Standing::Untouched => (count, 0),
+        };
+        let fresh = of(Freshness::Live, record.len() - marked);
+        let stale = of(Freshness::Stale, marked);
+        (fresh.0 + stale.0, fresh.1 + stale.1)
     }
 
     /// The tenant's paths that begin with `prefix` and may be served.
@@ -101,6 +115,6 @@ impl<V> Shard<V> {
         shared: &Shared,
     ) -> Vec<OriginPath<'static>> {
         let records = self.records_under(tenant, prefix, shared);
-        records.map(|(record, _)| OriginPath::new_unchecked(record.path().to_owned())).collect()
+        records.map(|(record, ..)| OriginPath::new_unchecked(record.path().to_owned())).collect()
     }
 }

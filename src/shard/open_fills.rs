@@ -17,6 +17,8 @@
 //!   purge: neither a lookup nor a commit sees the record in between, as both need the shard.
 //! - A commit closes its fill while it holds the shard exclusively. So no purge comes between the
 //!   check and the write.
+//! - A claim looks for the entry and for a pending value under both locks, with the shard's shared.
+//!   So it comes before or after each commit as a whole: a value is pending until it is stored.
 //! - The sweep records the matching prefix rules under both locks. A lease that begins afterwards
 //!   has seen the flush or purge up to which the sweep retires rules.
 //!
@@ -25,14 +27,18 @@
 //! the purging thread changed it, and is stored. The lock orders the two.
 
 use super::path_ref::PathRef;
+use super::pending::{PendingId, PendingValues};
 use crate::hash::PathHash;
-use crate::scopes::{Generation, LastInvalidations, Scopes};
+use crate::outcome::Lookup;
+use crate::scopes::{Generation, LastInvalidations, Scopes, Standing, View};
 use crate::severity::Severity;
 use crate::sync::Mutex;
+use crate::variants::Wanted;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::Arc;
 
 /// The moment at which a fill began.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,7 @@ impl PathText {
     }
 
     /// Heap bytes.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         if self.0.spilled() { self.0.capacity() } else { 0 }
     }
 }
@@ -118,23 +124,49 @@ pub(crate) struct PurgeMark {
 
 /// The invalidations of a fill until it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FillEnd {
+pub(crate) struct FillEnd<V> {
     /// By a purge of its path.
     pub(crate) overtaken: Overtaken,
     /// The last invalidations of the path by prefix rules that have retired.
     pub(crate) retired: LastInvalidations,
+    /// The value that its claim had registered, to be dropped outside of the locks.
+    pub(crate) pending: Option<V>,
+}
+
+/// The moment at which a claim began, and its pending value.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimStart {
+    pub(crate) began: FillStart,
+    pub(crate) pending: PendingId,
+    pub(crate) variant: Arc<str>,
+}
+
+/// The result of a claim.
+pub(crate) enum ClaimAnswer<V> {
+    Live(V),
+    Stale(V, Option<ClaimStart>),
+    Pending(V),
+    Claimed(ClaimStart),
 }
 
 /// The open fills of one shard.
-#[derive(Debug, Default)]
-pub(crate) struct OpenFills(Mutex<Fills>);
+#[derive(Debug)]
+pub(crate) struct OpenFills<V>(Mutex<Fills<V>>);
 
-#[derive(Debug, Default)]
-struct Fills {
+#[derive(Debug)]
+struct Fills<V> {
     table: HashTable<OpenFill>,
+    pending: PendingValues<V>,
     leases: usize,
     /// How many fills were opened so far.
     opened: u64,
+}
+
+impl<V> Default for OpenFills<V> {
+    fn default() -> Self {
+        let (table, pending) = (HashTable::new(), PendingValues::default());
+        Self(Mutex::new(Fills { table, pending, leases: 0, opened: 0 }))
+    }
 }
 
 /// The effect of purges of the path on a lease.
@@ -145,17 +177,18 @@ pub(crate) enum Overtaken {
     Hard,
 }
 
-impl OpenFills {
-    /// How many leases are open.
-    pub(crate) fn leases(&self) -> usize {
-        self.0.lock().leases
+impl<V> OpenFills<V> {
+    /// How many leases are open, and how many of them are claims.
+    pub(crate) fn leases(&self) -> (usize, usize) {
+        let fills = self.0.lock();
+        (fills.leases, fills.pending.len())
     }
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
         let fills = self.0.lock();
         let texts: usize = fills.table.iter().map(|fill| fill.path.bytes()).sum();
-        fills.table.allocation_size() + texts
+        fills.table.allocation_size() + texts + fills.pending.bytes()
     }
 
     /// Opens one more fill of the path.
@@ -165,9 +198,59 @@ impl OpenFills {
         FillStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad(), fill }
     }
 
-    /// Ends a fill of a path with this hash.
-    pub(crate) fn close(&self, hash: PathHash, began: FillStart) -> FillEnd {
-        self.0.lock().close(hash, began)
+    /// Opens one more fill of the path, which a later claim of the same variant finds as pending;
+    /// unless the variant is live, or pending already.
+    ///
+    /// The caller has the shard locked, shared. `lookup` looks for the variant in it.
+    pub(crate) fn claim(
+        &self,
+        key: &PathRef<'_>,
+        variant: Wanted<'_>,
+        value: &V,
+        scopes: &Scopes,
+        lookup: impl FnOnce(&View) -> Lookup<V>,
+    ) -> ClaimAnswer<V>
+    where
+        V: Clone,
+    {
+        let mut fills = self.0.lock();
+        // One view for the entry, the pending value and the new lease: the claim happens at that
+        // moment, as far as broad scopes go.
+        let view = scopes.view_of(key.tenant, key.path, Generation::START);
+        let stale = match lookup(&view) {
+            Lookup::Live(value) => return ClaimAnswer::Live(value),
+            Lookup::Stale(value) => Some(value),
+            Lookup::Miss => None,
+        };
+        match (stale, fills.pending(key, variant, &view)) {
+            (None, Some(pending)) => ClaimAnswer::Pending(pending.clone()),
+            (Some(stale), Some(_)) => ClaimAnswer::Stale(stale, None),
+            (stale, None) => {
+                // The caller's `clone` runs before any change.
+                let value = value.clone();
+                let fill = fills.open(key);
+                let (clock, broad) = (scopes.clock.load_relaxed(), view.as_of);
+                let text: Arc<str> = variant.text.into();
+                let named = (Arc::clone(&text), variant.hash);
+                let pending = fills.pending.add(fill, named, [clock, broad], value);
+                let began = FillStart { clock, broad, fill };
+                let start = ClaimStart { began, pending, variant: text };
+                match stale {
+                    Some(stale) => ClaimAnswer::Stale(stale, Some(start)),
+                    None => ClaimAnswer::Claimed(start),
+                }
+            }
+        }
+    }
+
+    /// Ends a fill of a path with this hash, and the claim that it may be.
+    pub(crate) fn close(
+        &self,
+        hash: PathHash,
+        began: FillStart,
+        pending: Option<PendingId>,
+    ) -> FillEnd<V> {
+        self.0.lock().close(hash, began, pending)
     }
 
     /// Takes the number of a purge of the path and marks the open fills with it.
@@ -212,6 +295,7 @@ impl OpenFills {
         let fills = self.0.lock();
         let counted = fills.table.iter().map(|fill| fill.leases).sum::<usize>();
         assert_eq!(fills.leases, counted, "leases");
+        assert!(fills.pending.len() <= fills.leases, "claims");
         for fill in &fills.table {
             let path = fill.path.as_str();
             assert!(belongs(fill.hash, fill.tenant, path), "{fill:?} is filed elsewhere");
@@ -222,7 +306,21 @@ impl OpenFills {
     }
 }
 
-impl Fills {
+impl<V> Fills<V> {
+    /// Returns the value that an open claim of the variant will store, unless an invalidation has
+    /// reached the claim. A soft one counts: the value will be stored as stale.
+    fn pending(&self, key: &PathRef<'_>, variant: Wanted<'_>, view: &View) -> Option<&V> {
+        // The prefixes of a forgotten tenant leave no rules, so a purge of one would go unnoticed.
+        if self.pending.len() == 0 || view.is_forgotten() {
+            return None;
+        }
+        let fill = self.table.find(key.hash.table().spread(), |fill| fill.is_of(key))?;
+        self.pending.find(fill.number, variant, |pending| {
+            fill.purged.max(fill.softened) <= pending.clock
+                && view.standing_of_fill(pending.broad, fill.retired) == Standing::Untouched
+        })
+    }
+
     /// Counts one more lease of the path. Returns the number of its open fill.
     fn open(&mut self, key: &PathRef<'_>) -> u64 {
         self.leases += 1;
@@ -250,7 +348,12 @@ impl Fills {
         }
     }
 
-    fn close(&mut self, hash: PathHash, began: FillStart) -> FillEnd {
+    fn close(
+        &mut self,
+        hash: PathHash,
+        began: FillStart,
+        pending: Option<PendingId>,
+    ) -> FillEnd<V> {
         let mut entry = self
             .table
             .find_entry(hash.table().spread(), |fill| fill.number == began.fill)
@@ -271,7 +374,8 @@ impl Fills {
             entry.remove();
             self.shrink();
         }
-        FillEnd { overtaken, retired }
+        let pending = pending.map(|id| self.pending.remove(began.fill, id));
+        FillEnd { overtaken, retired, pending }
     }
 
     fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
@@ -309,7 +413,7 @@ mod tests {
 
     /// Open fills of paths whose hashes are the caller's choice.
     struct World {
-        fills: OpenFills,
+        fills: OpenFills<u32>,
         scopes: Scopes,
         hash: PathHash,
         tenants: Tenants,
@@ -321,7 +425,13 @@ mod tests {
             let tenants = Tenants::new(0);
             let a = tenants.get_or_add("a");
             let hash = Hashing::new().path(0, "p");
-            Self { fills: OpenFills::default(), scopes: Scopes::new(8), hash, tenants, a }
+            Self {
+                fills: OpenFills::default(),
+                scopes: Scopes::new(8, crate::monotonic::TimeSource::new(None)),
+                hash,
+                tenants,
+                a,
+            }
         }
 
         fn key<'a>(&'a self, path: &'a str) -> PathRef<'a> {
@@ -333,7 +443,7 @@ mod tests {
         }
 
         fn close(&self, began: FillStart) -> Overtaken {
-            self.fills.close(self.hash, began).overtaken
+            self.fills.close(self.hash, began, None).overtaken
         }
 
         fn purge(&self, path: &str, severity: Severity) -> usize {
@@ -393,11 +503,11 @@ mod tests {
     fn closing_the_last_lease_forgets_the_path_and_its_purges() {
         let world = World::new();
         let began = world.open("p");
-        assert_eq!(world.fills.leases(), 1);
+        assert_eq!(world.fills.leases(), (1, 0));
         assert_eq!(world.purge("p", Severity::Hard), 1);
         assert_eq!(world.close(began), Overtaken::Hard);
         assert!(world.fills.0.lock().table.is_empty());
-        assert_eq!(world.fills.leases(), 0);
+        assert_eq!(world.fills.leases(), (0, 0));
     }
 
     #[test]
@@ -427,7 +537,7 @@ mod tests {
             let began: Vec<_> = (0..10_000).map(open).collect();
             let peak = world.fills.bytes();
             for (n, began) in began.iter().enumerate().skip(left) {
-                world.fills.close(key(n).hash, *began);
+                world.fills.close(key(n).hash, *began, None);
             }
             assert!(world.fills.bytes() * 50 < peak, "{} of {peak}", world.fills.bytes());
             assert!((0..left).all(|n| world.fills.valid(&key(n)) == 1));

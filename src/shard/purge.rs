@@ -2,8 +2,9 @@
 
 use super::core::{Shard, Shared};
 use super::open_fills::{OpenFills, PurgeMark};
+use super::over_time::Living;
 use super::path_ref::PathRef;
-use super::table::{RecordId, RecordRef};
+use super::table::RecordId;
 use crate::outcome::{DeadRecord, PurgeOutcome, Purged, Softened};
 use crate::scopes::{Standing, Tenant, View};
 use crate::selection::Selection;
@@ -36,7 +37,9 @@ impl<V> Shard<V> {
         let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
         let at = record.find(wanted, &shared.keys)?;
         // The caller's `eq` runs before any change: if it panics, the shard is as it was.
-        if record.standing(&view) == Standing::Dead || record.get(at).0 != expected {
+        let (value, freshness) = record.get(at);
+        let standing = view.standing_of(record.settled(), freshness);
+        if standing == Standing::Dead || value != expected {
             return None;
         }
         let id = record.id();
@@ -55,24 +58,23 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         severity: Severity,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (PurgeOutcome<V>, Option<DeadRecord<V>>) {
+    ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
         // Mark the open fills, whether the path has a record or not.
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
+        if let Some(noted) = &mut self.noted {
+            noted.add(key, selection, severity, mark.generation);
+        }
         // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
         // purge does not return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
-        let mut record = self.records.find(key);
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(&view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, &view, shared));
-            record = None;
-        }
+        let Living { id, dead_record } = match severity {
+            Severity::Hard => self.living(key, &view, shared),
+            Severity::Soft => self.living_before_soft_purge(key, &view, shared),
+        };
         // Take out its variants, or mark them.
-        let id = record.map(RecordRef::id);
         let outcome = match severity {
             Severity::Hard => {
                 let variants = match id {
@@ -127,7 +129,9 @@ impl<V> Shard<V> {
     ) -> Taken<V> {
         let counts = self.tallies.at(tenant, view);
         self.records.settle(id, view, counts);
-        let stale_before = self.records.get(id).stale();
+        let record = self.records.get(id);
+        let stale_before = record.stale();
+        self.rebuilt += u64::from(record.is_large());
         let pick = |key: &str| selection.picks(key);
         let taken = self.records.extract(id, pick, &shared.keys, &shared.hashing);
         let stale = stale_before - self.records.get(id).stale();
@@ -161,7 +165,12 @@ impl<V> Shard<V> {
     /// One record at a time, because removing it is most of the work, and readers of the shard wait
     /// meanwhile. The next call begins with the same bucket; the records that stay in it are
     /// settled by then.
-    pub(crate) fn sweep(&mut self, places: usize, fills: &OpenFills, shared: &Shared) -> Swept<V> {
+    pub(crate) fn sweep(
+        &mut self,
+        places: usize,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> Swept<V> {
         let mut looked_at = 0;
         while looked_at < places && self.swept < self.records.buckets() {
             // Backwards, because the last record moves into the place of a removed one.
@@ -176,7 +185,9 @@ impl<V> Shard<V> {
         let done = self.swept >= self.records.buckets();
         if done {
             self.swept = 0;
+            let buckets = self.records.buckets();
             self.records.shrink();
+            self.merges += u64::from(self.records.buckets() < buckets);
             self.records.rebase(shared.scopes.broad());
             if shared.scopes.open_rules() > 0 {
                 fills.note_rules(&shared.scopes);
@@ -193,12 +204,12 @@ impl<V> Shard<V> {
         }
         let tenant = self.tallies.tenant(record.tenant()).clone();
         let view = shared.scopes.view_of(&tenant, record.text(), settled);
-        if view.standing(settled) == Standing::Dead {
-            return Some(self.take_dead(id, &tenant, &view, shared));
+        let Living { id, dead_record } = self.without_dead(id, &tenant, &view, shared);
+        if let Some(id) = id.filter(|_| dead_record.is_none()) {
+            let counts = self.tallies.at(&tenant, &view);
+            self.records.settle(id, &view, counts);
         }
-        let counts = self.tallies.at(&tenant, &view);
-        self.records.settle(id, &view, counts);
-        None
+        dead_record.map(|dead| *dead)
     }
 
     /// Removes a record without variants.
@@ -212,6 +223,7 @@ impl<V> Shard<V> {
     }
 
     /// Removes a dead record, and subtracts it from the counts.
+    #[inline(never)]
     pub(super) fn take_dead(
         &mut self,
         id: RecordId,

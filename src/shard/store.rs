@@ -2,7 +2,9 @@
 
 use super::core::{Shard, Shared};
 use super::open_fills::{FillEnd, FillStart, OpenFills, Overtaken};
+use super::over_time::Living;
 use super::path_ref::PathRef;
+use super::pending::PendingId;
 use super::table::{RecordId, RecordRef};
 use crate::freshness::Freshness;
 use crate::limits::WhenFull;
@@ -22,6 +24,13 @@ enum Admission {
     Evicting,
 }
 
+/// The end of a fill.
+pub(crate) struct Committed<V> {
+    pub(crate) insertion: Insertion<V>,
+    /// The value that was pending, to be dropped outside of the lock.
+    pub(crate) pending: Option<V>,
+}
+
 /// The value that a stored variant displaced.
 struct Put<V> {
     replaced: Option<V>,
@@ -33,30 +42,30 @@ impl<V> Shard<V> {
     pub(crate) fn commit(
         &mut self,
         key: &PathRef<'_>,
-        began: FillStart,
+        (began, pending): (FillStart, Option<PendingId>),
         variant: &VariantKey<'_>,
         value: V,
-        fills: &OpenFills,
+        fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Committed<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
-        let FillEnd { overtaken, retired } = fills.close(key.hash, began);
-        let standing = view.with_retired(retired).standing(began.broad);
+        let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
+        let standing = view.standing_of_fill(began.broad, retired);
         let reason = match (overtaken, standing) {
             _ if view.is_forgotten() => Some(Refusal::Forgotten),
             (Overtaken::Hard, _) => Some(Refusal::Purged),
-            (_, Standing::Dead) if view.whole_standing(began.broad) == Standing::Dead => {
-                Some(Refusal::Flushed)
-            }
+            (_, Standing::Dead) if view.is_flushed(began.broad) => Some(Refusal::Flushed),
             (_, Standing::Dead) => Some(Refusal::Purged),
             _ => None,
         };
         if let Some(reason) = reason {
-            return (self.refuse(value, reason), None);
+            let insertion = self.refuse(value, reason);
+            return (Committed { insertion, pending }, None);
         }
         let stale = overtaken == Overtaken::Soft || standing == Standing::Stale;
         let freshness = Freshness::stale_if(stale);
-        self.store(key, variant, value, freshness, &view, shared)
+        let (insertion, dead_record) = self.store(key, variant, value, freshness, &view, shared);
+        (Committed { insertion, pending }, dead_record)
     }
 
     /// Stores a value without a lease, as a fill that begins and ends in this call.
@@ -66,7 +75,7 @@ impl<V> Shard<V> {
         variant: &VariantKey<'_>,
         value: V,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
         if view.is_forgotten() {
             return (self.refuse(value, Refusal::Forgotten), None);
@@ -88,15 +97,10 @@ impl<V> Shard<V> {
         freshness: Freshness,
         view: &View,
         shared: &Shared,
-    ) -> (Insertion<V>, Option<DeadRecord<V>>) {
-        // Find the record. A record that a broad invalidation killed goes first.
-        let mut record = self.records.find(key);
-        let mut dead_record = None;
-        if let Some(dead) = record.filter(|record| record.standing(view) == Standing::Dead) {
-            let dead = dead.id();
-            dead_record = Some(self.take_dead(dead, key.tenant, view, shared));
-            record = None;
-        }
+    ) -> (Insertion<V>, Option<Box<DeadRecord<V>>>) {
+        // Find the record. Entries that a broad invalidation killed go first.
+        let Living { id, dead_record } = self.living_before_store(key, freshness, view, shared);
+        let record = id.map(|id| self.records.get(id));
         // Find the variant in it.
         let text = variant.as_str();
         let wanted = Wanted { text, hash: shared.hashing.variant(text) };
@@ -107,7 +111,6 @@ impl<V> Shard<V> {
             Err(reason) => return (self.refuse(value, reason), dead_record),
         };
         // Write the variant, and count it.
-        let id = record.map(RecordRef::id);
         let variant = NewVariant { wanted, value, freshness };
         let Put { replaced, evicted } = self.put(key, id, admission, variant, view, shared);
         let evicted = evicted.map(|entry| (key_of(entry.key), entry.value));
@@ -134,6 +137,9 @@ impl<V> Shard<V> {
             return put;
         };
         self.records.settle(id, view, counts);
+        if let Some(marker) = view.covering(self.records.get(id).settled()) {
+            self.records.mix(id, marker, counts);
+        }
         if let Admission::Replacing(at) = admission {
             let NewVariant { value, freshness, .. } = variant;
             let youngest = shared.limits.when_full == WhenFull::EvictOldest;

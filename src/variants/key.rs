@@ -1,7 +1,7 @@
 //! A key that is looked for, and an entry with its key.
 
 use crate::freshness::Freshness;
-use crate::hash::TableHash;
+use crate::hash::{Hashing, TableHash};
 use std::sync::Arc;
 
 /// A key that is looked for.
@@ -9,6 +9,22 @@ use std::sync::Arc;
 pub(crate) struct Wanted<'a> {
     pub(crate) text: &'a str,
     pub(crate) hash: TableHash,
+}
+
+/// A key that is looked for, with its hash if that is known already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LookupKey<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) hash: Option<TableHash>,
+}
+
+impl<'a> LookupKey<'a> {
+    #[allow(clippy::inline_always, reason = "most of what it does is hashing, in a lookup")]
+    #[inline(always)]
+    pub(crate) fn wanted(self, hashing: &Hashing) -> Wanted<'a> {
+        let hash = self.hash.unwrap_or_else(|| hashing.variant(self.text));
+        Wanted { text: self.text, hash }
+    }
 }
 
 /// A variant that is to be stored.

@@ -6,20 +6,24 @@ use super::dictionary::{Dictionary, KeyId};
 use super::key::Entry;
 use super::large::LargeSet;
 use crate::freshness::Freshness;
+use crate::hash::TableHash;
 use std::sync::Arc;
 
-/// A variant that left a small set. Its number is still in use.
+/// A variant of a small set: its value, the number of its key, and the tag of the key's hash.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
-    pub(crate) key: KeyId,
-    pub(crate) freshness: Freshness,
-    pub(crate) value: V,
+    value: V,
+    /// The tag, and the three bytes of the number. As bytes, so that a small value needs no
+    /// padding.
+    name: [u8; 4],
 }
 
 /// Variants that left a small set, with numbers for keys. The texts are looked up when they are
 /// asked for, outside of the shard's lock.
 pub(crate) struct Numbered<V> {
     slots: std::vec::IntoIter<Slot<V>>,
+    /// A bit for each slot that is left: whether it is marked stale. The lowest is the next slot's.
+    stale: u32,
     keys: Arc<Dictionary>,
 }
 
@@ -37,9 +41,43 @@ pub(crate) enum TakenEntries<V> {
     Listed(std::vec::IntoIter<Entry<V>>),
 }
 
+impl<V> Slot<V> {
+    #[inline]
+    pub(crate) fn new(key: KeyId, hash: TableHash, value: V) -> Self {
+        let [a, b, c] = key.to_bytes();
+        Self { value, name: [hash.tag(), a, b, c] }
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self) -> u8 {
+        self.name[0]
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> KeyId {
+        let [_, a, b, c] = self.name;
+        KeyId::from_bytes([a, b, c])
+    }
+
+    #[inline]
+    pub(crate) fn value(&self) -> &V {
+        &self.value
+    }
+
+    #[inline]
+    pub(crate) fn value_mut(&mut self) -> &mut V {
+        &mut self.value
+    }
+
+    pub(crate) fn into_value(self) -> V {
+        self.value
+    }
+}
+
 impl<V> Numbered<V> {
-    pub(crate) fn new(slots: Vec<Slot<V>>, keys: &Arc<Dictionary>) -> Self {
-        Self { slots: slots.into_iter(), keys: Arc::clone(keys) }
+    /// Each bit of `stale` belongs to one slot.
+    pub(crate) fn new(slots: Vec<Slot<V>>, stale: u32, keys: &Arc<Dictionary>) -> Self {
+        Self { slots: slots.into_iter(), stale, keys: Arc::clone(keys) }
     }
 }
 
@@ -48,9 +86,11 @@ impl<V> Iterator for Numbered<V> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<V>> {
-        let Slot { key: id, freshness, value } = self.slots.next()?;
-        let key = self.keys.resolve(id);
-        Some(Entry { key, value, freshness })
+        let slot = self.slots.next()?;
+        let freshness = Freshness::stale_if(self.stale & 1 == 1);
+        self.stale >>= 1;
+        let key = self.keys.resolve(slot.key());
+        Some(Entry { key, value: slot.value, freshness })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -62,7 +102,7 @@ impl<V> ExactSizeIterator for Numbered<V> {}
 
 impl<V> Drop for Numbered<V> {
     fn drop(&mut self) {
-        self.slots.as_slice().iter().for_each(|slot| self.keys.release(slot.key));
+        self.slots.as_slice().iter().for_each(|slot| self.keys.release(slot.key()));
     }
 }
 
@@ -140,15 +180,18 @@ mod tests {
         let (keys, hashing) = (Arc::new(Dictionary::default()), Hashing::new());
         let slot = |n: usize| {
             let text = format!("?w={n}");
-            let key = keys.take(Wanted { text: &text, hash: hashing.variant(&text) }).unwrap();
-            Slot { key, freshness: Freshness::Live, value: n }
+            let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
+            Slot::new(keys.take(wanted).unwrap(), wanted.hash, n)
         };
-        let numbered = Numbered::new((0..5).map(slot).collect(), &keys);
-        let ids: Vec<_> = numbered.slots.as_slice().iter().map(|slot| slot.key).collect();
+        let numbered = Numbered::new((0..5).map(slot).collect(), 0b10, &keys);
+        let ids: Vec<_> = numbered.slots.as_slice().iter().map(Slot::key).collect();
         let mut taken = Taken::Numbered(numbered).into_iter();
-        assert_eq!(taken.next().map(|entry| (entry.key, entry.value)), Some(("?w=0".into(), 0)));
-        keys.check(ids[1..].iter().copied());
-        assert_eq!(taken.len(), 4);
+        let mut next = || taken.next().map(|entry| (entry.key, entry.value, entry.freshness));
+        assert_eq!(next(), Some(("?w=0".into(), 0, Freshness::Live)));
+        assert_eq!(next(), Some(("?w=1".into(), 1, Freshness::Stale)));
+        assert_eq!(next(), Some(("?w=2".into(), 2, Freshness::Live)));
+        keys.check(ids[3..].iter().copied());
+        assert_eq!(taken.len(), 2);
         drop(taken);
         keys.check(std::iter::empty());
     }

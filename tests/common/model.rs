@@ -6,6 +6,7 @@
 
 use cache_index::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Paths that prefixes distinguish in every way: by folder, within a name, only by a slash.
 pub const PATHS: [&str; 5] = ["a/b/1.jpg", "a/b/2.jpg", "a/bc.jpg", "a/c/1.jpg", "b/1.jpg"];
@@ -47,6 +48,15 @@ pub enum Found {
     Miss,
 }
 
+/// The answer to a claim; leases are named by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    Live(Value),
+    Stale(Value, Option<usize>),
+    Pending(Value),
+    First(usize),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
     pub tenant: Tenant,
@@ -75,17 +85,48 @@ struct Entry {
     value: Value,
     began: usize,
     stored: usize,
+    /// Whether it was stale when it began.
+    stale: bool,
+}
+
+/// A flush over time of everything or of a tenant.
+#[derive(Clone, Debug)]
+struct Over {
+    at: usize,
+    tenant: Option<Tenant>,
+    /// When each path dies.
+    moments: Vec<Duration>,
+    stale: bool,
+}
+
+impl Over {
+    fn covers(&self, tenant: Tenant, began: usize) -> bool {
+        self.tenant.is_none_or(|t| t == tenant) && self.at > began
+    }
+}
+
+/// A path that has entries older than a flush over time beside newer ones.
+#[derive(Clone, Copy, Debug)]
+struct Mixed {
+    /// When the flush was called, and when the first newer entry was stored.
+    over: usize,
+    since: usize,
 }
 
 #[derive(Debug, Default)]
 pub struct Model {
     now: usize,
+    time: Duration,
+    overs: Vec<Over>,
+    mixed: BTreeMap<(Tenant, Path), Mixed>,
     invalidations: Vec<(usize, Scope, Mode)>,
     /// The entries that may be served.
     entries: BTreeMap<(Tenant, Path, Variant), Entry>,
     /// Values that died and were not handed over yet.
     pub dead: BTreeSet<Value>,
     pub open: Vec<(usize, Lease)>,
+    /// The variant and value of each open lease that is a claim.
+    pub claims: BTreeMap<usize, (Variant, Value)>,
     names: usize,
     pub refused_purged: u64,
     pub refused_flushed: u64,
@@ -111,6 +152,10 @@ impl Scope {
             Self::Variants(_, _, picked) => !was_stored || picked >> variant & 1 == 1,
             _ => true,
         }
+    }
+
+    fn is_broad(self) -> bool {
+        !self.is_purge()
     }
 
     fn is_purge(self) -> bool {
@@ -140,12 +185,100 @@ impl Model {
             .filter(|(at, scope, _)| scope.picks(variant, entry.stored < *at))
             .peekable();
         let untouched = reached.peek().is_none();
-        if reached.any(|(.., mode)| *mode == Mode::Hard) {
+        let over = self.state_over_time(tenant, path, entry);
+        if reached.any(|(.., mode)| *mode == Mode::Hard) || over == State::Dead {
             State::Dead
-        } else if untouched {
+        } else if untouched && over == State::Live && !entry.stale {
             State::Live
         } else {
             State::Stale
+        }
+    }
+
+    /// The state of an entry as far as flushes over time go.
+    fn state_over_time(&self, tenant: Tenant, path: Path, entry: Entry) -> State {
+        let overs = || self.overs.iter().filter(|over| over.covers(tenant, entry.began));
+        let dies_early = |mixed: &Mixed| {
+            let overs = self.overs.iter().any(|over| over.covers(tenant, mixed.over));
+            let mut later = self.since(mixed.over, tenant, path);
+            let is_after = |at, scope: Scope| scope.is_broad() || at > mixed.since;
+            overs || later.any(|&(at, scope, mode)| mode == Mode::Soft && is_after(at, scope))
+        };
+        let mixed = self.mixed.get(&(tenant, path)).filter(|mixed| entry.began < mixed.over);
+        if overs().any(|over| self.time >= over.moments[path]) || mixed.is_some_and(dies_early) {
+            State::Dead
+        } else if overs().any(|over| over.stale) || mixed.is_some() {
+            State::Stale
+        } else {
+            State::Live
+        }
+    }
+
+    /// Begins a flush over time; the moments are those of the paths from now on.
+    pub fn flush_over(&mut self, tenant: Option<Tenant>, moments: &[Duration], stale: bool) {
+        let at = self.tick();
+        let moments = moments.iter().map(|moment| self.time + *moment).collect();
+        self.overs.push(Over { at, tenant, moments, stale });
+        self.bury();
+    }
+
+    pub fn advance(&mut self, by: Duration) {
+        self.time += by;
+        self.bury();
+    }
+
+    /// Removes what has died without being called for.
+    fn bury(&mut self) {
+        let entries = self.entries.clone();
+        for (key, entry) in entries {
+            if self.state(key, entry) == State::Dead {
+                self.entries.remove(&key);
+                self.dead.insert(entry.value);
+            }
+        }
+    }
+
+    /// Whether a path of the tenant has entries that are older than a flush over time beside newer
+    /// ones.
+    pub fn is_mixed(&self, tenant: Tenant) -> bool {
+        let older = |(t, p, _): &(Tenant, Path, Variant), entry: &Entry| {
+            *t == tenant && self.mixed.get(&(*t, *p)).is_some_and(|mixed| entry.began < mixed.over)
+        };
+        self.entries.iter().any(|(key, entry)| older(key, entry))
+    }
+
+    /// Makes room for a newer entry of a path beside entries that a flush over time covers.
+    fn mix(&mut self, tenant: Tenant, path: Path, stored_stale: bool) {
+        let of_path = |key: &(Tenant, Path, Variant)| (key.0, key.1) == (tenant, path);
+        let entries: Vec<_> = self.entries.iter().filter(|(key, _)| of_path(key)).collect();
+        if let Some(mixed) = self.mixed.get(&(tenant, path)) {
+            let older = entries.iter().filter(|(_, entry)| entry.began < mixed.over);
+            let older: Vec<_> = older.map(|(key, _)| **key).collect();
+            if !older.is_empty() {
+                if stored_stale {
+                    self.kill(&older);
+                }
+                return;
+            }
+        }
+        let first = |entry: &Entry| {
+            let overs = self.overs.iter().filter(|over| over.covers(tenant, entry.began));
+            overs.map(|over| over.at).min()
+        };
+        let Some(over) = entries.iter().filter_map(|(_, entry)| first(entry)).min() else { return };
+        let later = self.since(over, tenant, path).any(|(_, scope, _)| scope.is_broad());
+        let second = self.overs.iter().any(|other| other.covers(tenant, over));
+        if stored_stale || second || later {
+            let all: Vec<_> = entries.iter().map(|(key, _)| **key).collect();
+            self.kill(&all);
+        } else {
+            self.mixed.insert((tenant, path), Mixed { over, since: self.now });
+        }
+    }
+
+    fn kill(&mut self, keys: &[(Tenant, Path, Variant)]) {
+        for key in keys {
+            self.dead.extend(self.entries.remove(key).map(|entry| entry.value));
         }
     }
 
@@ -166,7 +299,36 @@ impl Model {
         self.names
     }
 
+    /// A later claim gets the value of an open one that no invalidation has reached.
+    pub fn claim(&mut self, key: (Tenant, Path, Variant), value: Value) -> Claimed {
+        let (tenant, path, variant) = key;
+        let found = self.lookup(tenant, path, variant);
+        if let Found::Live(value) = found {
+            return Claimed::Live(value);
+        }
+        let pending = self.open.iter().find_map(|(name, lease)| {
+            let (claimed, value) = self.claims.get(name)?;
+            let same = (lease.tenant, lease.path, *claimed) == key;
+            let same = same && !self.forgotten.contains(&tenant);
+            let same = same && !self.overs.iter().any(|over| over.covers(tenant, lease.began));
+            (same && self.since(lease.began, tenant, path).next().is_none()).then_some(*value)
+        });
+        match (found, pending) {
+            (Found::Stale(stale), Some(_)) => Claimed::Stale(stale, None),
+            (_, Some(pending)) => Claimed::Pending(pending),
+            (_, None) => {
+                let name = self.lease(tenant, path);
+                self.claims.insert(name, (variant, value));
+                match found {
+                    Found::Stale(stale) => Claimed::Stale(stale, Some(name)),
+                    _ => Claimed::First(name),
+                }
+            }
+        }
+    }
+
     pub fn close(&mut self, name: usize) -> Lease {
+        self.claims.remove(&name);
         let at = self.open.iter().position(|(n, _)| *n == name).expect("lease is open");
         self.open.remove(at).1
     }
@@ -184,7 +346,8 @@ impl Model {
             self.refused_purged += 1;
             return Stored::Refused(Refusal::Purged);
         }
-        if hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
+        let over_time = self.overs.iter().any(|over| over.covers(lease.tenant, lease.began));
+        if over_time || hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
             self.refused_flushed += 1;
             return Stored::Refused(Refusal::Flushed);
         }
@@ -211,10 +374,58 @@ impl Model {
     }
 
     fn store(&mut self, key: (Tenant, Path, Variant), value: Value, began: usize) -> Stored {
-        let entry = Entry { value, began, stored: self.tick() };
+        let entry = Entry { value, began, stored: self.tick(), stale: false };
         let stale = self.state(key, entry) == State::Stale;
+        self.mix(key.0, key.1, stale);
         let replaced = self.entries.insert(key, entry).map(|old| old.value);
         Stored::Stored { stale, replaced }
+    }
+
+    /// Begins to restore, and returns the moment.
+    pub fn begin_restore(&mut self) -> usize {
+        self.tick()
+    }
+
+    /// Restores an entry of an earlier index. Returns the reason if it is refused.
+    pub fn restore(
+        &mut self,
+        key: (Tenant, Path, Variant),
+        value: Value,
+        stale: bool,
+        began: usize,
+    ) -> Option<Refusal> {
+        // Its variant is known from the beginning, as that of an entry that is there.
+        let entry = Entry { value, began, stored: began, stale };
+        let (tenant, path, variant) = key;
+        let since: Vec<_> = self.since(began, tenant, path).copied().collect();
+        let hard = |of: fn(Scope) -> bool| {
+            since.iter().any(|&(_, s, m)| m == Mode::Hard && s.picks(variant, true) && of(s))
+        };
+        if self.forgotten.contains(&tenant) {
+            return Some(Refusal::Forgotten);
+        }
+        if hard(Scope::is_purge) {
+            return Some(Refusal::Purged);
+        }
+        let over_time = self.overs.iter().any(|over| over.covers(tenant, began));
+        if over_time || hard(|s| matches!(s, Scope::All | Scope::Tenant(_))) {
+            return Some(Refusal::Flushed);
+        }
+        if hard(|s| matches!(s, Scope::Prefix(..))) {
+            return Some(Refusal::Purged);
+        }
+        if self.entries.contains_key(&key) {
+            return Some(Refusal::Newer);
+        }
+        self.mix(tenant, path, self.state(key, entry) == State::Stale);
+        self.entries.insert(key, entry);
+        None
+    }
+
+    /// The entries that may be served, and whether each is stale.
+    pub fn servable(&self) -> BTreeMap<(Tenant, Path, Variant), (Value, bool)> {
+        let states = self.entries.iter().map(|(key, e)| (*key, e.value, self.state(*key, *e)));
+        states.map(|(key, value, state)| (key, (value, state == State::Stale))).collect()
     }
 
     pub fn remove(&mut self, key: (Tenant, Path, Variant), expected: Value) -> Option<Value> {
@@ -247,6 +458,7 @@ impl Model {
                 }
             }
         }
+        self.bury();
         met.into_iter().map(|((_, _, variant), value)| (variant, value)).collect()
     }
 

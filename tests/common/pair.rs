@@ -1,15 +1,17 @@
 //! The index and the model, side by side: every outcome must be the same.
 
+mod copies;
 mod requests;
 
 use super::Names;
-use super::model::{Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
+use super::model::{Claimed, Found, Mode, Model, PATHS, PREFIXES, Scope, Stored, Value, Variant};
 use cache_index::canonical::Rules;
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup, OriginPath,
-    Selection, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, ClaimLease, Config, DeadValues, FillLease, Freshness, Hard, Insertion,
+    Lookup, ManualClock, OriginPath, OverTime, Restore, Selection, Soft, Tenant, VariantKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub const TENANTS: usize = 2;
 /// The handles that an operation may use: of each tenant, and of the forgotten tenant that had its
@@ -24,7 +26,9 @@ pub enum Op {
     /// Single variants of paths.
     LookupMany(usize, Vec<(usize, usize)>),
     Lease(usize, usize),
-    /// Which of the open leases, counted from the oldest and around.
+    Claim(usize, usize, usize),
+    /// Which of the open leases, counted from the oldest and around. A claim is committed as it is
+    /// if the variant is even.
     Commit(usize, usize),
     Drop(usize),
     Insert(usize, usize, usize),
@@ -47,21 +51,42 @@ pub enum Op {
     RequestAll(usize, Mode),
     FlushTenant(usize, Mode),
     FlushAll(Mode),
+    /// Of a tenant or of everything, over this number of seconds, of which so many have passed; and
+    /// whether older entries are stale until then.
+    FlushOver(Option<usize>, u64, u64, bool),
+    /// Advances the clock by this number of seconds.
+    Wait(u64),
     /// Asks for the name again afterwards.
     Forget(usize),
     Variants(usize, usize),
     Paths(usize, usize),
     Reclaim(usize),
+    /// Some steps of an export that goes on with the next such operation.
+    Export(usize),
+    /// Begins a restore, ends the one that is under way, or restores with a fill's
+    /// entries: this number of variants from one on, every third of them stale.
+    BeginRestore,
+    EndRestore,
+    Restore(usize, usize, usize, usize),
 }
 
 impl Op {
     /// Returns the tenant handle of the operation, if any.
     fn handle(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Commit(..) | Self::Drop(_) | Self::FlushAll(_) | Self::Reclaim(_) => None,
+            Self::FlushOver(t, ..) => t.as_mut(),
+            Self::Commit(..)
+            | Self::Drop(_)
+            | Self::FlushAll(_)
+            | Self::Wait(_)
+            | Self::Reclaim(_)
+            | Self::Export(_)
+            | Self::BeginRestore
+            | Self::EndRestore => None,
             Self::Lookup(t, ..)
             | Self::LookupMany(t, _)
             | Self::Lease(t, _)
+            | Self::Claim(t, ..)
             | Self::Insert(t, ..)
             | Self::InsertSome(t, ..)
             | Self::Remove(t, ..)
@@ -75,6 +100,7 @@ impl Op {
             | Self::RequestAll(t, _)
             | Self::FlushTenant(t, _)
             | Self::Forget(t)
+            | Self::Restore(t, ..)
             | Self::Variants(t, _)
             | Self::Paths(t, _) => Some(t),
         }
@@ -98,7 +124,8 @@ impl Op {
                     (0..20).map(|n| ([p, other][n % 2], (v + n) % VARIANTS)).collect(),
                 )
             }
-            4..=7 => Self::Lease(t, p),
+            4 | 5 => Self::Lease(t, p),
+            6 | 7 => Self::Claim(t, p, few(next()?)),
             8..=12 => Self::Commit(next()?, few(next()?)),
             13 => Self::Drop(next()?),
             14..=17 => Self::Insert(t, p, few(next()?)),
@@ -126,9 +153,26 @@ impl Op {
             27 => Self::Variants(t, p),
             28 => Self::Paths(t, p % PREFIXES.len()),
             29 => Self::InsertSome(t, p, next()? % (VARIANTS + 1)),
+            30 if kind & 0x40 == 0 => match next()? % 8 {
+                0 => Self::BeginRestore,
+                1 => Self::EndRestore,
+                steps => Self::Export(steps),
+            },
+            30 => Self::Restore(t, p, few(next()?), few(next()?)),
+            31 if kind & 0x60 == 0 => {
+                let (seconds, passed) = (next()? as u64, next()? as u64 / 8);
+                Self::FlushOver((p & 1 == 0).then_some(t), seconds, passed, kind & 0x80 == 0)
+            }
+            31 if kind & 0x60 == 0x20 => Self::Wait(next()? as u64),
+            31 if kind & 0x60 == 0x40 => Self::Claim(t, p, few(next()?)),
             _ => Self::Reclaim(next()? % 20),
         })
     }
+}
+
+enum Lease {
+    Fill(FillLease<Value>),
+    Claim(ClaimLease<Value>),
 }
 
 /// The index and the model, side by side.
@@ -146,8 +190,11 @@ pub struct Pair {
     before: [usize; TENANTS],
     paths: Vec<OriginPath<'static>>,
     keys: Vec<VariantKey<'static>>,
-    leases: BTreeMap<usize, FillLease<Value>>,
+    leases: BTreeMap<usize, Lease>,
     next_value: Value,
+    clock: ManualClock,
+    export: Option<copies::Export>,
+    restore: Option<(Restore<Value>, usize)>,
     /// Whether the counts may lag behind a prefix purge.
     unsettled: bool,
 }
@@ -168,8 +215,9 @@ fn of_width(width: usize) -> u64 {
 
 impl Pair {
     pub fn new(shards: usize, dead_values: DeadValues, names: Names) -> Self {
-        let config = Config::builder().shards(shards).dead_values(dead_values).build().unwrap();
-        let index = CacheIndex::new(config);
+        let clock = ManualClock::default();
+        let config = Config::builder().shards(shards).dead_values(dead_values);
+        let index = CacheIndex::new(config.manual_clock(&clock).build().unwrap());
         Self {
             tenants: (0..TENANTS).map(|n| index.tenant(&format!("tenant {n}"))).collect(),
             named: std::array::from_fn(|n| n),
@@ -182,6 +230,9 @@ impl Pair {
             model: Model::default(),
             leases: BTreeMap::new(),
             next_value: 0,
+            clock,
+            export: None,
+            restore: None,
             unsettled: false,
         }
     }
@@ -247,15 +298,10 @@ impl Pair {
             }
             Op::Lease(t, p) => {
                 let lease = self.index.lease(&self.tenants[t], &self.paths[p]);
-                self.leases.insert(self.model.lease(t, p), lease);
+                self.leases.insert(self.model.lease(t, p), Lease::Fill(lease));
             }
-            Op::Commit(n, v) => {
-                let Some(name) = self.name(n) else { return };
-                let value = self.value();
-                let lease = self.leases.remove(&name).unwrap();
-                let stored = lease.commit(&self.keys[v], value);
-                assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
-            }
+            Op::Claim(t, p, v) => self.claim(t, p, v),
+            Op::Commit(n, v) => self.commit(n, v),
             Op::Drop(n) => {
                 let Some(name) = self.name(n) else { return };
                 self.leases.remove(&name);
@@ -298,6 +344,10 @@ impl Pair {
                 self.purge(t, p, scope, Selection::Operations(&picked), mode);
             }
             Op::PurgeMany(t, ref ps, mode) => self.purge_many(t, ps, mode),
+            // A purge of one variant may end other variants early, which a forecast for each
+            // entry does not know.
+            Op::Request(t, _, _, Mode::Soft) | Op::RequestUrls(t, _, Mode::Soft)
+                if self.model.is_mixed(t) => {}
             // Requests name canonical names.
             Op::Request(..) | Op::RequestUrls(..) if self.names != Names::Canonical => {}
             Op::Request(t, ref entries, width, mode) => self.request(t, entries, width, mode),
@@ -327,6 +377,11 @@ impl Pair {
                 };
                 self.model.invalidate(Scope::All, mode);
             }
+            Op::FlushOver(t, seconds, passed, stale) => self.flush_over(t, seconds, passed, stale),
+            Op::Wait(seconds) => {
+                self.clock.advance(Duration::from_secs(seconds));
+                self.model.advance(Duration::from_secs(seconds));
+            }
             Op::Variants(t, p) => {
                 let keys = self.index.variants(&self.tenants[t], &self.paths[p]);
                 let keys: BTreeSet<_> = keys.into_iter().collect();
@@ -344,7 +399,70 @@ impl Pair {
             Op::Reclaim(limit) => {
                 self.reclaim(limit);
             }
+            Op::Export(steps) => self.export_some(steps),
+            Op::BeginRestore => {
+                self.restore = Some((self.index.begin_restore(), self.model.begin_restore()));
+            }
+            Op::EndRestore => self.restore = None,
+            Op::Restore(t, p, first, count) => self.restore_some(t, p, first, count),
         }
+    }
+
+    fn flush_over(&mut self, t: Option<usize>, seconds: u64, passed: u64, stale: bool) {
+        let freshness = if stale { Freshness::Stale } else { Freshness::Live };
+        let over = OverTime::new(Duration::from_secs(seconds)).serving(freshness);
+        let over = over.resumed_at(Duration::from_secs(passed));
+        let receipt = match t {
+            Some(t) => self.index.flush_tenant_over(&self.tenants[t], over),
+            None => self.index.flush_all_over(over),
+        };
+        let mut running = self.index.running_flushes().into_iter();
+        let runs = running.any(|flush| flush.generation == receipt.generation());
+        if !runs {
+            // It has ended already, or the tenant is forgotten, or one more has no room.
+            self.model.invalidate(t.map_or(Scope::All, Scope::Tenant), Mode::Hard);
+            return;
+        }
+        let moments =
+            self.paths.iter().map(|path| over.moment(path).saturating_sub(over.elapsed()));
+        self.model.flush_over(t, &moments.collect::<Vec<_>>(), stale);
+        self.unsettled = true;
+    }
+
+    fn claim(&mut self, t: usize, p: usize, v: Variant) {
+        let value = self.value();
+        let claim = self.index.claim(&self.tenants[t], &self.paths[p], &self.keys[v], value);
+        let expected = self.model.claim((t, p, v), value);
+        let lease = match (claim, expected) {
+            (Claim::Live(value), Claimed::Live(expected))
+            | (Claim::Stale { value, refresh: None }, Claimed::Stale(expected, None))
+            | (Claim::Pending(value), Claimed::Pending(expected)) => {
+                return assert_eq!(value, expected);
+            }
+            (Claim::Stale { value, refresh: Some(lease) }, Claimed::Stale(stale, Some(name))) => {
+                assert_eq!(value, stale);
+                (name, lease)
+            }
+            (Claim::Claimed(lease), Claimed::First(name)) => (name, lease),
+            (claim, expected) => panic!("{claim:?} is not {expected:?}"),
+        };
+        let (name, lease) = lease;
+        assert_eq!((lease.variant(), *lease.value()), (self.keys[v].clone(), value));
+        self.leases.insert(name, Lease::Claim(lease));
+    }
+
+    fn commit(&mut self, n: usize, v: Variant) {
+        let Some(name) = self.name(n) else { return };
+        let value = self.value();
+        let (stored, v, value) = match (self.leases.remove(&name).unwrap(), v % 2) {
+            (Lease::Fill(lease), _) => (lease.commit(&self.keys[v], value), v, value),
+            (Lease::Claim(lease), 0) => {
+                let (v, value) = self.model.claims[&name];
+                (lease.commit(), v, value)
+            }
+            (Lease::Claim(lease), _) => (lease.commit_as(&self.keys[v], value), v, value),
+        };
+        assert_eq!(as_stored(stored, value), self.model.commit(name, v, value));
     }
 
     fn purge(&mut self, t: usize, p: usize, scope: Scope, picked: Selection<'_>, mode: Mode) {
@@ -396,7 +514,8 @@ impl Pair {
         let reclaimed = self.index.reclaim(limit);
         let done = reclaimed.is_done();
         assert!(reclaimed.len() <= limit);
-        self.unsettled &= !done;
+        // While a flush over time runs, entries die without being counted.
+        self.unsettled &= !done || self.index.stats().running_flushes > 0;
         for dead in reclaimed {
             assert!(self.model.dead.remove(&dead.value), "{dead:?} wasn't dead, or came twice");
         }
@@ -422,6 +541,7 @@ impl Pair {
             }
         }
         assert_eq!(stats.open_leases, self.model.open.len());
+        assert_eq!(stats.open_claims, self.model.claims.len());
         assert_eq!(stats.refused_purged, self.model.refused_purged);
         assert_eq!(stats.refused_flushed, self.model.refused_flushed);
         assert_eq!(stats.refused_forgotten, self.model.refused_forgotten);
@@ -432,14 +552,18 @@ impl Pair {
     }
 
     pub fn finish(mut self) {
+        self.export_all();
+        // Both may hold the handle of a tenant.
+        (self.export, self.restore) = (None, None);
         #[cfg(fuzzing)]
         self.index.check_invariants();
+        self.run_numbered(&Op::Wait(1000));
         while !self.reclaim(7) {}
         if self.dead_values == DeadValues::Queue {
             assert_eq!(self.model.dead, BTreeSet::new(), "dead values that never came out");
         }
         self.check_totals();
-        assert_eq!(self.index.stats().dead, 0);
+        assert_eq!((self.index.stats().dead, self.index.stats().running_flushes), (0, 0));
         assert_eq!(self.index.stats().prefix_rules, 0, "rules that nothing needs any more");
         for t in 0..self.tenants.len() {
             for p in 0..PATHS.len() {

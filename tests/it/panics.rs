@@ -2,7 +2,10 @@
 //! and loses no value.
 
 use crate::common::{path, variant};
-use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, Soft, Tenant, WhenFull};
+use cache_index::{
+    CacheIndex, Claim, Config, DeadValues, ExportCursor, Freshness, Hard, Lookup, Selection, Soft,
+    Tenant, WhenFull,
+};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -61,10 +64,15 @@ impl Drop for Value {
 fn all_operations(index: &CacheIndex<Value>, tenant: &Tenant) {
     let (a, b) = (path("a/1.jpg"), path("b/1.jpg"));
     let keys: Vec<_> = (0..4).map(|n| variant(&format!("?w={n}"))).collect();
-    let calls: [&dyn Fn(); 16] = [
+    let export = || {
+        let mut cursor = ExportCursor::default();
+        while index.export(&mut cursor, 1).is_some() {}
+    };
+    let calls: [&dyn Fn(); 24] = [
         &|| keys.iter().for_each(|key| drop(index.insert(tenant, &a, key, Value::new(1)))),
         &|| drop(index.insert(tenant, &a, &keys[0], Value::new(2))),
         &|| drop(index.lookup(tenant, &a, &keys[0])),
+        &export,
         &|| drop(index.remove(tenant, &a, &keys[1], &Value::new(7))),
         &|| drop(index.remove(tenant, &a, &keys[1], &Value::new(1))),
         &|| drop(index.lease(tenant, &b).commit(&keys[0], Value::new(3))),
@@ -73,6 +81,36 @@ fn all_operations(index: &CacheIndex<Value>, tenant: &Tenant) {
             drop(index.purge(tenant, &b, Hard));
             drop(lease.commit(&keys[1], Value::new(4)));
         },
+        &|| drop(index.claim(tenant, &a, &keys[0], Value::new(8))),
+        &|| {
+            let claim = index.claim(tenant, &b, &keys[3], Value::new(8));
+            drop(index.claim(tenant, &b, &keys[3], Value::new(9)));
+            if let Claim::Claimed(lease) = claim {
+                drop(lease.commit());
+            }
+        },
+        &|| {
+            if let Claim::Claimed(lease) = index.claim(tenant, &b, &keys[2], Value::new(8)) {
+                drop(lease.commit_as(&keys[1], Value::new(9)));
+            }
+        },
+        &|| {
+            let _ = index.purge(tenant, &b, Soft);
+            drop(index.claim(tenant, &b, &keys[3], Value::new(8)));
+        },
+        &|| {
+            let restore = index.begin_restore();
+            let entries = keys.iter().map(|key| (key.borrowed(), Value::new(8), Freshness::Live));
+            drop(restore.path(tenant, &b, entries));
+        },
+        &|| {
+            let restore = index.begin_restore();
+            let _ = index.purge(tenant, &b, Soft);
+            drop(index.purge_selected(tenant, &b, Selection::Keys(&keys[..1]), Hard));
+            let entries = keys.iter().map(|key| (key.borrowed(), Value::new(8), Freshness::Live));
+            drop(restore.path(tenant, &b, entries));
+        },
+        &export,
         &|| drop(index.insert(tenant, &b, &keys[0], Value::new(5))),
         &|| _ = index.purge(tenant, &b, Soft),
         &|| drop(index.lookup(tenant, &b, &keys[0])),

@@ -1,4 +1,5 @@
-//! Measures acknowledgements beside a bare `fdatasync`, and snapshots beside insertions.
+//! Measures acknowledgements beside a bare `fdatasync`, and the opening of an index beside
+//! inserting and restoring the same entries in memory.
 //!
 //! ```sh
 //! cargo run --release -p cache-index-persist --example measure -- --dir DIR --entries 1000000
@@ -7,8 +8,8 @@
 //! `DIR` decides what is measured: a directory in memory has no syncs to speak of.
 #![allow(clippy::print_stdout)]
 
-use cache_index::{Hard, OriginPath, VariantKey};
-use cache_index_persist::{DiskLayer, FileLayer, PersistConfig, Persistent};
+use cache_index::{CacheIndex, Freshness, Hard, OriginPath, VariantKey};
+use cache_index_persist::{DiskLayer, FileLayer, PersistConfig, Persistent, Recovery};
 use clap::Parser;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -26,12 +27,18 @@ struct Arguments {
     /// How many purges are acknowledged one by one.
     #[arg(long, default_value_t = 500)]
     purges: usize,
+    /// Only opens the directory, with this number of threads.
+    #[arg(long, hide = true)]
+    open: Option<usize>,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
+    if let Some(threads) = arguments.open {
+        return open(&arguments.dir, threads);
+    }
     let dir = tempfile::tempdir_in(&arguments.dir)?;
     acknowledgements(dir.path(), arguments.purges)?;
     snapshots(&dir.path().join("entries"), arguments.entries)
@@ -87,30 +94,164 @@ fn acknowledgements(dir: &Path, rounds: usize) -> Outcome<()> {
     Ok(())
 }
 
+/// Measures the time for which the calling thread had a processor, so that other programs do not
+/// matter; where the system does not tell, the time that has passed.
+struct Stopwatch {
+    start: Instant,
+    processor: Option<Duration>,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self { start: Instant::now(), processor: Self::processor() }
+    }
+
+    fn processor() -> Option<Duration> {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    }
+
+    fn elapsed(&self) -> Duration {
+        let processor =
+            self.processor.zip(Self::processor()).map(|(start, now)| now.saturating_sub(start));
+        processor.unwrap_or_else(|| self.start.elapsed())
+    }
+}
+
+/// One time beside another.
+fn beside(time: Duration, other: Duration) -> String {
+    let percent = time.as_nanos() * 100 / other.as_nanos().max(1);
+    format!("{}.{:02}", percent / 100, percent % 100)
+}
+
 fn snapshots(dir: &Path, entries: u64) -> Outcome<()> {
-    let keys = ["?", "?w=200", "?w=400", "?h=100&w=200", "?h=400&w=600", "?w=800"];
-    let keys = keys.map(|key| VariantKey::from_canonical(key).expect("the key is canonical"));
+    let (inserted, count) = fill(dir, entries)?;
+    let restored = restore(entries)?;
+    println!(
+        "restoring path by path          {restored:>12?}   {} of inserting one by one",
+        beside(restored, inserted)
+    );
+    // In processes of their own, whose memory is that of the opening alone.
+    for threads in [1, 2] {
+        let program = std::env::current_exe()?;
+        let output = std::process::Command::new(program)
+            .args(["--open", &threads.to_string(), "--dir"])
+            .arg(dir)
+            .output()?;
+        let words: Vec<u64> = String::from_utf8(output.stdout)?
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        let [micros, found, peak, index] = words[..] else {
+            return Err("the process that opens has failed".into());
+        };
+        assert_eq!(found, count);
+        let time = Duration::from_micros(micros);
+        println!(
+            "opening, {threads} threads              {time:>12?}   {} of restoring from memory{}",
+            beside(time, restored),
+            if threads == 1 { "" } else { ", by the clock" }
+        );
+        println!(
+            "  peak of the memory            {peak:>9} KiB   {} KiB above the index",
+            peak.saturating_sub(index)
+        );
+    }
+    Ok(())
+}
+
+/// The names of pictures with six renditions each, together about as many as asked for.
+struct Names {
+    paths: Vec<OriginPath<'static>>,
+    keys: [VariantKey<'static>; 6],
+}
+
+impl Names {
+    fn new(entries: u64) -> Outcome<Self> {
+        let keys = ["?", "?w=200", "?w=400", "?h=100&w=200", "?h=400&w=600", "?w=800"];
+        let keys = keys.map(|key| VariantKey::from_canonical(key).expect("the key is canonical"));
+        let paths = (0..entries.div_ceil(keys.len() as u64))
+            .map(|at| format!("sample.li/shop/pictures/{at}.jpg").parse())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { paths, keys })
+    }
+
+    /// The value of a rendition.
+    fn value(&self, path: usize, key: usize) -> u64 {
+        (path * self.keys.len() + key) as u64
+    }
+}
+
+/// Fills an index one by one, and saves it. Returns the time of the insertions, and their number.
+fn fill(dir: &Path, entries: u64) -> Outcome<(Duration, u64)> {
+    let names = Names::new(entries)?;
     let config = PersistConfig::builder().snapshot_every(None).build()?;
-    let cache = Persistent::<u64>::open(dir, config.clone())?;
+    let cache = Persistent::<u64>::open(dir, config)?;
     let tenant = cache.tenant("doc");
-    let paths: Vec<OriginPath<'static>> = (0..entries.div_ceil(keys.len() as u64))
-        .map(|at| format!("sample.li/shop/pictures/{at}.jpg").parse())
-        .collect::<Result<_, _>>()?;
-    let start = Instant::now();
-    for (at, path) in paths.iter().enumerate() {
-        for (k, key) in keys.iter().enumerate() {
-            let _ = cache.insert(&tenant, path, key, (at * keys.len() + k) as u64);
+    let start = Stopwatch::start();
+    for (at, path) in names.paths.iter().enumerate() {
+        for (k, key) in names.keys.iter().enumerate() {
+            let _ = cache.insert(&tenant, path, key, names.value(at, k));
         }
     }
-    println!("inserting                       {:>12?}", start.elapsed());
-    let start = Instant::now();
+    let inserted = start.elapsed();
+    println!("inserting one by one            {inserted:>12?}");
+    export_steps(&cache);
+    let start = Stopwatch::start();
     let written = cache.snapshot()?;
     println!("writing a snapshot              {:>12?}", start.elapsed());
     let tenths = written.bytes * 10 / written.entries.max(1);
     println!("bytes an entry                  {:>10}.{}", tenths / 10, tenths % 10);
-    drop(cache);
-    let start = Instant::now();
+    Ok((inserted, written.entries))
+}
+
+/// Prints for how long a step of an export holds the lock of a shard, and a little more.
+fn export_steps(cache: &Persistent<u64>) {
+    let (mut steps, mut last) = (Vec::new(), Instant::now());
+    // `values` exports with the steps of a snapshot; a pause between two values is a step.
+    for _ in cache.values() {
+        let now = Instant::now();
+        steps.push(now - last);
+        last = now;
+    }
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    steps.truncate(steps.len() / 400);
+    let longest = steps.first().copied().unwrap_or_default();
+    println!("export, a step                  {:>12?}   longest {longest:?}", median(steps));
+}
+
+/// Restores the same entries from memory, and returns the time.
+fn restore(entries: u64) -> Outcome<Duration> {
+    let names = Names::new(entries)?;
+    let index = CacheIndex::<u64>::default();
+    let tenant = index.tenant("doc");
+    let restore = index.begin_restore();
+    let start = Stopwatch::start();
+    for (at, path) in names.paths.iter().enumerate() {
+        let keys = names.keys.iter().enumerate();
+        let entries = keys.map(|(k, key)| (key.borrowed(), names.value(at, k), Freshness::Live));
+        let _ = restore.path(&tenant, path, entries);
+    }
+    Ok(start.elapsed())
+}
+
+/// Opens a directory, and prints the time in microseconds, the entries, the peak of the memory in
+/// KiB, and the size of the index in KiB.
+fn open(dir: &Path, threads: usize) -> Outcome<()> {
+    let config = PersistConfig::builder().snapshot_every(None).load_threads(threads).build()?;
+    let (start, passed) = (Stopwatch::start(), Instant::now());
     let cache = Persistent::<u64>::open(dir, config)?;
-    println!("opening                         {:>12?}   {:?}", start.elapsed(), cache.recovery());
+    // Other threads do a part of the work.
+    let time = if threads == 1 { start.elapsed() } else { passed.elapsed() };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let Recovery::Warm { entries, .. } = cache.recovery() else {
+        return Err(format!("{:?}", cache.recovery()).into());
+    };
+    let index = cache.stats().bytes / 1024;
+    println!("{} {entries} {} {index}", time.as_micros(), field("VmHWM"));
     Ok(())
 }

@@ -5,7 +5,7 @@
 use crate::codec::Codec;
 use crate::config::PersistConfig;
 use crate::log::Log;
-use crate::persistent::Parts;
+use crate::parts::Parts;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -81,6 +81,10 @@ impl Background {
 
 impl Shared {
     fn run<V: Codec + Clone>(&self, parts: &Parts<V>, period: Option<Duration>) {
+        if parts.was_damaged() {
+            // Before a crash, so that the next start is not cold again.
+            self.signal.lock().is_wanted = true;
+        }
         let mut retry = FIRST_RETRY;
         let mut due = period.map(|period| Instant::now() + period);
         while self.wait(due) {

@@ -52,6 +52,7 @@ pub struct PersistConfig {
     snapshot_every: Option<Duration>,
     snapshot_after_bytes: u64,
     segment_bytes: u64,
+    load_threads: usize,
 }
 
 /// Builds a [`PersistConfig`].
@@ -71,6 +72,9 @@ impl PersistConfig {
     /// The smallest segment of the log, in bytes.
     pub const MIN_SEGMENT_BYTES: u64 = 16 << 10;
 
+    /// The most threads that load a snapshot.
+    pub const MAX_LOAD_THREADS: usize = 64;
+
     /// The largest segment of the log, in bytes.
     pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
@@ -79,6 +83,7 @@ impl PersistConfig {
     /// - a sync before each acknowledgement
     /// - a snapshot every 300 seconds and after 64 MiB of log
     /// - segments of 4 MiB
+    /// - a snapshot is loaded by as many threads as there are processors, at most 4
     pub fn builder() -> PersistConfigBuilder {
         PersistConfigBuilder::default()
     }
@@ -107,6 +112,20 @@ impl PersistConfig {
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
+
+    /// Returns how many threads load a snapshot.
+    pub fn load_threads(&self) -> usize {
+        self.load_threads
+    }
+
+    /// Returns the configuration of the index in memory that opens as this incarnation.
+    pub(crate) fn index_of(&self, incarnation: u64) -> Config {
+        // Room for 2^40 invalidations in each of 2^23 incarnations. Later ones share the last.
+        let first = incarnation.min((1 << 23) - 1) << 40;
+        let after = self.index.generation_after().max(first);
+        let index = self.index.to_builder().generation_after(after).build();
+        index.unwrap_or_else(|_| self.index.clone())
+    }
 }
 
 impl Default for PersistConfig {
@@ -117,6 +136,7 @@ impl Default for PersistConfig {
             snapshot_every: Some(Duration::from_secs(300)),
             snapshot_after_bytes: 64 << 20,
             segment_bytes: 4 << 20,
+            load_threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
         }
     }
 }
@@ -158,10 +178,18 @@ impl PersistConfigBuilder {
         self
     }
 
+    /// Sets how many threads load a snapshot, from 1 to [`PersistConfig::MAX_LOAD_THREADS`]. Each
+    /// needs memory for a block of the snapshot, about 2 MiB.
+    pub fn load_threads(mut self, threads: usize) -> Self {
+        self.0.load_threads = threads;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
-    /// If a size is out of its range or not a multiple of 4096, or a period is zero.
+    /// If a size is out of its range or not a multiple of 4096, a period is zero, or there are too
+    /// many or too few threads.
     pub fn build(self) -> Result<PersistConfig, PersistConfigError> {
         let error = |setting, expected, got| Err(PersistConfigError { setting, expected, got });
         let sizes = PersistConfig::MIN_SEGMENT_BYTES..=PersistConfig::MAX_SEGMENT_BYTES;
@@ -171,6 +199,10 @@ impl PersistConfigBuilder {
         }
         if self.0.snapshot_after_bytes < 4096 {
             return error("log size of a snapshot", "at least 4096", self.0.snapshot_after_bytes);
+        }
+        if !(1..=PersistConfig::MAX_LOAD_THREADS).contains(&self.0.load_threads) {
+            let got = self.0.load_threads as u64;
+            return error("number of threads that load", "from 1 to 64", got);
         }
         if self.0.snapshot_every == Some(Duration::ZERO) {
             return error("period of snapshots", "longer than 0", 0);
@@ -215,6 +247,21 @@ mod tests {
             error(new().snapshot_after_bytes(1)),
             "log size of a snapshot must be at least 4096, got 1"
         );
-        assert!(new().build().is_ok());
+        assert_eq!(
+            error(new().load_threads(0)),
+            "number of threads that load must be from 1 to 64, got 0"
+        );
+        assert!(new().load_threads(64).build().is_ok());
+    }
+
+    #[test]
+    fn generations_of_a_later_incarnation_are_larger() {
+        let config = PersistConfig::default();
+        let first = |incarnation| config.index_of(incarnation).generation_after();
+        assert!(first(1) > 0 && first(2) - first(1) == 1 << 40);
+        assert_eq!(first(u64::MAX), first(u64::MAX - 1));
+        let index = Config::builder().generation_after(5 << 41).build().unwrap();
+        let config = PersistConfig::builder().index(index).build().unwrap();
+        assert_eq!(config.index_of(3).generation_after(), 5 << 41);
     }
 }

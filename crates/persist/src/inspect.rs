@@ -134,27 +134,46 @@ impl Directory {
 /// assert_eq!(records[0].1.by.as_deref(), Some("alice"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn directory(
-    dir: impl AsRef<Path>,
-    mut progress: impl FnMut(u64, u64),
-) -> io::Result<Directory> {
+pub fn directory(dir: impl AsRef<Path>, progress: impl FnMut(u64, u64)) -> io::Result<Directory> {
     // Without the constructor, which would create the directory.
     std::fs::read_dir(dir.as_ref())?;
-    let layer = DiskLayer::open(dir.as_ref())?;
+    directory_on(&DiskLayer::open(dir.as_ref())?, progress)
+}
+
+/// Reads a directory as [`directory`] does, on another file layer than the operating system's.
+///
+/// **Cost:** as [`directory`].
+///
+/// # Errors
+/// As [`directory`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{DiskLayer, PersistConfig, Persistent, inspect};
+///
+/// let dir = tempfile::tempdir()?;
+/// Persistent::<u64>::open(dir.path(), PersistConfig::default())?.close()?;
+/// let found = inspect::directory_on(&DiskLayer::open(dir.path())?, |_, _| ())?;
+/// assert!(found.manifest.is_ok_and(|manifest| manifest.closed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn directory_on(
+    layer: &dyn FileLayer,
+    mut progress: impl FnMut(u64, u64),
+) -> io::Result<Directory> {
     let mut files = retry(|| layer.list())?;
     files.sort();
-    let manifest = match Manifest::read(&layer) {
+    let manifest = match Manifest::read(layer) {
         Ok(manifest) => manifest,
         Err(reason) => return Ok(Directory::without_manifest(files, reason)),
     };
     let contents = ManifestContents::of(&manifest);
-    let len = |name: &String| {
-        std::fs::metadata(layer.dir().join(name)).map_or(0, |metadata| metadata.len())
-    };
+    let len = |name: &String| layer.open(name).and_then(|file| file.byte_len()).unwrap_or(0);
     let total = contents.segments.iter().chain(&contents.snapshot).map(len).sum();
     let mut done = 0;
     let snapshot = manifest.snapshot.map(|_| {
-        read_snapshot(&layer, &manifest, |bytes| progress(bytes, total)).inspect(|snapshot| {
+        read_snapshot(layer, &manifest, |bytes| progress(bytes, total)).inspect(|snapshot| {
             done = snapshot.bytes;
         })
     });
@@ -166,7 +185,7 @@ pub fn directory(
     let mut segments = Vec::new();
     for (at, &id) in manifest.segments.iter().enumerate() {
         let is_last = at + 1 == manifest.segments.len();
-        segments.push(segment(&layer, id, is_last, &mut sequence));
+        segments.push(segment(layer, id, is_last, &mut sequence));
         done += len(&FileName::Segment(id).to_string());
         progress(done, total);
     }
@@ -211,9 +230,8 @@ fn read_snapshot(
     let file =
         retry(|| layer.open(&name)).map_err(|error| ColdReason::unreadable(&name, &error))?;
     let (mut stale, mut tenants) = (0, BTreeMap::<String, u64>::new());
-    let summary = snapshot::read(&*file, &expected, None, |summary, path| {
-        // About: blocks are nearly of the same size.
-        progress(expected.bytes.min(summary.blocks << 19));
+    let summary = snapshot::read(file, &expected, None, |done, path| {
+        progress(done);
         let is_stale = |&&(_, freshness, _): &&(_, Freshness, _)| freshness == Freshness::Stale;
         stale += path.variants.iter().filter(is_stale).count() as u64;
         *tenants.entry(path.tenant.to_owned()).or_default() += path.variants.len() as u64;

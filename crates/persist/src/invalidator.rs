@@ -69,18 +69,15 @@ pub(crate) fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> 
         Target::Prefix(prefix) => {
             Scope::Prefix { tenant: tenant.name().to_owned(), prefix: prefix.as_str().to_owned() }
         }
+        Target::Path(path) if request.scope() == InvalidationScope::Urls => {
+            let keys: Vec<_> = entry.purged_keys().cloned().collect();
+            path_scope(tenant, path, Selection::Keys(&keys))
+        }
+        Target::Path(path) if request.transformations().is_empty() => {
+            path_scope(tenant, path, Selection::All)
+        }
         Target::Path(path) => {
-            let picks_all = request.scope() != InvalidationScope::Original
-                || request.transformations().is_empty();
-            // A request for named variants includes their origin copy, under a key that only the
-            // index knows. The record names the whole path: replaying it may invalidate other
-            // variants, which costs a fetch.
-            let selection = if picks_all {
-                Selection::All
-            } else {
-                Selection::Operations(request.transformations())
-            };
-            path_scope(tenant, path, selection)
+            path_scope(tenant, path, Selection::Operations(request.transformations()))
         }
     });
     scopes.collect()
@@ -98,7 +95,7 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
         severity: Severity,
         scopes: Vec<Scope>,
     ) -> Acknowledged<T> {
-        let unix_millis = crate::persistent::unix_millis();
+        let unix_millis = crate::parts::unix_millis();
         let by = self.by.map(str::to_owned);
         let of = |scope| Record { unix_millis, by: by.clone(), outbox: None, severity, scope };
         let records: Vec<Record> = scopes.into_iter().map(of).collect();
@@ -162,6 +159,13 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     pub fn flush_all<M: Mode>(&self, mode: M) -> Acknowledged<Flushed> {
         let outcome = self.cache.index().flush_all(mode);
         self.acknowledge(outcome, severity::<M>(), vec![Scope::All])
+    }
+
+    /// Does what [`Persistent::forget_tenant`] does.
+    pub fn forget_tenant(&self, tenant: &Tenant) -> Acknowledged<Flushed> {
+        let outcome = self.cache.forget(tenant);
+        let scope = Scope::ForgetTenant { tenant: tenant.name().to_owned() };
+        self.acknowledge(outcome, Severity::Hard, vec![scope])
     }
 
     /// Does what [`Persistent::apply`] does.

@@ -45,6 +45,12 @@
 //! `docs/durable.md` in the repository has the whole table, and `docs/format.md` specifies the
 //! files.
 //!
+//! # Serving at once
+//!
+//! [`Persistent::open`] returns when all entries are loaded. [`Persistent::open_serving`] loads
+//! them in the background: until then, an entry that is not loaded yet is a miss. Nothing comes
+//! back that was purged meanwhile, and no newer value is replaced.
+//!
 //! # Ids of objects
 //!
 //! An index that comes from disk is older than the objects beside it. Ids of objects must contain
@@ -65,23 +71,27 @@ mod bytes;
 mod carried;
 mod codec;
 mod config;
-mod core_hooks;
 mod damage;
 mod frame;
 pub mod inspect;
 mod invalidator;
 mod layer;
+mod load;
 mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod parts;
 mod persistent;
 mod record;
 mod recover;
 mod relay;
+mod replay;
 mod segment;
+mod serving;
 mod snapshot;
 mod snapshotter;
+mod spare;
 mod stats;
 mod store;
 mod writer;
@@ -92,7 +102,9 @@ pub use config::{PersistConfig, PersistConfigBuilder, PersistConfigError, SyncPo
 pub use damage::{ColdKind, ColdReason};
 pub use invalidator::Invalidator;
 pub use layer::{DiskLayer, FileLayer, LayerFile, LayerLock};
-pub use outcome::{Acknowledged, Durability, LogError, PersistError, Recovery, SnapshotWritten};
+pub use outcome::{
+    Acknowledged, Durability, Loading, LogError, PersistError, Recovery, SnapshotWritten,
+};
 pub use persistent::Persistent;
 pub use record::{OutboxId, Record, Scope};
 pub use stats::PersistStats;

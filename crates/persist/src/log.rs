@@ -6,49 +6,48 @@
 //!
 //! Callers put their records into the open batch and wait. The thread takes the whole batch, writes
 //! it, syncs once, and wakes up every caller with a record in it. Records that arrive during a sync
-//! go with the next one.
+//! go with the next one. Callers that were woken up together mostly come again together: the thread
+//! waits for them for up to an eighth of the time of a sync, instead of syncing for the first.
 
 use crate::config::SyncPolicy;
 use crate::outcome::{Durability, LogError};
+use crate::spare::Spare;
 use crate::writer::{Rotated, Writer};
 use parking_lot::{Condvar, Mutex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
-/// A result that somebody waits for.
+/// The longest time for which the log waits for callers that waited for the last sync.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
+
+/// A result that threads wait for.
 #[derive(Debug)]
-struct Promise<T> {
-    result: Mutex<Option<T>>,
-    is_kept: Condvar,
-}
+struct Promise<T>(OnceLock<T>);
 
 impl<T> Default for Promise<T> {
     fn default() -> Self {
-        Self { result: Mutex::new(None), is_kept: Condvar::new() }
+        Self(OnceLock::new())
     }
 }
 
 impl<T: Clone> Promise<T> {
-    fn keep(&self, result: T) {
-        *self.result.lock() = Some(result);
-        self.is_kept.notify_all();
+    /// Wakes the waiting threads up, all at once. With a condition variable, each of them would
+    /// need the lock before the next one wakes up.
+    fn keep(&self, result: impl FnOnce() -> T, waiting: &mut Vec<Thread>) {
+        self.0.get_or_init(result);
+        waiting.drain(..).for_each(|thread| thread.unpark());
     }
 
-    fn keep_if_none(&self, result: impl FnOnce() -> T) {
-        self.result.lock().get_or_insert_with(result);
-        self.is_kept.notify_all();
-    }
-
+    /// Waits on a thread that is among those that [`Self::keep`] wakes up.
     fn wait(&self) -> T {
-        let mut result = self.result.lock();
         loop {
-            if let Some(result) = &*result {
+            if let Some(result) = self.0.get() {
                 return result.clone();
             }
-            self.is_kept.wait(&mut result);
+            std::thread::park();
         }
     }
 }
@@ -58,12 +57,27 @@ impl<T: Clone> Promise<T> {
 struct Batch {
     payloads: Vec<Vec<u8>>,
     promise: Arc<Promise<Durability>>,
+    /// One for each caller.
+    waiting: Vec<Thread>,
 }
 
 /// A rotation that somebody waits for.
 #[derive(Debug, Default)]
 struct Rotation {
     promise: Arc<Promise<Result<Rotated, Arc<LogError>>>>,
+    waiting: Vec<Thread>,
+}
+
+impl Batch {
+    fn keep(&mut self, durability: impl FnOnce() -> Durability) {
+        self.promise.keep(durability, &mut self.waiting);
+    }
+}
+
+impl Rotation {
+    fn keep(&mut self, rotated: impl FnOnce() -> Result<Rotated, Arc<LogError>>) {
+        self.promise.keep(rotated, &mut self.waiting);
+    }
 }
 
 fn thread_has_ended() -> Arc<LogError> {
@@ -74,19 +88,21 @@ fn thread_has_ended() -> Arc<LogError> {
 // for it then.
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.promise.keep_if_none(|| Durability::NotDurable(thread_has_ended()));
+        self.keep(|| Durability::NotDurable(thread_has_ended()));
     }
 }
 
 impl Drop for Rotation {
     fn drop(&mut self) {
-        self.promise.keep_if_none(|| Err(thread_has_ended()));
+        self.keep(|| Err(thread_has_ended()));
     }
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     batch: Batch,
+    /// The thread is woken up when this number of callers wait.
+    enough: usize,
     rotation: Option<Rotation>,
     /// Set while nothing can be acknowledged.
     fault: Option<Arc<LogError>>,
@@ -121,6 +137,15 @@ pub(crate) struct LogCounts {
 pub(crate) struct Log {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    spare: Spare,
+}
+
+/// The callers that the thread waits for before it writes, because they waited for the last sync
+/// and probably come again; and until when.
+#[derive(Clone, Copy, Debug)]
+struct Gathering {
+    callers: usize,
+    until: Instant,
 }
 
 /// The next job of the thread.
@@ -145,6 +170,7 @@ impl Log {
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(writer.bytes()),
         });
+        let spare = Spare::start(writer.store())?;
         let thread = std::thread::Builder::new().name("cache-index-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -157,7 +183,7 @@ impl Log {
                 }
             }
         })?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), spare })
     }
 
     /// Writes records and returns what is known of them, as the policy promises.
@@ -171,7 +197,10 @@ impl Log {
                 return Durability::NotDurable(Arc::clone(fault));
             }
             queue.batch.payloads.extend(payloads);
-            self.shared.has_work.notify_one();
+            queue.batch.waiting.push(std::thread::current());
+            if queue.batch.waiting.len() >= queue.enough {
+                self.shared.has_work.notify_one();
+            }
             Arc::clone(&queue.batch.promise)
         };
         promise.wait()
@@ -184,7 +213,9 @@ impl Log {
             if queue.is_ending {
                 return Err(Arc::new(LogError::new("index is closed", None)));
             }
-            let promise = Arc::clone(&queue.rotation.get_or_insert_default().promise);
+            let rotation = queue.rotation.get_or_insert_default();
+            rotation.waiting.push(std::thread::current());
+            let promise = Arc::clone(&rotation.promise);
             self.shared.has_work.notify_one();
             promise
         };
@@ -222,6 +253,7 @@ impl Log {
             // caller has its answer already.
             let _ = thread.join();
         }
+        self.spare.end();
     }
 }
 
@@ -245,13 +277,29 @@ impl Drop for Log {
     }
 }
 
+impl Gathering {
+    /// Waits for as many callers as were answered now, but not for much longer than it takes them
+    /// to come again.
+    fn after(callers: usize, start: Instant) -> Option<Self> {
+        let until = Instant::now() + LONGEST_GATHERING.min(start.elapsed() / 8);
+        (callers > 1).then_some(Self { callers, until })
+    }
+
+    fn goes_on(self, queue: &Queue) -> bool {
+        let is_urgent = queue.rotation.is_some() || queue.is_ending;
+        !is_urgent && queue.batch.waiting.len() < self.callers && Instant::now() < self.until
+    }
+}
+
 impl Shared {
     fn run(&self, mut writer: Writer) {
         // Under `Every`, when the oldest record that is not synced was written.
         let mut unsynced_since = None;
+        let mut gathering = None;
         loop {
-            match self.next(unsynced_since) {
-                Job::Commit(batch) => {
+            match self.next(unsynced_since, gathering.take()) {
+                Job::Commit(mut batch) => {
+                    let start = Instant::now();
                     let records = batch.payloads.len() as u64;
                     let durability = writer.commit(&batch.payloads, self.policy);
                     self.records.fetch_add(records, Ordering::Relaxed);
@@ -259,13 +307,15 @@ impl Shared {
                         unsynced_since.get_or_insert_with(Instant::now);
                     }
                     self.publish(&writer);
-                    batch.promise.keep(durability);
+                    let callers = batch.waiting.len();
+                    batch.keep(|| durability);
+                    gathering = Gathering::after(callers, start);
                 }
-                Job::Rotate(rotation) => {
+                Job::Rotate(mut rotation) => {
                     let rotated = writer.rotate();
                     unsynced_since = None;
                     self.publish(&writer);
-                    rotation.promise.keep(rotated);
+                    rotation.keep(|| rotated);
                 }
                 Job::Sync => {
                     writer.sync();
@@ -289,13 +339,19 @@ impl Shared {
         self.queue.lock().fault = writer.fault();
     }
 
-    fn next(&self, unsynced_since: Option<Instant>) -> Job {
+    fn next(&self, unsynced_since: Option<Instant>, mut gathering: Option<Gathering>) -> Job {
         let due = match self.policy {
             SyncPolicy::Every(period) => unsynced_since.map(|since| since + period),
             SyncPolicy::Always | SyncPolicy::Never => None,
         };
         let mut queue = self.queue.lock();
         loop {
+            gathering = gathering.filter(|gathering| gathering.goes_on(&queue));
+            queue.enough = gathering.map_or(1, |gathering| gathering.callers);
+            if let Some(Gathering { until, .. }) = gathering {
+                self.has_work.wait_until(&mut queue, until);
+                continue;
+            }
             if due.is_some_and(|due| due <= Instant::now()) {
                 return Job::Sync;
             }

@@ -6,7 +6,7 @@
 use crate::bytes::Reader;
 use crate::damage::{ColdKind, ColdReason};
 use crate::layer::{FileLayer, read_file, retry, write_all};
-use crate::names::{FileId, MANIFEST, NEW_MANIFEST};
+use crate::names::{END_OF_NUMBERS, FileId, MANIFEST, NEW_MANIFEST};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,29 +89,38 @@ impl Manifest {
         if crc != Some(crc32c::crc32c(&unsigned)) {
             return Err(damaged(12, "the checksum of the manifest"));
         }
-        Self::fields(&mut reader)
+        let manifest = Self::fields(&mut reader)
             .filter(|_| reader.is_empty())
-            .ok_or_else(|| damaged(reader.position() as u64, "a list of segments"))
+            .ok_or_else(|| damaged(reader.position() as u64, "a list of segments"))?;
+        if manifest.incarnation >= END_OF_NUMBERS {
+            return Err(damaged(24, "an incarnation below 2^63"));
+        }
+        Ok(manifest)
     }
 
     fn fields(reader: &mut Reader<'_>) -> Option<Self> {
         let flags = u8::try_from(reader.number64()?).ok()?;
         let incarnation = reader.number64()?;
-        let id = FileId { incarnation: reader.number64()?, number: reader.number64()? };
+        let id = Self::id(reader)?;
         let bytes = reader.number64()?;
         let digest = u32::try_from(reader.number64()?).ok()?;
         let count = usize::try_from(reader.number64()?).ok()?;
         if flags & !(CLOSED | HAS_SNAPSHOT) != 0 || count.checked_mul(16)? != reader.rest().len() {
             return None;
         }
-        let segments = (0..count)
-            .map(|_| Some(FileId { incarnation: reader.number64()?, number: reader.number64()? }));
+        let segments = (0..count).map(|_| Self::id(reader));
         Some(Self {
             incarnation,
             closed: flags & CLOSED != 0,
             snapshot: (flags & HAS_SNAPSHOT != 0).then_some(SnapshotRef { id, bytes, digest }),
             segments: segments.collect::<Option<_>>()?,
         })
+    }
+
+    /// Reads the name of a file.
+    fn id(reader: &mut Reader<'_>) -> Option<FileId> {
+        let id = FileId { incarnation: reader.number64()?, number: reader.number64()? };
+        (id.incarnation < END_OF_NUMBERS && id.number < END_OF_NUMBERS).then_some(id)
     }
 
     /// Reads the manifest of a directory.
@@ -249,6 +258,18 @@ mod tests {
         for manifest in [manifest(true), manifest(false)] {
             assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
         }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_next_one_are_refused() {
+        let incarnation = Manifest { incarnation: END_OF_NUMBERS, ..manifest(true) };
+        let reason = Manifest::decode(&incarnation.encode()).unwrap_err().to_string();
+        assert_eq!(reason, "MANIFEST at byte 24: expected an incarnation below 2^63");
+        let id = FileId { incarnation: 3, number: u64::MAX };
+        let segment = Manifest { segments: vec![id], ..manifest(true) };
+        assert!(Manifest::decode(&segment.encode()).is_err());
+        let largest = Manifest { incarnation: END_OF_NUMBERS - 1, ..manifest(true) };
+        assert!(Manifest::decode(&largest.encode()).is_ok());
     }
 
     #[test]

@@ -10,6 +10,10 @@ pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const NEW_MANIFEST: &str = "MANIFEST.new";
 
+/// Incarnations, numbers of files and sequence numbers are below this one. So a hostile file cannot
+/// make the next number wrap around.
+pub(crate) const END_OF_NUMBERS: u64 = 1 << 63;
+
 /// The identity of a file: the incarnation that created it, and the number of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
@@ -46,7 +50,9 @@ impl FileName {
 
 fn hex(text: &str) -> Option<u64> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (text.len() == 16 && text.bytes().all(is_hex)).then(|| u64::from_str_radix(text, 16).ok())?
+    let is_number = text.len() == 16 && text.bytes().all(is_hex);
+    let number = is_number.then(|| u64::from_str_radix(text, 16).ok())?;
+    number.filter(|&number| number < END_OF_NUMBERS)
 }
 
 impl fmt::Display for FileName {
@@ -69,9 +75,16 @@ mod tests {
         for name in [FileName::Segment(id), FileName::Snapshot(id)] {
             assert_eq!(FileName::parse(&name.to_string()), Some(name));
         }
-        for other in
-            ["LOCK", "MANIFEST", "log-7-1", "log", "snap-", "log-000000000000000A-0000000000000001"]
-        {
+        for other in [
+            "LOCK",
+            "MANIFEST",
+            "log-7-1",
+            "log",
+            "snap-",
+            "log-000000000000000A-0000000000000001",
+            "log-8000000000000000-0000000000000001",
+            "log-0000000000000001-ffffffffffffffff",
+        ] {
             assert_eq!(FileName::parse(other), None, "{other}");
         }
     }

@@ -14,7 +14,9 @@ pub enum Recovery {
     /// The snapshot was loaded and the log replayed: every acknowledged invalidation holds.
     #[non_exhaustive]
     Warm {
-        /// Entries that were loaded from the snapshot, before the log was replayed.
+        /// Entries that were loaded from the snapshot, before the log was replayed. With
+        /// [`open_serving`](crate::Persistent::open_serving), those that the log or the server had
+        /// invalidated by then are not counted.
         entries: u64,
         /// Entries that were refused, because the index is configured with lower limits than
         /// before.
@@ -26,12 +28,31 @@ pub enum Recovery {
         /// Whether the log ended in the middle of a write that was not acknowledged.
         torn: bool,
     },
+    /// The log was replayed, and the snapshot is being loaded while the index is in use: see
+    /// [`Persistent::open_serving`](crate::Persistent::open_serving). An entry that is not loaded
+    /// yet is a miss. Later, the state is `Warm` or, if the snapshot is damaged, `Cold`.
+    Loading,
     /// The data on disk cannot be trusted: the index is empty, and every earlier entry counts as
     /// dead.
     Cold {
         /// The reason.
         reason: ColdReason,
     },
+}
+
+/// How far the load of an index in use has come.
+/// [`Persistent::loading`](crate::Persistent::loading) returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Loading {
+    /// Entries that were loaded so far.
+    pub entries: u64,
+    /// Entries in the snapshot.
+    pub all_entries: u64,
+    /// Blocks that were loaded so far.
+    pub blocks: u64,
+    /// Blocks of the snapshot, about 1 MiB each before compression.
+    pub all_blocks: u64,
 }
 
 /// The known durability of an invalidation. The invalidation holds in memory in any case.

@@ -6,29 +6,26 @@
 use crate::background::Background;
 use crate::codec::Codec;
 use crate::config::PersistConfig;
-use crate::core_hooks::{Core, Cursor};
 use crate::invalidator::Invalidator;
 use crate::layer::{DiskLayer, FileLayer};
 use crate::log::Log;
-use crate::outcome::{Acknowledged, Durability, PersistError, Recovery, SnapshotWritten};
+use crate::outcome::{Acknowledged, Durability, Loading, PersistError, Recovery, SnapshotWritten};
+use crate::parts::{EXPORT_STEP, Parts};
 use crate::record::Record;
-use crate::recover;
+use crate::recover::{self, Recovered, State, When};
 use crate::segment::max_payload;
+use crate::serving::Serving;
 use crate::snapshotter::Snapshotter;
 use crate::stats::PersistStats;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
-    CacheIndex, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix, PrefixPurged,
-    Reclaimed, Selection, Stats, Tenant, VariantKey,
+    CacheIndex, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix,
+    PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
 };
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// How many paths are exported in one step.
-pub(crate) const EXPORT_STEP: usize = 64;
 
 /// A [`CacheIndex`] that is kept in a directory. Acknowledged, durable invalidations hold after a
 /// crash, and a restart is warm.
@@ -70,24 +67,11 @@ pub(crate) const EXPORT_STEP: usize = 64;
 pub struct Persistent<V: Codec + Clone + Send + Sync + 'static> {
     parts: Arc<Parts<V>>,
     background: Background,
+    /// The state that was found on disk, unless it is still being loaded.
     recovery: Recovery,
     max_payload: usize,
     // Relaxed: only the first call to close goes on, whatever it sees of the others.
     is_closed: AtomicBool,
-}
-
-/// The parts that are shared with the background thread.
-#[derive(Debug)]
-pub(crate) struct Parts<V> {
-    pub(crate) core: Core<V>,
-    pub(crate) log: Log,
-    pub(crate) snapshotter: Snapshotter,
-}
-
-/// Returns the time for people to read.
-pub(crate) fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
@@ -103,9 +87,51 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// If the directory cannot be read or is in use, or if a new segment or manifest cannot be
     /// written.
     pub fn open(dir: impl AsRef<Path>, config: PersistConfig) -> Result<Self, PersistError> {
-        let layer = DiskLayer::open(dir.as_ref())
-            .map_err(|error| PersistError::caused("directory could not be created", error))?;
-        Self::open_on(Arc::new(layer), config)
+        Self::open_on(disk(dir.as_ref())?, config)
+    }
+
+    /// Opens the index in a directory as [`open`](Self::open) does, but returns before the snapshot
+    /// is loaded. Threads load it in the background, while the index is used.
+    ///
+    /// Until then, [`recovery`](Self::recovery) is [`Recovery::Loading`], and lookups of entries
+    /// that are not loaded yet are misses. Purges, flushes and fills hold as always: nothing that
+    /// they cover comes back, and a newer value is not replaced.
+    ///
+    /// The header, the checksums of all blocks and the whole log are checked before this function
+    /// returns; if they are wrong, it starts cold. A block with a wrong checksum is found when it
+    /// is loaded. Then everything is flushed, and the state is [`Recovery::Cold`].
+    ///
+    /// **Cost:** O(records of the log), O(blocks of the snapshot) and a few syncs. Memory for each
+    /// path that the log or the server purges until everything is loaded.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Lookup, OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(cache.insert(&cache.tenant("doc"), &birds, &small, 7).is_stored());
+    /// cache.close()?;
+    ///
+    /// let cache = Persistent::<u64>::open_serving(dir.path(), PersistConfig::default())?;
+    /// // A miss, or the entry, if that is loaded already.
+    /// let _ = cache.lookup(&cache.tenant("doc"), &birds, &small);
+    /// assert!(matches!(cache.wait_until_loaded(), Recovery::Warm { entries: 1, .. }));
+    /// assert_eq!(cache.lookup(&cache.tenant("doc"), &birds, &small), Lookup::Live(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_serving(
+        dir: impl AsRef<Path>,
+        config: PersistConfig,
+    ) -> Result<Self, PersistError> {
+        Self::open_serving_on(disk(dir.as_ref())?, config)
     }
 
     /// Opens an index on another file layer than the operating system's.
@@ -116,29 +142,47 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// As [`open`](Self::open).
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn open_on(layer: Arc<dyn FileLayer>, config: PersistConfig) -> Result<Self, PersistError> {
-        let recovered = recover::open(layer, &config)?;
+        Self::start(recover::open(layer, &config, When::First)?, &config)
+    }
+
+    /// Opens an index on another file layer than the operating system's, and loads the snapshot in
+    /// the background.
+    ///
+    /// **Cost:** as [`open_serving`](Self::open_serving).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
+    pub fn open_serving_on(
+        layer: Arc<dyn FileLayer>,
+        config: PersistConfig,
+    ) -> Result<Self, PersistError> {
+        Self::start(recover::open(layer, &config, When::Later)?, &config)
+    }
+
+    fn start(recovered: Recovered<V>, config: &PersistConfig) -> Result<Self, PersistError> {
+        let Recovered { index, store, writer, state, carried } = recovered;
         let no_thread = |error| PersistError::caused("thread could not be started", error);
-        let log = Log::start(recovered.writer, config.sync()).map_err(no_thread)?;
-        let snapshotter = Snapshotter::new(recovered.store, recovered.carried);
-        let parts = Arc::new(Parts { core: recovered.core, log, snapshotter });
-        let background = Background::start(Arc::clone(&parts), &config).map_err(no_thread)?;
+        let index = Arc::new(index);
+        let (recovery, serving) = match state {
+            State::Known(recovery) => (recovery, None),
+            State::Loading { load, restore, replayed } => {
+                let threads = config.load_threads();
+                let serving = Serving::start(&index, restore, *load, replayed, threads);
+                (Recovery::Loading, Some(serving.map_err(no_thread)?))
+            }
+        };
+        let log = Log::start(writer, config.sync()).map_err(no_thread)?;
+        let snapshotter = Snapshotter::new(store, carried);
+        let parts = Arc::new(Parts { index, log, snapshotter, serving });
+        let background = Background::start(Arc::clone(&parts), config).map_err(no_thread)?;
         background.consider(&parts.log);
         let max_payload = max_payload(config.segment_bytes());
-        Ok(Self {
-            parts,
-            background,
-            recovery: recovered.recovery,
-            max_payload,
-            is_closed: AtomicBool::new(false),
-        })
+        Ok(Self { parts, background, recovery, max_payload, is_closed: AtomicBool::new(false) })
     }
 
     pub(crate) fn index(&self) -> &CacheIndex<V> {
-        self.parts.core.index()
-    }
-
-    pub(crate) fn core(&self) -> &Core<V> {
-        &self.parts.core
+        &self.parts.index
     }
 
     pub(crate) fn snapshotter(&self) -> &Snapshotter {
@@ -156,9 +200,35 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         durability
     }
 
-    /// Returns the state that was found on disk.
+    /// Returns the state that was found on disk, or [`Recovery::Loading`] while the snapshot is
+    /// being loaded.
     pub fn recovery(&self) -> &Recovery {
-        &self.recovery
+        let loaded = self.parts.serving.as_ref().and_then(|serving| serving.recovery());
+        loaded.unwrap_or(&self.recovery)
+    }
+
+    /// Returns how far the load has come that [`open_serving`](Self::open_serving) has begun, or
+    /// `None` if nothing is being loaded.
+    ///
+    /// **Cost:** O(1).
+    pub fn loading(&self) -> Option<Loading> {
+        let serving = self.parts.serving.as_ref().filter(|serving| serving.recovery().is_none())?;
+        let load = &serving.load;
+        Some(Loading {
+            entries: load.counts().stored,
+            all_entries: load.entries(),
+            blocks: load.blocks_done(),
+            all_blocks: load.blocks(),
+        })
+    }
+
+    /// Waits until the snapshot is loaded, and returns the state that was found on disk. Returns
+    /// [`Recovery::Loading`] only if the index was closed before.
+    pub fn wait_until_loaded(&self) -> &Recovery {
+        if let Some(serving) = &self.parts.serving {
+            serving.wait();
+        }
+        self.recovery()
     }
 
     /// Returns the number of this opening. It is larger than the numbers of all earlier openings,
@@ -173,10 +243,10 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Returns the handle of a tenant, as [`CacheIndex::tenant`] does.
     ///
-    /// **Cost:** O(length of the name), and O(log n) in the number of tenants.
+    /// **Cost:** O(length of the name).
     /// **Locks:** the table of tenants.
     pub fn tenant(&self, name: &str) -> Tenant {
-        self.parts.core.tenant(name)
+        self.index().tenant(name)
     }
 
     /// Looks up a variant, as [`CacheIndex::lookup`] does.
@@ -332,6 +402,33 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         Invalidator::new(self, None).flush_all(mode)
     }
 
+    /// Flushes a tenant, hard, and forgets it, as [`CacheIndex::forget_tenant`] does, and logs it.
+    ///
+    /// After a restart, the tenant has no entries. It is known again if something was stored for a
+    /// later tenant of the same name, and those entries may be lost.
+    ///
+    /// **Cost, locks:** as [`purge`](Self::purge).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn forget_tenant(&self, tenant: &Tenant) -> Acknowledged<Flushed> {
+        Invalidator::new(self, None).forget_tenant(tenant)
+    }
+
+    /// Forgets a tenant in memory.
+    pub(crate) fn forget(&self, tenant: &Tenant) -> Flushed {
+        let forget = || self.index().forget_tenant(tenant);
+        match &self.parts.serving {
+            Some(serving) => serving.load.forget(tenant.name(), forget),
+            None => forget(),
+        }
+    }
+
+    /// Returns the tenants, as [`CacheIndex::tenants`] does.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        self.index().tenants()
+    }
+
     /// Invalidates the targets of a request, as [`CacheIndex::apply`] does, and logs them together.
     ///
     /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
@@ -393,7 +490,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         PersistStats::new(self.parts.log.counts(), self.parts.log.fault(), &self.parts.snapshotter)
     }
 
-    /// Iterates over all values that may be served, for finding objects that no entry names.
+    /// Iterates over all values that may be served, for finding objects that no entry names. First
+    /// waits until the snapshot is loaded.
     ///
     /// A fill that is committed while the iterator runs may be missing. So delete only objects
     /// whose id has an older [`incarnation`](Self::incarnation) than the current one.
@@ -401,14 +499,16 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// **Cost:** O(entries), in steps of some dozens of paths.
     /// **Locks:** one shard after another, shared.
     pub fn values(&self) -> impl Iterator<Item = V> + '_ {
-        let mut cursor = Cursor::default();
-        std::iter::from_fn(move || self.parts.core.export(&mut cursor, EXPORT_STEP))
+        self.wait_until_loaded();
+        let mut cursor = ExportCursor::default();
+        std::iter::from_fn(move || self.index().export(&mut cursor, EXPORT_STEP))
             .flatten()
-            .flat_map(|path| path.variants)
+            .flat_map(|path| path.entries)
             .map(|(_, value, _)| value)
     }
 
-    /// Writes a snapshot now. Lookups, fills and invalidations go on while it runs.
+    /// Writes a snapshot now, or as soon as the last one is loaded. Lookups, fills and
+    /// invalidations go on while it runs.
     ///
     /// If the log has failed, this starts a new one. If it succeeds, all earlier invalidations are
     /// durable.
@@ -427,6 +527,9 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// flushes hold in memory, and are [`NotDurable`](Durability::NotDurable). A second call has no
     /// effect.
     ///
+    /// If a snapshot is still being loaded, no other one is written: the next start is as after a
+    /// crash.
+    ///
     /// **Cost:** that of [`snapshot`](Self::snapshot).
     ///
     /// # Errors
@@ -437,22 +540,24 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
             return Ok(());
         }
         self.parts.log.refuse();
+        self.parts.stop_loading();
         self.background.end();
-        let written = self.parts.snapshot();
+        let written = if self.parts.is_loaded() { self.parts.snapshot().map(drop) } else { Ok(()) };
         self.parts.log.end();
         let closed = self.parts.snapshotter.close();
         written.and(closed)
     }
 }
 
-impl<V: Clone + Codec> Parts<V> {
-    pub(crate) fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
-        self.snapshotter.snapshot(&self.core, &self.log)
-    }
+fn disk(dir: &Path) -> Result<Arc<DiskLayer>, PersistError> {
+    DiskLayer::open(dir)
+        .map(Arc::new)
+        .map_err(|error| PersistError::caused("directory could not be created", error))
 }
 
 impl<V: Codec + Clone + Send + Sync + 'static> Drop for Persistent<V> {
     fn drop(&mut self) {
+        self.parts.stop_loading();
         self.background.end();
         self.parts.log.end();
     }
@@ -462,7 +567,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> fmt::Debug for Persistent<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Persistent")
             .field("incarnation", &self.incarnation())
-            .field("recovery", &self.recovery)
+            .field("recovery", self.recovery())
             .finish_non_exhaustive()
     }
 }

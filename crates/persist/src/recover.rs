@@ -6,36 +6,55 @@
 use crate::carried::Carried;
 use crate::codec::Codec;
 use crate::config::PersistConfig;
-use crate::core_hooks::Core;
 use crate::damage::{ColdKind, ColdReason};
 use crate::layer::{FileLayer, LayerLock, read_all, read_file, retry, write_all};
+use crate::load::{Load, LoadCounts};
 use crate::manifest::Manifest;
 use crate::names::{FileId, FileName, LOCK, MANIFEST};
 use crate::outcome::{PersistError, Recovery};
+use crate::record::Record;
+use crate::replay::replay;
 use crate::segment;
-use crate::snapshot;
+use crate::serving::Replayed;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::writer::Writer;
-use cache_index::CacheIndex;
+use cache_index::{CacheIndex, Restore};
 use std::io;
 use std::sync::Arc;
 
 /// The parts of an open index.
 #[derive(Debug)]
 pub(crate) struct Recovered<V> {
-    pub(crate) core: Core<V>,
+    pub(crate) index: CacheIndex<V>,
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Writer,
-    pub(crate) recovery: Recovery,
+    pub(crate) state: State<V>,
     pub(crate) carried: Carried,
 }
 
-/// The data that could be loaded.
+/// The state that was found on disk, or the snapshot that is still to be loaded.
+#[derive(Debug)]
+pub(crate) enum State<V> {
+    Known(Recovery),
+    Loading { load: Box<Load>, restore: Restore<V>, replayed: Replayed },
+}
+
+/// When the entries of the snapshot are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before the index is used.
+    First,
+    /// While it is used.
+    Later,
+}
+
+/// The data that could be read.
 struct Loaded<V> {
-    core: Core<V>,
+    index: CacheIndex<V>,
     /// The last record of the log.
     sequence: u64,
-    recovery: Recovery,
+    state: State<V>,
     carried: Carried,
     /// The size of the log on disk, in bytes.
     bytes: u64,
@@ -44,9 +63,10 @@ struct Loaded<V> {
 }
 
 /// Opens a directory.
-pub(crate) fn open<V: Codec + Clone>(
+pub(crate) fn open<V: Codec + Send + Sync>(
     layer: Arc<dyn FileLayer>,
     config: &PersistConfig,
+    when: When,
 ) -> Result<Recovered<V>, PersistError> {
     let lock = retry(|| layer.lock(LOCK)).map_err(|error| {
         PersistError::caused("directory could not be locked: another process may use it", error)
@@ -62,15 +82,17 @@ pub(crate) fn open<V: Codec + Clone>(
     let next_number = ids.iter().map(|id| id.number).fold(0, u64::max) + 1;
     let is_empty = ids.is_empty();
 
-    let empty = || Core::new(CacheIndex::new(config.index().clone()));
+    let empty = || CacheIndex::new(config.index_of(incarnation));
     let loaded = manifest.and_then(|manifest| {
-        load(&*layer, &manifest, empty()).map(|loaded| (Some(manifest), loaded))
+        load(&*layer, &manifest, empty(), config.load_threads(), when)
+            .map(|loaded| (Some(manifest), loaded))
     });
     let (old, loaded) = loaded.unwrap_or_else(|reason| {
         let is_new = is_empty && *reason.kind() == ColdKind::NoManifest;
         let recovery = if is_new { Recovery::New } else { Recovery::Cold { reason } };
+        let state = State::Known(recovery);
         let carried = Carried::default();
-        (None, Loaded { core: empty(), sequence: 0, recovery, carried, bytes: 0, last: None })
+        (None, Loaded { index: empty(), sequence: 0, state, carried, bytes: 0, last: None })
     });
     if let Some((id, end)) = loaded.last {
         settle(&*layer, id, end)
@@ -101,42 +123,109 @@ fn start<V>(
     store.name_segment(segment.id())?;
     store.remove_unnamed();
     let writer = Writer::new(Arc::clone(&store), segment, loaded.sequence, loaded.bytes);
-    let Loaded { core, recovery, carried, .. } = loaded;
-    Ok(Recovered { core, store, writer, recovery, carried })
+    let Loaded { index, state, carried, .. } = loaded;
+    Ok(Recovered { index, store, writer, state, carried })
 }
 
-/// Loads the snapshot and replays the log.
-fn load<V: Codec + Clone>(
+/// Loads the snapshot and replays the log, or replays the log alone, over which the snapshot is to
+/// be loaded.
+fn load<V: Codec + Send + Sync>(
     layer: &dyn FileLayer,
     manifest: &Manifest,
-    core: Core<V>,
+    index: CacheIndex<V>,
+    threads: usize,
+    when: When,
 ) -> Result<Loaded<V>, ColdReason> {
-    let mut carried = Carried::default();
-    let (watermark, entries, refused) = load_snapshot(layer, manifest, &core, &mut carried)?;
-    let mut sequence = watermark;
-    let (mut replayed, mut bytes, mut torn, mut last) = (0, 0, false, None);
+    let snapshot = open_snapshot::<V>(layer, manifest)?;
+    let watermark = snapshot.as_ref().map_or(0, |snapshot| snapshot.summary().watermark);
+    let mut carried = snapshot.as_ref().map_or(Ok(Carried::default()), Snapshot::carried)?;
+    let mut pending = None;
+    let mut counts = LoadCounts::default();
+    if let Some(load) = snapshot.map(Load::new) {
+        let restore = index.begin_restore();
+        if when == When::First {
+            counts = load_now(&index, &load, &restore, threads)?;
+        } else {
+            pending = Some((load, restore));
+        }
+    }
+    let forget = |name: &str| {
+        let forget = || _ = index.forget_tenant(&index.tenant(name));
+        match &pending {
+            Some((load, _)) => load.forget(name, forget),
+            None => forget(),
+        }
+    };
+    let log = replay_log(layer, manifest, watermark, |record| {
+        drop(replay(&index, record, forget));
+        carried.add(record);
+    })?;
+    let state = match pending {
+        None => State::Known(log.replayed.warm(counts)),
+        Some((load, restore)) => {
+            State::Loading { load: Box::new(load), restore, replayed: log.replayed }
+        }
+    };
+    let Log { sequence, bytes, last, .. } = log;
+    Ok(Loaded { index, sequence, state, carried, bytes, last })
+}
+
+/// Loads a whole snapshot.
+fn load_now<V: Codec + Send + Sync>(
+    index: &CacheIndex<V>,
+    load: &Load,
+    restore: &Restore<V>,
+    threads: usize,
+) -> Result<LoadCounts, ColdReason> {
+    let others = load.blocks().min(threads as u64).saturating_sub(1);
+    std::thread::scope(|scope| {
+        for _ in 0..others {
+            // Without another thread, this one does all the work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || load.work(index, restore));
+        }
+        load.work(index, restore);
+    });
+    // It was not stopped without a reason.
+    load.finish().map_err(|reason| reason.unwrap_or_else(|| load.wrong_counts()))
+}
+
+/// A log that was replayed.
+struct Log {
+    sequence: u64,
+    bytes: u64,
+    last: Option<(FileId, usize)>,
+    replayed: Replayed,
+}
+
+/// Reads all segments, and passes each record on.
+fn replay_log(
+    layer: &dyn FileLayer,
+    manifest: &Manifest,
+    watermark: u64,
+    mut replay: impl FnMut(&Record),
+) -> Result<Log, ColdReason> {
+    let replayed = Replayed { records: 0, closed: manifest.closed, torn: false };
+    let mut log = Log { sequence: watermark, bytes: 0, last: None, replayed };
     for (at, &id) in manifest.segments.iter().enumerate() {
         let is_last = at + 1 == manifest.segments.len();
         let name = FileName::Segment(id).to_string();
         let segment = read_segment(layer, id, is_last)?;
-        if Some(segment.first_sequence) != sequence.checked_add(1) {
+        if Some(segment.first_sequence) != log.sequence.checked_add(1) {
             return Err(ColdReason::damaged(&name, 0, "the record after the last one before it"));
         }
         for (_, record) in &segment.records {
-            drop(core.replay(record));
-            carried.add(record);
+            replay(record);
         }
-        replayed += segment.records.len() as u64;
-        sequence = segment.last_sequence;
-        bytes += segment.bytes;
-        torn = segment.is_torn;
-        last = Some((id, segment.end));
+        log.replayed.records += segment.records.len() as u64;
+        log.replayed.torn = segment.is_torn;
+        log.sequence = segment.last_sequence;
+        log.bytes += segment.bytes;
+        log.last = Some((id, segment.end));
     }
-    if last.is_none() {
+    if log.last.is_none() {
         return Err(ColdReason::damaged(MANIFEST, 0, "at least one segment"));
     }
-    let recovery = Recovery::Warm { entries, refused, replayed, closed: manifest.closed, torn };
-    Ok(Loaded { core, sequence, recovery, carried, bytes, last })
+    Ok(log)
 }
 
 /// Reads one segment of the log.
@@ -156,29 +245,15 @@ pub(crate) fn read_segment(
     segment::read(id, is_last, &bytes)
 }
 
-/// Returns the watermark of the snapshot, and how many of its entries were stored and refused.
-fn load_snapshot<V: Codec + Clone>(
+fn open_snapshot<V: Codec>(
     layer: &dyn FileLayer,
     manifest: &Manifest,
-    core: &Core<V>,
-    carried: &mut Carried,
-) -> Result<(u64, u64, u64), ColdReason> {
-    let Some(expected) = manifest.snapshot else { return Ok((0, 0, 0)) };
+) -> Result<Option<Snapshot>, ColdReason> {
+    let Some(expected) = manifest.snapshot else { return Ok(None) };
     let name = FileName::Snapshot(expected.id).to_string();
     let file =
         retry(|| layer.open(&name)).map_err(|error| ColdReason::unreadable(&name, &error))?;
-    let mut stored = 0;
-    let summary = snapshot::read(&*file, &expected, Some(V::NAME), |_, path| {
-        let decode = |&(key, freshness, value): &(_, _, &[u8])| {
-            V::decode(value).map(|value| (key, value, freshness))
-        };
-        let variants: Option<Vec<_>> = path.variants.iter().map(decode).collect();
-        stored += core.restore(path.tenant, path.path, &variants?)?;
-        Some(())
-    })?;
-    *carried = Carried::decode(&summary.carried)
-        .ok_or_else(|| ColdReason::damaged(&name, expected.bytes, "well-formed carried data"))?;
-    Ok((summary.watermark, stored, summary.entries - stored))
+    Snapshot::open(file, &expected, Some(V::NAME)).map(Some)
 }
 
 /// Makes what was replayed durable, and cuts off what was torn, so that the segment can be followed
@@ -192,7 +267,7 @@ fn settle(layer: &dyn FileLayer, id: FileId, end: usize) -> io::Result<()> {
     while offset < segment_bytes {
         let len = usize::try_from(segment_bytes - offset).unwrap_or(zeros.len()).min(zeros.len());
         read_all(&*file, &mut buffer[..len], offset)?;
-        if buffer[..len].iter().any(|&byte| byte != 0) {
+        if !segment::is_zero(&buffer[..len]) {
             write_all(&*file, &zeros[..len], offset)?;
         }
         offset += len as u64;

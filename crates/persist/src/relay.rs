@@ -6,6 +6,7 @@ use crate::invalidator::{path_scope, request_scopes};
 use crate::outcome::{Acknowledged, Durability};
 use crate::persistent::Persistent;
 use crate::record::{Record, Scope};
+use crate::replay::replay;
 use cache_index::invalidation::InvalidationRequest;
 use cache_index::{OriginPath, Selection, Tenant};
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn invalidate(&self, records: &[Record]) -> Acknowledged<Vec<V>> {
-        let removed = records.iter().flat_map(|record| self.core().replay(record)).collect();
+        let removed = records.iter().flat_map(|record| self.invalidate_unlogged(record)).collect();
         Acknowledged::new(removed, self.append(records))
     }
 
@@ -79,7 +80,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn invalidate_unlogged(&self, record: &Record) -> Vec<V> {
-        self.core().replay(record)
+        let forget = |name: &str| _ = self.forget(&self.tenant(name));
+        replay(self.index(), record, forget)
     }
 
     /// Logs records together. The caller has applied each with
@@ -112,8 +114,11 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Returns whether the tenant has been used since the index was opened, or was loaded with it.
+    /// While a snapshot is loaded, which may have any tenant, the result is true.
+    ///
+    /// **Cost:** O(tenants).
     pub fn knows_tenant(&self, name: &str) -> bool {
-        self.core().knows_tenant(name)
+        self.loading().is_some() || self.tenants().iter().any(|tenant| tenant.name() == name)
     }
 
     /// Returns the data that the next snapshot will carry. Before [`carry`](Self::carry) was

@@ -16,7 +16,7 @@
 use crate::bytes::Reader;
 use crate::damage::{ColdKind, ColdReason};
 use crate::frame::{ALIGN, Frame, Slot, frame_len, put_frame, read_slot};
-use crate::names::{FileId, FileName};
+use crate::names::{END_OF_NUMBERS, FileId, FileName};
 use crate::record::{BadRecord, Record};
 
 /// The unit in which a disk loses what was not synced.
@@ -59,6 +59,13 @@ pub(crate) fn seal(id: FileId, durable: u64) -> Vec<u8> {
     out
 }
 
+/// Whether all bytes are zeros.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    // Compared in pieces, as a comparison of slices takes many bytes at once.
+    const ZEROS: [u8; BLOCK] = [0; BLOCK];
+    bytes.chunks(BLOCK).all(|piece| *piece == ZEROS[..piece.len()])
+}
+
 /// A segment that was read.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -99,7 +106,7 @@ pub(crate) fn read(id: FileId, is_last: bool, bytes: &[u8]) -> Result<Segment, C
     };
     segment.take_records(&file, id, data)?;
     let rest = &bytes[segment.end..];
-    segment.is_torn = rest.iter().any(|&byte| byte != 0);
+    segment.is_torn = !is_zero(rest);
     if segment.is_torn {
         if !is_last {
             return Err(damaged(segment.end, "zeros behind the last record of a full segment"));
@@ -168,6 +175,9 @@ fn read_header(file: &str, id: FileId, len: u64, head: &[u8]) -> Result<u64, Col
     }
     if size != len {
         return Err(ColdReason::damaged(file, len, "a segment of the length in its header"));
+    }
+    if first >= END_OF_NUMBERS {
+        return Err(ColdReason::damaged(file, 40, "a sequence number below 2^63"));
     }
     Ok(first)
 }
@@ -320,6 +330,15 @@ mod tests {
         put_frame(&mut bytes, ID.number, &Frame { sequence: 1, durable: 0, payload: &unknown });
         bytes.resize(LEN, 0);
         assert_eq!(*read(ID, true, &bytes).unwrap_err().kind(), ColdKind::UnknownRecord(64));
+    }
+
+    #[test]
+    fn a_first_number_that_leaves_no_next_one_is_refused() {
+        for (first, is_read) in [(END_OF_NUMBERS - 1, true), (END_OF_NUMBERS, false)] {
+            let mut bytes = header(ID, LEN as u64, first);
+            bytes.resize(LEN, 0);
+            assert_eq!(read(ID, true, &bytes).is_ok(), is_read, "{first}");
+        }
     }
 
     #[test]

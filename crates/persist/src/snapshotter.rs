@@ -5,15 +5,15 @@
 
 use crate::carried::{Carried, Carrier};
 use crate::codec::Codec;
-use crate::core_hooks::{Core, Cursor};
 use crate::layer::retry;
 use crate::log::Log;
 use crate::manifest::SnapshotRef;
 use crate::names::FileName;
 use crate::outcome::{PersistError, SnapshotWritten};
-use crate::persistent::{EXPORT_STEP, unix_millis};
+use crate::parts::{EXPORT_STEP, unix_millis};
 use crate::snapshot::SnapshotWriter;
 use crate::store::Store;
+use cache_index::{CacheIndex, ExportCursor, ExportedPath};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -63,11 +63,11 @@ impl Snapshotter {
 
     pub(crate) fn snapshot<V: Codec + Clone>(
         &self,
-        core: &Core<V>,
+        index: &CacheIndex<V>,
         log: &Log,
     ) -> Result<SnapshotWritten, PersistError> {
         let _turn = self.turn.lock();
-        let result = self.write(core, log);
+        let result = self.write(index, log);
         let counter = if result.is_ok() { &self.written } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
         result
@@ -75,7 +75,7 @@ impl Snapshotter {
 
     fn write<V: Codec + Clone>(
         &self,
-        core: &Core<V>,
+        index: &CacheIndex<V>,
         log: &Log,
     ) -> Result<SnapshotWritten, PersistError> {
         // First the number, then the data to be carried, then the scan.
@@ -84,7 +84,7 @@ impl Snapshotter {
             .map_err(|error| PersistError::log("new segment could not be started", error))?;
         let carried = self.carried().encode();
         let (snapshot, entries) = self
-            .write_file(core, since.watermark, &carried)
+            .write_file(index, since.watermark, &carried)
             .map_err(|error| PersistError::caused("snapshot could not be written", error))?;
         let named = self
             .store
@@ -99,7 +99,7 @@ impl Snapshotter {
 
     fn write_file<V: Codec + Clone>(
         &self,
-        core: &Core<V>,
+        index: &CacheIndex<V>,
         watermark: u64,
         carried: &[u8],
     ) -> io::Result<(SnapshotRef, u64)> {
@@ -109,9 +109,11 @@ impl Snapshotter {
             let file = retry(|| self.store.layer().create(&name))?;
             let mut writer = SnapshotWriter::new(file, id, watermark, unix_millis())?;
             writer.carry(carried)?;
-            let mut cursor = Cursor::default();
-            while let Some(paths) = core.export(&mut cursor, EXPORT_STEP) {
-                paths.iter().try_for_each(|path| writer.push(path))?;
+            let mut cursor = ExportCursor::default();
+            while let Some(paths) = index.export(&mut cursor, EXPORT_STEP) {
+                for ExportedPath { tenant, path, entries, .. } in &paths {
+                    writer.push((tenant.name(), path.as_str()), entries)?;
+                }
             }
             let written = writer.finish()?;
             retry(|| self.store.layer().sync_dir())?;

@@ -5,9 +5,11 @@
 use crate::layer::{FileLayer, LayerLock, retry};
 use crate::manifest::{Keeper, Manifest, SnapshotRef};
 use crate::names::{FileId, FileName};
-use crate::writer::{OpenSegment, Rotated, create_segment};
+use crate::spare::SpareSlot;
+use crate::writer::{BlankSegment, OpenSegment, Rotated, create_segment};
 use parking_lot::Mutex;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,6 +24,7 @@ pub(crate) struct Store {
     // Relaxed: taking a number orders nothing.
     next_number: AtomicU64,
     lock: Mutex<Option<Box<dyn LayerLock>>>,
+    spare: Arc<SpareSlot>,
 }
 
 impl Store {
@@ -42,6 +45,7 @@ impl Store {
             keeper: Mutex::new(keeper),
             next_number: AtomicU64::new(next_number),
             lock: Mutex::new(Some(lock)),
+            spare: Arc::default(),
         }
     }
 
@@ -63,8 +67,25 @@ impl Store {
         FileId { incarnation: self.incarnation, number }
     }
 
+    /// Starts a segment: the spare one, if that is ready, or a new one.
     pub(crate) fn create_segment(&self, first_sequence: u64) -> io::Result<OpenSegment> {
-        create_segment(&*self.layer, self.next_id(), self.segment_bytes, first_sequence)
+        let last = self.keeper.lock().current().segments.last().map_or(0, |last| last.number);
+        // An older one may be removed at any time, and would be out of order.
+        let spare = self.spare.take().filter(|spare| spare.id().number > last);
+        match spare {
+            Some(spare) => spare.begin(&*self.layer, self.segment_bytes, first_sequence),
+            None => {
+                create_segment(&*self.layer, self.next_id(), self.segment_bytes, first_sequence)
+            }
+        }
+    }
+
+    pub(crate) fn create_blank(&self) -> io::Result<BlankSegment> {
+        BlankSegment::create(&*self.layer, self.next_id(), self.segment_bytes)
+    }
+
+    pub(crate) fn spare(&self) -> Arc<SpareSlot> {
+        Arc::clone(&self.spare)
     }
 
     /// Adds a segment to the manifest.
@@ -115,6 +136,12 @@ impl Store {
         let result = self.keeper.lock().update(|manifest| manifest.closed = true);
         self.lock.lock().take();
         result
+    }
+
+    /// Removes a segment that no manifest names. If that fails, the next open removes it.
+    pub(crate) fn remove(&self, id: FileId) {
+        let name = FileName::Segment(id).to_string();
+        let _ = catch_unwind(AssertUnwindSafe(|| retry(|| self.layer.remove(&name))));
     }
 
     /// Removes files that the manifest does not name. A file that cannot be removed now is removed

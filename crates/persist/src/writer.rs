@@ -69,13 +69,7 @@ pub(crate) fn create_segment(
     let created = (|| {
         let file = retry(|| layer.create(&name))?;
         write_all(&*file, &header(id, segment_bytes, first_sequence), 0)?;
-        let zeros = vec![0; ZEROS];
-        let mut offset = DATA as u64;
-        while offset < segment_bytes {
-            let len = usize::try_from(segment_bytes - offset).unwrap_or(ZEROS).min(ZEROS);
-            write_all(&*file, &zeros[..len], offset)?;
-            offset += len as u64;
-        }
+        write_zeros(&*file, DATA as u64, segment_bytes)?;
         retry(|| file.sync_data())?;
         retry(|| layer.sync_dir())?;
         Ok(OpenSegment { id, file, end: DATA })
@@ -86,6 +80,67 @@ pub(crate) fn create_segment(
         let _ = layer.remove(&name);
     }
     created
+}
+
+/// A segment of zeros that has no header yet. It is durable, and no manifest names it.
+#[derive(Debug)]
+pub(crate) struct BlankSegment {
+    id: FileId,
+    file: Box<dyn LayerFile>,
+}
+
+impl BlankSegment {
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    pub(crate) fn create(
+        layer: &dyn FileLayer,
+        id: FileId,
+        segment_bytes: u64,
+    ) -> io::Result<Self> {
+        let name = FileName::Segment(id).to_string();
+        let created = (|| {
+            let file = retry(|| layer.create(&name))?;
+            write_zeros(&*file, 0, segment_bytes)?;
+            retry(|| file.sync_data())?;
+            retry(|| layer.sync_dir())?;
+            Ok(Self { id, file })
+        })();
+        if created.is_err() {
+            let _ = layer.remove(&name);
+        }
+        created
+    }
+
+    /// Writes the header and makes it durable.
+    pub(crate) fn begin(
+        self,
+        layer: &dyn FileLayer,
+        segment_bytes: u64,
+        first_sequence: u64,
+    ) -> io::Result<OpenSegment> {
+        let Self { id, file } = self;
+        let begun = write_all(&*file, &header(id, segment_bytes, first_sequence), 0)
+            .and_then(|()| retry(|| file.sync_data()));
+        match begun {
+            Ok(()) => Ok(OpenSegment { id, file, end: DATA }),
+            Err(error) => {
+                let _ = layer.remove(&FileName::Segment(id).to_string());
+                Err(error)
+            }
+        }
+    }
+}
+
+fn write_zeros(file: &dyn LayerFile, mut offset: u64, end: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS];
+    while offset < end {
+        let len = usize::try_from(end - offset).unwrap_or(ZEROS).min(ZEROS);
+        write_all(file, &zeros[..len], offset)?;
+        offset += len as u64;
+    }
+    Ok(())
 }
 
 impl Writer {
@@ -187,6 +242,10 @@ impl Writer {
                 .map_err(|error| LogError::new("log could not be written", Some(error)))?;
             segment.end += buffer.len();
             self.bytes += buffer.len() as u64;
+            // Half of the room for records is used.
+            if segment.end as u64 > u64::midpoint(self.store.segment_bytes(), DATA as u64) {
+                self.store.spare().want();
+            }
         }
         buffer.clear();
         Ok(())

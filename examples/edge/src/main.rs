@@ -11,6 +11,7 @@ use app::accounts::{AccountSettings, TOKEN, Unnamed};
 use app::args::{Args, Source};
 use app::client_key::{self, ClientKey};
 use app::edge::{Edge, Limits, Setup};
+use app::index::DataSettings;
 use app::origin::Origin;
 use app::origin::folder::Folder;
 use app::origin::http::Http;
@@ -19,9 +20,12 @@ use app::server::{self, Listeners};
 use app::tenants_file;
 use cache_index::canonical::Grouping;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use streams::Quiet;
+use tokio::task;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -59,24 +63,47 @@ async fn serve(args: Args) -> Result<(), String> {
         };
         (vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)], Unnamed::Sole)
     };
+    let data = args.data.map(|dir| DataSettings {
+        dir,
+        snapshot_every: Duration::from_secs(args.snapshot_every.into()),
+        memory_bytes: u64::from(args.memory) << 20,
+    });
     let limits = Limits { store_bytes: u64::from(args.store) << 20, ..Limits::default() };
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
-    let setup = Setup { accounts, unnamed, grouping, limits };
+    let setup = Setup { accounts, unnamed, grouping, limits, data };
     let mut edge = Edge::new(origin(&args.source)?, setup)?;
     edge.listens_on(delivery.port())?;
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
 
+    let greeting = greeting(&edge, delivery, control, made_up.as_deref());
+    // A server goes on, whether its greeting is read or not.
+    let _ = streams::print(&greeting);
+    let edge = Arc::new(edge);
+    server::serve(listeners, Arc::clone(&edge), signal).await;
+    let closed = task::spawn_blocking(move || edge.close()).await;
+    closed.map_err(|error| error.to_string())?.map_err(|reason| {
+        format!("the index was not saved: {reason}; the next start lacks the last renditions")
+    })?;
+    let _ = streams::print("edge: ended\n");
+    Ok(())
+}
+
+fn greeting(
+    edge: &Edge,
+    delivery: SocketAddr,
+    control: SocketAddr,
+    made_up: Option<&str>,
+) -> String {
     let mut greeting = format!("edge: pictures on http://{delivery}/\n");
     greeting += &format!("edge: control and page on http://{control}/ (Ctrl-C ends it)\n");
     if let Some(key) = made_up {
         greeting += &format!("edge: client key {key} (made up; EDGE_CLIENT_KEY sets one)\n");
     }
-    // A server goes on, whether its greeting is read or not.
-    let _ = streams::print(&greeting);
-    server::serve(listeners, Arc::new(edge), signal).await;
-    let _ = streams::print("edge: ended\n");
-    Ok(())
+    if let Some(state) = edge.index.durable_state() {
+        greeting += &format!("edge: start of the index: {}\n", state.recovery.describe());
+    }
+    greeting
 }
 
 fn origin(source: &Source) -> Result<Arc<dyn Origin>, String> {

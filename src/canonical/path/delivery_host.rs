@@ -3,7 +3,7 @@
 //! Invariant: neither the scheme nor the host of a delivery URL is part of any key. Not here:
 //! delivery hosts in the place of an origin, which the form of the origin detects.
 
-use super::super::error::{Fault, PathError};
+use super::super::error::{Fault, Result};
 use super::super::rules::Rules;
 use super::host::split_port;
 use super::segments::leading_slashes;
@@ -18,11 +18,12 @@ pub(in crate::canonical) enum Reference {
 }
 
 /// Returns the position where the path of a delivery URL or of a request target starts.
+#[inline]
 pub(in crate::canonical) fn path_start(
     input: &[u8],
     reference: Reference,
     rules: &Rules,
-) -> Result<usize, PathError> {
+) -> Result<usize> {
     if reference == Reference::Target && input.first() == Some(&b'/') {
         return Ok(leading_slashes(input) - 1);
     }

@@ -5,7 +5,7 @@
 //! turn it into an escape. Not here: Unicode. Bytes are compared, not characters: no normalization
 //! form, no case folding, no guess at an encoding.
 
-use super::super::error::PathError;
+use super::super::error::Result;
 use super::super::text::bytes::is_path;
 use super::super::text::scan::{any, blocks_without};
 use super::super::text::spelling::{DECODED, Spelling, longest_path};
@@ -22,7 +22,7 @@ pub(in crate::canonical) fn normalize<'t>(
     text: &'t [u8],
     spelling: &Spelling,
     room: usize,
-) -> Result<Cow<'t, [u8]>, PathError> {
+) -> Result<Cow<'t, [u8]>> {
     // The bytes of a path are raw in most requests.
     if !any(text, |byte| !is_path(byte)) {
         return Ok(Cow::Borrowed(text));
@@ -31,20 +31,8 @@ pub(in crate::canonical) fn normalize<'t>(
     let Some(change) = spelling.first_change(text, start) else { return Ok(Cow::Borrowed(text)) };
     let mut out = Writer::new(text, longest_path, room);
     out.copy(text, 0, change);
-    out.spell(spelling, text, change, text.len()).map_err(|at| Spelling::fault(text, at))?;
+    out.spell(spelling, text, change, text.len())?;
     Ok(Cow::Owned(out.finish()))
-}
-
-/// Appends what [`normalize`] makes of `text`; the buffer has room for it.
-pub(in crate::canonical) fn append_normalized(
-    text: &[u8],
-    spelling: &Spelling,
-    buffer: &mut Vec<u8>,
-) -> Result<(), PathError> {
-    let mut out = Writer::behind(std::mem::take(buffer));
-    out.spell(spelling, text, 0, text.len()).map_err(|at| Spelling::fault(text, at))?;
-    *buffer = out.finish();
-    Ok(())
 }
 
 /// Returns the room that later steps need: for a second slash after the scheme, a slash after the
@@ -66,7 +54,8 @@ pub(in crate::canonical) fn with_room(text: Cow<'_, [u8]>, room: usize) -> Vec<u
     }
 }
 
-/// Returns the position in `text` of byte `position` of the output of [`normalize`].
+/// Returns the position in `text` of byte `position` of the output of [`normalize`], or of
+/// [`decoded`] with its spelling.
 pub(in crate::canonical) fn position_before_normalizing(
     text: &[u8],
     spelling: &Spelling,
@@ -86,15 +75,10 @@ pub(in crate::canonical) fn position_before_normalizing(
 }
 
 /// Decodes all escapes of `text` once, and changes no other byte: a plus stays a plus.
-pub(in crate::canonical) fn decoded(text: &[u8]) -> Result<Writer<'_>, PathError> {
+pub(in crate::canonical) fn decoded(text: &[u8]) -> Result<Writer<'_>> {
     let mut out = Writer::new(text, <[u8]>::len, 0);
-    out.spell(&DECODED, text, 0, text.len()).map_err(|at| Spelling::fault(text, at))?;
+    out.spell(&DECODED, text, 0, text.len())?;
     Ok(out)
-}
-
-/// Returns the position in `text` of byte `position` of the output of [`decoded`].
-pub(in crate::canonical) fn position_before_decoding(text: &[u8], position: usize) -> usize {
-    position_before_normalizing(text, &DECODED, position)
 }
 
 #[cfg(test)]
@@ -144,7 +128,7 @@ mod tests {
         let back = |position| position_before_normalizing(text, &IN_PATH, position);
         assert_eq!([0, 1, 2, 4, 5, 8, 9, 12, 13].map(back), [0, 1, 4, 4, 5, 6, 7, 10, 11]);
         assert_eq!(
-            [0, 1, 2, 4, 5, 6].map(|at| position_before_decoding(text, at)),
+            [0, 1, 2, 4, 5, 6].map(|at| position_before_normalizing(text, &DECODED, at)),
             [0, 1, 4, 6, 7, 10]
         );
     }

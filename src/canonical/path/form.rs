@@ -4,48 +4,22 @@
 //! (scheme and host, or alias) ends where dot segments may not climb. Not here: the meaning of the
 //! form to the rules: delivery hosts, prefixes, wildcards.
 
-use super::super::error::{Fault, PathError};
+use super::super::error::{Fault, Result};
 use super::super::settings::Root;
 use super::super::text::bytes::{HOST, SCHEME, escape_at};
 use super::super::text::scan::find_near;
 use super::super::trace::{StepKind, Trace};
 use super::escape::with_room;
-use super::host::{is_host, split_port};
+use super::host::{SCHEMES, Scheme, is_host, split_port};
 use super::segments::{has_dot_segments, leading_slashes, resolve};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// A scheme of origins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::canonical) enum Scheme {
-    Http,
-    Https,
-    Ftp,
-}
-
-impl Scheme {
-    const fn name(self) -> &'static [u8] {
-        match self {
-            Self::Http => b"http",
-            Self::Https => b"https",
-            Self::Ftp => b"ftp",
-        }
-    }
-
-    /// RFC 9110, sections 4.2.1 and 4.2.2; RFC 1738, section 3.2.1.
-    const fn default_port(self) -> &'static [u8] {
-        match self {
-            Self::Http => b"80",
-            Self::Https => b"443",
-            Self::Ftp => b"21",
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) enum Form {
     /// `https://img.example.com/a.jpg`
-    Url(Scheme),
+    Url(&'static Scheme),
     /// `_alias_/a.jpg`
     Alias,
     /// `sample.li/a.jpg`
@@ -66,7 +40,7 @@ pub(in crate::canonical) struct Shape {
 
 impl Shape {
     /// Determines the form of `text`.
-    pub(in crate::canonical) fn of(text: &[u8], root: Root) -> Result<Self, PathError> {
+    pub(in crate::canonical) fn of(text: &[u8], root: Root) -> Result<Self> {
         let plain = |form, len| Self { form, head: 0..len, port: len..len };
         let stop = find_near(text, 0, [b'/', b':']);
         let (len, port) = match text.get(stop) {
@@ -96,7 +70,7 @@ impl Shape {
         Self { form: Form::Host, head: 0..segment.len(), port: port..segment.len() }
     }
 
-    fn of_url(text: &[u8], scheme: Scheme, start: usize) -> Result<Self, PathError> {
+    fn of_url(text: &[u8], scheme: &'static Scheme, start: usize) -> Result<Self> {
         let rest = &text[start..];
         let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
         let (authority, end) = (&rest[..len], start + len);
@@ -121,7 +95,7 @@ impl Shape {
         if too_large || !number.iter().all(u8::is_ascii_digit) {
             return Err(Fault::InvalidPort.at(end - port.len()));
         }
-        let needless = number == scheme.default_port();
+        let needless = number == scheme.port.as_bytes();
         let port = if needless { end..end } else { significant };
         Ok(Self { form: Form::Url(scheme), head: start..end, port })
     }
@@ -138,7 +112,7 @@ impl Shape {
     }
 
     pub(in crate::canonical) fn is_ftp(&self) -> bool {
-        self.form == Form::Url(Scheme::Ftp)
+        matches!(self.form, Form::Url(scheme) if is_ftp(scheme))
     }
 
     /// Returns the start of the part that dot segments may not leave.
@@ -153,83 +127,68 @@ impl Shape {
         has_no_dots: bool,
         room: usize,
         trace: &mut impl Trace,
-    ) -> Result<Cow<'t, [u8]>, PathError> {
+    ) -> Result<Cow<'t, [u8]>> {
         let tail = text.get(self.floor()..);
-        let (has_tail, has_dots) =
-            (tail.is_some(), !has_no_dots && tail.is_some_and(has_dot_segments));
-        if has_tail && !has_dots && self.has_settled_head(&text) {
+        let has_dots = !has_no_dots && tail.is_some_and(has_dot_segments);
+        let head = self.settled_head(&text);
+        if tail.is_some() && !has_dots && text[..self.head.end] == *head {
             return Ok(text);
         }
         // From the end to the start, so that the ranges stay true.
+        let has_tail = tail.is_some();
         let mut out = with_room(text, room);
-        let before = trace.keep(&out);
+        let mut before = trace.keep(&out);
         if has_dots {
             resolve(&mut out, self.floor())?;
             trace.note(StepKind::DotSegments, &before, &out);
+            before = trace.keep(&out);
         } else if !has_tail {
             out.push(b'/');
         }
-        let before = if has_dots { trace.keep(&out) } else { before };
-        self.settle_head(&mut out);
+        out.splice(..self.head.end, head);
         trace.note(StepKind::SchemeAndHost, &before, &out);
         Ok(Cow::Owned(out))
     }
 
-    /// Returns the position of the port as it was written, with its colon.
-    fn written_port(&self, text: &[u8]) -> Range<usize> {
-        let colon = text[self.head.clone()].iter().position(|&byte| byte == b':');
-        colon.map_or(self.head.end, |len| self.head.start + len)..self.head.end
-    }
-
-    fn has_settled_head(&self, text: &[u8]) -> bool {
-        let Form::Url(scheme) = self.form else {
-            return self.form != Form::Host
-                || !text[self.head.clone()].iter().any(u8::is_ascii_uppercase);
+    /// Returns the head of `text` in its canonical spelling.
+    fn settled_head(&self, text: &[u8]) -> SmallVec<[u8; 64]> {
+        let mut head = SmallVec::new();
+        let Some((host, port)) = self.host(text) else {
+            head.extend_from_slice(&text[..self.head.end]);
+            return head;
         };
-        let len = scheme.name().len();
-        let written = self.written_port(text);
-        text[..len] == *scheme.name()
-            && self.head.start == len + "://".len()
-            && !text[self.head.clone()].iter().any(u8::is_ascii_uppercase)
-            && (written.is_empty()
-                || (written.start + 1 == self.port.start && !self.port.is_empty()))
-    }
-
-    fn settle_head(&self, out: &mut Vec<u8>) {
-        if matches!(self.form, Form::Alias | Form::Relative) {
-            return;
+        if let Form::Url(scheme) = self.form {
+            head.extend_from_slice(scheme.name.as_bytes());
+            head.extend_from_slice(b"://");
         }
-        out[..self.head.end].make_ascii_lowercase();
-        let Form::Url(scheme) = self.form else { return };
-        let written = self.written_port(out);
-        if self.port.is_empty() {
-            out.drain(written);
-        } else {
-            out.drain(written.start + 1..self.port.start);
+        head.extend_from_slice(host);
+        head.make_ascii_lowercase();
+        if !port.is_empty() {
+            head.push(b':');
+            head.extend_from_slice(port);
         }
-        let slashes = scheme.name().len() + 1;
-        match self.head.start - slashes {
-            1 => out.insert(slashes, b'/'),
-            count => drop(out.drain(slashes + 2..slashes + count)),
-        }
+        head
     }
 }
 
+fn is_ftp(scheme: &Scheme) -> bool {
+    scheme.name == "ftp"
+}
+
 /// Returns the scheme that `text` starts with, and the position of the authority.
-fn scheme(text: &[u8]) -> Result<Option<(Scheme, usize)>, PathError> {
+fn scheme(text: &[u8]) -> Result<Option<(&'static Scheme, usize)>> {
     let Some(colon) = text.iter().position(|&byte| !SCHEME.contains(byte)) else { return Ok(None) };
     if text[colon] != b':' || !text[0].is_ascii_alphabetic() {
         return Ok(None);
     }
     let slashes = leading_slashes(&text[colon + 1..]);
-    let is = |scheme: &Scheme| text[..colon].eq_ignore_ascii_case(scheme.name());
-    match [Scheme::Http, Scheme::Https].into_iter().find(is) {
+    let known = SCHEMES.iter().find(|s| text[..colon].eq_ignore_ascii_case(s.name.as_bytes()));
+    match known {
+        Some(scheme) if is_ftp(scheme) && slashes > 1 => Ok(Some((scheme, colon + "://".len()))),
         // Proxies merge slashes, and there is no other meaning.
-        Some(scheme) if slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
-        None if slashes < 2 => Ok(None),
-        None if is(&Scheme::Ftp) => Ok(Some((Scheme::Ftp, colon + "://".len()))),
-        None => Err(Fault::UnsupportedScheme.at(0)),
-        Some(_) => Ok(None),
+        Some(scheme) if !is_ftp(scheme) && slashes > 0 => Ok(Some((scheme, colon + 1 + slashes))),
+        None if slashes > 1 => Err(Fault::UnsupportedScheme.at(0)),
+        _ => Ok(None),
     }
 }
 
@@ -245,7 +204,7 @@ mod tests {
             assert_eq!(matches!(settled, Cow::Borrowed(_)), *settled == *text.as_bytes(), "{text}");
             Ok((shape.form, String::from_utf8(settled.into_owned()).unwrap()))
         };
-        settle().map_err(|error: PathError| error.kind())
+        settle().map_err(|error: super::super::super::error::PathError| error.kind())
     }
 
     #[test]

@@ -25,13 +25,14 @@
 //! A bit is one if the byte was written the other way. Four bits make a hexadecimal digit, the
 //! first in its lowest bit. Zeros at the end are left out.
 
-use super::super::text::bytes::{ORIGIN_QUERY, PATH, UNRESERVED, ascii, escape_at, escaped};
-use super::host::{self, DEFAULT_PORTS};
+use super::super::text::bytes::{
+    ORIGIN_QUERY, PATH, UNRESERVED, UPPER_DIGITS, ascii, escaped, unescaped,
+};
+use super::host::{self, SCHEMES, is_default_port};
 use crate::names::{OriginPath, PathPrefix, VariantKey};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-const SCHEMES: [&str; 3] = ["https", "http", "ftp"];
 const BEHIND_SCHEME: &str = "://";
 /// A colon as some page serializers write it, and the slash after a scheme. As in a URL, one slash
 /// stands for two.
@@ -83,10 +84,10 @@ fn is_open_url(text: &str) -> bool {
     let is_start = |one: &str, other: &str| {
         other.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one))
     };
-    SCHEMES.into_iter().any(|scheme| {
+    SCHEMES.iter().any(|scheme| {
         [BEHIND_SCHEME, ENCODED_COLON].into_iter().any(|colon| {
-            let start = [scheme, colon].concat();
-            (is_start(text, &start) && text.len() >= scheme.len())
+            let start = [scheme.name, colon].concat();
+            (is_start(text, &start) && text.len() >= scheme.name.len())
                 || (is_start(&start, text)
                     && !text[start.len()..].trim_start_matches('/').contains('/'))
         })
@@ -138,7 +139,7 @@ struct Head<'t> {
 
 impl<'t> Head<'t> {
     fn of(text: &'t str) -> Self {
-        let scheme = SCHEMES.into_iter().find(|&scheme| {
+        let scheme = SCHEMES.iter().map(|scheme| scheme.name).find(|&scheme| {
             text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(BEHIND_SCHEME))
         });
         let Some(scheme) = scheme else { return Self::without_scheme(text) };
@@ -182,7 +183,7 @@ impl<'t> Head<'t> {
     /// Reads the head of a URL in which the colon of the scheme is encoded.
     fn of_encoded_scheme(text: &'t str) -> Option<Self> {
         let colon = text.find(ENCODED_COLON)?;
-        if !SCHEMES.into_iter().any(|scheme| scheme.eq_ignore_ascii_case(&text[..colon])) {
+        if !SCHEMES.iter().any(|scheme| scheme.name.eq_ignore_ascii_case(&text[..colon])) {
             return None;
         }
         let behind = &text[colon + ENCODED_COLON.len()..];
@@ -200,7 +201,7 @@ impl<'t> Head<'t> {
     }
 
     fn with_port(self, port: &'t str) -> Self {
-        let drops = port.strip_prefix(':').is_some_and(|port| DEFAULT_PORTS.contains(&port));
+        let drops = port.strip_prefix(':').is_some_and(is_default_port);
         let (port, dropped_port) = if drops { ("", port) } else { (port, "") };
         Self { port, dropped_port, ..self }
     }
@@ -271,87 +272,59 @@ impl Zone {
     }
 }
 
-/// A byte of a text, raw or as an escape.
+/// A byte of a text.
 struct Letter {
     byte: u8,
     is_escape: bool,
-    zone: Zone,
+    /// Whether its raw and its encoded spelling are grouped.
+    folds: bool,
+    /// Whether its grouped spelling is an escape.
+    becomes_escape: bool,
 }
 
 impl Letter {
-    fn folds(&self) -> bool {
-        self.zone.folds(self.byte)
-    }
-
-    /// Returns whether its grouped spelling is an escape.
-    fn becomes_escape(&self) -> bool {
-        if self.folds() { self.zone.is_encoded(self.byte) } else { self.is_escape }
-    }
-
     fn changes(&self) -> bool {
-        self.is_escape != self.becomes_escape()
+        self.is_escape != self.becomes_escape
     }
 }
 
 fn letters(text: &[u8], mut zone: Zone) -> impl Iterator<Item = Letter> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let raw = *text.get(at)?;
-        let escape = escape_at(text, at);
-        let letter = Letter { byte: escape.unwrap_or(raw), is_escape: escape.is_some(), zone };
-        zone = zone.behind(raw);
-        at += if letter.is_escape { 3 } else { 1 };
-        Some(letter)
+    unescaped(text).map(move |(byte, is_escape)| {
+        let folds = zone.folds(byte);
+        let becomes_escape = if folds { zone.is_encoded(byte) } else { is_escape };
+        if !is_escape {
+            zone = zone.behind(byte);
+        }
+        Letter { byte, is_escape, folds, becomes_escape }
     })
 }
 
+/// Writes the grouped spelling of `text`, and one bit into the mark for each byte that may have
+/// another spelling: four to a digit, without the zeros at the end.
 fn fold_bytes(text: &[u8], zone: Zone, out: &mut Vec<u8>, mark: &mut Mark) {
-    let mut bits = Bits::default();
+    mark.push(b'%');
+    let start = mark.len();
+    let mut bits = 0;
     for letter in letters(text, zone) {
-        if letter.folds() {
-            bits.push(letter.changes(), mark);
+        if letter.folds {
+            if bits % 4 == 0 {
+                mark.push(0);
+            }
+            mark[start + bits / 4] |= u8::from(letter.changes()) << (bits % 4);
+            bits += 1;
         }
-        if letter.becomes_escape() {
+        if letter.becomes_escape {
             out.extend_from_slice(&escaped(letter.byte));
         } else {
             out.push(letter.byte);
         }
     }
-    bits.finish(mark);
-}
-
-/// Writes bits into a mark, four to a digit, without the zeros at the end.
-#[derive(Default)]
-struct Bits {
-    digit: usize,
-    count: usize,
-    /// The number of zero digits since the last digit that is not zero.
-    zeros: usize,
-    started: bool,
-}
-
-impl Bits {
-    fn push(&mut self, bit: bool, mark: &mut Mark) {
-        self.digit |= usize::from(bit) << self.count;
-        self.count += 1;
-        if self.count == 4 {
-            self.finish(mark);
-        }
-    }
-
-    /// Writes the current digit.
-    fn finish(&mut self, mark: &mut Mark) {
-        if self.digit == 0 {
-            self.zeros += 1;
-        } else {
-            if !self.started {
-                mark.push(b'%');
-            }
-            mark.extend(std::iter::repeat_n(b'0', self.zeros));
-            mark.push(b"0123456789ABCDEF"[self.digit]);
-            (self.started, self.zeros) = (true, 0);
-        }
-        (self.digit, self.count) = (0, 0);
+    let Some(last) = mark[start..].iter().rposition(|&digit| digit > 0) else {
+        return mark.truncate(start - "%".len());
+    };
+    mark.truncate(start + last + 1);
+    for digit in &mut mark[start..] {
+        *digit = UPPER_DIGITS[usize::from(*digit)];
     }
 }
 
@@ -375,13 +348,10 @@ pub(in crate::canonical) fn is_mark(mark: &str) -> bool {
 
 /// Returns whether `mark` is empty, or a mark of a dropped scheme, dot and port.
 fn is_head_mark(mark: &str) -> bool {
-    let scheme = SCHEMES.into_iter().find(|&scheme| mark.starts_with(scheme)).unwrap_or("");
-    let rest = &mark[scheme.len()..];
-    let port = rest.strip_prefix('.').filter(|_| !scheme.is_empty()).unwrap_or(rest);
-    match (scheme, port) {
-        (_, "") => true,
-        // The exact rules drop these already.
-        ("http", ":80") | ("https", ":443") | ("ftp", ":21") => false,
-        _ => port.strip_prefix(':').is_some_and(|port| DEFAULT_PORTS.contains(&port)),
-    }
+    let scheme = SCHEMES.iter().find(|scheme| mark.starts_with(scheme.name));
+    let rest = &mark[scheme.map_or(0, |scheme| scheme.name.len())..];
+    let port = rest.strip_prefix('.').filter(|_| scheme.is_some()).unwrap_or(rest);
+    // The exact rules already drop the default port of a scheme.
+    let may_drop = |port| is_default_port(port) && scheme.is_none_or(|scheme| scheme.port != port);
+    port.is_empty() || port.strip_prefix(':').is_some_and(may_drop)
 }

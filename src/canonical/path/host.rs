@@ -3,7 +3,7 @@
 //! Invariant: [`read`] answers for every form of an origin, with one usual spelling for all
 //! spellings of a host. Not here: delivery hosts, which the rules know.
 
-use super::super::text::bytes::{HOST, LABEL, escape_at, escaped};
+use super::super::text::bytes::{HOST, LABEL, encoded, unescaped};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,20 +14,14 @@ pub(in crate::canonical) fn is_host(segment: &[u8]) -> bool {
     if host.len() < segment.len() && !good_port {
         return false;
     }
-    let mut top = 0;
-    for (at, &byte) in host.iter().enumerate() {
-        match byte {
-            // An empty label.
-            b'.' if at == top => return false,
-            b'.' => top = at + 1,
-            byte if LABEL.contains(byte) => {}
-            _ => return false,
-        }
+    let mut labels = host.split(|&byte| byte == b'.');
+    if !labels.clone().all(|label| !label.is_empty() && LABEL.contains_all(label)) {
+        return false;
     }
-    let label = &host[top..];
+    let label = labels.next_back().unwrap_or_default();
     let is_word = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
     let is_punycode = label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--");
-    top > 0 && (is_word || is_punycode)
+    labels.next().is_some() && (is_word || is_punycode)
 }
 
 /// Splits an authority without credentials at its first colon.
@@ -73,8 +67,25 @@ const OPENING: &str = "%5B";
 const CLOSING: &str = "%5D";
 const ENCODED_COLON: &str = "%3A";
 
-/// Ports that add no information to a scheme.
-pub(in crate::canonical) const DEFAULT_PORTS: [&str; 3] = ["80", "443", "21"];
+/// A scheme of origins.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::canonical) struct Scheme {
+    pub(in crate::canonical) name: &'static str,
+    /// The port that adds no information to the scheme.
+    pub(in crate::canonical) port: &'static str,
+}
+
+/// RFC 9110, sections 4.2.1 and 4.2.2; RFC 1738, section 3.2.1.
+pub(in crate::canonical) static SCHEMES: [Scheme; 3] = [
+    Scheme { name: "https", port: "443" },
+    Scheme { name: "http", port: "80" },
+    Scheme { name: "ftp", port: "21" },
+];
+
+/// Returns whether any scheme has this default port.
+pub(in crate::canonical) fn is_default_port(port: &str) -> bool {
+    SCHEMES.iter().any(|scheme| scheme.port == port)
+}
 
 /// Reads a port that is not a default port.
 #[expect(clippy::option_option, reason = "no port is not the same as a bad one")]
@@ -93,7 +104,7 @@ fn with_port(host: &str, port: Option<u16>) -> String {
 
 /// Returns the usual spelling of a host without its port.
 fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
-    let written = unescaped(text)?;
+    let written = without_escapes(text)?;
     if written.is_ascii() && !has_punycode(text) {
         let host = plain_name(text, text, has_scheme)?;
         let has_upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -106,7 +117,7 @@ fn name(text: &str, has_scheme: bool) -> Option<Cow<'_, str>> {
     // The start of a host must be the start of its usual spelling, so that patterns match. This
     // excludes accents that follow a plain letter.
     let keeps_start = has_scheme || unicode.starts_with(&plain_start(&written));
-    keeps_start.then(|| with_escapes(&unicode).into())
+    keeps_start.then(|| encoded(&unicode, |byte| byte.is_ascii()).into())
 }
 
 /// Returns a host in ASCII, without the dot at its end. `written` is the whole host as it was.
@@ -180,7 +191,7 @@ pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     // A port may go on to be one that is dropped, or lose its zeros; a dot at the end is dropped as
     // well.
     let may_go = port.is_empty() || port.starts_with('0');
-    let may_go = may_go || DEFAULT_PORTS.iter().any(|known| known.starts_with(port));
+    let may_go = may_go || SCHEMES.iter().any(|scheme| scheme.port.starts_with(port));
     match host.strip_suffix('.') {
         Some(host) => host,
         None if has_colon && may_go => host,
@@ -190,44 +201,19 @@ pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
 
 /// Returns whether a text can be the start of a host and port.
 fn may_become_host(text: &[u8]) -> bool {
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        let (byte, len) = escape_at(text, at).map_or((byte, 1), |byte| (byte, 3));
-        let is_raw = len == 1 && HOST.contains(byte);
-        if !(is_raw || byte == b':' || !byte.is_ascii()) {
-            return false;
-        }
-        at += len;
-    }
-    true
+    unescaped(text).all(|(byte, is_escape)| {
+        (!is_escape && HOST.contains(byte)) || byte == b':' || !byte.is_ascii()
+    })
 }
 
 /// Returns the text that escapes stand for. Returns `None` if they are not UTF-8, or stand for
 /// ASCII.
-fn unescaped(text: &str) -> Option<Cow<'_, str>> {
+fn without_escapes(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let (byte, len) = escape_at(bytes, at).map_or((byte, 1), |byte| (byte, 3));
-        if len > 1 && byte.is_ascii() {
-            return None;
-        }
-        out.push(byte);
-        at += len;
-    }
-    String::from_utf8(out).ok().map(Cow::Owned)
-}
-
-/// Returns `text` with all bytes encoded that are not ASCII.
-fn with_escapes(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(3 * text.len()), |mut out, byte| {
-        if byte.is_ascii() {
-            out.push(char::from(byte));
-        } else {
-            out.extend(escaped(byte).map(char::from));
-        }
-        out
-    })
+    let bytes = unescaped(text.as_bytes());
+    let bytes: Option<Vec<u8>> =
+        bytes.map(|(byte, is_escape)| (!(is_escape && byte.is_ascii())).then_some(byte)).collect();
+    String::from_utf8(bytes?).ok().map(Cow::Owned)
 }

@@ -3,15 +3,14 @@
 //! Invariant: the result is canonical. Read again, it has the same form and stays the same. Not
 //! here: nested delivery URLs, which start over from the path; the pipeline does that.
 
-use super::super::error::{Fault, PathError};
+use super::super::error::{Fault, Moved, Result};
 use super::super::rules::Rules;
 use super::super::text::bytes::ascii;
 use super::super::text::scan;
 use super::super::text::spelling::{IN_ORIGIN_QUERY, IN_PATH};
+use super::super::text::writer::Writer;
 use super::super::trace::{StepKind, Trace};
-use super::escape::{
-    append_normalized, normalize, position_before_normalizing, room_for, with_room,
-};
+use super::escape::{normalize, position_before_normalizing, room_for, with_room};
 use super::form::{Form, Shape};
 use super::segments::{has_dot_segments, position_before_resolving, resolve_relative};
 use std::borrow::Cow;
@@ -34,12 +33,12 @@ impl<'t> Origin<'t> {
         own_query: Option<&'t [u8]>,
         rules: &Rules,
         trace: &mut impl Trace,
-    ) -> Result<Self, PathError> {
+    ) -> Result<Self> {
         let back = |at| position_before_normalizing(source, &IN_PATH, at);
         let room = room_for(own_query);
         let text = normalize(source, &IN_PATH, room)?;
         trace.note(StepKind::Escapes, source, &text);
-        let shape = shape_of(&text, rules).map_err(|error| error.moved(back))?;
+        let shape = shape_of(&text, rules).moved(back)?;
         let has_no_dots = shape.form == Form::Relative && !has_dot_segments(&text);
         if has_no_dots || shape.form != Form::Relative {
             return Ok(Self { source, own_query, text, shape, has_no_dots });
@@ -47,10 +46,9 @@ impl<'t> Origin<'t> {
         // Only now the first segment is known. The result has no dot segments, so a third pass is
         // not needed.
         let before = trace.keep(&text);
-        let text = resolve_relative(with_room(text, room)).map_err(|error| error.moved(back))?;
+        let text = resolve_relative(with_room(text, room)).moved(back)?;
         trace.note(StepKind::DotSegments, &before, &text);
-        let shape = shape_of(&text, rules)
-            .map_err(|error| error.moved(|at| position_in(source, Form::Relative, at)))?;
+        let shape = shape_of(&text, rules).moved(|at| position_in(source, Form::Relative, at))?;
         Ok(Self { source, own_query, text: Cow::Owned(text), shape, has_no_dots: true })
     }
 
@@ -66,7 +64,7 @@ impl<'t> Origin<'t> {
 
     /// Returns the path after the host, for an origin that is a delivery URL. Delivery URLs are
     /// never `ftp`.
-    pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8], PathError> {
+    pub(in crate::canonical) fn path_of_delivery_url(&self) -> Result<&[u8]> {
         if self.shape.is_ftp() {
             Err(Fault::ForeignHost.at(0))
         } else {
@@ -85,25 +83,47 @@ impl<'t> Origin<'t> {
         position_in(self.source, if resolved { Form::Relative } else { self.shape.form }, at)
     }
 
-    /// Returns the origin in its canonical spelling.
+    /// Returns the origin in its canonical spelling, with its own query if it has one, and whether
+    /// it is a prefix: if `allows_star`, a star at the end is removed and makes it one.
     pub(in crate::canonical) fn settle(
         self,
+        allows_star: bool,
         rules: &Rules,
         trace: &mut impl Trace,
-    ) -> Result<Settled<'t>, PathError> {
+    ) -> Result<(Cow<'t, str>, bool)> {
         let Self { source, own_query, text, shape, has_no_dots } = self;
-        let text = shape
-            .settle(text, has_no_dots, room_for(own_query), trace)
-            .map_err(|error| error.moved(|at| position_before_normalizing(source, &IN_PATH, at)))?;
+        let room = room_for(own_query);
+        let mut text = shape
+            .settle(text, has_no_dots, room, trace)
+            .moved(|at| position_before_normalizing(source, &IN_PATH, at))?;
         if rules.has_prefix(&text) {
             return Err(Fault::PrefixIncluded.at(0));
         }
-        Ok(Settled { source, own_query, text })
+        if let Some(own_query) = own_query {
+            let start = text.len();
+            let mut out = Writer::behind(with_room(text, room));
+            out.spell(&IN_ORIGIN_QUERY, own_query, 0, own_query.len())
+                .moved(|at| source.len() + at)?;
+            let out = out.finish();
+            trace.note(StepKind::OwnQuery, own_query, &out[start..]);
+            return Ok((ascii(Cow::Owned(out)), false));
+        }
+        let has_star = text.ends_with(b"*");
+        match &mut text {
+            // A raw star is also the last byte of the source: it is not written, and no text after
+            // it is dropped.
+            _ if has_star && !allows_star => {
+                return Err(Fault::WildcardNotAllowed.at(source.len() - 1));
+            }
+            Cow::Borrowed(text) => *text = &text[..text.len() - usize::from(has_star)],
+            Cow::Owned(text) => text.truncate(text.len() - usize::from(has_star)),
+        }
+        Ok((ascii(text), has_star))
     }
 }
 
 /// Returns the form of `text`. A delivery host of the rules is a host, whatever its shape.
-fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape, PathError> {
+fn shape_of(text: &[u8], rules: &Rules) -> Result<Shape> {
     let shape = Shape::of(text, rules.root)?;
     if shape.form == Form::Relative {
         let len = scan::find(text, b'/').unwrap_or(0);
@@ -121,52 +141,4 @@ fn position_in(source: &[u8], form: Form, at: usize) -> usize {
         _ => at,
     };
     position_before_normalizing(source, &IN_PATH, before)
-}
-
-/// An origin in its canonical spelling.
-#[derive(Debug)]
-pub(in crate::canonical) struct Settled<'t> {
-    source: &'t [u8],
-    own_query: Option<&'t [u8]>,
-    text: Cow<'t, [u8]>,
-}
-
-impl<'t> Settled<'t> {
-    /// Returns the origin as the name of a picture, with its own query if it has one.
-    pub(in crate::canonical) fn into_path(
-        self,
-        trace: &mut impl Trace,
-    ) -> Result<Cow<'t, str>, PathError> {
-        let Some(own_query) = self.own_query else {
-            return if self.ends_in_star() { Err(self.wildcard()) } else { Ok(ascii(self.text)) };
-        };
-        let mut out = with_room(self.text, room_for(self.own_query));
-        let start = out.len();
-        append_normalized(own_query, &IN_ORIGIN_QUERY, &mut out)
-            .map_err(|error| error.moved(|at| self.source.len() + at))?;
-        trace.note(StepKind::OwnQuery, own_query, &out[start..]);
-        Ok(ascii(Cow::Owned(out)))
-    }
-
-    /// Returns the origin as an invalidation entry: the text before a star, or the whole.
-    pub(in crate::canonical) fn into_prefix(self) -> Result<Cow<'t, str>, Self> {
-        match self.text {
-            Cow::Borrowed([before @ .., b'*']) => Ok(ascii(Cow::Borrowed(before))),
-            Cow::Owned(mut text) if text.last() == Some(&b'*') => {
-                text.pop();
-                Ok(ascii(Cow::Owned(text)))
-            }
-            text => Err(Self { text, ..self }),
-        }
-    }
-
-    fn ends_in_star(&self) -> bool {
-        self.text.last() == Some(&b'*')
-    }
-
-    /// A raw star is also the last byte of the source: it is not written, and no text after it is
-    /// dropped.
-    fn wildcard(&self) -> PathError {
-        Fault::WildcardNotAllowed.at(self.source.len() - 1)
-    }
 }

@@ -4,7 +4,7 @@
 //! `%2E%2E` counts and `a%2F..` does not. A `..` never leaves the part of the text that it may not
 //! leave. Not here: merging of slashes. An empty segment inside of a path is a segment.
 
-use super::super::error::{Fault, PathError};
+use super::super::error::{Fault, Result};
 use super::super::settings::V7;
 use super::super::text::bytes::any_dot_behind_slash;
 use super::super::text::scan::find_near;
@@ -16,7 +16,7 @@ pub(in crate::canonical) fn leading_slashes(path: &[u8]) -> usize {
 
 /// Returns the position where the origin starts in `path`: after leading slashes and, if the rules
 /// have one, the `v7` segment.
-pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize, PathError> {
+pub(in crate::canonical) fn origin_start(path: &[u8], v7: V7) -> Result<usize> {
     let start = leading_slashes(path);
     let rest = &path[start..];
     // Byte for byte: `V7`, `v70` and `%767` are folders of an origin.
@@ -53,7 +53,7 @@ pub(in crate::canonical) fn next_slash(text: &[u8], at: usize) -> usize {
 
 /// Resolves the dot segments of `text[floor..]` in place, as RFC 3986, section 5.2.4, does. There
 /// is one difference: a `..` without a segment to remove is an error.
-pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<(), PathError> {
+pub(in crate::canonical) fn resolve(text: &mut Vec<u8>, floor: usize) -> Result<()> {
     let len = resolve_in(text, floor, |&byte| byte, next_slash)?;
     text.truncate(len);
     Ok(())
@@ -68,7 +68,7 @@ pub(in crate::canonical) fn resolve_in<T: Copy>(
     floor: usize,
     byte: impl Fn(&T) -> u8,
     next_slash: impl Fn(&[T], usize) -> usize,
-) -> Result<usize, PathError> {
+) -> Result<usize> {
     let is_end = |text: &[T], at: usize| text.get(at).is_none_or(|next| byte(next) == b'/');
     let is_dot = |text: &[T], at: usize| text.get(at).is_some_and(|next| byte(next) == b'.');
     // `text[floor..end]` is resolved: empty, or ending in a slash.
@@ -104,7 +104,7 @@ fn parent<T>(resolved: &[T], byte: impl Fn(&T) -> u8) -> Option<usize> {
 }
 
 /// Resolves the dot segments of a relative path, and drops the leading slashes that remain.
-pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>, PathError> {
+pub(in crate::canonical) fn resolve_relative(mut text: Vec<u8>) -> Result<Vec<u8>> {
     let len = text.len();
     resolve(&mut text, 0)?;
     text.drain(..leading_slashes(&text));

@@ -15,9 +15,9 @@
 //! texts in which only values need another spelling. [`Query::read`] handles all texts, and reports
 //! errors with their position.
 
-use super::super::error::{Fault, PathError};
-use super::super::text::bytes::{all_escapes_are_good, ascii, escape_at, is_operation};
-use super::super::text::scan::{Marks, any, count, separators};
+use super::super::error::{Fault, PathError, Result};
+use super::super::text::bytes::{all_escapes_are_good, ascii, escape_at, is_operation, never_raw};
+use super::super::text::scan::{any, is_separator, separators};
 use super::super::text::spelling::{IN_OPERATION, longest_operations};
 use super::super::text::writer::Writer;
 use super::super::trace::{StepKind, Trace};
@@ -38,65 +38,51 @@ pub(in crate::canonical) struct Query<'t> {
 pub(in crate::canonical) const NO_OPERATION: &str = "?";
 
 impl<'t> Query<'t> {
-    /// Reads a query that starts with its question mark; no query is an empty one.
-    #[inline]
-    pub(in crate::canonical) fn read(
+    /// Reads a query, with or without its question mark; no query is an empty one.
+    pub(in crate::canonical) fn read<T: Trace>(
         text: Option<&'t [u8]>,
-        trace: &mut impl Trace,
-    ) -> Result<Self, PathError> {
-        match text {
-            None => Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path: false }),
-            Some(text) => read(text, 1, trace),
+        trace: &mut T,
+    ) -> Result<Self> {
+        let text = text.unwrap_or_default();
+        let start = usize::from(text.first() == Some(&b'?'));
+        let mut room = [Piece::default(); MAX_PARAMETERS];
+        let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)
+            .map_err(|at| Fault::TooManyParameters.at(at))?;
+        let is_raw = !split.has(Split::ODD_VALUE) && is_raw_text(&text[start..]);
+        if !is_raw && !all_escapes_are_good(text) {
+            return Err(bad_escape(text));
         }
+        if T::RECORDS {
+            note_dropped(text, start, pieces, trace);
+        }
+        let encodes_path = split.has(Split::ENCODES_PATH);
+        if pieces.is_empty() {
+            return Ok(Self { key: Cow::Borrowed(NO_OPERATION), encodes_path });
+        }
+        if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
+            let query = respelled(text, pieces, trace)?;
+            return Ok(Self { encodes_path: encodes_path || query.encodes_path, ..query });
+        }
+        let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
+        let renamed = split.renamed(pieces);
+        let keeps_names = start == 1 && !split.has(Split::REORDERS) && renamed == 0;
+        if keeps_names && (is_raw || has_settled_values()) {
+            return Ok(Self { key: ascii(Cow::Borrowed(text)), encodes_path });
+        }
+        pieces.sort_unstable();
+        let mut out = Writer::new(text, longest_operations, 0);
+        KeyWriter { text, spells_all: !is_raw, renamed }.write(pieces, &mut out, trace)?;
+        let key = out.finish_text();
+        if split.has(Split::OUT_OF_ORDER) {
+            trace.note(StepKind::Order, text, key.as_bytes());
+        }
+        Ok(Self { key: Cow::Owned(key), encodes_path })
     }
-
-    /// Reads a query without its question mark.
-    pub(in crate::canonical) fn read_bare(
-        text: &'t [u8],
-        trace: &mut impl Trace,
-    ) -> Result<Self, PathError> {
-        read(text, 0, trace)
-    }
-}
-
-/// Reads the query `text[start..]`.
-fn read<'t, T: Trace>(text: &'t [u8], start: usize, trace: &mut T) -> Result<Query<'t>, PathError> {
-    let mut room = [Piece::default(); MAX_PARAMETERS];
-    let (split, pieces) = Split::of(text, start, separators(text, start), &mut room)
-        .map_err(|at| Fault::TooManyParameters.at(at))?;
-    let is_raw = !split.has_odd_value() && is_raw_text(&text[start..]);
-    if !is_raw && !all_escapes_are_good(text) {
-        return Err(bad_escape(text));
-    }
-    if T::RECORDS {
-        note_dropped(text, start, pieces, trace);
-    }
-    let encodes_path = split.encodes_path();
-    if pieces.is_empty() {
-        return Ok(Query { key: Cow::Borrowed(NO_OPERATION), encodes_path });
-    }
-    if !is_raw && !pieces.iter().all(|piece| is_settled(text, piece.name())) {
-        let query = respelled(text, pieces, trace)?;
-        return Ok(Query { encodes_path: encodes_path || query.encodes_path, ..query });
-    }
-    let has_settled_values = || pieces.iter().all(|piece| is_settled(text, piece.value()));
-    let renamed = split.renamed(pieces);
-    if start == 1 && split.keeps_order() && renamed == 0 && (is_raw || has_settled_values()) {
-        return Ok(Query { key: ascii(Cow::Borrowed(text)), encodes_path });
-    }
-    pieces.sort_unstable();
-    let key = KeyWriter { text, is_raw, renamed }.write(pieces, trace);
-    if split.is_out_of_order() {
-        trace.note(StepKind::Order, text, key.as_bytes());
-    }
-    Ok(Query { key: Cow::Owned(key), encodes_path })
 }
 
 /// Returns whether every byte is a separator or stays the same, if no equals sign is in a value.
 fn is_raw_text(query: &[u8]) -> bool {
-    #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
-    let is_raw = |byte| is_operation(byte) | (byte == b'&') | (byte == b'=');
-    !any(query, |byte| !is_raw(byte))
+    !any(query, |byte| !(is_operation(byte) | is_separator(byte)))
 }
 
 #[cold]
@@ -113,20 +99,16 @@ fn is_settled(text: &[u8], part: Range<usize>) -> bool {
 /// so names are normalized first.
 #[cold]
 #[inline(never)]
-fn respelled(
-    text: &[u8],
-    pieces: &[Piece],
-    trace: &mut impl Trace,
-) -> Result<Query<'static>, PathError> {
-    let mut out = Writer::new(text, longest_operations, 2 * text.len());
+fn respelled(text: &[u8], pieces: &[Piece], trace: &mut impl Trace) -> Result<Query<'static>> {
+    let mut out = Writer::new(text, longest_operations, 0);
     for &piece in pieces {
-        let (name, value) = (piece.name(), piece.value());
         out.push(if out.is_empty() { b'?' } else { b'&' });
         let from = out.len();
-        out.spell_checked(&IN_OPERATION, text, name.start, name.end);
         // In each piece, the first equals sign stays.
+        let (name, value) = (piece.name(), piece.value());
+        out.spell(&IN_OPERATION, text, name.start, name.end)?;
         out.copy(text, name.end, value.start);
-        out.spell_checked(&IN_OPERATION, text, value.start, value.end);
+        out.spell(&IN_OPERATION, text, value.start, value.end)?;
         let piece = &text[piece.start()..piece.end()];
         trace.note(StepKind::ParameterEscapes, piece, &out.written()[from..]);
     }
@@ -153,32 +135,24 @@ pub(in crate::canonical) fn write_short(
     start: usize,
     split: Split,
     pieces: &mut [Piece],
-    marks: &Marks,
     out: &mut Writer<'_>,
 ) -> Option<bool> {
-    if split.has_odd_rest() {
+    if split.has(Split::ODD_REST) {
         return None;
     }
     let renamed = split.renamed(pieces);
-    let keeps_names = split.keeps_order() && renamed == 0;
-    if keeps_names && !split.has_odd_value() {
+    let keeps_names = !split.has(Split::REORDERS) && renamed == 0;
+    if keeps_names && !split.has(Split::ODD_VALUE) {
         return Some(false);
     }
-    if split.is_out_of_order() {
+    // The first step has not checked text that was only scanned.
+    if pieces.iter().any(|piece| piece.is_odd() && any(&text[piece.value()], never_raw)) {
+        return None;
+    }
+    if split.has(Split::OUT_OF_ORDER) {
         pieces.sort_unstable();
     }
-    let writer = KeyWriter { text, is_raw: true, renamed };
-    let mut separator = b'?';
-    for &piece in &*pieces {
-        let mut rest = writer.write_name(piece, separator, out);
-        separator = b'&';
-        if piece.is_odd() {
-            let value = piece.value();
-            out.copy(text, rest, value.start);
-            rest = out.respell(&IN_OPERATION, &text[..value.end], value.start, marks)?.rest;
-        }
-        out.copy(text, rest, piece.end());
-    }
+    KeyWriter { text, spells_all: false, renamed }.write(pieces, out, &mut ()).ok()?;
     let is_same = keeps_names && out.written() == &text[start..];
     if is_same {
         out.truncate(0);
@@ -189,59 +163,42 @@ pub(in crate::canonical) fn write_short(
 /// Writes the key of a query that is not canonical.
 struct KeyWriter<'t> {
     text: &'t [u8],
-    /// Whether every byte stays as it is.
-    is_raw: bool,
+    /// Whether any value may contain bytes that change, and not only the odd ones.
+    spells_all: bool,
     /// The parameters that get their canonical name.
     renamed: u64,
 }
 
 impl KeyWriter<'_> {
-    fn write<T: Trace>(&self, pieces: &[Piece], trace: &mut T) -> String {
-        let mut out = self.writer();
+    #[inline]
+    fn write<T: Trace>(&self, pieces: &[Piece], out: &mut Writer<'_>, trace: &mut T) -> Result<()> {
         let mut separator = b'?';
         for &piece in pieces {
-            self.write_piece(piece, separator, &mut out);
+            out.push(separator);
             separator = b'&';
+            let from = if T::RECORDS { out.len() } else { 0 };
+            let name = piece.new_name(self.renamed);
+            let mut rest = piece.start();
+            if let Some(name) = name {
+                out.copy(name, 0, name.len());
+                rest = piece.name().end;
+            }
+            if self.spells_all || piece.is_odd() {
+                let value = piece.value();
+                out.copy(self.text, rest, value.start);
+                out.spell(&IN_OPERATION, self.text, value.start, value.end)?;
+            } else {
+                out.copy(self.text, rest, piece.end());
+            }
             if T::RECORDS {
-                self.note(piece, trace);
+                let is_renamed = name.is_some();
+                let kind =
+                    if is_renamed { StepKind::ParameterName } else { StepKind::ParameterEscapes };
+                let piece = &self.text[piece.start()..piece.end()];
+                trace.note(kind, piece, &out.written()[from..]);
             }
         }
-        out.finish_text()
-    }
-
-    fn writer(&self) -> Writer<'_> {
-        let is_equals = |byte| byte == b'=';
-        // Equals signs in values are written as escapes.
-        let room = if self.is_raw { 0 } else { 2 * count(self.text, is_equals) };
-        let longest = if self.is_raw { <[u8]>::len } else { longest_operations };
-        Writer::new(self.text, longest, room)
-    }
-
-    fn write_piece(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) {
-        let (kept, value) = (self.write_name(piece, separator, out), piece.value());
-        if self.is_raw {
-            out.copy(self.text, kept, piece.end());
-        } else {
-            out.copy(self.text, kept, value.start);
-            out.spell_checked(&IN_OPERATION, self.text, value.start, value.end);
-        }
-    }
-
-    /// Writes the name of a parameter after a separator. Returns the start of the rest.
-    #[inline]
-    fn write_name(&self, piece: Piece, separator: u8, out: &mut Writer<'_>) -> usize {
-        out.push(separator);
-        let Some(name) = piece.new_name(self.renamed) else { return piece.start() };
-        out.copy(name, 0, name.len());
-        piece.name().end
-    }
-
-    fn note(&self, piece: Piece, trace: &mut impl Trace) {
-        let mut out = self.writer();
-        self.write_piece(piece, b'?', &mut out);
-        let is_renamed = piece.new_name(self.renamed).is_some();
-        let kind = if is_renamed { StepKind::ParameterName } else { StepKind::ParameterEscapes };
-        trace.note(kind, &self.text[piece.start()..piece.end()], &out.written()[1..]);
+        Ok(())
     }
 }
 

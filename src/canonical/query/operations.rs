@@ -35,6 +35,17 @@ impl<'a> Operations<'a> {
     /// `?` has no operations, and never matches.
     ///
     /// Cost: O(parameters of the entry × length of the key). Does not allocate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::VariantKey;
+    ///
+    /// let wide = Rules::default().operations("w=600")?;
+    /// assert!(wide.matches(&VariantKey::from_canonical("?h=400&w=600#webp")?));
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
     #[must_use]
     pub fn matches(&self, variant: &VariantKey<'_>) -> bool {
         let variant = variant.as_str();

@@ -6,128 +6,109 @@
 
 use super::super::text::scan;
 
-/// The effect of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The effect of a parameter that does more than select a rendition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::canonical) enum Effect {
-    /// The bytes of the picture.
-    Image,
-    /// The headers of the response, or its lifetime.
-    Response,
-    /// No effect, but each value requests a separate copy.
-    Copy,
-    /// The bytes of the picture; its value may hold the flag of
-    /// [`PathEncoding`](Self::PathEncoding).
+    /// Its value may hold the flag of [`PathEncoding`](Self::PathEncoding).
     Sealed,
-    /// No effect: the parameter is dropped.
+    /// None: the parameter is dropped.
     Signature,
-    /// No effect if its value is `1`: the path is then encoded as a whole, and the flag is dropped.
+    /// None if its value is `1`: the path is then encoded as a whole, and the flag is dropped.
     PathEncoding,
 }
 
 /// A parameter of delivery URLs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::canonical) struct Parameter {
-    /// Its canonical name.
-    pub(in crate::canonical) name: &'static str,
-    /// Another name that means the same.
-    pub(in crate::canonical) alias: Option<&'static str>,
-    /// Its effect.
-    pub(in crate::canonical) effect: Effect,
-    /// The source that documents it or shows its use.
-    pub(in crate::canonical) source: &'static str,
+    /// Its canonical name, and another name that means the same, or an empty text.
+    names: [&'static str; 2],
+    pub(in crate::canonical) effect: Option<Effect>,
 }
 
-/// The list of parameters in the Ruby client.
-const RUBY: &str = "github.com/scaleflex/cloudimage-rb, lib/cloudimage/params.rb";
-/// The list of parameters in a client for many services.
-const UNPIC: &str = "github.com/ascorbic/unpic, src/providers/cloudimage.ts";
-const DOCS: &str = "docs.cloudimage.io, image transformations";
-const FIT: &str = "docs.cloudimage.io, image resizing, fit";
-const WATERMARK: &str = "docs.cloudimage.io, dynamic watermark";
-const WARMUP: &str = "docs.cloudimage.io, warmup API";
-const PRESETS: &str = "docs.cloudimage.io, shortening URLs, presets";
-const CDN: &str = "docs.cloudimage.io, CDN basics";
-const INTERVAL: &str = "docs.cloudimage.io, caching interval";
-const SECURITY: &str = "docs.cloudimage.io, token security";
-const URL_API: &str = "docs.cloudimage.io, implementation, URL API";
-
-const fn row(
-    name: &'static str,
-    alias: Option<&'static str>,
-    effect: Effect,
-    source: &'static str,
-) -> Parameter {
-    Parameter { name, alias, effect, source }
+impl Parameter {
+    pub(in crate::canonical) const fn name(&self) -> &'static str {
+        self.names[0]
+    }
 }
 
-const fn image(name: &'static str, source: &'static str) -> Parameter {
-    row(name, None, Effect::Image, source)
+const fn plain(name: &'static str) -> Parameter {
+    aliased(name, "")
 }
 
-const fn aliased(name: &'static str, alias: &'static str, source: &'static str) -> Parameter {
-    row(name, Some(alias), Effect::Image, source)
+const fn aliased(name: &'static str, alias: &'static str) -> Parameter {
+    Parameter { names: [name, alias], effect: None }
+}
+
+const fn special(name: &'static str, effect: Effect) -> Parameter {
+    Parameter { names: [name, ""], effect: Some(effect) }
 }
 
 /// All known parameters, in their order in a key: sorted by name. Unknown ones follow in the key,
 /// with their names and order unchanged.
+///
+/// Beside each is the place that documents it or shows its use: a page of docs.cloudimage.io, the
+/// list in the Ruby client (`lib/cloudimage/params.rb` of github.com/scaleflex/cloudimage-rb), or
+/// the list in a client for many services (`src/providers/cloudimage.ts` of
+/// github.com/ascorbic/unpic). A parameter changes the picture, unless its row names something
+/// else.
 pub(in crate::canonical) const PARAMETERS: &[Parameter] = &[
-    image("ar", DOCS),
+    plain("ar"), // image transformations
     // `ar` may be short for `aspect_ratio`; this is not documented, so they are two parameters.
-    image("aspect_ratio", DOCS),
-    image("bg_blur", RUBY),
-    aliased("bg_color", "bg_colour", FIT),
-    aliased("bg_colorize", "bg_colourise", FIT),
-    image("bg_gravity", DOCS),
-    image("bg_img_fit", RUBY),
-    image("bg_opacity", RUBY),
-    image("blur", RUBY),
-    image("blur_faces", RUBY),
-    image("br_px", RUBY),
-    image("bright", RUBY),
-    row("ci_cache", None, Effect::Response, INTERVAL),
-    row("ci_eqs", None, Effect::Sealed, SECURITY),
-    row("ci_info", None, Effect::Response, RUBY),
-    row("ci_seal", None, Effect::Signature, SECURITY),
-    row("ci_sign", None, Effect::Signature, SECURITY),
-    row("ci_url_encoded", None, Effect::PathEncoding, URL_API),
-    image("contrast", RUBY),
-    image("doc_page", RUBY),
-    image("dpr", DOCS),
-    image("f", RUBY),
-    image("face_margin", UNPIC),
-    image("fit_enlarge", FIT),
-    image("flip", UNPIC),
-    row("force_download", None, Effect::Response, DOCS),
-    image("force_format", RUBY),
-    image("func", RUBY),
-    image("gravity", RUBY),
-    aliased("gray", "grey", RUBY),
-    aliased("h", "height", RUBY),
-    image("margin", FIT),
-    image("optipress", RUBY),
-    image("org_if_sml", RUBY),
-    image("p", PRESETS),
-    aliased("pixelate", "pixellate", WARMUP),
-    image("process", RUBY),
-    image("q", RUBY),
-    image("r", RUBY),
-    image("radius", RUBY),
-    image("sharp", RUBY),
-    image("tl_px", RUBY),
-    image("trim", RUBY),
-    row("vh", None, Effect::Copy, CDN),
-    aliased("w", "width", RUBY),
-    image("wat", RUBY),
-    aliased("wat_color", "wat_colour", RUBY),
-    image("wat_font", WATERMARK),
-    image("wat_fontsize", WATERMARK),
-    image("wat_gravity", WATERMARK),
-    image("wat_opacity", WATERMARK),
-    image("wat_pad", WATERMARK),
-    image("wat_pos", WATERMARK),
-    image("wat_scale", WATERMARK),
-    image("wat_text", WATERMARK),
-    image("wat_url", WATERMARK),
+    plain("aspect_ratio"),                           // image transformations
+    plain("bg_blur"),                                // Ruby
+    aliased("bg_color", "bg_colour"),                // image resizing, fit
+    aliased("bg_colorize", "bg_colourise"),          // image resizing, fit
+    plain("bg_gravity"),                             // image transformations
+    plain("bg_img_fit"),                             // Ruby
+    plain("bg_opacity"),                             // Ruby
+    plain("blur"),                                   // Ruby
+    plain("blur_faces"),                             // Ruby
+    plain("br_px"),                                  // Ruby
+    plain("bright"),                                 // Ruby
+    plain("ci_cache"),                               // the response: caching interval
+    special("ci_eqs", Effect::Sealed),               // token security
+    plain("ci_info"),                                // the response: Ruby
+    special("ci_seal", Effect::Signature),           // token security
+    special("ci_sign", Effect::Signature),           // token security
+    special("ci_url_encoded", Effect::PathEncoding), // implementation, URL API
+    plain("contrast"),                               // Ruby
+    plain("doc_page"),                               // Ruby
+    plain("dpr"),                                    // image transformations
+    plain("f"),                                      // Ruby
+    plain("face_margin"),                            // unpic
+    plain("fit_enlarge"),                            // image resizing, fit
+    plain("flip"),                                   // unpic
+    plain("force_download"),                         // the response: image transformations
+    plain("force_format"),                           // Ruby
+    plain("func"),                                   // Ruby
+    plain("gravity"),                                // Ruby
+    aliased("gray", "grey"),                         // Ruby
+    aliased("h", "height"),                          // Ruby
+    plain("margin"),                                 // image resizing, fit
+    plain("optipress"),                              // Ruby
+    plain("org_if_sml"),                             // Ruby
+    plain("p"),                                      // shortening URLs, presets
+    aliased("pixelate", "pixellate"),                // warmup API
+    plain("process"),                                // Ruby
+    plain("q"),                                      // Ruby
+    plain("r"),                                      // Ruby
+    plain("radius"),                                 // Ruby
+    plain("sharp"),                                  // Ruby
+    plain("tl_px"),                                  // Ruby
+    plain("trim"),                                   // Ruby
+    plain("vh"),                                     // a separate copy: CDN basics
+    aliased("w", "width"),                           // Ruby
+    plain("wat"),                                    // Ruby
+    aliased("wat_color", "wat_colour"),              // Ruby
+    plain("wat_font"),                               // dynamic watermark
+    plain("wat_fontsize"),                           // dynamic watermark
+    plain("wat_gravity"),                            // dynamic watermark
+    plain("wat_opacity"),                            // dynamic watermark
+    plain("wat_pad"),                                // dynamic watermark
+    plain("wat_pos"),                                // dynamic watermark
+    plain("wat_scale"),                              // dynamic watermark
+    plain("wat_text"),                               // dynamic watermark
+    plain("wat_url"),                                // dynamic watermark
 ];
 
 /// The meaning of a name for the key: the row of its parameter in the highest bits, and two flags
@@ -181,72 +162,54 @@ struct Name {
     meaning: Meaning,
 }
 
-const NO_NAME: Name = Name { word: 0, text: "", meaning: Meaning::UNKNOWN };
+const TABLE_BITS: u32 = 9;
+type Table = [Name; 1 << TABLE_BITS];
 
-/// All names of the table: each parameter has one, and seven have two.
-const NAMES: [Name; PARAMETERS.len() + 7] = {
-    let mut names = [NO_NAME; PARAMETERS.len() + 7];
-    let (mut len, mut row) = (0, 0);
+/// Each name in a slot of its own, so that a text is compared with only one name.
+static TABLE: Table = FOUND.1;
+const FACTOR: u64 = FOUND.0;
+
+/// The first factor for which no two names share a slot, and its table.
+const FOUND: (u64, Table) = {
+    let mut factor = 0x9E37_79B9_7F4A_7C15;
+    loop {
+        if let Some(table) = table(factor) {
+            break (factor, table);
+        }
+        factor = factor.wrapping_mul(0x5851_F42D_4C95_7F2D);
+    }
+};
+
+/// Returns the names in their slots, or `None` if two names share a slot.
+const fn table(factor: u64) -> Option<Table> {
+    let mut table = [Name { word: 0, text: "", meaning: Meaning::UNKNOWN }; 1 << TABLE_BITS];
+    let mut row = 0;
     while row < PARAMETERS.len() {
-        let Parameter { name, alias, effect, .. } = PARAMETERS[row];
-        let meaning = (row as u64) << Meaning::ROW;
-        let is_special =
-            matches!(effect, Effect::Sealed | Effect::Signature | Effect::PathEncoding);
-        let flags = if is_special { Meaning::SPECIAL } else { 0 };
-        names[len] = named(name, meaning | flags);
-        len += 1;
-        if let Some(alias) = alias {
-            names[len] = named(alias, meaning | flags | Meaning::ALIAS);
-            len += 1;
+        let special = if PARAMETERS[row].effect.is_some() { Meaning::SPECIAL } else { 0 };
+        let mut alias = 0;
+        while alias < 2 && !PARAMETERS[row].names[alias].is_empty() {
+            let text = PARAMETERS[row].names[alias];
+            let word = first_word(text.as_bytes());
+            let slot = &mut table[slot(factor, word, text.len())];
+            if !slot.text.is_empty() {
+                return None;
+            }
+            let flags = special | (alias as u64 * Meaning::ALIAS);
+            *slot = Name { word, text, meaning: Meaning((row as u64) << Meaning::ROW | flags) };
+            alias += 1;
         }
         row += 1;
     }
-    assert!(len == names.len(), "another number of aliases");
-    names
-};
-
-const fn named(text: &'static str, meaning: u64) -> Name {
-    let (mut word, mut at) = (0, 0);
-    while at < text.len() && at < size_of::<u64>() {
-        word |= (text.as_bytes()[at] as u64) << (8 * at);
-        at += 1;
-    }
-    Name { word, text, meaning: Meaning(meaning) }
+    Some(table)
 }
 
-/// Each name in a slot of its own, so that a text is compared with only one name.
-static TABLE: [Name; 1 << TABLE_BITS] = {
-    let mut table = [NO_NAME; 1 << TABLE_BITS];
-    let mut i = 0;
-    while i < NAMES.len() {
-        table[slot(FACTOR, NAMES[i].word, NAMES[i].text.len())] = NAMES[i];
-        i += 1;
+const fn first_word(text: &[u8]) -> u64 {
+    let (mut word, mut at) = (0, 0);
+    while at < text.len() && at < size_of::<u64>() {
+        word |= (text[at] as u64) << (8 * at);
+        at += 1;
     }
-    table
-};
-const TABLE_BITS: u32 = 9;
-
-/// The first factor for which no two names share a slot.
-const FACTOR: u64 = {
-    let mut factor = 0x9E37_79B9_7F4A_7C15;
-    while has_collisions(factor) {
-        factor = factor.wrapping_mul(0x5851_F42D_4C95_7F2D);
-    }
-    factor
-};
-
-const fn has_collisions(factor: u64) -> bool {
-    let mut taken = [false; 1 << TABLE_BITS];
-    let mut i = 0;
-    while i < NAMES.len() {
-        let slot = slot(factor, NAMES[i].word, NAMES[i].text.len());
-        if taken[slot] {
-            return true;
-        }
-        taken[slot] = true;
-        i += 1;
-    }
-    false
+    word
 }
 
 #[inline]
@@ -280,7 +243,7 @@ pub(in crate::canonical) fn is_known(name: &[u8]) -> bool {
 /// Returns the name by which a parameter is sorted and found.
 pub(in crate::canonical) fn canonical_name(name: &[u8]) -> &[u8] {
     let meaning = meaning(name, 0, name.len());
-    if meaning.is_known() { meaning.parameter().name.as_bytes() } else { name }
+    if meaning.is_known() { meaning.parameter().name().as_bytes() } else { name }
 }
 
 #[cfg(test)]
@@ -293,17 +256,18 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_sorted() {
-        assert!(PARAMETERS.is_sorted_by(|one, next| one.name < next.name));
-        let names: std::collections::HashSet<_> = NAMES.iter().map(|name| name.text).collect();
-        assert_eq!(names.len(), NAMES.len());
-        assert!(NAMES.iter().all(|name| name.meaning.is_known()));
+        assert!(PARAMETERS.is_sorted_by(|one, next| one.name() < next.name()));
+        let slots: Vec<_> = TABLE.iter().filter(|slot| !slot.text.is_empty()).collect();
+        let names: std::collections::HashSet<_> = slots.iter().map(|slot| slot.text).collect();
+        assert_eq!((names.len(), slots.len()), (PARAMETERS.len() + 7, PARAMETERS.len() + 7));
+        assert!(slots.iter().all(|slot| slot.meaning.is_known()));
     }
 
     #[test]
     fn each_name_has_the_meaning_of_its_row() {
         for (row, parameter) in PARAMETERS.iter().enumerate() {
-            for (name, is_alias) in [(Some(parameter.name), false), (parameter.alias, true)] {
-                let Some(name) = name else { continue };
+            let names = parameter.names.into_iter().filter(|name| !name.is_empty());
+            for (name, is_alias) in names.zip([false, true]) {
                 let meaning = meaning_of(name.as_bytes());
                 assert_eq!((meaning.0 >> Meaning::ROW) as usize, row);
                 assert_eq!(meaning.0 & Meaning::ALIAS != 0, is_alias);
@@ -319,7 +283,8 @@ mod tests {
 
     #[test]
     fn seven_parameters_have_two_names() {
-        let aliased = PARAMETERS.iter().filter_map(|p| Some((p.alias?, p.name)));
+        let aliased =
+            PARAMETERS.iter().map(|p| (p.names[1], p.names[0])).filter(|p| !p.0.is_empty());
         let expected = [
             ("bg_colour", "bg_color"),
             ("bg_colourise", "bg_colorize"),

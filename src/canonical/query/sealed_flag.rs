@@ -3,7 +3,7 @@
 //! Invariant: the seal is read, but never opened: its text stays opaque in the variant key. Not
 //! here: whether the seal is genuine, which must be checked before the index is used.
 
-use super::super::text::bytes::escape_at;
+use super::super::text::bytes::{NO_DIGIT, digit_values, unescaped};
 
 const FLAG: &[u8] = b"ci_url_encoded=1";
 
@@ -13,11 +13,7 @@ const FLAG: &[u8] = b"ci_url_encoded=1";
 pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
     let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
     let mut search = FlagSearch::default();
-    let mut at = 0;
-    while let Some(&byte) = value.get(at) {
-        let escape = if byte == b'%' { escape_at(value, at) } else { None };
-        at += if escape.is_some() { 3 } else { 1 };
-        let digit = escape.unwrap_or(byte);
+    for (digit, _) in unescaped(value) {
         if digit == b'=' {
             padding += 1;
             continue;
@@ -47,21 +43,11 @@ pub(in crate::canonical) fn holds_flag(value: &[u8]) -> bool {
     search.ends_here()
 }
 
-const NO_DIGIT: u8 = 0xFF;
-
 /// The value of each digit of the two alphabets.
-static SEXTETS: [u8; 256] = {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut sextets = [NO_DIGIT; 256];
-    let mut value: u8 = 0;
-    while value < 64 {
-        sextets[digits[value as usize] as usize] = value;
-        value += 1;
-    }
-    sextets[b'-' as usize] = 62;
-    sextets[b'_' as usize] = 63;
-    sextets
-};
+static SEXTETS: [u8; 256] = digit_values([
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+]);
 
 /// Looks for the flag between ampersands.
 #[derive(Default)]

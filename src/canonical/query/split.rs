@@ -81,7 +81,7 @@ impl Piece {
     #[inline]
     pub(in crate::canonical) fn new_name(self, renamed: u64) -> Option<&'static [u8]> {
         (self.is_alias() && renamed & self.row_bit() != 0)
-            .then(|| Meaning(self.0).parameter().name.as_bytes())
+            .then(|| Meaning(self.0).parameter().name().as_bytes())
     }
 
     #[inline]
@@ -101,14 +101,21 @@ impl Piece {
 pub(in crate::canonical) struct Split(u64);
 
 impl Split {
+    /// There is a mark in the value of a piece.
+    pub(in crate::canonical) const ODD_VALUE: u64 = Piece::ODD;
     /// The pieces are not in the order of a key.
-    const OUT_OF_ORDER: u64 = 1 << 3;
+    pub(in crate::canonical) const OUT_OF_ORDER: u64 = 1 << 3;
     /// An empty piece or a parameter without effect was left out.
     const LEAVES_OUT: u64 = 1 << 4;
     /// There is a mark in a name, or in the value of a parameter that was left out.
-    const ODD_REST: u64 = 1 << 5;
+    pub(in crate::canonical) const ODD_REST: u64 = 1 << 5;
     /// The path is percent-encoded as a whole.
-    const ENCODES_PATH: u64 = 1 << 6;
+    pub(in crate::canonical) const ENCODES_PATH: u64 = 1 << 6;
+    /// A piece is left out, or has another position in the key.
+    pub(in crate::canonical) const REORDERS: u64 = Self::OUT_OF_ORDER | Self::LEAVES_OUT;
+    /// The key may differ from the query: without these bits, it has neither a mark nor an alias.
+    pub(in crate::canonical) const CHANGES: u64 =
+        Self::REORDERS | Self::ODD_VALUE | Self::ODD_REST | Meaning::ALIAS;
 
     /// Splits `text[start..]`. Also returns the pieces, or the start of the first piece that
     /// exceeds `room`. Dropped parameters also count; empty pieces do not.
@@ -123,27 +130,26 @@ impl Split {
         mut marks: impl Iterator<Item = usize>,
         room: &'r mut [Piece],
     ) -> Result<(Self, &'r mut [Piece]), usize> {
-        let len = text.len();
-        let mut next = move || marks.next().unwrap_or(len);
+        let mut next = move || marks.next().unwrap_or(text.len());
         let (mut from, mut seen, mut kept, mut last, mut places) = (start, 0, 0, 0, room.len());
-        while from < len {
+        while from < text.len() {
             let mark = next();
             if mark == from && text[from] == b'&' {
                 seen |= Self::LEAVES_OUT;
                 from += 1;
                 continue;
             }
-            let (name_end, is_odd) =
-                end_of(text, mark, &mut next, |byte| matches!(byte, b'&' | b'='));
+            let ends_name = |byte| matches!(byte, b'&' | b'=');
+            let (name_end, is_odd) = end_of(text, mark, &mut next, ends_name);
             seen |= u64::from(is_odd) * Self::ODD_REST;
             let has_value = text.get(name_end) == Some(&b'=');
             let mark = if has_value { next() } else { name_end };
             let (end, is_odd) = end_of(text, mark, &mut next, |byte| byte == b'&');
             let meaning = meaning(text, from, name_end);
-            let piece = Piece::new(meaning, from, name_end, end, is_odd);
             if kept == places {
                 return Err(from);
             }
+            let piece = Piece::new(meaning, from, name_end, end, is_odd);
             from = end + 1;
             if meaning.is_special() {
                 let special = special(meaning, &text[piece.value()]);
@@ -160,36 +166,21 @@ impl Split {
             kept += 1;
         }
         // An ampersand at the end is followed by an empty piece.
-        seen |= u64::from(from == len && from > start) * Self::LEAVES_OUT;
+        seen |= u64::from(from == text.len() && from > start) * Self::LEAVES_OUT;
         Ok((Self(seen), &mut room[..kept]))
     }
 
+    /// Returns whether any of these bits is set.
     #[inline]
-    pub(in crate::canonical) fn is_out_of_order(self) -> bool {
-        self.0 & Self::OUT_OF_ORDER != 0
-    }
-
-    #[inline]
-    pub(in crate::canonical) fn has_odd_rest(self) -> bool {
-        self.0 & Self::ODD_REST != 0
-    }
-
-    #[inline]
-    pub(in crate::canonical) fn encodes_path(self) -> bool {
-        self.0 & Self::ENCODES_PATH != 0
-    }
-
-    /// Returns whether there is a mark in the value of a piece.
-    #[inline]
-    pub(in crate::canonical) fn has_odd_value(self) -> bool {
-        self.0 & Piece::ODD != 0
+    pub(in crate::canonical) fn has(self, bits: u64) -> bool {
+        self.0 & bits != 0
     }
 
     /// Returns the parameters that get their canonical name instead of their alias, one bit each.
     /// If a parameter occurs by both names, it is not known which is effective, and both stay.
     #[inline]
     pub(in crate::canonical) fn renamed(self, pieces: &[Piece]) -> u64 {
-        if self.0 & Meaning::ALIAS == 0 {
+        if !self.has(Meaning::ALIAS) {
             return 0;
         }
         let (mut aliases, mut canonicals) = (0, 0);
@@ -198,19 +189,6 @@ impl Split {
             canonicals |= piece.row_bit() * u64::from(!piece.is_alias());
         }
         aliases & !canonicals
-    }
-
-    /// Returns whether no piece is left out and no piece has another position in the key.
-    #[inline]
-    pub(in crate::canonical) fn keeps_order(self) -> bool {
-        self.0 & (Self::OUT_OF_ORDER | Self::LEAVES_OUT) == 0
-    }
-
-    /// Returns whether the key of the query is its text, because it contains neither a mark nor an
-    /// alias.
-    #[inline]
-    pub(in crate::canonical) fn is_plain_key(self) -> bool {
-        self.0 & (Piece::ODD | Meaning::ALIAS | Self::ODD_REST) == 0 && self.keeps_order()
     }
 }
 
@@ -235,9 +213,9 @@ fn end_of(
 /// Returns the findings for a special parameter with that value.
 fn special(meaning: Meaning, value: &[u8]) -> u64 {
     match meaning.parameter().effect {
-        Effect::Signature => Split::LEAVES_OUT,
-        Effect::PathEncoding if is_one(value) => Split::LEAVES_OUT | Split::ENCODES_PATH,
-        Effect::Sealed if sealed_flag::holds_flag(value) => Split::ENCODES_PATH,
+        Some(Effect::Signature) => Split::LEAVES_OUT,
+        Some(Effect::PathEncoding) if is_one(value) => Split::LEAVES_OUT | Split::ENCODES_PATH,
+        Some(Effect::Sealed) if sealed_flag::holds_flag(value) => Split::ENCODES_PATH,
         _ => 0,
     }
 }
@@ -284,8 +262,12 @@ mod tests {
             ("w=1", 1),
         ] {
             let (split, pieces) = split(&format!("?{piece}"));
-            assert_eq!((pieces.len(), split.keeps_order()), (kept, kept == 1), "{piece}");
-            assert_eq!(split.encodes_path(), kept == 0 && piece.starts_with("ci_url"), "{piece}");
+            assert_eq!((pieces.len(), split.has(Split::REORDERS)), (kept, kept == 0), "{piece}");
+            assert_eq!(
+                split.has(Split::ENCODES_PATH),
+                kept == 0 && piece.starts_with("ci_url"),
+                "{piece}"
+            );
         }
     }
 
@@ -304,7 +286,7 @@ mod tests {
             ("?a&w", true),
             ("?zz&w", true),
         ] {
-            assert_eq!(split(text).0.is_out_of_order(), expected, "{text}");
+            assert_eq!(split(text).0.has(Split::OUT_OF_ORDER), expected, "{text}");
         }
     }
 
@@ -322,7 +304,7 @@ mod tests {
     fn pieces_are_found_wherever_blocks_end() {
         for len in 1..200 {
             let (split, pieces) = split(&format!("?{}=1&b=2", "a".repeat(len)));
-            assert!(split.is_plain_key());
+            assert!(!split.has(Split::CHANGES));
             let found: Vec<_> = pieces.iter().map(|piece| (piece.name(), piece.value())).collect();
             let expected = [(1..len + 1, len + 2..len + 3), (len + 4..len + 5, len + 6..len + 7)];
             assert_eq!(found, expected);

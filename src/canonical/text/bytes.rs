@@ -2,10 +2,6 @@
 //!
 //! Invariant: a class depends on the byte alone, never on its neighbors or on the locale. Not here:
 //! the handling of a byte outside of its class; each step decides that for itself.
-#![expect(
-    clippy::needless_bitwise_bool,
-    reason = "branches would keep bytes out of vector registers"
-)]
 
 use super::scan::{any_pair, any_triple};
 use std::borrow::Cow;
@@ -41,6 +37,9 @@ impl Class {
 
 const LETTERS_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+/// Every byte.
+pub(in crate::canonical) const ALL: Class = Class([true; 256]);
+
 /// Bytes that mean the same whether encoded or not (RFC 3986, section 2.3).
 pub(in crate::canonical) const UNRESERVED: Class = Class::of(LETTERS_AND_DIGITS).and(b"-._~");
 
@@ -48,19 +47,16 @@ pub(in crate::canonical) const UNRESERVED: Class = Class::of(LETTERS_AND_DIGITS)
 ///
 /// The sub-delimiters and `:@` are reserved: their raw and encoded spellings are two names (section
 /// 2.2).
-pub(in crate::canonical) const PATH: Class =
-    Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/");
+pub(in crate::canonical) const PATH: Class = UNRESERVED.and(b"!$&'()*+,;=:@/");
 
 /// Bytes that the query of an origin may contain raw: those of a path, and the question mark (RFC
 /// 3986, section 3.4).
-pub(in crate::canonical) const ORIGIN_QUERY: Class =
-    Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b"!$&'()*+,;=:@/").and(b"?");
+pub(in crate::canonical) const ORIGIN_QUERY: Class = PATH.and(b"?");
 
 /// Bytes that names and values of operations contain raw in canonical text: the unreserved bytes
 /// (RFC 3986, section 2.3), and those that the API's own examples print raw inside of values. An
 /// encoded byte of this class is decoded; all others are written encoded.
-pub(in crate::canonical) const OPERATION: Class =
-    Class::of(LETTERS_AND_DIGITS).and(b"-._~").and(b",:/");
+pub(in crate::canonical) const OPERATION: Class = UNRESERVED.and(b",:/");
 
 /// Bytes in the name of an origin's host: a `reg-name` (RFC 3986, section 3.2.2) without escapes
 /// and sub-delimiters, plus the underscore, which names in private zones use.
@@ -152,25 +148,30 @@ pub(in crate::canonical) const fn never_raw(byte: u8) -> bool {
     is_control(byte) | (byte == b'#')
 }
 
-/// The value of each hexadecimal digit, `NO_DIGIT` for all other bytes (RFC 3986, section 2.1).
-const DIGITS: [u8; 256] = {
-    let mut table = [NO_DIGIT; 256];
+/// The value of each hexadecimal digit (RFC 3986, section 2.1).
+static HEX_VALUES: [u8; 256] = digit_values([UPPER_DIGITS, b"0123456789abcdef"]);
+pub(in crate::canonical) const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+pub(in crate::canonical) const NO_DIGIT: u8 = 0xFF;
+
+/// Returns the position of each byte in two alphabets of one length, `NO_DIGIT` for other bytes.
+pub(in crate::canonical) const fn digit_values<const N: usize>(
+    alphabets: [&[u8; N]; 2],
+) -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
     let mut value: u8 = 0;
-    while value < 16 {
-        table[UPPER_DIGITS[value as usize] as usize] = value;
-        table[UPPER_DIGITS[value as usize].to_ascii_lowercase() as usize] = value;
+    while (value as usize) < N {
+        values[alphabets[0][value as usize] as usize] = value;
+        values[alphabets[1][value as usize] as usize] = value;
         value += 1;
     }
-    table
-};
-const NO_DIGIT: u8 = 0xFF;
-const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    values
+}
 
 /// Returns the byte that the escape at `text[at..]` stands for, if there is an escape.
 #[inline]
 pub(in crate::canonical) fn escape_at(text: &[u8], at: usize) -> Option<u8> {
     let &[b'%', high, low] = text.get(at..at + 3)? else { return None };
-    let (high, low) = (DIGITS[high as usize], DIGITS[low as usize]);
+    let (high, low) = (HEX_VALUES[high as usize], HEX_VALUES[low as usize]);
     // A digit is below 16, so the marker survives the disjunction.
     ((high | low) < 16).then_some(high << 4 | low)
 }
@@ -179,6 +180,30 @@ pub(in crate::canonical) fn escape_at(text: &[u8], at: usize) -> Option<u8> {
 #[inline]
 pub(in crate::canonical) const fn escaped(byte: u8) -> [u8; 3] {
     [b'%', UPPER_DIGITS[(byte >> 4) as usize], UPPER_DIGITS[(byte & 15) as usize]]
+}
+
+/// Returns the bytes that `text` stands for, and whether each is written as an escape.
+#[inline]
+pub(in crate::canonical) fn unescaped(text: &[u8]) -> impl Iterator<Item = (u8, bool)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let &byte = text.get(at)?;
+        let escape = if byte == b'%' { escape_at(text, at) } else { None };
+        at += if escape.is_some() { 3 } else { 1 };
+        Some((escape.unwrap_or(byte), escape.is_some()))
+    })
+}
+
+/// Returns `text` with all bytes encoded for which `is_raw` is false.
+pub(in crate::canonical) fn encoded(text: &str, is_raw: impl Fn(u8) -> bool) -> String {
+    text.bytes().fold(String::with_capacity(3 * text.len()), |mut out, byte| {
+        if is_raw(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(escaped(byte).map(char::from));
+        }
+        out
+    })
 }
 
 /// Returns canonical text as a string. Every byte in it was written by a step that writes only

@@ -72,19 +72,16 @@ fn any_row<const MORE: usize>(text: &[u8], is: impl Fn(&[u8], usize) -> bool) ->
         }
     }
     let mut found = [0; BLOCK];
-    for start in blocks(start, last) {
+    loop {
         let block = &text[start..start + BLOCK + MORE];
         for (i, found) in found.iter_mut().enumerate() {
             *found |= u8::from(is(block, i));
         }
+        if start == last {
+            return found != [0; BLOCK];
+        }
+        start = last.min(start + BLOCK);
     }
-    found != [0; BLOCK]
-}
-
-/// Returns the starts of blocks, from `first` to `last`.
-#[inline]
-fn blocks(first: usize, last: usize) -> impl Iterator<Item = usize> {
-    (0..=(last - first).div_ceil(BLOCK)).map(move |n| last.min(first + n * BLOCK))
 }
 
 /// Returns the length of a part at the start in which `is` holds for no byte. After it, at most a
@@ -172,10 +169,6 @@ pub(in crate::canonical) fn find_near<const N: usize>(
     let mut at = start;
     while at < text.len() {
         if at - start == WORD_BITS {
-            #[expect(
-                clippy::needless_bitwise_bool,
-                reason = "branches keep bytes out of registers"
-            )]
             let is_wanted = |byte| bytes.iter().fold(false, |found, &one| found | (byte == one));
             at += blocks_without(&text[at..], is_wanted);
             if at == text.len() {
@@ -193,7 +186,7 @@ pub(in crate::canonical) fn find_near<const N: usize>(
 
 /// Returns zeros and ones as bits, the first in the lowest.
 #[inline]
-fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
+pub(in crate::canonical) fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
     let mut bits = 0;
     for (i, word) in bytes.chunks_exact(size_of::<u64>()).enumerate() {
         let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
@@ -205,6 +198,12 @@ fn gathered(bytes: &[u8; WORD_BITS]) -> u64 {
 
 /// The number of marks in a word: one bit for each byte of a text.
 pub(in crate::canonical) const WORD_BITS: usize = u64::BITS as usize;
+
+/// Returns whether a byte ends the name or the value of a parameter.
+#[inline]
+pub(in crate::canonical) fn is_separator(byte: u8) -> bool {
+    (byte == b'&') | (byte == b'=')
+}
 
 /// Returns the positions of ampersands and equals signs in `text[start..]`.
 #[inline]
@@ -218,9 +217,7 @@ pub(in crate::canonical) fn separators(text: &[u8], start: usize) -> impl Iterat
                 return None;
             }
             window[..first.len()].copy_from_slice(first);
-            #[expect(clippy::needless_bitwise_bool, reason = "see `any`")]
-            let separates = |byte: u8| (byte == b'&') | (byte == b'=');
-            word = gathered(&window.map(|byte| u8::from(separates(byte))));
+            word = gathered(&window.map(|byte| u8::from(is_separator(byte))));
             (rest, base) = (behind, base + WORD_BITS);
         }
         let at = base - WORD_BITS + word.trailing_zeros() as usize;
@@ -253,22 +250,27 @@ pub(in crate::canonical) fn look(
     if len > LOOK {
         return None;
     }
-    let padded;
+    let mut padded = [b'a'; BLOCK + 1];
     let text = if len > BLOCK {
         text
     } else {
-        padded = pad(text);
+        padded[..len].copy_from_slice(text);
         &padded
     };
     let mut bits = [0; LOOK];
     let mut upper = [0; BLOCK];
-    for start in blocks(0, text.len() - BLOCK - 1) {
+    let (mut start, last) = (0, text.len() - BLOCK - 1);
+    loop {
         let block = &text[start..=start + BLOCK];
         let bits = &mut bits[start..start + BLOCK];
         for i in 0..BLOCK {
             bits[i] = u8::from(!is_plain(block[i], block[i + 1]));
             upper[i] |= u8::from(is_upper(block[i]));
         }
+        if start == last {
+            break;
+        }
+        start = last.min(start + BLOCK);
     }
     let end = text.len() - 1;
     bits[end] = u8::from(!is_plain(text[end], 0));
@@ -281,37 +283,11 @@ pub(in crate::canonical) fn look(
     Some(Seen { any_upper: upper != [0; BLOCK], marks: Marks(marks) })
 }
 
-/// Returns a short text followed by letters.
-#[inline(never)]
-fn pad(text: &[u8]) -> [u8; BLOCK + 1] {
-    let mut padded = [b'a'; BLOCK + 1];
-    padded[..text.len()].copy_from_slice(text);
-    padded
-}
-
 /// Marks in a text.
 #[derive(Clone, Copy)]
 pub(in crate::canonical) struct Marks([u64; LOOK / WORD_BITS]);
 
 impl Marks {
-    /// Returns the first mark from `start` on.
-    #[inline]
-    pub(in crate::canonical) fn from(&self, start: usize) -> Option<usize> {
-        let mut block = start / WORD_BITS;
-        let mut word = self.0.get(block)? & (u64::MAX << (start % WORD_BITS));
-        while word == 0 {
-            block += 1;
-            word = *self.0.get(block)?;
-        }
-        Some(block * WORD_BITS + word.trailing_zeros() as usize)
-    }
-
-    /// Returns the number of marks.
-    #[inline]
-    pub(in crate::canonical) fn len(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
-    }
-
     /// Returns the marks from `start` on, one after the other.
     #[inline]
     pub(in crate::canonical) fn ones(&self, start: usize) -> impl Iterator<Item = usize> {
@@ -338,11 +314,11 @@ mod tests {
         for len in (0..50).chain(75..85).chain(140..150) {
             let mut text = vec![b'a'; len];
             assert!(!any(&text, |byte| byte == b'?') && !any_pair(&text, |_, next| next == b'?'));
-            assert_eq!((find(&text, b'?'), count(&text, |byte| byte == b'?')), (None, 0));
+            assert_eq!(find(&text, b'?'), None);
             for at in 0..len {
                 text[at] = b'?';
                 assert!(any(&text, |byte| byte == b'?'));
-                assert_eq!((find(&text, b'?'), count(&text, |byte| byte == b'?')), (Some(at), 1));
+                assert_eq!(find(&text, b'?'), Some(at));
                 assert_eq!(any_pair(&text, |one, next| one == b'a' && next == b'?'), at > 0);
                 assert!(blocks_without(&text, |byte| byte == b'?') <= at);
                 text[at] = b'a';
@@ -397,12 +373,11 @@ mod tests {
                 let mut text = text.clone();
                 text[at] = b'B';
                 let seen = look(&text, is_plain, |byte| byte == b'B').unwrap();
-                assert!(seen.any_upper && seen.marks.ones(at).eq([at]) && seen.marks.len() == 1);
-                assert_eq!((seen.marks.from(at), seen.marks.from(at + 1)), (Some(at), None));
+                assert!(seen.any_upper && seen.marks.ones(at).eq([at]));
+                assert_eq!(seen.marks.ones(at + 1).next(), None);
                 text[at] = b'b';
                 let seen = look(&text, is_plain, |byte| byte == b'B').unwrap();
                 assert!(seen.marks.ones(0).eq(at.saturating_sub(1)..=at), "{len} {at}");
-                assert_eq!(seen.marks.len(), if at > 0 { 2 } else { 1 });
             }
         }
     }

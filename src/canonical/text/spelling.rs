@@ -9,8 +9,8 @@
 
 use super::super::error::{Fault, PathError};
 use super::bytes::{
-    Class, OPERATION, ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped, is_control, is_operation,
-    is_path,
+    ALL, Class, OPERATION, ORIGIN_QUERY, PATH, UNRESERVED, escape_at, escaped, is_control,
+    is_operation, is_path,
 };
 use super::scan::count;
 
@@ -30,13 +30,9 @@ impl Unit {
     /// The maximum number of bytes for one unit.
     pub(in crate::canonical) const LONGEST: usize = 3;
 
-    const fn raw(byte: u8) -> Self {
-        Self([byte, 0, 0, 1])
-    }
-
-    const fn escape(byte: u8) -> Self {
+    const fn of(byte: u8, is_raw: bool) -> Self {
         let [percent, high, low] = escaped(byte);
-        Self([percent, high, low, 3])
+        if is_raw { Self([byte, 0, 0, 1]) } else { Self([percent, high, low, 3]) }
     }
 
     /// Returns the bytes, and one more byte that is to be overwritten.
@@ -66,63 +62,33 @@ impl Unit {
 }
 
 /// Paths of origins.
-pub(in crate::canonical) static IN_PATH: Spelling = Spelling::of_origin(&PATH);
+pub(in crate::canonical) static IN_PATH: Spelling = Spelling::of(&PATH, &UNRESERVED, true);
 /// Queries of origins.
-pub(in crate::canonical) static IN_ORIGIN_QUERY: Spelling = Spelling::of_origin(&ORIGIN_QUERY);
+pub(in crate::canonical) static IN_ORIGIN_QUERY: Spelling =
+    Spelling::of(&ORIGIN_QUERY, &UNRESERVED, true);
 /// Names and values of operations. A raw plus differs from an encoded one: which of them is a space
 /// depends on the reader.
-pub(in crate::canonical) static IN_OPERATION: Spelling = Spelling::of_operation();
+pub(in crate::canonical) static IN_OPERATION: Spelling =
+    Spelling::of(&OPERATION.and(b"+"), &OPERATION, false);
 
 /// A path that is encoded as a whole: everything is decoded, once.
-pub(in crate::canonical) static DECODED: Spelling = Spelling::of_encoded();
+pub(in crate::canonical) static DECODED: Spelling = Spelling::of(&ALL, &ALL, false);
 
 impl Spelling {
-    /// Follows RFC 3986, section 6.2.2: bytes of `class` stay raw, escapes of unreserved ones are
-    /// decoded, all other bytes are encoded.
-    const fn of_origin(class: &Class) -> Self {
+    /// Follows RFC 3986, section 6.2.2: bytes of `raw` stay raw, escapes of the bytes of `decoded`
+    /// are decoded, and everything else is encoded. In the parts of an origin, raw backslashes and
+    /// encoded control bytes are faults.
+    const fn of(raw: &Class, decoded: &Class, is_origin: bool) -> Self {
         let mut spelling = Self { raw: [Unit::FAULT; 256], escape: [Unit::FAULT; 256] };
         let mut byte: u8 = 0;
         loop {
-            let at = byte as usize;
-            if class.contains(byte) {
-                spelling.raw[at] = Unit::raw(byte);
-            } else if byte != b'\\' {
-                spelling.raw[at] = Unit::escape(byte);
+            if !(is_origin && byte == b'\\') {
+                spelling.raw[byte as usize] = Unit::of(byte, raw.contains(byte));
             }
-            if UNRESERVED.contains(byte) {
-                spelling.escape[at] = Unit::raw(byte);
-            } else if !is_control(byte) {
-                spelling.escape[at] = Unit::escape(byte);
+            if !(is_origin && is_control(byte)) {
+                spelling.escape[byte as usize] = Unit::of(byte, decoded.contains(byte));
             }
             if byte == 0xFF {
-                return spelling;
-            }
-            byte += 1;
-        }
-    }
-
-    const fn of_encoded() -> Self {
-        let mut spelling = Self { raw: [Unit::FAULT; 256], escape: [Unit::FAULT; 256] };
-        let mut byte: u8 = 0;
-        loop {
-            spelling.raw[byte as usize] = Unit::raw(byte);
-            spelling.escape[byte as usize] = Unit::raw(byte);
-            if byte == 0xFF {
-                return spelling;
-            }
-            byte += 1;
-        }
-    }
-
-    const fn of_operation() -> Self {
-        let mut spelling = Self { raw: [Unit::FAULT; 256], escape: [Unit::FAULT; 256] };
-        let mut byte: u8 = 0;
-        loop {
-            let unit = if OPERATION.contains(byte) { Unit::raw(byte) } else { Unit::escape(byte) };
-            spelling.raw[byte as usize] = unit;
-            spelling.escape[byte as usize] = unit;
-            if byte == 0xFF {
-                spelling.raw[b'+' as usize] = Unit::raw(b'+');
                 return spelling;
             }
             byte += 1;
@@ -184,16 +150,12 @@ impl Spelling {
 /// contain raw is written as an escape. An escape that stays one has one such byte, its percent
 /// sign, and does not grow.
 pub(in crate::canonical) fn longest_path(text: &[u8]) -> usize {
-    #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
-    let grows = |byte| !is_path(byte) & (byte != b'%');
-    text.len() + 2 * count(text, grows)
+    text.len() + 2 * count(text, |byte| !(is_path(byte) | (byte == b'%')))
 }
 
-/// Returns the maximum length of operations, if no value contains an equals sign.
+/// Returns the maximum length of operations.
 pub(in crate::canonical) fn longest_operations(text: &[u8]) -> usize {
-    #[expect(clippy::needless_bitwise_bool, reason = "see `count`")]
-    let grows = |byte| !is_operation(byte) & (byte != b'%') & (byte != b'&') & (byte != b'=');
-    text.len() + 2 * count(text, grows)
+    text.len() + 2 * count(text, |byte| !(is_operation(byte) | (byte == b'%')))
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::node::{Bucket, Lane, Line, Node, NodeMut};
-use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, Shape, StoredText};
+use super::node::{Bucket, Line, Node, NodeMut};
+use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, StoredText};
 use super::records::{PER_BUCKET, RecordId, Records, sibling};
 use crate::freshness::Freshness;
-use crate::hash::{Hashing, TableHash};
+use crate::hash::Hashing;
 use crate::scopes::{Counts, Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
 use crate::variants::{
@@ -18,39 +18,23 @@ use std::mem;
 use std::sync::Arc;
 
 impl<V> Records<V> {
-    /// Changes a node.
+    /// The node of a record.
     #[inline]
-    fn edit<R>(
-        &mut self,
-        bucket: usize,
-        depth: u8,
-        change: impl FnOnce(&mut NodeMut<'_, V>) -> R,
-    ) -> R {
-        let mut node = self.node_mut(bucket, depth);
-        let before = node.read().heap();
-        let result = change(&mut node);
-        let after = node.read().heap();
-        self.heap = self.heap - before + after;
-        result
-    }
-
-    /// Changes the node of a record.
-    #[inline]
-    fn edit_at<R>(&mut self, id: RecordId, change: impl FnOnce(&mut NodeMut<'_, V>) -> R) -> R {
-        self.edit(id.bucket(), id.depth, change)
+    fn node_at(&mut self, id: RecordId) -> NodeMut<'_, V> {
+        self.node_mut(id.bucket(), id.depth())
     }
 
     #[inline]
     fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
-        self.lines_of(id).record_mut(id.at)
+        self.lines_of(id).record_mut(id.at())
     }
 
     #[inline]
     fn lines_of(&mut self, id: RecordId) -> &mut Line {
-        if id.depth == 0 {
+        if id.depth() == 0 {
             &mut self.buckets[id.bucket()].line
         } else {
-            self.node_mut(id.bucket(), id.depth).line
+            self.node_mut(id.bucket(), id.depth()).line
         }
     }
 
@@ -78,26 +62,12 @@ impl<V> Records<V> {
         self.len += 1;
         let hash = path.hash.table();
         let text = self.store_text(path.path);
-        let shape = Shape::new(1, text.len());
         let (bucket, depth) = self.free_lane(self.bucket_of(hash));
-        let NewVariant { wanted, value, freshness } = variant;
-        let key = keys.take(wanted);
-        let (at, left) = self.edit(bucket, depth, |node| {
-            let at = node.push(hash, shape.size);
-            let mut record = node.line.record_mut(at);
-            record.write(path.owner(), settled, text, shape.room);
-            let Some(key) = key else { return (at, Some(value)) };
-            record.push(key, wanted.hash, freshness);
-            node.push_value(at, 0, value);
-            (at, None)
-        });
-        if let Some(value) = left {
-            let id = RecordId::new(bucket, depth, at);
-            self.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
-        }
+        let at = self.node_mut(bucket, depth).push(hash, path.owner(), settled, text);
+        self.push_variant(RecordId::new(bucket, depth, at), variant, keys, hashing);
     }
 
-    fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
+    pub(super) fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
         if text.len() <= MAX_TEXT {
             return StoredText::Inside(text);
         }
@@ -108,7 +78,7 @@ impl<V> Records<V> {
 
     /// The node of a bucket that takes one more record, and how many come before it.
     #[inline]
-    fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
+    pub(super) fn free_lane(&mut self, bucket: usize) -> (usize, u8) {
         if self.tags[bucket].is_full() { (bucket, self.further_lane(bucket)) } else { (bucket, 0) }
     }
 
@@ -128,26 +98,22 @@ impl<V> Records<V> {
 
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
-        let record = self.lines_of(id).record(id.at);
-        let large = record.large();
+        let record = self.lines_of(id).record(id.at());
+        let (large, stale) = (record.large(), record.stale());
         if let StoredText::Outside(place) = record.text() {
             self.heap -= self.outside.texts.remove(place).len();
         }
         self.len -= 1;
-        // Only a full node is followed by another.
-        let was_full = self.tags[id.bucket()].is_full();
-        let slots = self.edit_at(id, |node| {
-            let slots = if large.is_none() { take_slots(node, id.at) } else { Vec::new() };
-            node.remove(id.at);
-            node.give_back_values();
-            slots
-        });
-        if was_full && self.buckets[id.bucket()].rest.more.is_some() {
+        let mut node = self.node_at(id);
+        let slots = node.take_slots(id.at());
+        node.remove(id.at());
+        node.give_back_slots();
+        if self.buckets[id.bucket()].rest.more.is_some() {
             self.refill(id);
         }
         match large {
             Some(place) => Taken::Whole(self.take_set(place)),
-            None => Taken::Numbered(Numbered::new(slots, keys)),
+            None => Taken::Numbered(Numbered::new(slots, stale, keys)),
         }
     }
 
@@ -171,18 +137,13 @@ impl<V> Records<V> {
     /// and drops the last node if it is empty.
     fn refill(&mut self, id: RecordId) {
         let (depth, last) = self.nodes(id.bucket()).next_back().expect("a bucket has a node");
-        if depth > id.depth {
+        if depth > id.depth() {
             let at = last.line.lane(last.tags.len() - 1);
-            let record = last.record(at);
-            let (hash, bytes) = (record.hash(), last.bytes_of(at).to_owned());
-            let from = RecordId { depth, at, ..id };
-            let values = self.edit_at(from, |node| {
-                let values = node.values(at);
-                let values: Vec<_> = node.rest.values.drain(values).collect();
-                node.remove(at);
-                values
-            });
-            self.edit_at(id, |node| node.adopt(hash, &bytes, values.into_iter()));
+            let (hash, bytes) = (last.record(at).hash(), last.bytes_of(at).to_owned());
+            let mut node = self.node_mut(id.bucket(), depth);
+            let slots = node.take_slots(at);
+            node.remove(at);
+            self.node_at(id).adopt(hash, &bytes, slots.into_iter());
         }
         if self.nodes(id.bucket()).next_back().is_some_and(|(_, last)| last.tags.len() == 0) {
             if let Some(empty) = self.node_mut(id.bucket(), depth - 1).rest.more.take() {
@@ -194,10 +155,14 @@ impl<V> Records<V> {
     /// Writes down what soft invalidations did to a record that no hard one reached.
     #[inline]
     pub(crate) fn settle(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
-        let settled = self.lines_of(id).record(id.at).settled();
-        if settled >= view.as_of {
-            return;
+        let settled = self.lines_of(id).record(id.at()).settled();
+        if settled < view.as_of {
+            self.settle_from(settled, id, view, counts);
         }
+    }
+
+    #[cold]
+    fn settle_from(&mut self, settled: Generation, id: RecordId, view: &View, counts: &mut Counts) {
         if view.standing(settled) == Standing::Stale {
             let fresh = self.soften_all(id);
             if view.whole_standing(settled) == Standing::Untouched {
@@ -206,7 +171,16 @@ impl<V> Records<V> {
                 counts.stale += fresh;
             }
         }
-        self.record_mut(id).settle(view.as_of);
+        self.record_mut(id).settle(view.settles_to(settled));
+    }
+
+    /// Settles a record, all of whose variants are older than `marker`, at that marker of a flush
+    /// over time: the variants are marked stale, and newer ones can be told from them.
+    pub(crate) fn mix(&mut self, id: RecordId, marker: Generation, counts: &mut Counts) {
+        let fresh = self.soften_all(id);
+        counts.live -= fresh;
+        counts.stale += fresh;
+        self.record_mut(id).settle(marker);
     }
 
     /// Adds a variant that is not there.
@@ -218,13 +192,17 @@ impl<V> Records<V> {
         hashing: &Hashing,
     ) {
         let NewVariant { wanted, value, freshness } = variant;
-        let record = self.lines_of(id).record(id.at);
-        let place = if let Some(place) = record.large() {
+        let mut node = self.node_at(id);
+        let place = if let Some(place) = node.line.record(id.at()).large() {
             place
         } else {
-            let key = (record.slots() < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
+            let slots = node.rest.count(id.at().lane());
+            let key = (slots < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
             if let Some(key) = key {
-                return self.push_slot(id, Slot { key, freshness, value }, wanted.hash);
+                if freshness.is_stale() {
+                    node.line.record_mut(id.at()).mark(slots, freshness);
+                }
+                return node.push_slot(id.at(), Slot::new(key, wanted.hash, value));
             }
             self.enlarge(id, keys, hashing)
         };
@@ -232,48 +210,19 @@ impl<V> Records<V> {
         self.edit_set(place, |set| set.push(entry, hashing));
     }
 
-    fn push_slot(&mut self, id: RecordId, slot: Slot<V>, hash: TableHash) {
-        self.edit_at(id, |node| {
-            let record = node.line.record(id.at);
-            let (slots, room) = (record.slots(), record.room());
-            if slots == room {
-                let shape = Shape::new(slots + 1, record.text().len());
-                node.resize(id.at, shape.size);
-                node.line.record_mut(id.at).set_room(shape.room);
-            }
-            node.line.record_mut(id.at).push(slot.key, hash, slot.freshness);
-            node.push_value(id.at, slots, slot.value);
-        });
-    }
-
     /// Makes a small set a large one. Returns its place.
+    #[cold]
     fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
-        let slots = self.edit_at(id, |node| {
-            let slots = take_slots(node, id.at);
-            node.set_slots(id.at, 0);
-            node.line.record_mut(id.at).clear();
-            slots
-        });
-        let entries = Numbered::new(slots, keys).collect();
+        let mut node = self.node_at(id);
+        let stale = node.line.record(id.at()).stale();
+        let slots = node.take_slots(id.at());
+        node.give_back_slots();
+        let entries = Numbered::new(slots, stale, keys).collect();
         let set = Box::new(LargeSet::new(entries, hashing));
         self.heap += set.heap_bytes();
         let place = self.outside.sets.insert(set);
-        self.fit(id);
         self.record_mut(id).set_large(place);
         place
-    }
-
-    /// Gives back the room that a record has beside its slots, if that is much.
-    fn fit(&mut self, id: RecordId) {
-        self.edit_at(id, |node| {
-            let record = node.line.record(id.at);
-            let shape = Shape::new(record.slots(), record.text().len());
-            if record.room() > shape.room + 3 || shape.room == 0 {
-                node.line.record_mut(id.at).set_room(shape.room);
-                node.resize(id.at, shape.size);
-            }
-            node.give_back_values();
-        });
     }
 
     /// Puts another value into the place of one that is there; it is the youngest from then on, if
@@ -286,36 +235,30 @@ impl<V> Records<V> {
         freshness: Freshness,
         youngest: bool,
     ) -> (V, Freshness) {
-        let record = self.lines_of(id).record(id.at);
+        let record = self.lines_of(id).record(id.at());
         if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.replace(at, value, freshness));
         }
         let before = record.freshness(at);
-        let node = self.node_mut(id.bucket(), id.depth);
-        let values = node.values(id.at);
-        let values = &mut node.rest.values[values][at..];
-        let old = mem::replace(&mut values[0], value);
+        let node = self.node_at(id);
+        let slots = node.rest.slots_mut(id.at().lane());
+        let old = mem::replace(slots[at].value_mut(), value);
         if youngest {
-            values.rotate_left(1);
-            node.line.record_mut(id.at).renew(at, freshness);
+            slots[at..].rotate_left(1);
+            let slots = slots.len();
+            node.line.record_mut(id.at()).renew(at, slots, freshness);
         } else if freshness != before {
-            node.line.record_mut(id.at).mark(at, freshness);
+            node.line.record_mut(id.at()).mark(at, freshness);
         }
         (old, before)
     }
 
-    /// Takes a variant out. Its key is still in use.
-    fn remove_slot(&mut self, id: RecordId, at: usize) -> Slot<V> {
-        self.edit_at(id, |node| {
-            let record = node.line.record(id.at);
-            let (slots, key) = (record.slots(), record.key(at));
-            let freshness = record.freshness(at);
-            node.line.record_mut(id.at).remove(at);
-            let value = node.values(id.at).start + at;
-            let value = node.rest.values.remove(value);
-            node.set_slots(id.at, slots - 1);
-            Slot { key, freshness, value }
-        })
+    /// Takes a variant out, and returns it with its mark. Its key is still in use.
+    fn remove_slot(&mut self, id: RecordId, at: usize) -> (Slot<V>, Freshness) {
+        let mut node = self.node_at(id);
+        let freshness = node.line.record(id.at()).freshness(at);
+        node.line.record_mut(id.at()).remove(at);
+        (node.remove_slot(id.at(), at), freshness)
     }
 
     /// Takes a variant out. Returns its value, and whether that was marked stale.
@@ -330,28 +273,29 @@ impl<V> Records<V> {
             let entry = self.edit_set(place, |set| set.remove(at, hashing));
             return (entry.value, entry.freshness);
         }
-        let slot = self.remove_slot(id, at);
-        keys.release(slot.key);
-        self.fit(id);
-        (slot.value, slot.freshness)
+        let (slot, freshness) = self.remove_slot(id, at);
+        self.node_at(id).give_back_slots();
+        keys.release(slot.key());
+        (slot.into_value(), freshness)
     }
 
     /// Takes out what was stored before all others.
     pub(crate) fn remove_oldest(
         &mut self,
         id: RecordId,
-        keys: &Arc<Dictionary>,
+        keys: &Dictionary,
         hashing: &Hashing,
     ) -> Option<Entry<V>> {
         let record = self.get(id).record;
         if let Some(place) = record.large() {
             return self.edit_set(place, |set| set.oldest().map(|at| set.remove(at, hashing)));
         }
-        if record.slots() == 0 {
+        if self.get(id).len() == 0 {
             return None;
         }
-        let slot = self.remove_slot(id, 0);
-        Numbered::new(vec![slot], keys).next()
+        let (slot, freshness) = self.remove_slot(id, 0);
+        let key = keys.resolve(slot.key());
+        Some(Entry { key, value: slot.into_value(), freshness })
     }
 
     /// Marks the picked variants stale.
@@ -366,13 +310,19 @@ impl<V> Records<V> {
             return self.edit_set(place, |set| set.soften(pick));
         }
         let stale = record.stale();
-        let picked = record.keys().enumerate().filter(|(_, key)| pick(&keys.text(*key)));
-        let picked = picked.fold(0, |picked, (at, _)| picked | 1 << at);
+        let picked = self.picked(id, pick, keys);
         self.record_mut(id).set_stale(stale | picked);
         SoftenCounts {
             made_stale: (picked & !stale).count_ones() as usize,
             already_stale: (picked & stale).count_ones() as usize,
         }
+    }
+
+    /// A bit for each picked variant of a small set.
+    fn picked(&self, id: RecordId, pick: impl Fn(&str) -> bool, keys: &Dictionary) -> u32 {
+        let slots = self.get(id).slots().iter().enumerate();
+        let picked = slots.filter(|(_, slot)| pick(&keys.text(slot.key())));
+        picked.fold(0, |picked, (at, _)| picked | 1 << at)
     }
 
     /// Marks all variants stale. Returns how many were not yet.
@@ -383,7 +333,7 @@ impl<V> Records<V> {
         }
         let stale = record.stale();
         // A bit for each slot, of which there are at most 32.
-        let all = u32::try_from((1_u64 << record.slots()) - 1).expect("32 bits at most");
+        let all = u32::try_from((1_u64 << self.get(id).len()) - 1).expect("32 bits at most");
         self.record_mut(id).set_stale(all);
         (all & !stale).count_ones() as usize
     }
@@ -398,12 +348,16 @@ impl<V> Records<V> {
     ) -> Taken<V> {
         let record = self.get(id).record;
         let Some(place) = record.large() else {
-            let picked: Vec<_> = record.keys().map(|key| pick(&keys.text(key))).collect();
+            let picked = self.picked(id, pick, keys);
+            let (mut gone, mut stale) = (Vec::new(), 0);
             // From the last on, so that those before it keep their places.
-            let picked = picked.iter().enumerate().rev().filter(|(_, picked)| **picked);
-            let gone = picked.map(|(at, _)| self.remove_slot(id, at)).collect();
-            self.fit(id);
-            return Taken::Numbered(Numbered::new(gone, keys));
+            for at in (0..MAX_SLOTS).rev().filter(|at| picked >> at & 1 == 1) {
+                let (slot, freshness) = self.remove_slot(id, at);
+                stale |= u32::from(freshness.is_stale()) << gone.len();
+                gone.push(slot);
+            }
+            self.node_at(id).give_back_slots();
+            return Taken::Numbered(Numbered::new(gone, stale, keys));
         };
         let set = self.take_set(place);
         self.record_mut(id).clear();
@@ -420,11 +374,10 @@ impl<V> Records<V> {
     ///
     /// When there is no room for one more, the arrays grow by a quarter: an insert in a thousand
     /// copies them, some tens of kilobytes.
-    fn split(&mut self) {
+    pub(super) fn split(&mut self) {
         let last = self.tags.len();
         push(&mut self.tags);
         push(&mut self.buckets);
-        self.mask = (last + 1).next_power_of_two() - 1;
         if last > 0 {
             let old = self.take_bucket(sibling(last + 1));
             self.distribute(old);
@@ -436,7 +389,6 @@ impl<V> Records<V> {
         let old = self.take_bucket(self.tags.len() - 1);
         self.tags.pop();
         self.buckets.pop();
-        self.mask = self.tags.len().next_power_of_two() - 1;
         self.distribute(old);
     }
 
@@ -458,19 +410,18 @@ impl<V> Records<V> {
             let need = &mut needs[usize::from(is_other)];
             need.bucket = bucket;
             need.bytes += old.read().bytes_of(at).len();
-            need.values += record.slots();
+            need.slots += old.rest.count(at.lane());
         }
-        for Need { bucket, bytes, values } in needs.into_iter().filter(|need| need.bytes > 0) {
+        for Need { bucket, bytes, slots } in needs.into_iter().filter(|need| need.bytes > 0) {
             let (bucket, depth) = self.free_lane(bucket);
-            self.edit(bucket, depth, |node| node.reserve(bytes, values));
+            self.node_mut(bucket, depth).reserve(bytes, slots);
         }
-        let mut values = mem::take(&mut old.rest.values).into_iter();
+        let mut slots = old.rest.take_all_slots().into_iter();
         for at in old.read().lanes() {
-            let record = old.read().record(at);
-            let (hash, slots) = (record.hash(), record.slots());
+            let (hash, count) = (old.read().record(at).hash(), old.rest.count(at.lane()));
             let (bucket, depth) = self.free_lane(self.bucket_of(hash));
             let bytes = old.read().bytes_of(at);
-            self.edit(bucket, depth, |node| node.adopt(hash, bytes, values.by_ref().take(slots)));
+            self.node_mut(bucket, depth).adopt(hash, bytes, slots.by_ref().take(count));
         }
         if let Some(more) = old.rest.more.take() {
             self.heap -= size_of::<Node<V>>() + more.read().heap();
@@ -503,7 +454,7 @@ impl<V> Records<V> {
 struct Need {
     bucket: usize,
     bytes: usize,
-    values: usize,
+    slots: usize,
 }
 
 fn push<T: Default>(things: &mut Vec<T>) {
@@ -511,20 +462,6 @@ fn push<T: Default>(things: &mut Vec<T>) {
         things.reserve_exact(1 + things.len() / 4);
     }
     things.push(T::default());
-}
-
-/// Takes the keys, marks and values of a record's slots. The slots themselves are to be taken out
-/// by the caller.
-fn take_slots<V>(node: &mut NodeMut<'_, V>, at: Lane) -> Vec<Slot<V>> {
-    let record = node.line.record(at);
-    let stale = record.stale();
-    let mut keys = record.keys().enumerate();
-    let values = node.values(at);
-    let slots = node.rest.values.drain(values).map(|value| {
-        let (at, key) = keys.next().expect("a slot for each value");
-        Slot { key, freshness: Freshness::stale_if(stale >> at & 1 == 1), value }
-    });
-    slots.collect()
 }
 
 #[cfg(test)]

@@ -55,18 +55,12 @@ fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
     u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
 }
 
-/// Returns the highest bit of each of eight bytes that is zero.
+/// Returns the highest bit of each of eight bytes that is zero; perhaps also that of a byte that is
+/// one and comes after a zero.
 #[inline]
-pub(super) fn zeros(bytes: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    !(((bytes & LOW) + LOW) | bytes | LOW)
-}
-
-/// The highest bits of eight bytes whose other bits are zero, side by side.
-#[inline]
-fn bits(highest: u64) -> u64 {
-    // Adds up copies moved so that the bit of byte n comes to bit 56 + n; no two others meet.
-    (highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn zeros(bytes: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    bytes.wrapping_sub(ONES) & !bytes & (ONES << 7)
 }
 
 /// For each lane: which bytes of the three words come before it.
@@ -96,12 +90,16 @@ impl Tags {
         self.tags[LANES - 1] != 0
     }
 
-    /// The first lane with the tag of a hash for which `is` holds.
+    /// A lane with the tag of a hash for which `is` holds.
+    ///
+    /// `is` may be asked about a lane with another tag, but only if some lane has the wanted one.
     #[inline]
     pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
         let mut candidates = self.candidates(hash.tag());
         while candidates != 0 {
-            let lane = candidates.trailing_zeros() as usize;
+            let bit = candidates.trailing_zeros() as usize;
+            // Bit 8 * byte + word is of the lane 8 * word + byte.
+            let lane = (bit & 7) << 3 | bit >> 3;
             if is(lane) {
                 return Some(lane);
             }
@@ -110,13 +108,14 @@ impl Tags {
         None
     }
 
-    /// A bit for each lane with this tag. Without a jump from word to word, which the processor
-    /// would guess wrong every other time, and then not have begun the next lookup.
+    /// A bit for each lane with this tag: bit 8 * byte + word. Without a jump from word to word,
+    /// which the processor would guess wrong every other time, and then not have begun the next
+    /// lookup.
     #[inline]
     fn candidates(&self, tag: u8) -> u64 {
         let wanted = u64::from_le_bytes([tag; WORD]);
-        let word = |at| bits(zeros(word(&self.tags, at) ^ wanted)) << (at * WORD);
-        word(0) | word(1) | word(2)
+        let word = |at| zeros(word(&self.tags, at) ^ wanted);
+        word(0) >> 7 | word(1) >> 6 | word(2) >> 5
     }
 
     pub(super) fn set(&mut self, lane: usize, hash: TableHash) {
@@ -188,11 +187,11 @@ impl Starts {
         self.0[lane + 1] - self.0[lane]
     }
 
-    /// Makes a record as large as that.
+    /// Adds a record of a size behind the last one.
     #[inline]
-    pub(super) fn set_size(&mut self, lane: usize, size: u16) {
-        let more = size.wrapping_sub(self.size(lane));
-        self.0[lane + 1..].iter_mut().for_each(|start| *start = start.wrapping_add(more));
+    pub(super) fn push(&mut self, lane: usize, size: u16) {
+        let end = self.end() + size;
+        self.0[lane + 1..].fill(end);
     }
 
     /// Takes a lane out.
@@ -233,8 +232,12 @@ impl Lanes {
 
 /// Moves up the lanes behind one that goes.
 fn remove(lanes: &mut [u8; BYTES], lane: usize) {
-    lanes.copy_within(lane + 1.., lane);
-    lanes[LANES - 1] = 0;
+    let old = [word(lanes, 0), word(lanes, 1), word(lanes, 2), 0];
+    for (at, before) in BEFORE[lane].iter().enumerate() {
+        let moved = old[at] >> 8 | old[at + 1] << (64 - 8);
+        let new = old[at] & before | moved & !before;
+        lanes[at * WORD..][..WORD].copy_from_slice(&new.to_le_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +262,9 @@ mod tests {
     fn zeros_are_found_and_nothing_else() {
         assert_eq!(zeros(u64::MAX), 0);
         assert_eq!(zeros(0xff00_0180_7fff_ff01), 0x80 << 48);
-        assert_eq!(zeros(0x0101_0101_0101_0100), 0x80);
+        assert_eq!(zeros(0x0201_0180_7fff_ff01), 0);
+        assert_eq!(zeros(0x0202_0202_0202_0200), 0x80);
+        assert_eq!(zeros(0x0202_0202_0202_0100), 0x8080, "after a zero");
         for lane in 0..8 {
             let found = zeros(!(0xff << (lane * 8)));
             assert_eq!(found, 0x80 << (lane * 8));
@@ -267,22 +272,20 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_those_of_the_bytes() {
-        for bytes in 0..=255_u64 {
-            let highest = (0..8).map(|at| (bytes >> at & 1) << (at * 8 + 7)).sum();
-            assert_eq!(bits(highest), bytes);
-        }
-    }
-
-    #[test]
     fn every_lane_with_the_tag_is_asked_about_until_one_is_right() {
         for tagged in 0..LANES {
-            let one = tags(|at| 1 + u8::from(at == tagged));
-            assert_eq!(one.find(hash(2), |_| true), Some(tagged));
-            assert_eq!(one.find(hash(3), |_| panic!("no lane has this tag")), None);
+            let one = tags(|at| if at == tagged { 20 } else { 10 });
+            assert_eq!(one.find(hash(20), |_| true), Some(tagged));
+            assert_eq!(one.find(hash(11), |_| panic!("no lane has this tag")), None);
         }
-        let many = tags(|at| 1 + u8::from(at % 3 == 1));
-        assert_eq!(many.find(hash(2), |at| at > 9), Some(10));
+        let many = tags(|at| if at % 3 == 1 { 20 } else { 21 });
+        let mut asked = Vec::new();
+        let none = many.find(hash(20), |at| {
+            asked.push(at);
+            false
+        });
+        assert_eq!(none, None);
+        assert!((0..LANES).filter(|at| at % 3 == 1).all(|at| asked.contains(&at)));
         assert_eq!(many.len(), LANES);
         assert!(many.is_full());
     }
@@ -301,13 +304,13 @@ mod tests {
 
     #[test]
     fn lanes_move_up_when_one_goes() {
-        let (mut lanes, mut tags) = (Lanes::default(), tags(|lane| number(lane) + 1));
+        let (mut lanes, mut tags) = (Lanes::default(), tags(|lane| number(lane) + 2));
         (0..LANES).for_each(|lane| lanes.set(lane, number(lane)));
         lanes.remove(5);
         tags.remove(5);
         for lane in 0..LANES - 1 {
             let was = lane + usize::from(lane >= 5);
-            assert_eq!((lanes.get(lane), tags.get(lane)), (was, number(was) + 1));
+            assert_eq!((lanes.get(lane), tags.get(lane)), (was, number(was) + 2));
         }
         assert_eq!((lanes.get(LANES - 1), tags.len()), (0, LANES - 1));
     }
@@ -318,18 +321,14 @@ mod tests {
         let (mut starts, mut sizes) = (Starts::default(), Vec::new());
         for _ in 0..2000 {
             if sizes.len() < LANES && random.bool() {
-                starts.set_size(sizes.len(), 7);
-                sizes.push(7);
+                let size = random.u16(1..=255);
+                starts.push(sizes.len(), size);
+                sizes.push(size);
             }
-            if !sizes.is_empty() {
+            if !sizes.is_empty() && random.u32(0..4) == 0 {
                 let lane = random.usize(0..sizes.len());
-                if random.u32(0..4) == 0 {
-                    starts.remove(lane);
-                    sizes.remove(lane);
-                } else {
-                    sizes[lane] = random.u16(1..=255);
-                    starts.set_size(lane, sizes[lane]);
-                }
+                starts.remove(lane);
+                sizes.remove(lane);
             }
             for lane in 0..=LANES {
                 assert_eq!(starts.of(lane), sizes.iter().take(lane).sum::<u16>());

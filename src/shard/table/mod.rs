@@ -5,11 +5,12 @@
 //! Another layout takes the place of this folder if it keeps this; `tests` checks it against a
 //! plain map.
 //!
-//! - **find** returns the record of a path, or that there is none. No path has two records. A
-//!   lookup that **guess**es first waits for memory once, and [`RecordRef::is`] decides.
-//! - **push** adds a record with a first variant, **remove** takes one out with its variants. All
-//!   other changes are of one record, and keep every other record as it is. A [`RecordId`] holds
-//!   until a record is added or removed.
+//! - **find** returns the record of a path, or that there is none. No path has two records.
+//!   **guess** returns a record that is probably the path's, and [`RecordRef::is`] decides. If it
+//!   returns none, and the bucket does not **overflow**, the path has no record.
+//! - **push** adds a record with a first variant, **push_many** one with up to 32 at once,
+//!   **remove** takes one out with its variants. All other changes are of one record, and keep
+//!   every other record as it is. A [`RecordId`] holds until a record is added or removed.
 //! - Variants are in the order in which they were stored; `replace` makes one the youngest if asked
 //!   to. A set that has more than 32 variants, or no number for a key, is a [`LargeSet`]; it is
 //!   taken out in O(1).
@@ -33,6 +34,7 @@
 //! Invariant: a record is in the bucket that its hash names, see `Records::bucket_of`. Only the
 //! last node of a bucket is not full.
 
+mod bulk;
 mod edit;
 mod lanes;
 mod node;
@@ -42,4 +44,6 @@ mod records;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bulk::NewSlot;
+pub(crate) use record::MAX_SLOTS;
 pub(crate) use records::{RecordId, RecordRef, Records};

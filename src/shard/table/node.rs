@@ -1,29 +1,33 @@
-//! A node: up to 23 records, in one block.
+//! A node: up to 23 records, in one block, and their slots.
 //!
 //! ```text
 //!   tags      32 bytes    a byte of each record's hash, and the confirmations of readers
 //!   line      64 bytes    where each record starts, and the address of the block
-//!   rest      56 bytes    the number of slots of each record, the address of the values, and
+//!   rest      56 bytes    the number of slots of each record, the address of the slots, and
 //!                         of a further node if hashing put more than 23 records here
 //!
 //!   block     record record record ...          see `record`
-//!   values    value value value ...             those of the records' slots, in the same order
+//!   slots     slot slot slot slot ...           see `Slot`: in the order of the records
 //! ```
 //!
-//! Invariant: records lie in the order of their lanes, without gaps, and so do values. The lanes
+//! Invariant: records lie in the order of their lanes, without gaps, and so do slots. The lanes
 //! agree with the records.
 //!
 //! The tags of all buckets lie in an array of their own, so that a lookup that finds no tag reads
 //! little. Line and rest lie together, as processors fetch lines in pairs. A lookup that finds a
-//! tag has computed the addresses of all three.
+//! tag has computed the addresses of all three. From line and rest it computes where the record and
+//! its slots are, so that the processor fetches both at the same time.
 
 #[cfg(any(test, fuzzing))]
 use super::lanes::LANES;
 use super::lanes::{Lanes, Starts, Tags};
-use super::record::{Record, RecordMut, UNIT};
+use super::record::{Owner, Record, RecordMut, StoredText, UNIT};
 use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
+use crate::scopes::Generation;
+use crate::variants::Slot;
 use std::mem;
+use std::ops::Range;
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -35,8 +39,8 @@ pub(super) struct Line {
 
 #[derive(Debug)]
 pub(super) struct Rest<V> {
-    pub(super) values: Vec<V>,
-    pub(super) slots: Lanes,
+    slots: Vec<Slot<V>>,
+    counts: Lanes,
     pub(super) more: Option<Box<Node<V>>>,
 }
 
@@ -70,19 +74,21 @@ pub(super) struct NodeMut<'a, V> {
     pub(super) tags: &'a mut Tags,
     pub(super) line: &'a mut Line,
     pub(super) rest: &'a mut Rest<V>,
+    /// The heap bytes of the table.
+    pub(super) heap: &'a mut usize,
 }
 
 /// Where a record is in its node, until one is added or removed before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
-    pub(super) lane: u8,
+    lane: u8,
     /// Where it starts in the block, in units.
     start: u16,
 }
 
 impl<V> Default for Rest<V> {
     fn default() -> Self {
-        Self { values: Vec::new(), slots: Lanes::default(), more: None }
+        Self { slots: Vec::new(), counts: Lanes::default(), more: None }
     }
 }
 
@@ -111,36 +117,23 @@ impl<V> Node<V> {
         NodeRef { tags: &self.tags, line: &self.line, rest: &self.rest }
     }
 
-    pub(super) fn write(&mut self) -> NodeMut<'_, V> {
-        NodeMut { tags: &mut self.tags, line: &mut self.line, rest: &mut self.rest }
+    pub(super) fn write<'a>(&'a mut self, heap: &'a mut usize) -> NodeMut<'a, V> {
+        NodeMut { tags: &mut self.tags, line: &mut self.line, rest: &mut self.rest, heap }
     }
 }
 
-/// Returns the size of a block for this number of bytes. The block has one sixteenth spare, because
-/// it lives long and at most doubles. Its size fills a chunk of malloc, which has steps of 16 bytes
-/// and one word for malloc itself.
-fn with_spare(bytes: usize) -> usize {
+/// Returns the size of a chunk of malloc that holds this number of bytes. malloc has steps of 16
+/// bytes, and needs one word for itself.
+fn whole_chunk(bytes: usize) -> usize {
     const WORD: usize = size_of::<usize>();
-    (bytes + bytes / 16 + WORD).next_multiple_of(2 * WORD) - WORD
+    (bytes + WORD).next_multiple_of(2 * WORD) - WORD
 }
 
-fn make_room_for_value<V>(values: &mut Vec<V>) {
-    if values.len() == values.capacity() && size_of::<V>() > 0 {
-        let capacity = with_spare((values.len() + 1) * size_of::<V>()) / size_of::<V>();
-        values.reserve_exact(capacity.max(values.len() + 1) - values.len());
-    }
-}
-
-fn resize(block: &mut Box<[u8]>, len: usize) {
-    let mut bytes = mem::take(block).into_vec();
-    if len > bytes.len() {
-        bytes.reserve_exact(len - bytes.len());
-        bytes.resize(len, 0);
-    } else {
-        bytes.truncate(len);
-    }
-    // Without spare capacity, nothing moves here.
-    *block = bytes.into_boxed_slice();
+/// Returns the capacity for this number of slots. One sixteenth is spare, because slots live long
+/// and at most double.
+fn slots_with_spare<V>(slots: usize) -> usize {
+    let bytes = slots * size_of::<Slot<V>>();
+    slots.max(whole_chunk(bytes + bytes / 16) / size_of::<Slot<V>>())
 }
 
 impl Line {
@@ -158,16 +151,7 @@ impl Line {
 
     #[inline]
     pub(super) fn record_mut(&mut self, at: Lane) -> RecordMut<'_> {
-        let size = self.size(at);
-        RecordMut { bytes: &mut self.block[at.start()..][..size] }
-    }
-
-    /// Bytes of the later lines of memory of a record: its middle and its end.
-    #[inline]
-    pub(super) fn ahead(&self, at: Lane) -> u8 {
-        let end = usize::from(self.starts.of(at.lane() + 1)) * UNIT;
-        let byte = |at| self.block.get(at).copied().unwrap_or(0);
-        byte(at.start() + 64) ^ byte(end.wrapping_sub(1))
+        RecordMut::new(&mut self.block[at.start()..])
     }
 
     /// Fetches the first lines of memory of a record.
@@ -186,27 +170,24 @@ impl Line {
     fn size(&self, at: Lane) -> usize {
         usize::from(self.starts.size(at.lane())) * UNIT
     }
-
-    fn set_size(&mut self, lane: usize, size: usize) {
-        let units = u8::try_from(size / UNIT).expect("a record has at most 255 units");
-        self.starts.set_size(lane, units.into());
-    }
-
-    fn make_room(&mut self, used: usize, more: usize) {
-        if used + more > self.block.len() {
-            resize(&mut self.block, with_spare(used + more));
-        }
-    }
-
-    fn give_back(&mut self, used: usize) {
-        // Not at each removal: what is filled and emptied in turns need not move each time.
-        if with_spare(used) + 64 < self.block.len() / 2 {
-            resize(&mut self.block, if used == 0 { 0 } else { with_spare(used) });
-        }
-    }
 }
 
 impl Lane {
+    const START_BITS: u32 = 16;
+
+    /// The lane as a number of 22 bits.
+    #[inline]
+    pub(super) fn to_bits(self) -> u32 {
+        u32::from(self.lane) << Self::START_BITS | u32::from(self.start)
+    }
+
+    /// The lane of the low 22 bits.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self { lane: (bits >> Self::START_BITS) as u8 & 0x3f, start: bits as u16 }
+    }
+
     #[inline]
     pub(super) fn lane(self) -> usize {
         self.lane.into()
@@ -218,6 +199,52 @@ impl Lane {
     }
 }
 
+impl<V> Rest<V> {
+    /// Where the slots of a lane are.
+    #[inline]
+    fn range(&self, lane: usize) -> Range<usize> {
+        let first = self.counts.before(lane);
+        first..first + self.counts.get(lane)
+    }
+
+    #[inline]
+    pub(super) fn slots(&self, lane: usize) -> &[Slot<V>] {
+        &self.slots[self.range(lane)]
+    }
+
+    #[inline]
+    pub(super) fn slots_mut(&mut self, lane: usize) -> &mut [Slot<V>] {
+        let range = self.range(lane);
+        &mut self.slots[range]
+    }
+
+    #[inline]
+    pub(super) fn count(&self, lane: usize) -> usize {
+        self.counts.get(lane)
+    }
+
+    fn set_count(&mut self, lane: usize, slots: usize) {
+        self.counts.set(lane, u8::try_from(slots).expect("a record has at most 32 slots"));
+    }
+
+    /// Takes all slots out of a node that is not in the table any more.
+    pub(super) fn take_all_slots(&mut self) -> Vec<Slot<V>> {
+        mem::take(&mut self.slots)
+    }
+
+    /// Fetches the first lines of memory of a record's slots.
+    pub(super) fn fetch(&self, lane: usize) {
+        let first = self.counts.before(lane);
+        let step = 64_usize.div_ceil(size_of::<Slot<V>>());
+        let ahead = [first, first + step].map(|slot| self.slots.get(slot));
+        ahead.into_iter().flatten().for_each(fetch);
+    }
+
+    fn capacity_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<V>>()
+    }
+}
+
 impl<'a, V> NodeRef<'a, V> {
     #[inline]
     pub(super) fn record(self, at: Lane) -> Record<'a> {
@@ -225,6 +252,7 @@ impl<'a, V> NodeRef<'a, V> {
     }
 
     /// The size of a record, and all its bytes.
+    #[inline]
     pub(super) fn bytes_of(self, at: Lane) -> &'a [u8] {
         &self.line.block[at.start()..][..self.line.size(at)]
     }
@@ -234,121 +262,152 @@ impl<'a, V> NodeRef<'a, V> {
         (0..self.tags.len()).map(move |lane| self.line.lane(lane))
     }
 
-    /// Where the values of a record start.
-    #[inline]
-    pub(super) fn first_value(self, lane: usize) -> usize {
-        // Values without a size are all the same.
-        if size_of::<V>() == 0 { 0 } else { self.rest.slots.before(lane) }
-    }
-
-    #[inline]
-    pub(super) fn value(self, lane: usize, slot: usize) -> &'a V {
-        &self.rest.values[self.first_value(lane) + slot]
-    }
-
-    /// Heap bytes of block and values.
+    /// Heap bytes of block and slots.
     pub(super) fn heap(self) -> usize {
-        self.line.block.len() + self.rest.values.capacity() * size_of::<V>()
+        self.line.block.len() + self.rest.capacity_bytes()
     }
 
     /// Panics where the invariant at the top of this module does not hold.
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(self) {
-        let mut values = 0;
+        let mut slots = 0;
         for at in self.lanes() {
             let record = self.record(at);
             assert_eq!(self.tags.get(at.lane()), record.hash().tag(), "tag");
-            assert_eq!(self.rest.slots.get(at.lane()), record.slots(), "slots");
-            let shape = super::record::Shape::new(record.room(), record.text().len());
-            assert_eq!(shape.size, self.line.size(at), "size");
-            values += record.slots();
+            assert_eq!(record.text().record_size(), self.line.size(at), "size");
+            let own = self.rest.count(at.lane());
+            assert!(own == 0 || record.large().is_none(), "slots beside a large set");
+            slots += own;
         }
-        assert_eq!(values, self.rest.values.len(), "values");
+        assert_eq!(slots, self.rest.slots.len(), "slots");
         let free = self.tags.len()..LANES;
         assert!(free.clone().all(|lane| self.tags.get(lane) == 0), "free tags");
         let end = self.line.starts.end();
         assert!(free.clone().all(|lane| self.line.starts.of(lane) == end), "free starts");
-        assert!(free.clone().all(|lane| self.rest.slots.get(lane) == 0), "free slots");
+        assert!(free.clone().all(|lane| self.rest.count(lane) == 0), "free counts");
         assert!(self.line.used() <= self.line.block.len(), "the block holds all");
     }
 }
 
 impl<V> NodeMut<'_, V> {
-    pub(super) fn read(&self) -> NodeRef<'_, V> {
-        NodeRef { tags: self.tags, line: self.line, rest: self.rest }
+    /// Moves the first `used` bytes of the block into one of another length.
+    ///
+    /// Not by `realloc`: glibc's does not use the chunks that the thread has just freed.
+    fn resize_block(&mut self, used: usize, len: usize) {
+        let mut block = Vec::with_capacity(len);
+        block.extend_from_slice(&self.line.block[..used]);
+        block.resize(len, 0);
+        *self.heap = *self.heap - self.line.block.len() + len;
+        self.line.block = block.into_boxed_slice();
+    }
+
+    /// Sets the capacity for slots, which is at least their number.
+    fn resize_slots(&mut self, capacity: usize) {
+        let mut slots = Vec::with_capacity(capacity);
+        slots.append(&mut self.rest.slots);
+        *self.heap -= self.rest.capacity_bytes();
+        self.rest.slots = slots;
+        *self.heap += self.rest.capacity_bytes();
     }
 
     /// Adds the bytes of a record to a node that is not full. They are yet to be written.
-    pub(super) fn push(&mut self, hash: TableHash, size: usize) -> Lane {
+    #[inline]
+    fn push_bytes(&mut self, hash: TableHash, size: usize) -> Lane {
         let (lane, used) = (self.tags.len(), self.line.used());
-        self.line.make_room(used, size);
+        if used + size > self.line.block.len() {
+            // Room for one more of this size: so every second record has its room already.
+            self.resize_block(used, whole_chunk(used + 2 * size));
+        }
         self.tags.set(lane, hash);
-        self.line.set_size(lane, size);
+        self.line.starts.push(lane, u16::try_from(size / UNIT).expect("a record is small"));
         self.line.lane(lane)
     }
 
-    /// Makes a record larger or smaller, and moves those behind it.
-    pub(super) fn resize(&mut self, at: Lane, size: usize) {
-        let (used, old, start) = (self.line.used(), self.line.size(at), at.start());
-        if size > old {
-            self.line.make_room(used, size - old);
-        }
-        self.line.block.copy_within(start + old..used, start + size);
-        self.line.set_size(at.lane(), size);
-        if size < old {
-            self.line.give_back(used + size - old);
-        }
+    /// Adds a record to a node that is not full.
+    pub(super) fn push(
+        &mut self,
+        hash: TableHash,
+        owner: Owner,
+        settled: Generation,
+        text: StoredText<'_>,
+    ) -> Lane {
+        let at = self.push_bytes(hash, text.record_size());
+        RecordMut::write(&mut self.line.block[at.start()..], owner, settled, text);
+        at
     }
 
-    /// Takes a record out, whose values were taken out before.
+    /// Takes a record out that has no slots.
     pub(super) fn remove(&mut self, at: Lane) {
         let (used, size) = (self.line.used(), self.line.size(at));
         self.line.block.copy_within(at.start() + size..used, at.start());
         self.tags.remove(at.lane());
         self.line.starts.remove(at.lane());
-        self.rest.slots.remove(at.lane());
-        self.line.give_back(used - size);
+        self.rest.counts.remove(at.lane());
+        // Not at each removal: what is filled and emptied in turns need not move each time.
+        let left = used - size;
+        if left + 128 < self.line.block.len() / 2 {
+            self.resize_block(left, if left == 0 { 0 } else { whole_chunk(left) });
+        }
     }
 
-    /// Adds a value behind those of a record, which has one more slot then.
-    pub(super) fn push_value(&mut self, at: Lane, slots: usize, value: V) {
-        let place = self.read().first_value(at.lane()) + slots;
-        make_room_for_value(&mut self.rest.values);
-        self.rest.values.insert(place, value);
-        self.set_slots(at, slots + 1);
+    /// Adds a slot behind those of a record.
+    #[inline]
+    pub(super) fn push_slot(&mut self, at: Lane, slot: Slot<V>) {
+        let range = self.rest.range(at.lane());
+        let slots = self.rest.slots.len();
+        if slots == self.rest.slots.capacity() {
+            self.resize_slots(slots_with_spare::<V>(slots + 1));
+        }
+        self.rest.slots.insert(range.end, slot);
+        self.rest.set_count(at.lane(), range.len() + 1);
     }
 
-    pub(super) fn set_slots(&mut self, at: Lane, slots: usize) {
-        self.rest.slots.set(at.lane(), u8::try_from(slots).expect("a record has at most 32 slots"));
+    /// Takes a slot out.
+    pub(super) fn remove_slot(&mut self, at: Lane, slot: usize) -> Slot<V> {
+        let range = self.rest.range(at.lane());
+        let slot = self.rest.slots.remove(range.start + slot);
+        self.rest.set_count(at.lane(), range.len() - 1);
+        slot
     }
 
-    /// Where the values of a record are.
-    pub(super) fn values(&self, at: Lane) -> std::ops::Range<usize> {
-        let start = self.read().first_value(at.lane());
-        start..start + self.rest.slots.get(at.lane())
+    /// Takes out the slots of a record.
+    pub(super) fn take_slots(&mut self, at: Lane) -> Vec<Slot<V>> {
+        let range = self.rest.range(at.lane());
+        self.rest.set_count(at.lane(), 0);
+        self.rest.slots.drain(range).collect()
     }
 
-    pub(super) fn give_back_values(&mut self) {
-        let values = &mut self.rest.values;
-        if values.len() + 4 < values.capacity() / 2 && size_of::<V>() > 0 {
-            let capacity = with_spare(values.len() * size_of::<V>()) / size_of::<V>();
-            values.shrink_to(if values.is_empty() { 0 } else { capacity });
+    /// Gives back the room for slots that is beside them, if that is much.
+    pub(super) fn give_back_slots(&mut self) {
+        let slots = self.rest.slots.len();
+        if slots + 4 < self.rest.slots.capacity() / 2 {
+            self.resize_slots(if slots == 0 { 0 } else { slots_with_spare::<V>(slots) });
         }
     }
 
     /// Makes room for records that are about to be moved here.
-    pub(super) fn reserve(&mut self, bytes: usize, values: usize) {
+    pub(super) fn reserve(&mut self, bytes: usize, slots: usize) {
         let used = self.line.used();
-        self.line.make_room(used, bytes);
-        self.rest.values.reserve_exact(values);
+        if used + bytes > self.line.block.len() {
+            self.resize_block(used, whole_chunk(used + bytes));
+        }
+        let needed = self.rest.slots.len() + slots;
+        if needed > self.rest.slots.capacity() {
+            self.resize_slots(slots_with_spare::<V>(needed));
+        }
     }
 
-    /// Adds a record as it was in another node.
-    pub(super) fn adopt(&mut self, hash: TableHash, bytes: &[u8], values: impl Iterator<Item = V>) {
-        let at = self.push(hash, bytes.len());
-        self.line.record_mut(at).bytes.copy_from_slice(bytes);
-        let slots = self.read().record(at).slots();
-        self.rest.values.extend(values);
-        self.set_slots(at, slots);
+    /// Adds a record as it was in another node, with so many slots.
+    pub(super) fn adopt(
+        &mut self,
+        hash: TableHash,
+        bytes: &[u8],
+        slots: impl ExactSizeIterator<Item = Slot<V>>,
+    ) {
+        let at = self.push_bytes(hash, bytes.len());
+        self.line.block[at.start()..][..bytes.len()].copy_from_slice(bytes);
+        self.rest.set_count(at.lane(), slots.len());
+        self.reserve(0, slots.len());
+        self.rest.slots.extend(slots);
     }
 }

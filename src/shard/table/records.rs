@@ -4,7 +4,7 @@
 //! `bucket_of` names.
 
 use super::lanes::{Confirmed, Tags};
-use super::node::{Bucket, Lane, Line, Node, NodeMut, NodeRef};
+use super::node::{Bucket, Lane, Node, NodeMut, NodeRef, Rest};
 use super::outside::Outside;
 use super::record::{Owner, Record, StoredText};
 use crate::cpu_prefetch::{Stage, fetch};
@@ -12,23 +12,23 @@ use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
 use crate::hash::TableHash;
-use crate::scopes::{Generation, Standing, View};
+use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, LargeSet, VariantIndex, Wanted};
-use std::hint::black_box;
+use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
-pub(super) const PER_BUCKET: usize = 9;
+pub(super) const PER_BUCKET: usize = 10;
 
 /// The records of one shard.
+// In this order: what a lookup reads is on one line of memory with the shard's lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Records<V> {
     pub(super) tags: Vec<Tags>,
     /// As many as tags.
     pub(super) buckets: Vec<Bucket<V>>,
-    /// The low bits of a hash that name a bucket.
-    pub(super) mask: usize,
     pub(super) outside: Outside<V>,
     pub(super) len: usize,
     /// Heap bytes of blocks, values, further nodes, and of items outside.
@@ -38,19 +38,18 @@ pub(crate) struct Records<V> {
 }
 
 /// Where a record is, until one is added or removed.
+///
+/// In one number, so that it is in a register wherever it goes: the bucket, how many nodes come
+/// before the record's, and the lane. One bit is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordId {
-    pub(super) bucket: u32,
-    /// How many nodes come before the record's.
-    pub(super) depth: u8,
-    pub(super) at: Lane,
-}
+pub(crate) struct RecordId(NonZeroU64);
 
 /// A record to read.
 #[derive(Debug)]
 pub(crate) struct RecordRef<'a, V> {
-    pub(super) table: &'a Records<V>,
-    pub(super) id: RecordId,
+    table: &'a Records<V>,
+    id: RecordId,
+    rest: &'a Rest<V>,
     pub(super) record: Record<'a>,
 }
 
@@ -63,15 +62,31 @@ impl<V> Clone for RecordRef<'_, V> {
 impl<V> Copy for RecordRef<'_, V> {}
 
 impl RecordId {
+    const SET: u64 = 1 << 31;
+
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn new(bucket: usize, depth: u8, at: Lane) -> Self {
-        Self { bucket: bucket as u32, depth, at }
+        let number = (bucket as u64) << 32 | u64::from(depth) << 22 | u64::from(at.to_bits());
+        Self(NonZeroU64::new(number | Self::SET).expect("a bit is set"))
     }
 
     #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "2^32 buckets would fill 600 gigabytes")]
     pub(super) fn bucket(self) -> usize {
-        self.bucket as usize
+        (self.0.get() >> 32) as usize
+    }
+
+    /// How many nodes come before the record's.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub(super) fn depth(self) -> u8 {
+        (self.0.get() >> 22) as u8
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "`from_bits` ignores the others")]
+    pub(super) fn at(self) -> Lane {
+        Lane::from_bits(self.0.get() as u32)
     }
 }
 
@@ -93,7 +108,6 @@ impl<V> Default for Records<V> {
         Self {
             tags: Vec::new(),
             buckets: Vec::new(),
-            mask: 0,
             outside: Outside::default(),
             len: 0,
             heap: 0,
@@ -112,22 +126,20 @@ impl<'a, V> RecordRef<'a, V> {
         self.id
     }
 
-    /// Has the processor fetch all of the record at once, by reading of it, and not its text after
-    /// its head.
-    #[inline(always)]
-    pub(crate) fn touch(self) {
-        black_box(self.node().line.ahead(self.id.at));
-    }
-
     /// Whether this is the record of a path.
     #[inline(always)]
     pub(crate) fn is(self, path: &PathRef<'_>) -> bool {
         self.record.owner() == path.owner() && self.text() == path.path
     }
 
-    #[inline]
-    pub(super) fn node(self) -> NodeRef<'a, V> {
+    fn node(self) -> NodeRef<'a, V> {
         self.table.node_of(self.id)
+    }
+
+    /// The variants of a small set.
+    #[inline(always)]
+    pub(super) fn slots(self) -> &'a [Slot<V>] {
+        self.rest.slots(self.id.at().lane())
     }
 
     #[inline(always)]
@@ -151,19 +163,15 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.settled()
     }
 
-    pub(crate) fn standing(self, view: &View) -> Standing {
-        view.standing(self.settled())
-    }
-
     /// Whether a reader found the record untouched as of a generation.
     #[inline]
     pub(crate) fn is_confirmed(self, as_of: Generation) -> bool {
-        self.node().tags.confirmed().has(self.id.at.lane(), self.table.base, as_of)
+        self.node().tags.confirmed().has(self.id.at().lane(), self.table.base, as_of)
     }
 
     /// Leaves word that the record, settled as it is, is untouched as of a generation.
     pub(crate) fn confirm(self, as_of: Generation) {
-        self.node().tags.confirmed().add(self.id.at.lane(), self.table.base, as_of);
+        self.node().tags.confirmed().add(self.id.at().lane(), self.table.base, as_of);
     }
 
     #[inline(always)]
@@ -173,7 +181,7 @@ impl<'a, V> RecordRef<'a, V> {
 
     /// How many variants there are.
     pub(crate) fn len(self) -> usize {
-        self.large().map_or_else(|| self.record.slots(), LargeSet::len)
+        self.large().map_or_else(|| self.rest.count(self.id.at().lane()), LargeSet::len)
     }
 
     /// How many variants are marked stale.
@@ -185,17 +193,32 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
         let found = match self.large() {
-            None => self.record.find(wanted.hash, |key| keys.matches(key, wanted.text)),
+            None => position(self.slots(), wanted, keys),
             Some(set) => set.position(wanted),
         };
         found.map(VariantIndex)
     }
 
-    /// The value of a variant, and whether it is marked stale.
+    /// Finds a variant. Returns its value, and whether it is marked stale.
     #[inline(always)]
+    pub(crate) fn look_up(
+        self,
+        wanted: Wanted<'_>,
+        keys: &Dictionary,
+    ) -> Option<(&'a V, Freshness)> {
+        if let Some(set) = self.large() {
+            return set.position(wanted).map(|at| set.get(at));
+        }
+        let slots = self.slots();
+        let at = position(slots, wanted, keys)?;
+        Some((slots[at].value(), self.record.freshness(at)))
+    }
+
+    /// The value of a variant, and whether it is marked stale.
+    #[inline]
     pub(crate) fn get(self, VariantIndex(at): VariantIndex) -> (&'a V, Freshness) {
         match self.large() {
-            None => (self.node().value(self.id.at.lane(), at), self.record.freshness(at)),
+            None => (self.slots()[at].value(), self.record.freshness(at)),
             Some(set) => set.get(at),
         }
     }
@@ -206,9 +229,17 @@ impl<'a, V> RecordRef<'a, V> {
             let entries = set.entries().iter();
             return entries.map(|entry| (Arc::clone(&entry.key), entry.freshness)).collect();
         }
-        let listed = self.record.keys().enumerate();
-        listed.map(|(at, key)| (keys.text(key), self.record.freshness(at))).collect()
+        let listed = self.slots().iter().enumerate();
+        listed.map(|(at, slot)| (keys.text(slot.key()), self.record.freshness(at))).collect()
     }
+}
+
+/// Finds a variant of a small set: by the tag of its key first, and then by the text.
+#[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
+#[inline(always)]
+fn position<V>(slots: &[Slot<V>], wanted: Wanted<'_>, keys: &Dictionary) -> Option<usize> {
+    let tag = wanted.hash.tag();
+    slots.iter().position(|slot| slot.tag() == tag && keys.matches(slot.key(), wanted.text))
 }
 
 impl<V> Records<V> {
@@ -221,8 +252,10 @@ impl<V> Records<V> {
     /// no such bucket yet, one bit less.
     #[inline]
     pub(super) fn bucket_of(&self, hash: TableHash) -> usize {
-        let bucket = hash.get() as usize & self.mask;
-        if bucket < self.tags.len() { bucket } else { bucket & self.mask >> 1 }
+        // Not kept, as it would lie on another line of memory than the arrays.
+        let mask = usize::MAX >> (self.tags.len().wrapping_sub(1) | 1).leading_zeros();
+        let bucket = hash.get() as usize & mask;
+        if bucket < self.tags.len() { bucket } else { bucket & mask >> 1 }
     }
 
     #[inline]
@@ -253,9 +286,10 @@ impl<V> Records<V> {
     #[inline]
     pub(super) fn node_mut(&mut self, bucket: usize, depth: u8) -> NodeMut<'_, V> {
         let (tags, Bucket { line, rest }) = (&mut self.tags[bucket], &mut self.buckets[bucket]);
-        let mut node = NodeMut { tags, line, rest };
+        let mut node = NodeMut { tags, line, rest, heap: &mut self.heap };
         for _ in 0..depth {
-            node = node.rest.more.as_deref_mut().expect("the record's node is there").write();
+            let more = node.rest.more.as_deref_mut().expect("the record's node is there");
+            node = more.write(node.heap);
         }
         node
     }
@@ -267,43 +301,59 @@ impl<V> Records<V> {
         &'a self,
         bucket: usize,
         depth: u8,
-        line: &'a Line,
-        place: usize,
+        node: NodeRef<'a, V>,
+        lane: usize,
     ) -> RecordRef<'a, V> {
-        let at = line.lane(place);
-        RecordRef { table: self, id: RecordId::new(bucket, depth, at), record: line.record(at) }
+        let at = node.line.lane(lane);
+        let id = RecordId::new(bucket, depth, at);
+        RecordRef { table: self, id, rest: node.rest, record: node.record(at) }
     }
 
-    /// The record of a path, probably, if there is one.
+    /// The record of a path, probably. If there is none, the path has no record, or its bucket
+    /// [overflows](Self::overflows).
     #[allow(clippy::inline_always, reason = "as for the methods of a record")]
     #[inline(always)]
     pub(crate) fn guess(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
-        let bucket = self.bucket(path.hash.table())?;
-        let tags = &self.tags[bucket];
-        match tags.find(path.hash.table(), |_| true) {
-            Some(lane) => Some(self.at(bucket, 0, &self.buckets[bucket].line, lane)),
-            None if tags.is_full() => self.search(path),
-            None => None,
-        }
+        let hash = path.hash.table();
+        let bucket = self.bucket_of(hash);
+        let tags = self.tags.get(bucket)?;
+        let lane = tags.find(hash, |_| true)?;
+        let Bucket { line, rest } = self.buckets.get(bucket)?;
+        Some(self.at(bucket, 0, NodeRef { tags, line, rest }, lane))
+    }
+
+    /// Whether the bucket of a path may have further nodes.
+    #[inline]
+    pub(crate) fn overflows(&self, path: &PathRef<'_>) -> bool {
+        self.tags.get(self.bucket_of(path.hash.table())).is_some_and(Tags::is_full)
     }
 
     /// The record of a path.
     #[inline]
     pub(crate) fn find(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
-        let guess = self.guess(path)?;
-        guess.touch();
-        if guess.is(path) { Some(guess) } else { self.search(path) }
+        self.id_of(path).map(|id| self.get(id))
+    }
+
+    /// Where the record of a path is.
+    #[inline]
+    pub(crate) fn id_of(&self, path: &PathRef<'_>) -> Option<RecordId> {
+        match self.guess(path) {
+            Some(guess) if guess.is(path) => Some(guess.id),
+            None if !self.overflows(path) => None,
+            _ => self.search(path),
+        }
     }
 
     /// The record of a path that shares its tag with others, or has a bucket of several nodes.
+    #[cold]
     #[inline(never)]
-    pub(super) fn search(&self, path: &PathRef<'_>) -> Option<RecordRef<'_, V>> {
+    pub(super) fn search(&self, path: &PathRef<'_>) -> Option<RecordId> {
         let bucket = self.bucket(path.hash.table())?;
         let (mut depth, mut node) = (0, self.node(bucket));
         loop {
-            let is = |lane| self.at(bucket, depth, node.line, lane).is(path);
+            let is = |lane| self.at(bucket, depth, node, lane).is(path);
             if let Some(lane) = node.tags.find(path.hash.table(), is) {
-                return Some(self.at(bucket, depth, node.line, lane));
+                return Some(RecordId::new(bucket, depth, node.line.lane(lane)));
             }
             node = node.rest.more.as_deref()?.read();
             depth += 1;
@@ -323,37 +373,35 @@ impl<V> Records<V> {
         if stage == Stage::Bucket {
             fetch(node.tags);
             fetch(node.line);
-            if size_of::<V>() > 0 {
-                fetch(node.rest);
-            }
+            fetch(node.rest);
             return;
         }
         let Some(lane) = node.tags.find(path, |_| true) else { return };
-        let at = node.line.lane(lane);
         if stage == Stage::Record {
-            node.line.fetch(at);
-            node.rest.values.get(node.first_value(lane)).into_iter().for_each(fetch);
+            node.line.fetch(node.line.lane(lane));
+            node.rest.fetch(lane);
         } else {
-            node.record(at).find(variant, |key| {
-                keys.fetch(key);
-                true
-            });
+            let slots = node.rest.slots(lane);
+            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.tag()) {
+                keys.fetch(slot.key());
+            }
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
-        RecordRef { table: self, id, record: self.node_of(id).line.record(id.at) }
+        let node = self.node_of(id);
+        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at()) }
     }
 
     #[inline]
     pub(super) fn node_of(&self, id: RecordId) -> NodeRef<'_, V> {
-        if id.depth == 0 { self.node(id.bucket()) } else { self.further_node(id) }
+        if id.depth() == 0 { self.node(id.bucket()) } else { self.further_node(id) }
     }
 
     #[cold]
     pub(super) fn further_node(&self, id: RecordId) -> NodeRef<'_, V> {
-        self.nodes(id.bucket()).nth(id.depth.into()).expect("the record's node is there").1
+        self.nodes(id.bucket()).nth(id.depth().into()).expect("the record's node is there").1
     }
 
     pub(crate) fn buckets(&self) -> usize {
@@ -363,7 +411,7 @@ impl<V> Records<V> {
     /// The records of a bucket.
     pub(super) fn records_of(&self, bucket: usize) -> impl Iterator<Item = RecordRef<'_, V>> {
         self.nodes(bucket).flat_map(move |(depth, node)| {
-            node.lanes().map(move |at| self.at(bucket, depth, node.line, at.lane()))
+            node.lanes().map(move |at| self.at(bucket, depth, node, at.lane()))
         })
     }
 
@@ -429,16 +477,12 @@ impl<V> Records<V> {
             if let Some(set) = found.large() {
                 set.check(hashing);
             }
-            for (slot, key) in found.record.keys().enumerate() {
-                let text = keys.text(key);
+            for (at, slot) in found.slots().iter().enumerate() {
+                let text = keys.text(slot.key());
                 let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
-                assert_eq!(found.record.tag(slot), wanted.hash.tag(), "{text}");
-                assert_eq!(
-                    found.find(wanted, keys),
-                    Some(VariantIndex(slot)),
-                    "{text} occurs once"
-                );
-                uses.push(key);
+                assert_eq!(slot.tag(), wanted.hash.tag(), "{text}");
+                assert_eq!(found.find(wanted, keys), Some(VariantIndex(at)), "{text} occurs once");
+                uses.push(slot.key());
             }
         }
         uses

@@ -3,6 +3,7 @@
 use super::lanes::{Confirmed, Tags};
 use super::node::Bucket;
 use super::records::*;
+use super::{MAX_SLOTS, NewSlot};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::hash::TableHash;
@@ -82,6 +83,29 @@ impl World {
         variants.push((text, value, freshness));
     }
 
+    /// Adds a path that is not there with so many variants.
+    fn push_many(&mut self, n: usize, first: usize, count: usize) {
+        if self.id(n).is_some() {
+            return;
+        }
+        let path = path(n);
+        let tenant = self.tenant.clone();
+        let hash = self.hashing.path(tenant.id(), &path);
+        let named = PathRef { hash, tenant: &tenant, path: path.as_bytes() };
+        let (mut slots, mut variants) = (Vec::new(), Vec::new());
+        for variant in first..first + count {
+            let text = key(variant);
+            let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+            let freshness = Freshness::stale_if(variant % 3 == 0);
+            let key = self.keys.take(wanted).unwrap();
+            slots.push(NewSlot { key, hash: wanted.hash, freshness });
+            variants.push((text, variant, freshness));
+        }
+        let values = variants.iter().map(|(_, value, _)| *value);
+        self.records.push_many(&named, Generation::START, &slots, values);
+        self.expected.insert(path, variants);
+    }
+
     fn remove_variant(&mut self, n: usize, variant: usize) {
         let Some(id) = self.id(n) else { return };
         let text = key(variant);
@@ -159,6 +183,16 @@ impl World {
             listed.sort_unstable_by_key(|(key, _)| Arc::clone(key));
             expected.sort_unstable_by_key(|(key, _)| Arc::clone(key));
             assert_eq!(listed, expected);
+            let (mut copied, half) = (Vec::new(), variants.len() / 2);
+            for places in [half..variants.len(), 0..half] {
+                record.visit(places, &self.keys, |key, value, freshness| {
+                    copied.push((key.to_string(), *value, freshness));
+                });
+            }
+            copied.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+            let mut expected = variants.clone();
+            expected.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+            assert_eq!(copied, expected);
         }
     }
 }
@@ -185,7 +219,8 @@ fn table_is_a_map_of_ordered_sets_whatever_is_done() {
             let odd = |text: &str| text.ends_with(['1', '3', '5', '7', '9']);
             let seven = |text: &str| text.ends_with('7');
             match random.u32(0..100) {
-                0..70 => world.push(n, variant, step, Freshness::stale_if(random.u32(0..5) == 0)),
+                0..10 => world.push_many(n, variant, 1 + step % MAX_SLOTS),
+                10..70 => world.push(n, variant, step, Freshness::stale_if(random.u32(0..5) == 0)),
                 70..80 => world.remove_variant(n, variant),
                 80..83 => world.remove_oldest(n),
                 83..87 => world.soften(n, odd),

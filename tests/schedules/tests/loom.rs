@@ -13,12 +13,13 @@
 mod common;
 
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Hard, Insertion, Lookup, OriginPath, PathPrefix,
-    Soft, Tenant, VariantKey,
+    CacheIndex, Claim, Config, DeadValues, FillLease, Freshness, Hard, Insertion, Lookup,
+    ManualClock, OriginPath, OverTime, PathPrefix, Soft, Tenant, VariantKey,
 };
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// The names, read before a model begins: a model's threads have small stacks, and canonicalization
 /// is none of its business.
@@ -46,6 +47,7 @@ fn model(race: impl Fn() + Send + Sync + 'static) {
 
 struct World {
     index: CacheIndex<u32>,
+    clock: ManualClock,
     tenant: Tenant,
     path: OriginPath<'static>,
     prefix: PathPrefix<'static>,
@@ -59,9 +61,11 @@ impl World {
 
     fn with_rules(rules: usize) -> Arc<Self> {
         let config = Config::builder().shards(1).dead_values(DeadValues::Queue);
-        let config = config.max_prefix_rules(rules).build().unwrap();
+        let clock = ManualClock::default();
+        let config = config.max_prefix_rules(rules).manual_clock(&clock).build().unwrap();
         let index = CacheIndex::new(config);
         Arc::new(Self {
+            clock,
             tenant: index.tenant("t"),
             index,
             path: NAMES.path.clone(),
@@ -82,6 +86,10 @@ impl World {
 
     fn lookup(&self) -> Lookup<u32> {
         self.index.lookup(&self.tenant, &self.path, &self.key)
+    }
+
+    fn claim(&self, value: u32) -> Claim<u32> {
+        self.index.claim(&self.tenant, &self.path, &self.key, value)
     }
 
     fn lease(&self) -> FillLease<u32> {
@@ -194,6 +202,118 @@ fn line_of_a_key_is_used_again_under_a_reader() {
         assert!(matches!(world.lookup(0, 1), Lookup::Live(7) | Lookup::Miss));
         thread.join().unwrap();
         assert_eq!((world.lookup(0, 0), world.lookup(0, 1)), (Lookup::Miss, Lookup::Live(7)));
+    });
+}
+
+/// Two threads miss at the same time: one gets the lease, the second its value or the stored entry.
+#[test]
+fn claim_against_a_claim_that_commits() {
+    model(|| {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let claim = |world: &World, value| match world.claim(value) {
+            Claim::Claimed(lease) => {
+                assert!(lease.commit().is_stored());
+                value
+            }
+            Claim::Pending(value) | Claim::Live(value) => value,
+            Claim::Stale { .. } => unreachable!("nothing is stale"),
+        };
+        let thread = thread::spawn(move || claim(&other, 1));
+        let (own, others) = (claim(&world, 2), thread.join().unwrap());
+        assert_eq!(own, others, "one fill for both");
+        assert_eq!(world.lookup(), Lookup::Live(own));
+    });
+}
+
+/// A thread that invalidates and then claims does not join a claim that began before.
+fn claim_after(invalidate: Invalidate) {
+    model(move || {
+        let world = World::new();
+        let Claim::Claimed(old) = world.claim(1) else { unreachable!() };
+        let other = Arc::clone(&world);
+        let invalidator = thread::spawn(move || {
+            invalidate(&other);
+            !matches!(other.claim(2), Claim::Pending(1) | Claim::Live(1))
+        });
+        let second = world.claim(3);
+        assert!(invalidator.join().unwrap(), "an old value is pending, or stored");
+        drop((old, second));
+        assert_eq!(world.index.stats().open_claims, 0);
+    });
+}
+
+#[test]
+fn claim_after_a_purge() {
+    claim_after(HARD[0]);
+    claim_after(SOFT[0]);
+}
+
+#[test]
+fn claim_after_a_flush() {
+    claim_after(HARD[2]);
+    claim_after(SOFT[1]);
+}
+
+#[test]
+fn claim_after_a_purge_of_a_prefix() {
+    claim_after(HARD[3]);
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A flush over time refuses an older lease whenever the commit comes, and an older entry is dead
+/// once the duration has passed.
+#[test]
+fn commit_against_flush_over_time() {
+    for freshness in [Freshness::Live, Freshness::Stale] {
+        model(move || {
+            let world = World::with_entry(1);
+            let lease = world.lease();
+            let other = Arc::clone(&world);
+            let committer = thread::spawn(move || drop(lease.commit(&other.key, 2)));
+            world.index.flush_all_over(OverTime::new(MINUTE).serving(freshness));
+            world.clock.advance(MINUTE);
+            assert_eq!(world.lookup(), Lookup::Miss);
+            committer.join().unwrap();
+            assert_eq!(world.lookup(), Lookup::Miss);
+        });
+    }
+}
+
+/// Two threads look an entry up while it dies: a thread that comes after one that missed misses.
+#[test]
+fn look_up_at_the_end_of_a_flush_over_time() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || {
+            other.clock.advance(MINUTE);
+            assert_eq!(other.lookup(), Lookup::Miss);
+        });
+        let first = world.lookup();
+        let second = world.lookup();
+        assert!(first != Lookup::Miss || second == Lookup::Miss);
+        thread.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Miss);
+        assert_eq!(world.reclaim(), [1]);
+    });
+}
+
+/// A newer entry is stored while the flush begins and ends: it stays.
+#[test]
+fn store_against_the_end_of_a_flush_over_time() {
+    model(|| {
+        let world = World::with_entry(1);
+        world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+        let other = Arc::clone(&world);
+        let thread = thread::spawn(move || other.clock.advance(MINUTE));
+        assert!(world.insert(2));
+        thread.join().unwrap();
+        assert_eq!(world.lookup(), Lookup::Live(2));
+        drop(world.reclaim());
+        assert_eq!(world.lookup(), Lookup::Live(2));
     });
 }
 
@@ -620,5 +740,76 @@ fn dropping_a_lease_against_a_purge_leaves_nothing_behind() {
         assert!(voided <= 1);
         assert_eq!(world.index.stats().open_leases, 0);
         assert!(world.lease().commit(&world.key, 2).is_stored());
+    });
+}
+
+/// An entry of an earlier index is restored while the invalidation runs: in the end it is not
+/// served, whether the restore saw the purge or the purge saw the entry.
+fn restore_against(invalidate: Invalidate) {
+    model(move || {
+        let world = World::new();
+        let restore = world.index.begin_restore();
+        let other = Arc::clone(&world);
+        let restorer = thread::spawn(move || {
+            let entry = [(other.key.clone(), 2, Freshness::Live)];
+            let restored = restore.path(&other.tenant, &other.path, entry);
+            drop(restore);
+            restored.stored
+        });
+        invalidate(&world);
+        let stored = restorer.join().unwrap();
+        assert!(stored <= 1);
+        assert_eq!(world.lookup(), Lookup::Miss);
+    });
+}
+
+#[test]
+fn restore_against_purge_of_the_path() {
+    restore_against(HARD[0]);
+}
+
+#[test]
+fn restore_against_flush_of_the_tenant() {
+    restore_against(HARD[1]);
+}
+
+#[test]
+fn restore_against_flush_of_everything() {
+    restore_against(HARD[2]);
+}
+
+#[test]
+fn restore_against_purge_of_a_prefix() {
+    restore_against(HARD[3]);
+}
+
+#[test]
+fn restore_against_the_forgetting_of_the_tenant() {
+    restore_against(HARD[4]);
+}
+
+/// The sweep would retire the rule of a prefix purge that came after the beginning of a restore.
+#[test]
+fn beginning_of_a_restore_against_purge_of_a_prefix_and_its_sweep() {
+    model(|| {
+        let world = World::new();
+        let restore = world.index.begin_restore();
+        let other = Arc::clone(&world);
+        let sweeper = thread::spawn(move || {
+            other.index.purge_prefix(&other.tenant, &other.prefix, Hard);
+            other.reclaim()
+        });
+        // Ends, so that only the second restore keeps the rules.
+        let second = world.index.begin_restore();
+        drop(restore);
+        let before = world.index.stats().prefix_purges;
+        sweeper.join().unwrap();
+        let entry = [(world.key.clone(), 2, Freshness::Live)];
+        let stored = second.path(&world.tenant, &world.path, entry).stored;
+        // A purge that had not begun is after the beginning of the restore.
+        assert!(before > 0 || stored == 0, "restored over a later purge");
+        drop(second);
+        world.reclaim();
+        assert_eq!(world.index.stats().prefix_rules, 0);
     });
 }

@@ -44,7 +44,12 @@ pub(crate) fn run(dir: &Path, arguments: &Arguments) -> Result<(), Box<dyn Error
     } else {
         Arc::new(DiskLayer::open(dir)?)
     };
-    let cache = Persistent::<u64>::open_on(layer, config()?)?;
+    // Half of the processes fill and purge while the snapshot is loaded.
+    let cache = if arguments.seed % 2 == 0 {
+        Persistent::<u64>::open_on(layer, config()?)?
+    } else {
+        Persistent::<u64>::open_serving_on(layer, config()?)?
+    };
     say(&format!("opened {}", cache.incarnation()));
     let is_early = arguments.plant == Some(Plant::EarlyAck);
     std::thread::scope(|scope| {

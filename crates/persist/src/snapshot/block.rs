@@ -2,7 +2,7 @@
 //!
 //! Invariant: parsing never panics and never allocates more than a small multiple of the raw bytes.
 
-use super::{BLOCK_LEN, PathEntries};
+use super::BLOCK_LEN;
 use crate::bytes::{Reader, put_text, put_varint};
 use crate::codec::Codec;
 use cache_index::Freshness;
@@ -69,15 +69,17 @@ impl BlockBuilder {
 
     /// Adds a path with as many of its variants, from `from` on, as fit, but at least one. Returns
     /// how many.
-    pub(super) fn push<V: Codec>(
+    pub(super) fn push<K: AsRef<str>, V: Codec>(
         &mut self,
-        path: &PathEntries<V>,
+        (tenant, path): (&str, &str),
+        variants: &[(K, V, Freshness)],
         from: usize,
     ) -> Result<usize, WrongLength> {
         let (mut references, mut values) = (Vec::new(), Vec::new());
         let mut count = 0;
-        let base = self.body.len() + path.path.len();
-        for (key, value, freshness) in &path.variants[from..] {
+        let base = self.body.len() + path.len();
+        for (key, value, freshness) in &variants[from..] {
+            let key = key.as_ref();
             let len = base + self.keys.bytes.len() + references.len() + values.len() + key.len();
             let is_full = len > BLOCK_LEN || self.keys.numbers.len() >= MAX_TEXTS;
             if count == MAX_VARIANTS || count > 0 && is_full {
@@ -88,9 +90,9 @@ impl BlockBuilder {
             put_value(&mut values, value)?;
             count += 1;
         }
-        let tenant = self.tenants.number(&path.tenant);
+        let tenant = self.tenants.number(tenant);
         put_varint(&mut self.body, tenant);
-        put_text(&mut self.body, &path.path);
+        put_text(&mut self.body, path);
         put_varint(&mut self.body, count as u64);
         self.body.extend_from_slice(&references);
         self.body.extend_from_slice(&values);
@@ -134,7 +136,7 @@ pub(crate) struct PathView<'a> {
 /// Reads the raw bytes of a block with `paths` paths, whose values have the given length, and
 /// passes each path on. Returns `None` if they are not what [`BlockBuilder`] writes, or if `visit`
 /// does.
-pub(super) fn parse<'a>(
+pub(crate) fn parse<'a>(
     raw: &'a [u8],
     paths: u32,
     value_len: Option<usize>,

@@ -20,10 +20,9 @@ mod read;
 mod tests;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use block::parse;
+pub(crate) use read::{Block, Buffers, Position, Snapshot, read};
 pub(crate) use write::SnapshotWriter;
-
-use cache_index::Freshness;
 
 pub(crate) const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"cidx-snp";
@@ -42,14 +41,6 @@ const BLOCK_LEN: usize = 1 << 20;
 /// Longer blocks are not compressed, so that their raw length never exceeds the length of the file.
 /// Only a path or key of a megabyte makes one.
 pub(crate) const MAX_PACKED: usize = 2 << 20;
-
-/// The data that is written for one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PathEntries<V> {
-    pub(crate) tenant: String,
-    pub(crate) path: String,
-    pub(crate) variants: Vec<(String, V, Freshness)>,
-}
 
 /// The checksum of a block, which also covers where in the file it belongs.
 fn block_checksum(index: u64, header: &[u8], stored: &[u8]) -> u32 {

@@ -6,11 +6,11 @@ use super::{
     block_checksum,
 };
 use crate::bytes::Reader;
+use crate::carried::Carried;
 use crate::damage::{ColdKind, ColdReason};
 use crate::layer::{LayerFile, read_all, retry};
 use crate::manifest::SnapshotRef;
 use crate::names::{FileId, FileName};
-use std::io;
 
 /// The header and the counts of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,147 +26,275 @@ pub(crate) struct SnapshotSummary {
     pub(crate) carried: Vec<u8>,
 }
 
+impl SnapshotSummary {
+    /// The length of each value, if it is always the same.
+    pub(crate) fn value_len(&self) -> Option<usize> {
+        self.value_len
+    }
+}
+
+/// A snapshot whose header, footer and headers of blocks were checked against the manifest: they
+/// hold the checksums of everything else. The number of entries is that of the footer.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    file: Box<dyn LayerFile>,
+    name: String,
+    summary: SnapshotSummary,
+    headers: Vec<[u8; BLOCK_HEADER_LEN]>,
+}
+
+/// The place of a block in the file, by its header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    index: u64,
+    pub(crate) offset: u64,
+    header: [u8; BLOCK_HEADER_LEN],
+}
+
+/// The next block to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    index: usize,
+    offset: u64,
+}
+
+/// Memory for reading blocks, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    stored: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+impl Block {
+    fn field(&self, at: usize) -> u32 {
+        let mut field = [0; 4];
+        field.copy_from_slice(&self.header[at..at + 4]);
+        u32::from_le_bytes(field)
+    }
+
+    fn stored_len(&self) -> u32 {
+        self.field(0)
+    }
+
+    fn raw_len(&self) -> u32 {
+        self.field(4)
+    }
+
+    fn is_packed(&self) -> bool {
+        self.stored_len() != self.raw_len()
+    }
+
+    /// How many paths the block has.
+    pub(crate) fn paths(&self) -> u32 {
+        self.field(8)
+    }
+
+    /// Whether the block is a part of the carried data.
+    pub(crate) fn is_carried(&self) -> bool {
+        self.paths() == 0
+    }
+
+    /// The offset of the block behind this one.
+    fn end(&self) -> u64 {
+        self.offset + BLOCK_HEADER_LEN as u64 + u64::from(self.stored_len())
+    }
+}
+
 /// Reads a whole snapshot and passes each path on. `values` names the codec that is expected, if
 /// any.
 ///
 /// Paths are passed on before the end of the file has been checked. The caller must discard them if
 /// this function fails.
 pub(crate) fn read(
-    file: &dyn LayerFile,
+    file: Box<dyn LayerFile>,
     expected: &SnapshotRef,
     values: Option<&str>,
-    mut visit: impl FnMut(&SnapshotSummary, &PathView<'_>) -> Option<()>,
+    mut visit: impl FnMut(u64, &PathView<'_>) -> Option<()>,
 ) -> Result<SnapshotSummary, ColdReason> {
-    let mut input = Input {
-        file,
-        name: FileName::Snapshot(expected.id).to_string(),
-        offset: 0,
-        end: 0,
-        digest: 0,
-        raw: Vec::new(),
-    };
-    let len = retry(|| file.byte_len()).map_err(|error| input.unreadable(&error))?;
-    if len != expected.bytes || len < (HEADER_LEN + FOOTER_LEN) as u64 {
-        return Err(ColdReason::damaged(&input.name, len, "the length in the manifest"));
-    }
-    input.end = len - FOOTER_LEN as u64;
-    let mut summary = input.header(expected.id)?;
-    if values.is_some_and(|values| values != summary.values) {
-        return Err(ColdReason::new(&input.name, ColdKind::OtherValues(summary.values)));
-    }
-    while input.offset < input.end {
-        let start = input.offset;
-        let paths = input.block(summary.blocks)?;
-        if paths == 0 {
-            summary.carried.extend_from_slice(&input.raw);
-            summary.blocks += 1;
+    let snapshot = Snapshot::open(file, expected, values)?;
+    let (mut next, mut buffers, mut entries) = (snapshot.first(), Buffers::default(), 0);
+    while let Some(block) = snapshot.take_next(&mut next) {
+        if block.is_carried() {
             continue;
         }
-        let mut entries = 0;
-        parse(&input.raw, paths, summary.value_len, |path| {
+        let raw = snapshot.block(&block, &mut buffers)?;
+        parse(raw, block.paths(), snapshot.summary.value_len, |path| {
             entries += path.variants.len() as u64;
-            visit(&summary, path)
+            visit(block.end(), path)
         })
-        .ok_or_else(|| ColdReason::damaged(&input.name, start, "a well-formed block"))?;
-        summary.blocks += 1;
-        summary.paths += u64::from(paths);
-        summary.entries += entries;
+        .ok_or_else(|| snapshot.damaged(block.offset, "a well-formed block"))?;
     }
-    input.footer(&summary, expected)?;
-    Ok(summary)
+    if entries == snapshot.summary.entries {
+        Ok(snapshot.summary)
+    } else {
+        Err(snapshot.wrong_counts())
+    }
 }
 
-struct Input<'a> {
-    file: &'a dyn LayerFile,
-    name: String,
-    offset: u64,
-    /// Where the footer begins.
-    end: u64,
-    digest: u32,
-    raw: Vec<u8>,
-}
-
-impl Input<'_> {
-    fn unreadable(&self, error: &io::Error) -> ColdReason {
-        ColdReason::unreadable(&self.name, error)
-    }
-
-    fn damaged(&self, expected: &'static str) -> ColdReason {
-        ColdReason::damaged(&self.name, self.offset, expected)
-    }
-
-    fn take(&mut self, buffer: &mut [u8]) -> Result<(), ColdReason> {
-        read_all(self.file, buffer, self.offset).map_err(|error| self.unreadable(&error))?;
-        self.offset += buffer.len() as u64;
-        Ok(())
-    }
-
-    fn header(&mut self, id: FileId) -> Result<SnapshotSummary, ColdReason> {
+impl Snapshot {
+    /// Checks the header, the headers of the blocks, and the footer.
+    pub(crate) fn open(
+        file: Box<dyn LayerFile>,
+        expected: &SnapshotRef,
+        values: Option<&str>,
+    ) -> Result<Self, ColdReason> {
+        let name = FileName::Snapshot(expected.id).to_string();
+        let len =
+            retry(|| file.byte_len()).map_err(|error| ColdReason::unreadable(&name, &error))?;
+        if len != expected.bytes || len < (HEADER_LEN + FOOTER_LEN) as u64 {
+            return Err(ColdReason::damaged(&name, len, "the length in the manifest"));
+        }
         let mut header = [0; HEADER_LEN];
-        self.take(&mut header)?;
-        self.digest = crc32c::crc32c(&header);
-        let (version, summary) = parse_header(&header, id)
-            .ok_or_else(|| ColdReason::damaged(&self.name, 0, "the header of a snapshot"))?;
-        summary.ok_or_else(|| match version {
-            VERSION => ColdReason::damaged(&self.name, 0, "the header of this snapshot"),
-            version => ColdReason::new(&self.name, ColdKind::UnknownVersion(version)),
-        })
+        read_all(&*file, &mut header, 0).map_err(|error| ColdReason::unreadable(&name, &error))?;
+        let (version, summary) = parse_header(&header, expected.id)
+            .ok_or_else(|| ColdReason::damaged(&name, 0, "the header of a snapshot"))?;
+        let summary = summary.ok_or_else(|| match version {
+            VERSION => ColdReason::damaged(&name, 0, "the header of this snapshot"),
+            version => ColdReason::new(&name, ColdKind::UnknownVersion(version)),
+        })?;
+        if values.is_some_and(|values| values != summary.values) {
+            return Err(ColdReason::new(&name, ColdKind::OtherValues(summary.values)));
+        }
+        let mut snapshot = Self { file, name, summary, headers: Vec::new() };
+        let digest = snapshot.read_headers(crc32c::crc32c(&header), len - FOOTER_LEN as u64)?;
+        snapshot.check_footer(len - FOOTER_LEN as u64, digest, expected)?;
+        snapshot.summary.carried = snapshot.read_carried()?;
+        Ok(snapshot)
     }
 
-    /// Reads block number `index` into `raw` and returns how many paths it has.
-    fn block(&mut self, index: u64) -> Result<u32, ColdReason> {
-        let mut header = [0; BLOCK_HEADER_LEN];
-        if self.end - self.offset < BLOCK_HEADER_LEN as u64 {
-            return Err(self.damaged("the header of a block"));
-        }
-        self.take(&mut header)?;
-        self.digest = crc32c::crc32c_append(self.digest, &header);
-        let field = |at: usize| {
-            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
-        let (stored_len, raw_len, paths, crc) = (field(0), field(4), field(8), field(12));
-        let is_packed = stored_len != raw_len;
-        if u64::from(stored_len) > self.end - self.offset
-            || is_packed && (raw_len < stored_len || raw_len as usize > MAX_PACKED)
-        {
-            return Err(self.damaged("a block of a possible length"));
-        }
-        let mut stored = vec![0; stored_len as usize];
-        self.take(&mut stored)?;
-        if block_checksum(index, &header[..12], &stored) != crc {
-            return Err(self.damaged("the checksum of the block that ends here"));
-        }
-        if is_packed {
-            self.raw.clear();
-            self.raw.resize(raw_len as usize, 0);
-            let unpacked = lz4_flex::block::decompress_into(&stored, &mut self.raw);
-            if unpacked.ok() != Some(raw_len as usize) {
-                return Err(self.damaged("compressed bytes of the block that ends here"));
+    /// Reads the carried data, which is no longer than the file.
+    fn read_carried(&self) -> Result<Vec<u8>, ColdReason> {
+        let (mut next, mut buffers, mut carried) = (self.first(), Buffers::default(), Vec::new());
+        while let Some(block) = self.take_next(&mut next) {
+            if block.is_carried() {
+                carried.extend_from_slice(self.block(&block, &mut buffers)?);
             }
-        } else {
-            self.raw = stored;
         }
-        Ok(paths)
+        Ok(carried)
     }
 
-    fn footer(
+    /// Reads the headers of the blocks up to `end`, and returns the digest of all headers.
+    fn read_headers(&mut self, mut digest: u32, end: u64) -> Result<u32, ColdReason> {
+        let mut offset = HEADER_LEN as u64;
+        while offset < end {
+            if end - offset < BLOCK_HEADER_LEN as u64 {
+                return Err(self.damaged(offset, "the header of a block"));
+            }
+            let mut header = [0; BLOCK_HEADER_LEN];
+            self.read_at(&mut header, offset)?;
+            digest = crc32c::crc32c_append(digest, &header);
+            let block = Block { index: 0, offset, header };
+            let (stored, raw) = (block.stored_len(), block.raw_len());
+            let is_possible = raw >= stored && raw as usize <= MAX_PACKED;
+            // No block has no bytes.
+            let is_possible = is_possible && !block.is_carried();
+            if block.end() > end || stored == 0 || block.is_packed() && !is_possible {
+                return Err(self.damaged(offset, "a block of a possible length"));
+            }
+            self.summary.blocks += 1;
+            self.summary.paths += u64::from(block.paths());
+            self.headers.push(header);
+            offset = block.end();
+        }
+        Ok(digest)
+    }
+
+    fn check_footer(
         &mut self,
-        summary: &SnapshotSummary,
+        at: u64,
+        digest: u32,
         expected: &SnapshotRef,
     ) -> Result<(), ColdReason> {
         let mut footer = [0; FOOTER_LEN];
-        self.take(&mut footer)?;
-        let mut wanted = END_MAGIC.to_vec();
-        for number in [summary.blocks, summary.paths, summary.entries] {
-            wanted.extend_from_slice(&number.to_le_bytes());
+        self.read_at(&mut footer, at)?;
+        let mut reader = Reader::new(&footer);
+        let fields = (|| {
+            let is_footer = reader.array() == Some(END_MAGIC);
+            let counts = [reader.number64()?, reader.number64()?];
+            let entries = reader.number64()?;
+            let digests = [reader.number32()?, reader.number32()?];
+            is_footer.then_some((counts, entries, digests))
+        })();
+        let crc = crc32c::crc32c(&footer[..FOOTER_LEN - 4]);
+        let counts = [self.summary.blocks, self.summary.paths];
+        match fields {
+            Some((written, entries, digests))
+                if written == counts && digests == [digest, crc] && digest == expected.digest =>
+            {
+                self.summary.entries = entries;
+                Ok(())
+            }
+            _ => Err(self.damaged(at, "the counts and digest of what was read")),
         }
-        wanted.extend_from_slice(&self.digest.to_le_bytes());
-        wanted.extend_from_slice(&crc32c::crc32c(&wanted).to_le_bytes());
-        if footer[..] == wanted[..] && self.digest == expected.digest {
-            Ok(())
-        } else {
-            Err(ColdReason::damaged(&self.name, self.end, "the counts and digest of what was read"))
+    }
+
+    /// Returns the data that the snapshot carries for the caller.
+    pub(crate) fn carried(&self) -> Result<Carried, ColdReason> {
+        Carried::decode(&self.summary.carried)
+            .ok_or_else(|| self.damaged(HEADER_LEN as u64, "well-formed carried data"))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn summary(&self) -> &SnapshotSummary {
+        &self.summary
+    }
+
+    /// The reason if the entries are not as many as the footer has.
+    pub(crate) fn wrong_counts(&self) -> ColdReason {
+        let blocks =
+            self.headers.iter().map(|header| Block { index: 0, offset: 0, header: *header }.end());
+        let footer = HEADER_LEN as u64 + blocks.sum::<u64>();
+        self.damaged(footer, "the number of entries that were read")
+    }
+
+    fn damaged(&self, offset: u64, expected: &'static str) -> ColdReason {
+        ColdReason::damaged(&self.name, offset, expected)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ColdReason> {
+        read_all(&*self.file, buffer, offset)
+            .map_err(|error| ColdReason::unreadable(&self.name, &error))
+    }
+
+    /// The position of the first block.
+    #[expect(clippy::unused_self, reason = "a position belongs to a snapshot")]
+    pub(crate) fn first(&self) -> Position {
+        Position { index: 0, offset: HEADER_LEN as u64 }
+    }
+
+    /// Returns the block at a position, and moves the position on.
+    pub(crate) fn take_next(&self, position: &mut Position) -> Option<Block> {
+        let header = *self.headers.get(position.index)?;
+        let block = Block { index: position.index as u64, offset: position.offset, header };
+        *position = Position { index: position.index + 1, offset: block.end() };
+        Some(block)
+    }
+
+    /// Reads and checks a block. Returns its raw bytes.
+    pub(crate) fn block<'b>(
+        &self,
+        block: &Block,
+        Buffers { stored, raw }: &'b mut Buffers,
+    ) -> Result<&'b [u8], ColdReason> {
+        stored.clear();
+        stored.resize(block.stored_len() as usize, 0);
+        self.read_at(stored, block.offset + BLOCK_HEADER_LEN as u64)?;
+        if block_checksum(block.index, &block.header[..12], stored) != block.field(12) {
+            return Err(self.damaged(block.end(), "the checksum of the block that ends here"));
         }
+        if !block.is_packed() {
+            return Ok(stored);
+        }
+        raw.clear();
+        raw.resize(block.raw_len() as usize, 0);
+        let unpacked = lz4_flex::block::decompress_into(stored, raw);
+        if unpacked.ok() != Some(raw.len()) {
+            return Err(self.damaged(block.end(), "compressed bytes of the block that ends here"));
+        }
+        Ok(raw)
     }
 }
 

@@ -4,6 +4,15 @@ use crate::damage::ColdKind;
 use crate::layer::memory::MemoryFile;
 use crate::manifest::SnapshotRef;
 use crate::names::FileId;
+use cache_index::Freshness;
+
+/// The data of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PathEntries<V> {
+    tenant: String,
+    path: String,
+    variants: Vec<(String, V, Freshness)>,
+}
 
 const ID: FileId = FileId { incarnation: 2, number: 5 };
 
@@ -33,7 +42,7 @@ fn write(paths: &[PathEntries<u64>]) -> (Vec<u8>, SnapshotRef) {
     let file = MemoryFile::default();
     let mut writer = SnapshotWriter::new(Box::new(file.clone()), ID, 77, 88).unwrap();
     for path in paths {
-        writer.push(path).unwrap();
+        writer.push((&path.tenant, &path.path), &path.variants).unwrap();
     }
     let (snapshot, _) = writer.finish().unwrap();
     let bytes = file.0.lock().clone();
@@ -48,7 +57,7 @@ fn read_back(
     let file = MemoryFile::default();
     *file.0.lock() = bytes;
     let mut found = Vec::new();
-    let summary = read(&file, snapshot, Some("u64"), |_, path| {
+    let summary = read(Box::new(file), snapshot, Some("u64"), |_, path| {
         let variant = |&(key, freshness, value): &(&str, Freshness, &[u8])| {
             Some((key.to_owned(), <u64 as crate::Codec>::decode(value)?, freshness))
         };
@@ -121,7 +130,7 @@ fn flipped_bits_and_truncations_are_noticed() {
 fn raw_bytes_of_anybody_do_not_panic() {
     let mut builder = super::block::BlockBuilder::default();
     for path in paths(50) {
-        builder.push(&path, 0).unwrap();
+        builder.push((&path.tenant, &path.path), &path.variants, 0).unwrap();
     }
     let count = builder.paths();
     let raw = builder.finish();

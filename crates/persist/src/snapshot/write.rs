@@ -2,13 +2,13 @@
 
 use super::block::BlockBuilder;
 use super::{
-    ANY_LEN, BLOCK_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, PathEntries, VERSION,
-    block_checksum,
+    ANY_LEN, BLOCK_LEN, END_MAGIC, HEADER_LEN, MAGIC, MAX_PACKED, NAME_LEN, VERSION, block_checksum,
 };
 use crate::codec::Codec;
 use crate::layer::{LayerFile, retry, write_all};
 use crate::manifest::SnapshotRef;
 use crate::names::FileId;
+use cache_index::Freshness;
 use std::io;
 use std::marker::PhantomData;
 
@@ -49,20 +49,26 @@ impl<V: Codec> SnapshotWriter<V> {
         })
     }
 
-    pub(crate) fn push(&mut self, path: &PathEntries<V>) -> io::Result<()> {
+    /// Adds a path with entries.
+    pub(crate) fn push<K: AsRef<str>>(
+        &mut self,
+        path: (&str, &str),
+        variants: &[(K, V, Freshness)],
+    ) -> io::Result<()> {
         let mut from = 0;
-        while from < path.variants.len() {
-            let pushed = self.block.push(path, from);
+        while from < variants.len() {
+            let pushed = self.block.push(path, variants, from);
             from += pushed.map_err(|_| invalid("a value does not have the length of its codec"))?;
-            if self.block.is_full() || from < path.variants.len() {
+            if self.block.is_full() || from < variants.len() {
                 self.end_block()?;
             }
         }
-        self.entries += path.variants.len() as u64;
+        self.entries += variants.len() as u64;
         Ok(())
     }
 
-    /// Writes data that the snapshot carries for the caller, as blocks without paths.
+    /// Writes data that the snapshot carries for the caller, as blocks without paths. They are not
+    /// compressed, so that reading them allocates no more than the length of the file.
     pub(crate) fn carry(&mut self, data: &[u8]) -> io::Result<()> {
         data.chunks(BLOCK_LEN).try_for_each(|piece| self.put_block(0, piece))
     }
@@ -74,7 +80,8 @@ impl<V: Codec> SnapshotWriter<V> {
     }
 
     fn put_block(&mut self, paths: u32, raw: &[u8]) -> io::Result<()> {
-        let packed = (raw.len() <= MAX_PACKED).then(|| lz4_flex::block::compress(raw));
+        let may_pack = paths > 0 && raw.len() <= MAX_PACKED;
+        let packed = may_pack.then(|| lz4_flex::block::compress(raw));
         let stored = packed.as_deref().filter(|packed| packed.len() < raw.len()).unwrap_or(raw);
         let len =
             |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| invalid("a path needs 4 GiB"));

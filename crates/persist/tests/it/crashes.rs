@@ -1,6 +1,6 @@
 //! Crashes at any call of the file layer, and the state that is found afterwards.
 
-use crate::history::{Crash, Oracle, open};
+use crate::history::{Crash, Oracle, open, open_serving};
 use crate::scale;
 use crate::sim::{Fault, Lie, Sim};
 
@@ -17,8 +17,13 @@ fn run(seed: u64, lie: Option<Lie>) -> Result<Counts, String> {
         if random.u8(0..4) > 0 {
             sim.fail(random.u64(0..400), Fault::PowerOff);
         }
-        if let Ok(cache) = open(&sim) {
-            if was_opened {
+        let is_serving = random.bool();
+        if let Ok(cache) = if is_serving { open_serving(&sim) } else { open(&sim) } {
+            for _ in 0..if is_serving && was_opened { random.u8(0..8) } else { 0 } {
+                oracle.step_while_loading(&cache, &mut random);
+            }
+            cache.wait_until_loaded();
+            if was_opened && !(is_serving && sim.is_off()) {
                 oracle.check(&cache, Crash::Killed, false)?;
             }
             oracle.restart(&cache)?;

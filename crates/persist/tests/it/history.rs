@@ -100,6 +100,11 @@ pub(crate) fn open(sim: &Sim) -> Result<Cache, cache_index_persist::PersistError
     Persistent::open_on(Arc::new(sim.clone()), config())
 }
 
+/// Opens, and loads the snapshot in the background.
+pub(crate) fn open_serving(sim: &Sim) -> Result<Cache, cache_index_persist::PersistError> {
+    Persistent::open_serving_on(Arc::new(sim.clone()), config())
+}
+
 fn path(path: usize) -> OriginPath<'static> {
     OriginPath::from_canonical(PATHS[path]).unwrap()
 }
@@ -155,6 +160,26 @@ impl Oracle {
             self.saved = current;
         }
         written
+    }
+
+    /// One random step while the snapshot is being loaded.
+    pub(crate) fn step_while_loading(&mut self, cache: &Cache, random: &mut fastrand::Rng) {
+        let (tenant, path, key) = (
+            random.usize(0..TENANTS.len()),
+            random.usize(0..PATHS.len()),
+            random.usize(0..KEYS.len()),
+        );
+        let severity = if random.bool() { Severity::Soft } else { Severity::Hard };
+        match random.u8(0..6) {
+            0 | 1 => self.fill(cache, (tenant, path, key)),
+            2 => self.invalidate(cache, Scope::Path(tenant, path), severity),
+            3 => self.invalidate(cache, Scope::Key(tenant, path, key), severity),
+            4 => self.invalidate(cache, Scope::Operations(tenant, path), severity),
+            _ => {
+                let prefix = random.usize(0..PREFIXES.len());
+                self.invalidate(cache, Scope::Prefix(tenant, prefix), severity);
+            }
+        }
     }
 
     /// One random step.

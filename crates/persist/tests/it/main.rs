@@ -12,6 +12,7 @@ mod history;
 mod operations;
 mod order;
 mod relay;
+mod serving;
 mod sim;
 
 /// How often the random tests are repeated.

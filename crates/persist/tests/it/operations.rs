@@ -3,7 +3,7 @@
 use crate::sim::Sim;
 use cache_index::canonical::Rules;
 use cache_index::invalidation::InvalidationRequest;
-use cache_index::{Config, Hard, Lookup, OriginPath, Selection, Soft, VariantKey};
+use cache_index::{Config, Hard, Lookup, OriginPath, PathPrefix, Selection, Soft, VariantKey};
 use cache_index_persist::{
     Codec, Durability, PersistConfig, Persistent, Recovery, Scope, SyncPolicy, inspect,
 };
@@ -91,6 +91,43 @@ fn callers_that_wait_together_share_syncs() {
     let stats = cache.persist_stats();
     assert_eq!(stats.log_records, THREADS as u64);
     assert!(stats.log_syncs <= 8, "{} syncs for {THREADS} records", stats.log_syncs);
+}
+
+#[test]
+fn next_segment_is_prepared_before_it_is_needed() {
+    let sim = Sim::new(4096);
+    let cache = crate::history::open(&sim).unwrap();
+    let tenant = cache.tenant("doc");
+    let logs = || {
+        let names = sim.names().into_iter();
+        names.filter(|name| name.starts_with("log-")).collect::<Vec<_>>()
+    };
+    let purge = |times: usize| {
+        for _ in 0..times {
+            assert!(cache.purge(&tenant, &path("a/1.jpg"), Hard).is_durable());
+        }
+    };
+    // A record takes 64 bytes, and a segment of 16 KiB has room for 128 of them.
+    purge(64);
+    assert_eq!(logs().len(), 1);
+    purge(6);
+    while logs().len() == 1 {
+        std::thread::yield_now();
+    }
+    let prepared = logs()[1].clone();
+    assert!(sim.read(&prepared).unwrap().iter().all(|&byte| byte == 0));
+    purge(60);
+    assert!(sim.read(&prepared).unwrap().iter().any(|&byte| byte != 0), "it is in use");
+    assert_eq!(logs().len(), 2);
+    // Another one, which is not used, and is removed.
+    purge(64);
+    while logs().len() == 2 {
+        std::thread::yield_now();
+    }
+    drop(cache);
+    assert_eq!(logs().len(), 2);
+    let cache = crate::history::open(&sim).unwrap();
+    assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 194, .. }));
 }
 
 #[test]
@@ -202,14 +239,82 @@ fn requests_are_logged_whole() {
     drop(cache);
     let cache = open(dir.path());
     let tenant = cache.tenant("doc");
-    // For a request that names variants, the log has the whole picture.
-    for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg", "d/1.jpg"] {
+    for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg"] {
         assert!(cache.variants(&tenant, &path(name)).is_empty(), "{name}");
     }
+    // Requests that name variants.
     assert_eq!(cache.variants(&tenant, &path("c/1.jpg")), [key("?w=300")]);
+    assert_eq!(cache.variants(&tenant, &path("d/1.jpg")), [key("?w=300")]);
     let mut values: Vec<u64> = cache.values().collect();
     values.sort_unstable();
-    assert_eq!(values, [3]);
+    assert_eq!(values, [3, 4]);
+}
+
+#[test]
+fn purges_of_opaque_names_are_replayed_exactly() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(dir.path());
+    let tenant = cache.tenant("doc");
+    let odd = |name: &'static str| OriginPath::opaque(name).unwrap();
+    let own = |name: &'static str| VariantKey::opaque(name).unwrap();
+    let paths = ["a b//1", "a b//2", "A", "zz%"];
+    for (at, name) in paths.into_iter().enumerate() {
+        for (k, text) in ["300x200", "?x y", "?x y#webp"].into_iter().enumerate() {
+            let value = (at * 10 + k) as u64;
+            assert!(cache.insert(&tenant, &odd(name), &own(text), value).is_stored());
+        }
+    }
+    cache.snapshot().unwrap();
+    assert!(cache.purge(&tenant, &odd("A"), Hard).is_durable());
+    let picked = [own("?x y")];
+    let picked = Selection::Keys(&picked);
+    assert!(cache.purge_selected(&tenant, &odd("zz%"), picked, Hard).is_durable());
+    let prefix = PathPrefix::opaque("a b//").unwrap();
+    assert!(cache.purge_prefix(&tenant, &prefix, Soft).is_durable());
+    drop(cache);
+    let cache = open(dir.path());
+    let mut values: Vec<u64> = cache.values().collect();
+    values.sort_unstable();
+    assert_eq!(values, [0, 1, 2, 10, 11, 12, 30]);
+    let tenant = cache.tenant("doc");
+    assert_eq!(cache.lookup(&tenant, &odd("a b//1"), &own("300x200")), Lookup::Stale(0));
+    assert_eq!(cache.lookup(&tenant, &odd("zz%"), &own("300x200")), Lookup::Live(30));
+}
+
+#[test]
+fn forgotten_tenants_stay_forgotten_and_the_next_of_the_name_begins_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(dir.path());
+    let (doc, other) = (cache.tenant("doc"), cache.tenant("other"));
+    for tenant in [&doc, &other] {
+        assert!(cache.insert(tenant, &path("a/1.jpg"), &key("?"), 1).is_stored());
+    }
+    cache.snapshot().unwrap();
+    assert!(cache.on_behalf_of("alice").forget_tenant(&doc).is_durable());
+    assert!(!cache.insert(&doc, &path("a/2.jpg"), &key("?"), 2).is_stored());
+    drop(cache);
+    let cache = open(dir.path());
+    let names: Vec<_> = cache.tenants().iter().map(|tenant| tenant.name().to_owned()).collect();
+    assert_eq!(names, ["other"]);
+    let doc = cache.tenant("doc");
+    assert_eq!(cache.lookup(&doc, &path("a/1.jpg"), &key("?")), Lookup::Miss);
+    assert_eq!(cache.values().count(), 1);
+    assert!(cache.insert(&doc, &path("a/1.jpg"), &key("?"), 3).is_stored());
+    cache.close().unwrap();
+    let cache = open(dir.path());
+    assert_eq!(cache.lookup(&cache.tenant("doc"), &path("a/1.jpg"), &key("?")), Lookup::Live(3));
+}
+
+#[test]
+fn generations_go_on_counting_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut last = None;
+    for _ in 0..3 {
+        let cache = open(dir.path());
+        let generation = cache.flush_all(Soft).outcome().generation();
+        assert!(Some(generation) > last);
+        last = Some(generation);
+    }
 }
 
 /// A value whose length differs.
@@ -292,8 +397,12 @@ fn snapshots_of_many_blocks_come_back_whole() {
     let contents = inspect::directory(dir.path(), |_, _| ()).unwrap().snapshot.unwrap().unwrap();
     assert!(contents.blocks > 1 && contents.entries == expected, "{contents:?}");
     assert_eq!(contents.tenants.values().sum::<u64>(), expected);
-    let cache = open(dir.path());
-    let mut values: Vec<u64> = cache.values().collect();
-    values.sort_unstable();
-    assert!(values.into_iter().eq(0..expected));
+    for threads in [1, 2, 5] {
+        let config = PersistConfig::builder().load_threads(threads).build().unwrap();
+        let cache = Persistent::<u64>::open(dir.path(), config).unwrap();
+        assert!(matches!(cache.recovery(), Recovery::Warm { entries, .. } if *entries == expected));
+        let mut values: Vec<u64> = cache.values().collect();
+        values.sort_unstable();
+        assert!(values.into_iter().eq(0..expected), "{threads} threads");
+    }
 }

@@ -8,10 +8,11 @@
 use super::client_key::ClientKey;
 use super::fault::Fault;
 use super::history::History;
+use super::index::Index;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use cache_index::Tenant;
 use cache_index::canonical::{Delivery, Grouping, Root, Rules, RulesBuilder, V7};
-use cache_index::{CacheIndex, Tenant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use std::collections::HashMap;
@@ -197,12 +198,12 @@ impl Accounts {
     /// # Errors
     /// If two customers share a token, a host or a key, or the settings of one contradict each
     /// other.
-    pub(crate) fn new<V>(
+    pub(crate) fn new(
         settings: Vec<AccountSettings>,
         unnamed: Unnamed,
         root: Root,
         grouping: Grouping,
-        index: &CacheIndex<V>,
+        index: &Index,
     ) -> Result<Self, String> {
         let mut accounts = Self { all: Vec::new(), by_host: HashMap::new(), has_sole: false };
         for mut settings in settings {
@@ -374,13 +375,14 @@ pub(crate) fn retry_after(wait: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cache_index::Config;
 
     fn accounts() -> Accounts {
         let key = |key: &str| ClientKey::new(key).unwrap();
         let mut acme = AccountSettings::new("Acme", key("a"));
         acme.custom_host = Some("img.acme.example".to_owned());
         let settings = vec![acme, AccountSettings::new("other", key("b"))];
-        let index = CacheIndex::<()>::default();
+        let index = Index::in_memory(Config::default());
         Accounts::new(settings, Unnamed::Nobody, Root::Host, Grouping::Grouped, &index).unwrap()
     }
 
@@ -432,7 +434,7 @@ mod tests {
 
     #[test]
     fn customers_share_nothing() {
-        let index = CacheIndex::<()>::default();
+        let index = Index::in_memory(Config::default());
         let key = |key: &str| ClientKey::new(key).unwrap();
         let with_host = |token, key, host: &str| AccountSettings {
             custom_host: Some(host.to_owned()),

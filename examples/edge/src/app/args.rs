@@ -3,8 +3,8 @@
 use clap::{Args as Group, Parser};
 use std::path::PathBuf;
 
-/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory, and removes
-/// them on request.
+/// A small caching image CDN edge: resizes pictures, keeps the renditions in memory or in files,
+/// and removes them on request.
 #[derive(Debug, Parser)]
 #[command(name = "edge")]
 pub(crate) struct Args {
@@ -39,13 +39,27 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) store: u32,
 
+    /// Keep the renditions and the index in this directory, which is created if it is missing. A
+    /// restarted edge then goes on where it ended, and no purge is undone by a crash. `--store`
+    /// limits the files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// With `--data`: how many megabytes of renditions to keep in memory as well.
+    #[arg(long, value_name = "MB", requires = "data", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) memory: u32,
+
+    /// With `--data`: how often the index is saved. A crash loses the renditions since then.
+    #[arg(long, value_name = "SECONDS", requires = "data", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) snapshot_every: u32,
+
     /// Log as JSON, one object per line. The environment variable EDGE_LOG sets the level: `info`
     /// (the default), or `debug` to include hits.
     #[arg(long)]
     pub(crate) log_json: bool,
 
     /// Start on free ports, drive the edge over HTTP, print whether each step held, and end.
-    #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants"])]
+    #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants", "data"])]
     pub(crate) tour: bool,
 }
 

@@ -140,7 +140,7 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
         .request_target(target.as_ref())
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
     let filed = account.file(&exact);
-    match edge.look_up(&account.tenant, &filed.origin, &filed.variant) {
+    match edge.find(&account.tenant, &filed.origin, &filed.variant).await {
         Lookup::Live((_, object)) => {
             edge.metrics.hits.inc();
             Ok(Served { object, cache: Cache::Hit })
@@ -226,6 +226,7 @@ fn picture(parts: &Parts, served: &Served) -> Response<Full<Bytes>> {
 fn not_kept(kept: Kept) -> String {
     match kept {
         Kept::Refused(reason) => reason.to_string(),
+        Kept::NotWritten => "its file could not be written".to_owned(),
         _ => "no room in the store".to_owned(),
     }
 }

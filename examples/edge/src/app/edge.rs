@@ -4,24 +4,28 @@
 //! Invariant: index and object store agree. Each object in the store is the value of one entry of
 //! the index, of one that is dead and not yet reclaimed, or of a fill that is just ending; each
 //! entry's object is in the store, or just about to be noticed as evicted. [`Edge::keep`],
-//! [`Edge::forget`], [`Edge::apply`] and [`Edge::reclaim`] are the only places that touch both.
+//! [`Edge::forget`], [`Edge::apply`] and [`Edge::reclaim`] are the only places that touch both, and
+//! [`super::orphans`] after a start with data of an earlier one.
 
 use super::accounts::{Account, AccountSettings, Accounts, Unnamed};
+use super::files::{NotRead, ObjectFiles};
 use super::fill::Fills;
 use super::flights::Flights;
+use super::index::{DataSettings, Index, Safety};
 use super::metrics::{Metrics, seconds};
 use super::operations::Operations;
 use super::origin::Origin;
+use super::orphans::Orphans;
 use super::receipt::Summary;
 use super::render::{self, RenderError, Rendition};
 use super::request_id::RequestIds;
-use super::store::{Object, ObjectId, ObjectStore};
+use super::store::{Evicted, Filed, Object, ObjectId, ObjectStore};
 use axum::body::Bytes;
 use cache_index::canonical::{Grouping, Target};
 use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
 use cache_index::{
-    CacheIndex, Config, DeadValues, FillLease, Freshness, Insertion, Lookup, OriginPath, Refusal,
-    Severity, Tenant, VariantKey, WhenFull,
+    Config, DeadValues, FillLease, Freshness, Insertion, Lookup, OriginPath, Refusal, Severity,
+    Tenant, VariantKey, WhenFull,
 };
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -38,6 +42,9 @@ const RECLAIM_STEP: usize = 1000;
 
 /// How often the index is asked for dead entries if no flush has asked before.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+
+/// How many files of objects are read at a time.
+const MOST_READS: usize = 64;
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -83,12 +90,16 @@ pub(crate) struct Setup {
     pub(crate) unnamed: Unnamed,
     pub(crate) grouping: Grouping,
     pub(crate) limits: Limits,
+    /// Where data are kept. Without it they are in memory alone.
+    pub(crate) data: Option<DataSettings>,
 }
 
 /// The state of the server.
 pub(crate) struct Edge {
-    pub(crate) index: CacheIndex<ObjectId>,
+    pub(crate) index: Index,
     pub(crate) store: ObjectStore,
+    /// The objects that no entry names any more.
+    pub(crate) orphans: Orphans,
     pub(crate) origin: Arc<dyn Origin>,
     pub(crate) accounts: Accounts,
     pub(crate) limits: Limits,
@@ -103,6 +114,8 @@ pub(crate) struct Edge {
     pub(crate) fetches: Semaphore,
     /// Decoding and encoding keep a core busy, so there is one permit a core.
     renders: Arc<Semaphore>,
+    /// Bounds the number of open files.
+    reads: Semaphore,
     /// A check visits everything; one is enough.
     pub(crate) checks: Semaphore,
     /// There may be something to reclaim.
@@ -132,36 +145,38 @@ pub(crate) enum Kept {
     Refused(Refusal),
     /// It was evicted before it had an entry: the store is too small for it.
     NoRoom,
+    /// Its file could not be written. It serves only the clients that waited.
+    NotWritten,
+}
+
+/// The objects that a commit has left without an entry.
+#[derive(Default)]
+pub(crate) struct Leftover {
+    evicted: Vec<Evicted>,
+    unused: Vec<ObjectId>,
 }
 
 impl Kept {
     /// Returns whether the commit was accepted: no hard invalidation has overtaken the fill.
     pub(crate) fn is_stored(self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::NotWritten)
     }
 }
 
 impl Edge {
-    /// An empty cache in front of `origin`.
+    /// A cache in front of `origin`: empty, or with the data of an earlier start.
     ///
     /// # Errors
-    /// If the index or the rules can't be configured.
+    /// If the index or the rules can't be configured, or the data can't be used.
     pub(crate) fn new(origin: Arc<dyn Origin>, setup: Setup) -> Result<Self, String> {
-        let Setup { accounts, unnamed, grouping, limits } = setup;
-        let config = Config::builder()
-            // The server must delete objects, so the index must return the values that a flush has
-            // killed.
-            .dead_values(DeadValues::Queue)
-            .max_variants(limits.renditions, WhenFull::EvictOldest)
-            .max_entries(limits.entries)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let index = CacheIndex::new(config);
+        let Setup { accounts, unnamed, grouping, limits, data } = setup;
+        let (index, store) = index_and_store(&limits, data)?;
         let accounts = Accounts::new(accounts, unnamed, origin.root(), grouping, &index)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
+            orphans: Orphans::default(),
             index,
-            store: ObjectStore::new(limits.store_bytes),
+            store,
             origin,
             accounts,
             fetches: Semaphore::new(limits.fetches),
@@ -173,6 +188,7 @@ impl Edge {
             shown_key: None,
             delivery_port: 0,
             renders: Arc::new(Semaphore::new(cores)),
+            reads: Semaphore::new(MOST_READS),
             checks: Semaphore::new(1),
             dead: Notify::new(),
             lag: Mutex::default(),
@@ -193,8 +209,8 @@ impl Edge {
         self.delivery_port
     }
 
-    /// Looks for a rendition. Between the index and the store it may be invalidated or evicted:
-    /// then this is a miss.
+    /// Looks for a rendition in memory. Between the index and the store it may be invalidated or
+    /// evicted: then this is a miss.
     pub(crate) fn look_up(
         &self,
         tenant: &Tenant,
@@ -207,6 +223,51 @@ impl Edge {
             Lookup::Stale(id) => found(id).map_or(Lookup::Miss, Lookup::Stale),
             Lookup::Miss => Lookup::Miss,
         }
+    }
+
+    /// Looks for a rendition in memory and in files. It waits only if there is a file to read.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+    ) -> Lookup<(ObjectId, Arc<Object>)> {
+        let found = self.look_up(tenant, path, variant);
+        if !matches!(found, Lookup::Miss) || !self.store.is_on_disk() {
+            return found;
+        }
+        let looked_up = self.index.lookup(tenant, path, variant);
+        let (Lookup::Live(id) | Lookup::Stale(id)) = looked_up else { return Lookup::Miss };
+        let (path, variant) = (path.clone().into_owned(), variant.clone().into_owned());
+        let filed = Filed { tenant: tenant.clone(), path, variant };
+        // Nobody closes the semaphore, so there always is a permit.
+        let _permit = self.reads.acquire().await.ok();
+        let edge = Arc::clone(self);
+        let read = task::spawn_blocking(move || edge.read(id, &filed)).await;
+        match (read, looked_up) {
+            (Ok(Some(object)), Lookup::Stale(_)) => Lookup::Stale((id, object)),
+            (Ok(Some(object)), _) => Lookup::Live((id, object)),
+            _ => Lookup::Miss,
+        }
+    }
+
+    /// Reads an object from its file. A file that is missing or bad is forgotten.
+    pub(crate) fn read(&self, id: ObjectId, filed: &Filed) -> Option<Arc<Object>> {
+        match self.store.load(id, filed) {
+            Ok(object) => {
+                self.metrics.files.read.inc();
+                return Some(object);
+            }
+            // It was evicted or replaced after the entries were saved.
+            Err(NotRead::Gone) => self.forget(id, filed),
+            Err(NotRead::Bad(reason)) => {
+                self.metrics.files.bad.inc();
+                warn!(%id, path = filed.path.as_str(), reason, "bad file of an object, deleted");
+                self.forget(id, filed);
+            }
+            Err(NotRead::Failed(error)) => warn!(%id, %error, "a file could not be read"),
+        }
+        None
     }
 
     /// Renders on a thread where that is allowed.
@@ -229,57 +290,86 @@ impl Edge {
         task::spawn_blocking(work).await.map_err(crashed)?
     }
 
-    /// Stores a rendition under `lease`, unless an invalidation has overtaken it.
-    pub(crate) fn keep(&self, lease: FillLease<ObjectId>, object: &Arc<Object>) -> Kept {
+    /// Stores a rendition under `lease`, unless an invalidation has overtaken it. The caller passes
+    /// the rest to [`discard`](Self::discard).
+    pub(crate) fn keep(
+        &self,
+        lease: FillLease<ObjectId>,
+        id: ObjectId,
+        object: &Arc<Object>,
+    ) -> (Kept, Leftover) {
         // There is no await between here and the end, so a client that goes away cannot leave a
         // half-finished operation. The object comes first, then its entry: a thread that finds the
         // entry also finds the object.
-        let (id, evicted) = self.store.put(Arc::clone(object));
-        for (other, evicted) in evicted {
-            self.unfile(other, &evicted);
-        }
-        match lease.commit(&object.filed.variant, id) {
+        let mut evicted = self.store.put(id, object);
+        let (kept, unused) = match lease.commit(&object.filed.variant, id) {
             Insertion::Stored(stored) => {
                 let room = stored.evicted.map(|(_, id)| id);
-                self.store.delete(stored.replaced.into_iter().chain(room));
-                // The object was evicted before it had an entry: the evicting thread found no entry
-                // to remove.
-                if !self.store.contains(id) {
-                    self.unfile(id, object);
-                    return Kept::NoRoom;
-                }
-                match stored.freshness {
+                let kept = match stored.freshness {
+                    _ if !self.store.contains(id) => {
+                        // It was evicted before it had an entry: the evicting thread, if it was
+                        // another one, has found no entry to remove.
+                        evicted.push(Evicted { id, object: Some(Arc::clone(object)) });
+                        Kept::NoRoom
+                    }
                     Freshness::Live => Kept::Live,
                     Freshness::Stale => Kept::Stale,
-                }
+                };
+                (kept, stored.replaced.into_iter().chain(room).collect())
             }
-            Insertion::Refused(refused) => {
-                self.store.delete([refused.value]);
-                Kept::Refused(refused.reason)
+            Insertion::Refused(refused) => (Kept::Refused(refused.reason), vec![refused.value]),
+        };
+        (kept, Leftover { evicted, unused })
+    }
+
+    /// Deletes the objects that a commit has left without an entry.
+    pub(crate) fn discard(&self, leftover: Leftover) {
+        for evicted in leftover.evicted {
+            self.evict(evicted);
+        }
+        self.store.delete(leftover.unused);
+    }
+
+    /// Drops an object that made room for others.
+    pub(crate) fn evict(&self, evicted: Evicted) {
+        let Evicted { id, object } = evicted;
+        if let Some(object) = object {
+            self.unfile(id, &object.filed);
+        } else if let Some(names) = self.store.files().and_then(|files| files.names(id)) {
+            let path = OriginPath::from_canonical(&names.path);
+            let variant = VariantKey::from_canonical(&names.variant);
+            if let (Ok(path), Ok(variant)) = (path, variant) {
+                let tenant = self.index.tenant(&names.tenant);
+                // The removed value is the id, whose object is about to go.
+                let _ = self.index.remove(&tenant, &path, &variant, &id);
             }
+        }
+        // Without files it is gone already.
+        if self.store.is_on_disk() {
+            self.store.delete([id]);
         }
     }
 
     /// Drops one rendition, if it is still this one.
-    pub(crate) fn forget(&self, id: ObjectId, object: &Object) {
-        self.unfile(id, object);
+    pub(crate) fn forget(&self, id: ObjectId, filed: &Filed) {
+        self.unfile(id, filed);
         self.store.delete([id]);
     }
 
     /// Takes the entry of an object that is gone out of the index. An entry that holds another
     /// object by now stays.
-    fn unfile(&self, id: ObjectId, object: &Object) {
-        let filed = &object.filed;
+    fn unfile(&self, id: ObjectId, filed: &Filed) {
         // The removed value is the id, whose object is gone. If the entry was dead, `remove`
         // returns nothing, and a reclaim returns the id.
         let _ = self.index.remove(&filed.tenant, &filed.path, &filed.variant, &id);
     }
 
     /// Carries out a request to invalidate. Objects that went are deleted before this returns,
-    /// those under a prefix and of everything in the background.
+    /// those under a prefix and of everything in the background. With an index in a directory this
+    /// waits for a sync.
     pub(crate) fn apply(&self, account: &Account, request: &InvalidationRequest) -> Summary {
         let begun = Instant::now();
-        let receipt = self.index.apply(&account.tenant, request);
+        let (receipt, safety) = self.index.apply(&account.tenant, request, account.token());
         self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
         // Only so that no client waits in vain: an overtaken fill is refused anyway.
         self.overtake(account, request);
@@ -287,7 +377,11 @@ impl Edge {
             // Not revealed to the sender: it may be another tenant.
             warn!(tenant = widened.name(), "all of it invalidated, to make room for a wildcard");
         }
-        let summary = Summary::of(&receipt, request);
+        if let Safety::NotDurable(reason) = &safety {
+            self.metrics.not_durable.inc();
+            warn!(reason, "an invalidation is not durable");
+        }
+        let summary = Summary::of(&receipt, request).with_safety(safety);
         if request.severity() == Severity::Hard && summary.is_broad() {
             self.lag.lock().waiting.get_or_insert(begun);
             self.dead.notify_one();
@@ -348,6 +442,14 @@ impl Edge {
         lag.passing.or(lag.waiting).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// Saves all entries, if they are kept in a directory. Nothing may be served after this.
+    ///
+    /// # Errors
+    /// If they can't be saved; the text contains the reason.
+    pub(crate) fn close(&self) -> Result<(), String> {
+        self.index.close()
+    }
+
     /// Reclaims after each flush, for as long as the server runs.
     pub(crate) async fn keep_reclaiming(self: Arc<Self>) {
         loop {
@@ -358,4 +460,33 @@ impl Edge {
             let _ = task::spawn_blocking(move || edge.reclaim()).await;
         }
     }
+}
+
+/// The index and the objects, in memory or in a directory.
+fn index_and_store(
+    limits: &Limits,
+    data: Option<DataSettings>,
+) -> Result<(Index, ObjectStore), String> {
+    let config = Config::builder()
+        // The server must delete objects, so the index must return the values that a flush has
+        // killed.
+        .dead_values(DeadValues::Queue)
+        .max_variants(limits.renditions, WhenFull::EvictOldest)
+        .max_entries(limits.entries)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let Some(DataSettings { dir, snapshot_every, memory_bytes }) = data else {
+        return Ok((Index::in_memory(config), ObjectStore::new(limits.store_bytes)));
+    };
+    // First, as it locks the directory.
+    let index = Index::open(&dir.join("index"), snapshot_every, config)?;
+    let files = ObjectFiles::open(&dir.join("objects"))
+        .map_err(|error| format!("can't use the objects in {}: {error}", dir.display()))?;
+    // Without the index, the incarnations of earlier objects are unknown, and so are free ids.
+    if index.durable_state().is_some_and(|state| state.recovery.state == "new") {
+        super::orphans::delete_all(&files)
+            .map_err(|error| format!("can't delete old objects in {}: {error}", dir.display()))?;
+    }
+    let store = ObjectStore::on_disk(files, index.incarnation(), limits.store_bytes, memory_bytes);
+    Ok((index, store))
 }

@@ -5,7 +5,7 @@
 //! rendition at a time, however many clients wait for it.
 
 use super::accounts::Account;
-use super::edge::{Edge, Kept};
+use super::edge::{Edge, Kept, Leftover};
 use super::fault::Fault;
 use super::flights::{Boarded, Flights, Place};
 use super::operations::Operations;
@@ -13,9 +13,10 @@ use super::origin::{Fetched, OriginError, Wanted};
 use super::render::RenderError;
 use super::store::{Filed, Object, ObjectId};
 use axum::http::StatusCode;
-use cache_index::{Lookup, OriginPath, VariantKey};
+use cache_index::{FillLease, Lookup, OriginPath, VariantKey};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -129,19 +130,21 @@ async fn make(
     place: Place<FlightKey, Outcome>,
 ) -> Outcome {
     let made = attempt(&edge, &job, stale.as_ref(), place).await;
-    if let (Err(fault), Some(stale)) = (&made, stale) {
-        if fault.status == StatusCode::NOT_FOUND {
-            // The picture is gone; an old copy of it isn't to be served for ever.
-            edge.forget(stale.id, &stale.object);
-        } else {
+    match (&made, stale) {
+        // The picture is gone; an old copy of it isn't to be served for ever.
+        (Err(fault), Some(stale)) if fault.status == StatusCode::NOT_FOUND => {
+            edge.forget(stale.id, &stale.object.filed);
+        }
+        (Err(_) | Ok(Filled { kept: Kept::NotWritten, .. }), Some(stale)) => {
             stale.object.put_off_refresh(REFRESH_AGAIN);
         }
+        _ => {}
     }
     made
 }
 
 async fn attempt(
-    edge: &Edge,
+    edge: &Arc<Edge>,
     job: &Job,
     stale: Option<&Stale>,
     place: Place<FlightKey, Outcome>,
@@ -172,9 +175,47 @@ async fn attempt(
     };
     let object = Arc::new(object);
     edge.metrics.fills.inc();
-    let kept = place.land(|| edge.keep(lease, &object));
+    let kept = if edge.store.is_on_disk() {
+        let (edge, object) = (Arc::clone(edge), Arc::clone(&object));
+        // If all clients go away meanwhile, this still goes on to its end.
+        let storing = task::spawn_blocking(move || store(&edge, lease, &object, place));
+        let crashed =
+            |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "storing the picture failed");
+        storing.await.map_err(crashed)?
+    } else {
+        store(edge, lease, &object, place)
+    };
     debug!(tenant = job.account.token(), path = job.origin.as_str(), ?kept, "filled");
     Ok(Filled { object, kept })
+}
+
+/// Stores a rendition, and ends its flight.
+fn store(
+    edge: &Edge,
+    lease: FillLease<ObjectId>,
+    object: &Arc<Object>,
+    place: Place<FlightKey, Outcome>,
+) -> Kept {
+    // Before the landing, during which other requests wait.
+    let id = match edge.store.write(object) {
+        Ok(id) => id,
+        Err(error) => {
+            edge.metrics.files.not_written.inc();
+            warn!(path = object.filed.path.as_str(), %error, "a file could not be written");
+            return Kept::NotWritten;
+        }
+    };
+    let (kept, leftover) = place.land(|| {
+        let (kept, leftover) = edge.keep(lease, id, object);
+        if edge.store.is_on_disk() {
+            return (kept, leftover);
+        }
+        edge.discard(leftover);
+        (kept, Leftover::default())
+    });
+    // Files are deleted after the landing, for the same reason.
+    edge.discard(leftover);
+    kept
 }
 
 async fn fetch(

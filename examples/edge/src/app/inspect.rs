@@ -6,17 +6,19 @@ use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
 use super::fault::Fault;
 use super::metrics::Metrics;
-use super::store::ObjectId;
+use super::store::{Filed, ObjectId};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use cache_index::canonical::Target;
-use cache_index::{Lookup, PathPrefix};
+use cache_index::{Lookup, OriginPath, PathPrefix, Tenant};
 use http_body_util::Full;
 use prometheus_client::encoding::prometheus_text;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 use tokio::task;
 use url::form_urlencoded;
@@ -38,30 +40,37 @@ pub(crate) async fn variants(
                 return Err(Fault::unprocessable(format!("origin names no picture: {error}")));
             }
         };
-        let mut variants = edge.index.variants(&account.tenant, &path);
-        variants.sort();
-        let list = variants.iter().filter_map(|variant| {
-            let (state, object) = match edge.look_up(&account.tenant, &path, variant) {
-                Lookup::Live((_, object)) => ("live", object),
-                Lookup::Stale((_, object)) => ("stale", object),
-                Lookup::Miss => return None,
-            };
-            Some(json!({
-                "variant": variant.as_str(),
-                "state": state,
-                "age": object.made.elapsed().as_secs(),
-                "bytes": object.bytes.len(),
-                "content_type": object.format.content_type(),
-                "etag": object.etag.to_str().unwrap_or_default(),
-            }))
-        });
-        let list: Vec<Value> = list.collect();
-        Ok(json!({ "origin": path.as_str(), "variants": list }))
+        Ok((account.tenant.clone(), path.into_owned()))
     });
     match answer {
-        Ok(answer) => reply(StatusCode::OK, &answer),
+        Ok((tenant, path)) => {
+            let list = cached(&edge, &tenant, &path).await;
+            reply(StatusCode::OK, &json!({ "origin": path.as_str(), "variants": list }))
+        }
         Err(fault) => fault.to_json(),
     }
+}
+
+async fn cached(edge: &Arc<Edge>, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<Value> {
+    let mut variants = edge.index.variants(tenant, path);
+    variants.sort();
+    let mut list = Vec::new();
+    for variant in variants {
+        let (state, object) = match edge.find(tenant, path, &variant).await {
+            Lookup::Live((_, object)) => ("live", object),
+            Lookup::Stale((_, object)) => ("stale", object),
+            Lookup::Miss => continue,
+        };
+        list.push(json!({
+            "variant": variant.as_str(),
+            "state": state,
+            "age": object.made.elapsed().as_secs(),
+            "bytes": object.bytes.len(),
+            "content_type": object.format.content_type(),
+            "etag": object.etag.to_str().unwrap_or_default(),
+        }));
+    }
+    list
 }
 
 fn origin(query: &str) -> Result<String, Fault> {
@@ -89,52 +98,62 @@ pub(crate) async fn check(State(edge): State<Arc<Edge>>) -> Response<Full<Bytes>
         let reason = "a check is under way";
         return Fault::new(StatusCode::TOO_MANY_REQUESTS, reason).to_json();
     };
+    let failed = |reason| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, reason).to_json();
     match task::spawn_blocking(move || agreement(&checking)).await {
-        Ok(agreement) => {
+        Ok(Ok(agreement)) => {
             let status = if agreement.agree { StatusCode::OK } else { StatusCode::CONFLICT };
             reply(status, &agreement)
         }
-        Err(_) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the check failed").to_json(),
+        Ok(Err(error)) => failed(format!("the check failed: {error}")),
+        Err(_) => failed("the check failed".to_owned()),
     }
 }
 
 /// Compares index and store while they are in use. An apparent difference may only be in transit.
 /// So it is checked again after dead objects have been deleted.
-pub(crate) fn agreement(edge: &Edge) -> Agreement {
+///
+/// # Errors
+/// If the objects are in files whose folder can't be read.
+pub(crate) fn agreement(edge: &Edge) -> io::Result<Agreement> {
     edge.reclaim();
     let filed = entries(edge);
-    let lost: Vec<_> = filed.iter().filter(|entry| !edge.store.contains(entry.id)).collect();
-    let left_over: Vec<_> =
-        edge.store.all().into_iter().filter(|(id, object)| !is_filed(edge, *id, object)).collect();
-    let objects = edge.store.len();
+    let lost: Vec<_> = filed.iter().filter(|entry| !edge.store.exists(entry.id)).collect();
+    let objects = edge.store.ids()?;
+    let named = ids(edge, &entries(edge));
+    let left_over: Vec<_> = objects.iter().filter(|id| !named.contains(id)).collect();
+    let mut objects_without_entry = 0;
     if !left_over.is_empty() {
         edge.reclaim();
+        let named = ids(edge, &entries(edge));
+        let is_left_over = |id: &&&ObjectId| edge.store.exists(***id) && !named.contains(**id);
+        objects_without_entry = left_over.iter().filter(is_left_over).count();
     }
     let entries_without_object = lost.iter().filter(|entry| entry.is_lost(edge)).count();
-    let still_there = |(id, object): &&(ObjectId, Arc<super::store::Object>)| {
-        edge.store.contains(*id) && !is_filed(edge, *id, object)
-    };
-    let objects_without_entry = left_over.iter().filter(still_there).count();
-    Agreement {
+    Ok(Agreement {
         agree: entries_without_object == 0 && objects_without_entry == 0,
         entries: filed.len(),
-        objects,
+        objects: objects.len(),
         entries_without_object,
         objects_without_entry,
-    }
+    })
+}
+
+/// The ids that entries name, also those of tenants that this start does not know.
+fn ids(edge: &Edge, entries: &[Entry]) -> HashSet<ObjectId> {
+    entries.iter().map(|entry| entry.id).chain(edge.index.values()).collect()
 }
 
 struct Entry {
-    filed: super::store::Filed,
+    filed: Filed,
     id: ObjectId,
 }
 
 impl Entry {
     /// Whether the index still holds an object that isn't there.
     fn is_lost(&self, edge: &Edge) -> bool {
-        let super::store::Filed { tenant, path, variant } = &self.filed;
+        let Filed { tenant, path, variant } = &self.filed;
         let held = edge.index.lookup(tenant, path, variant).servable();
-        held == Some(self.id) && !edge.store.contains(self.id)
+        held == Some(self.id) && !edge.store.exists(self.id)
     }
 }
 
@@ -150,17 +169,11 @@ fn entries(edge: &Edge) -> Vec<Entry> {
                     continue;
                 };
                 let (tenant, path) = (tenant.clone(), path.clone());
-                found.push(Entry { filed: super::store::Filed { tenant, path, variant }, id });
+                found.push(Entry { filed: Filed { tenant, path, variant }, id });
             }
         }
     }
     found
-}
-
-fn is_filed(edge: &Edge, id: ObjectId, object: &super::store::Object) -> bool {
-    let filed = &object.filed;
-    let held = edge.index.lookup(&filed.tenant, &filed.path, &filed.variant).servable();
-    held == Some(id)
 }
 
 /// Answers `GET /healthz`.
@@ -198,6 +211,26 @@ pub(crate) async fn stats(State(edge): State<Arc<Edge>>) -> Response<Full<Bytes>
         "prefix_purges": stats.prefix_purges,
         "flushes": stats.tenant_flushes + stats.flushes,
         "reclaim_lag": edge.reclaim_lag().as_secs_f64(),
+        "data": data(&edge),
     });
     reply(StatusCode::OK, &answer)
+}
+
+/// The state of the data in the directory; null if they are in memory alone.
+fn data(edge: &Edge) -> Option<Value> {
+    let state = edge.index.durable_state()?;
+    Some(json!({
+        "described": state.recovery.describe(),
+        "incarnation": state.incarnation,
+        "recovery": state.recovery,
+        "log": state.log,
+        "snapshots": state.snapshots,
+        "orphans": { "deleted": edge.orphans.deleted(), "done": edge.orphans.is_done() },
+        "files": {
+            "read": edge.metrics.files.read.get(),
+            "bad": edge.metrics.files.bad.get(),
+            "not_written": edge.metrics.files.not_written.get(),
+        },
+        "memory_bytes": edge.store.memory_bytes(),
+    }))
 }

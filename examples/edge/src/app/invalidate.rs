@@ -110,7 +110,8 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     };
     let bytes = read(edge, &account, &parts.headers, body).await?;
     // A dry run counts the matches of a wildcard, and visits every picture for that.
-    if bytes.len() < LARGE_BODY && run == Run::Real {
+    // With an index in a directory, it waits for a sync.
+    if bytes.len() < LARGE_BODY && run == Run::Real && !edge.index.is_durable() {
         return carry_out(edge, account, run, &bytes);
     }
     let (edge, span) = (Arc::clone(edge), Span::current());

@@ -4,6 +4,8 @@
 //! index and the store are read from them for each request of the metrics.
 
 use super::edge::Edge;
+use super::index::DurableState;
+use cache_index::Stats;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -46,24 +48,47 @@ pub(crate) struct Metrics {
     pub(crate) purge_seconds: Histogram,
     /// A whole request to invalidate, its body included.
     pub(crate) invalidation_seconds: Histogram,
+    /// Invalidations that may be undone by a crash.
+    pub(crate) not_durable: Counter,
+    pub(crate) files: FileCounters,
     pub(crate) reclaimed: Counter,
     /// The time until the objects that a flush or a prefix purge has killed were deleted.
     pub(crate) reclaim_seconds: Histogram,
 }
 
+/// The counters of the files of objects.
+pub(crate) struct FileCounters {
+    pub(crate) read: Counter,
+    /// Files that were deleted because they were not as they had been written.
+    pub(crate) bad: Counter,
+    pub(crate) not_written: Counter,
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+fn histogram(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = Histogram::new(STEPS);
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
+impl FileCounters {
+    fn new(registry: &mut Registry) -> Self {
+        Self {
+            read: counter(registry, "files_read", "Objects that were read from their files"),
+            bad: counter(registry, "files_bad", "Damaged or foreign files that were deleted"),
+            not_written: counter(registry, "files_not_written", "Files that can't be written"),
+        }
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("edge");
-        let counter = |registry: &mut Registry, name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let histogram = |registry: &mut Registry, name: &str, help: &str| {
-            let histogram = Histogram::new(STEPS);
-            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
-            histogram
-        };
         let r = &mut registry;
         let hits = counter(r, "hits", "Requests served from memory");
         let stale_hits = counter(r, "stale_hits", "Requests served stale while a refresh runs");
@@ -80,6 +105,9 @@ impl Metrics {
         let purge_seconds = histogram(r, "purge", "Time in the index of an invalidation");
         let invalidation_seconds =
             histogram(r, "invalidation", "Time of an invalidation, from head to reply");
+        let not_durable =
+            counter(r, "invalidations_not_durable", "Invalidations that a crash may undo");
+        let on_disk = FileCounters::new(r);
         let reclaimed = counter(r, "reclaimed", "Dead entries whose objects were deleted");
         let reclaim_seconds =
             histogram(r, "reclaim", "Time from a flush until what it killed was deleted");
@@ -97,6 +125,8 @@ impl Metrics {
             purges,
             purge_seconds,
             invalidation_seconds,
+            not_durable,
+            files: on_disk,
             reclaimed,
             reclaim_seconds,
         }
@@ -122,23 +152,7 @@ impl Metrics {
 fn momentary(edge: &Edge) -> Registry {
     let mut registry = Registry::with_prefix("edge");
     let stats = edge.index.stats();
-    let entries = Family::<Label, Gauge<u64, AtomicU64>>::default();
-    for (state, count) in [("live", stats.live), ("stale", stats.stale), ("dead", stats.dead)] {
-        entries.get_or_create(&[("state", state)]).set(count as u64);
-    }
-    registry.register("entries", "Entries of the index", entries);
-    let refused = Family::<Label, Counter>::default();
-    for (reason, count) in [
-        ("purged", stats.refused_purged),
-        ("flushed", stats.refused_flushed),
-        ("too many variants", stats.refused_variants),
-        ("too many paths", stats.refused_paths),
-        ("too many entries", stats.refused_entries),
-        ("too long", stats.refused_length),
-    ] {
-        refused.get_or_create(&[("reason", reason)]).inc_by(count);
-    }
-    registry.register("fills_refused", "Fills whose result was not kept", refused);
+    states_and_refusals(&mut registry, &stats);
     let evicted = Counter::<u64>::default();
     evicted.inc_by(edge.store.evicted());
     registry.register("evictions", "Objects that made room for others", evicted);
@@ -171,7 +185,69 @@ fn momentary(edge: &Edge) -> Registry {
         "Age of the oldest flush whose dead are not yet deleted",
         lag,
     );
+    if let Some(state) = edge.index.durable_state() {
+        durable(&mut registry, edge, &state);
+    }
     registry
+}
+
+/// Adds the entries by state, and the refused fills by reason.
+fn states_and_refusals(registry: &mut Registry, stats: &Stats) {
+    let entries = Family::<Label, Gauge<u64, AtomicU64>>::default();
+    for (state, count) in [("live", stats.live), ("stale", stats.stale), ("dead", stats.dead)] {
+        entries.get_or_create(&[("state", state)]).set(count as u64);
+    }
+    registry.register("entries", "Entries of the index", entries);
+    let refused = Family::<Label, Counter>::default();
+    for (reason, count) in [
+        ("purged", stats.refused_purged),
+        ("flushed", stats.refused_flushed),
+        ("too many variants", stats.refused_variants),
+        ("too many paths", stats.refused_paths),
+        ("too many entries", stats.refused_entries),
+        ("too long", stats.refused_length),
+    ] {
+        refused.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+    registry.register("fills_refused", "Fills whose result was not kept", refused);
+}
+
+/// Adds the state of the data in the directory.
+fn durable(registry: &mut Registry, edge: &Edge, state: &DurableState) {
+    let recovery = Family::<[(&'static str, String); 2], Gauge<u64, AtomicU64>>::default();
+    let reason = state.recovery.reason.clone().unwrap_or_default();
+    let labels = [("state", state.recovery.state.to_owned()), ("reason", reason)];
+    recovery.get_or_create(&labels).set(1);
+    registry.register("recovery", "The data that were found at the start", recovery);
+    let DurableState { recovery, log, snapshots, .. } = state;
+    for (name, help, value) in [
+        ("recovered_entries", "Entries that were loaded at the start", recovery.entries),
+        ("replayed_invalidations", "Invalidations that the start repeated", recovery.replayed),
+        ("log_bytes", "Bytes in the log since the last snapshot", log.bytes),
+        ("log_failed", "1 if invalidations are not durable now", u64::from(log.fault.is_some())),
+        (
+            "would_start_warm",
+            "1 if a crash now would be followed by a warm start",
+            u64::from(log.would_start_warm),
+        ),
+        ("orphans_done", "1 if all files of earlier starts were visited", {
+            u64::from(edge.orphans.is_done())
+        }),
+        ("store_memory_bytes", "Objects that are also in memory", edge.store.memory_bytes()),
+    ] {
+        gauge(registry, name, help, value);
+    }
+    for (name, help, value) in [
+        ("log_records", "Invalidations that were given to the log", log.records),
+        ("log_syncs", "Syncs of the log", log.syncs),
+        ("snapshots", "Snapshots that were written", snapshots.written),
+        ("snapshots_failed", "Snapshots that could not be written", snapshots.failed),
+        ("orphans_deleted", "Files that no entry named at the start", edge.orphans.deleted()),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {

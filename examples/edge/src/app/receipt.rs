@@ -5,6 +5,7 @@
 //! wait for, so its status is `DONE`.
 
 use super::hints;
+use super::index::Safety;
 use cache_index::Severity;
 use cache_index::canonical::Target;
 use cache_index::invalidation::{
@@ -28,6 +29,11 @@ pub(crate) struct Summary {
     entries: Vec<Line>,
     /// Entries that repeated an earlier entry.
     duplicates: usize,
+    /// Absent if no data are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability_error: Option<String>,
     #[serde(skip)]
     pub(crate) variants: usize,
     #[serde(skip)]
@@ -67,10 +73,22 @@ impl Summary {
             generation: receipt.generation().get(),
             entries: receipt.entries().iter().map(|entry| Line::of(entry, &texts)).collect(),
             duplicates: receipt.duplicates(),
+            durability: None,
+            durability_error: None,
             variants: receipt.variants(),
             overtaken_fills: receipt.overtaken_fills(),
             matched_nothing: receipt.matched_nothing(),
         }
+    }
+
+    /// Adds whether the invalidation survives a crash.
+    pub(crate) fn with_safety(self, safety: Safety) -> Self {
+        let (durability, durability_error) = match safety {
+            Safety::Memory => (None, None),
+            Safety::Durable => (Some("durable"), None),
+            Safety::NotDurable(reason) => (Some("not durable"), Some(reason)),
+        };
+        Self { durability, durability_error, ..self }
     }
 
     /// Whether some of it was invalidated without being visited.
@@ -105,6 +123,9 @@ impl Summary {
                 self.matched_nothing,
                 self.entries.len()
             ));
+        }
+        if let Some(reason) = &self.durability_error {
+            parts.push(format!("not durable: {reason}"));
         }
         parts.join(", ")
     }

@@ -8,6 +8,7 @@
 use super::control;
 use super::delivery::deliver;
 use super::edge::Edge;
+use super::orphans;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{self, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
@@ -85,6 +86,9 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let reclaiming = tokio::spawn(Arc::clone(&edge).keep_reclaiming());
+    let cleared = Arc::clone(&edge);
+    let clearing = task::spawn_blocking(move || orphans::delete_orphans(&cleared));
+    let orphans = Arc::clone(&edge);
     let (stop, stopped) = watch::channel(());
 
     let pictures = Arc::clone(&edge);
@@ -117,6 +121,8 @@ pub(crate) async fn serve(
     let _ = stop.send(());
     let _ = tokio::join!(delivery, control);
     reclaiming.abort();
+    orphans.orphans.stop();
+    let _ = clearing.await;
 }
 
 /// Accepts connections until the signal to stop, and then waits for the open ones.
@@ -203,7 +209,7 @@ impl Running {
         Ok(Self { delivery, control, edge, stop, serving })
     }
 
-    /// Stops it, and waits until it has.
+    /// Stops it, and waits until it has. It does not close the index.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.serving.await;

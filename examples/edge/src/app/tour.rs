@@ -1,5 +1,5 @@
 //! The tour: the whole way once, from a delivery URL to a purge that holds, over real HTTP to a
-//! server in this process.
+//! server in this process. The last act, [`restart`](super::restart), has processes of its own.
 //!
 //! Invariant: every line of the table is checked. The expectation is written down before the step.
 //! The observation comes from the answer, and the two are compared word for word. No step depends
@@ -11,10 +11,12 @@ use super::client_key::{self, ClientKey};
 use super::edge::{Edge, Limits, Setup};
 use super::origin::gate::Gate;
 use super::origin::samples::{NOW, Samples};
+use super::restart::restart;
 use super::server::Running;
 use axum::body::Bytes;
 use cache_index::canonical::{Delivery, Grouping};
 use serde_json::{Value, json};
+use std::env;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,7 @@ const RENDITIONS: [&str; 3] = [
 ];
 
 /// How long something that happens in the background may take. It only turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Takes the tour and writes its table. `true` if every step held.
 pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
@@ -40,38 +42,45 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {
         unnamed: Unnamed::Sole,
         grouping: Grouping::Grouped,
         limits: Limits::default(),
+        data: None,
     };
     let edge = Edge::new(Arc::new(gate.clone()), setup)?;
     let running = Running::start(edge).await?;
-    let held = walk(&running, &gate, &key, out).await.map_err(|error| error.to_string())?;
+    let mut table = Table::new(out);
+    let walked = walk(&running, &gate, &key, &mut table).await;
+    walked.map_err(|error| error.to_string())?;
     running.stop().await;
-    Ok(held)
+    // Data are kept on Unix alone.
+    if cfg!(unix) {
+        let program = env::current_exe().map_err(|error| format!("can't find itself: {error}"))?;
+        restart(&program, &mut table).await?;
+    }
+    table.end().map_err(|error| error.to_string())
 }
 
-/// Walks through the steps with a server that is running. `true` if every step held.
-pub(crate) async fn walk(
+/// Walks through the steps with a server that is running.
+pub(crate) async fn walk<W: Write>(
     running: &Running,
     gate: &Gate,
     key: &str,
-    out: &mut impl Write,
-) -> io::Result<bool> {
+    table: &mut Table<'_, W>,
+) -> io::Result<()> {
     let client = Client::new(running.delivery, running.control);
-    let mut tour = Tour { client, edge: &running.edge, gate, key, table: Table::new(out) };
+    let mut tour = Tour { client, edge: &running.edge, gate, key, table };
     tour.table.begin(&running.delivery.to_string())?;
     let pictures = tour.fill().await?;
     tour.invalidate(&pictures).await?;
     tour.race().await?;
     tour.soften().await?;
-    tour.flush().await?;
-    tour.table.end()
+    tour.flush().await
 }
 
-struct Tour<'a, W> {
+struct Tour<'a, 't, W> {
     client: Client,
     edge: &'a Edge,
     gate: &'a Gate,
     key: &'a str,
-    table: Table<'a, W>,
+    table: &'a mut Table<'t, W>,
 }
 
 /// The bytes of the three renditions and of the other picture.
@@ -80,7 +89,7 @@ struct Pictures {
     birds: Bytes,
 }
 
-impl<W: Write> Tour<'_, W> {
+impl<W: Write> Tour<'_, '_, W> {
     async fn fill(&mut self) -> io::Result<Pictures> {
         self.table
             .heading("Three renditions of one picture and one of another: made, then kept")?;
@@ -227,7 +236,8 @@ impl<W: Write> Tour<'_, W> {
     }
 }
 
-fn describe(answer: &Result<Answer, String>, before: Option<&Bytes>) -> String {
+/// Returns status and cache state of an answer, and how it compares with an earlier one.
+pub(crate) fn describe(answer: &Result<Answer, String>, before: Option<&Bytes>) -> String {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return error.clone(),
@@ -244,7 +254,8 @@ fn describe(answer: &Result<Answer, String>, before: Option<&Bytes>) -> String {
     seen
 }
 
-fn receipt(answer: &Answer) -> String {
+/// Returns the outcome of the first entry of an invalidation.
+pub(crate) fn receipt(answer: &Answer) -> String {
     let reply: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let line = &reply["invalidation"]["entries"][0];
     let mut seen = answer.status.as_u16().to_string();
@@ -256,6 +267,9 @@ fn receipt(answer: &Answer) -> String {
     {
         seen += &format!(": {}, {}", count(variants, "variant"), count(fills, "open fill"));
     }
+    if let Some(durability) = reply["invalidation"]["durability"].as_str() {
+        seen += &format!(", {durability}");
+    }
     seen
 }
 
@@ -264,14 +278,14 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 /// The events, line by line, as they happen.
-struct Table<'a, W> {
+pub(crate) struct Table<'a, W> {
     out: &'a mut W,
     steps: usize,
     failed: Vec<usize>,
 }
 
 impl<'a, W: Write> Table<'a, W> {
-    fn new(out: &'a mut W) -> Self {
+    pub(crate) fn new(out: &'a mut W) -> Self {
         Self { out, steps: 0, failed: Vec::new() }
     }
 
@@ -280,11 +294,11 @@ impl<'a, W: Write> Table<'a, W> {
         self.row("", "what happens", "expected", "")
     }
 
-    fn heading(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "\n{text}")
     }
 
-    fn step(&mut self, what: &str, expected: &str, seen: &str) -> io::Result<()> {
+    pub(crate) fn step(&mut self, what: &str, expected: &str, seen: &str) -> io::Result<()> {
         self.steps += 1;
         let held = expected == seen;
         if !held {
@@ -302,7 +316,8 @@ impl<'a, W: Write> Table<'a, W> {
         )
     }
 
-    fn end(self) -> io::Result<bool> {
+    /// Writes the verdict. `true` if every step held.
+    pub(crate) fn end(self) -> io::Result<bool> {
         let (steps, failed) = (self.steps, self.failed.len());
         if failed == 0 {
             writeln!(self.out, "\nAll {steps} steps held.")?;

@@ -1,15 +1,17 @@
 //! The command itself.
 
 use crate::app::client::Client;
+use crate::app::restart::restart;
 use crate::app::tour;
 use crate::harness::{PATIENCE, Site};
+use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge"));
     command.env_remove("EDGE_CLIENT_KEY").kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -17,14 +19,14 @@ fn command() -> Command {
 }
 
 /// Runs the command to its end: exit code, output, errors.
-async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// Starts a server on free ports, and reads its addresses and the lines after that.
-async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildStdout>>) {
+pub(crate) async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildStdout>>) {
     let free = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
     let mut child = command.args(free).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -41,7 +43,7 @@ async fn start(command: &mut Command) -> (Child, Client, Lines<BufReader<ChildSt
 async fn the_tour_holds_and_ends_with_zero() {
     let (code, output, errors) = run(command().arg("--tour")).await;
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
-    assert!(output.trim_end().ends_with("All 34 steps held."), "{output}");
+    assert!(output.trim_end().ends_with("All 50 steps held."), "{output}");
     assert!(!output.contains("NOT HELD"), "{output}");
 }
 
@@ -50,11 +52,16 @@ async fn the_tour_reports_steps_that_do_not_hold() {
     let site = Site::start().await;
     let mut table = Vec::new();
     // Nothing can be invalidated with the wrong key, and there is no `now.png` at this origin.
-    let held = tour::walk(&site.running, &site.gate, "wrong", &mut table).await.unwrap();
+    let mut steps = tour::Table::new(&mut table);
+    tour::walk(&site.running, &site.gate, "wrong", &mut steps).await.unwrap();
+    // A program that is no edge.
+    restart(Path::new("/bin/false"), &mut steps).await.unwrap();
+    let held = steps.end().unwrap();
     let table = String::from_utf8(table).unwrap();
     assert!(!held, "{table}");
     assert!(table.contains("NOT HELD: 401"), "{table}");
     assert!(table.contains("NOT HELD: 404"), "{table}");
+    assert!(table.contains("NOT HELD: ended at once"), "{table}");
     assert!(table.contains("steps did not hold: 1, 2, 3, "), "{table}");
 }
 

@@ -4,6 +4,7 @@ use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
 use crate::app::client_key::ClientKey;
 use crate::app::edge::{Edge, Limits, Setup};
+use crate::app::index::DataSettings;
 use crate::app::inspect::agreement;
 use crate::app::origin::gate::Gate;
 use crate::app::origin::{Fetch, Fetched, Origin, OriginError, Wanted};
@@ -14,6 +15,7 @@ use cache_index::canonical::{Delivery, Grouping, Root};
 use pictures::{Format, Picture};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,7 +88,17 @@ impl Origin for Script {
 /// The setup of one customer.
 pub(crate) fn setup(grouping: Grouping, limits: Limits) -> Setup {
     let accounts = vec![AccountSettings::new(TOKEN, ClientKey::new(KEY).unwrap())];
-    Setup { accounts, unnamed: Unnamed::Sole, grouping, limits }
+    Setup { accounts, unnamed: Unnamed::Sole, grouping, limits, data: None }
+}
+
+/// The setup of one customer whose data are kept in a directory. Snapshots are written by hand.
+pub(crate) fn setup_in(dir: &Path) -> Setup {
+    let data = DataSettings {
+        dir: dir.to_owned(),
+        snapshot_every: Duration::from_secs(3600),
+        memory_bytes: 64 << 20,
+    };
+    Setup { data: Some(data), ..setup(Grouping::Grouped, Limits::default()) }
 }
 
 /// An edge that is running. At its origin are `sample.li/birds.jpg` (red) and `sample.li/boat.jpg`
@@ -221,7 +233,7 @@ impl Site {
     /// over.
     #[track_caller]
     pub(crate) fn assert_agreement(&self) {
-        let agreement = agreement(self.edge());
+        let agreement = agreement(self.edge()).unwrap();
         assert!(agreement.agree, "{agreement:?}");
         assert_eq!(agreement.objects, agreement.entries, "{agreement:?}");
         let stats = self.edge().index.stats();

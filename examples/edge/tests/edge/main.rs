@@ -14,6 +14,8 @@ mod connections;
 mod control;
 mod delivery;
 mod driver;
+#[cfg(unix)]
+mod durable;
 mod folder;
 mod harness;
 mod http_origin;

@@ -2,9 +2,11 @@
 //! test lets it go.
 
 use crate::app::client::Answer;
-use crate::app::edge::Limits;
+use crate::app::edge::{Limits, Setup};
+use crate::app::inspect::agreement;
 use crate::app::origin::OriginError;
-use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture};
+use crate::harness::{BLUE, PATIENCE, RED, Site, eventually, picture, setup, setup_in};
+use cache_index::canonical::Grouping;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -190,20 +192,40 @@ async fn the_server_ends_a_request_that_is_under_way_when_it_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn index_and_store_agree_after_a_storm() {
-    storm(Limits::default()).await;
+    storm(setup(Grouping::Grouped, Limits::default())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn index_and_store_agree_after_a_storm_in_a_store_that_is_always_full() {
     let one = picture(RED).len() as u64 + 512;
-    let evicted = storm(Limits { store_bytes: 5 * one, ..Limits::default() }).await;
+    let limits = Limits { store_bytes: 5 * one, ..Limits::default() };
+    let evicted = storm(setup(Grouping::Grouped, limits)).await;
+    assert!(evicted > 20, "{evicted} evictions");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn index_and_files_agree_after_a_storm() {
+    let dir = tempfile::tempdir().unwrap();
+    storm(setup_in(dir.path())).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn index_and_files_agree_after_a_storm_in_a_store_that_is_always_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut setup = setup_in(dir.path());
+    // Five files; one object in memory.
+    setup.limits.store_bytes = 5 * 4096;
+    setup.data.as_mut().unwrap().memory_bytes = picture(RED).len() as u64 + 512;
+    let evicted = storm(setup).await;
     assert!(evicted > 20, "{evicted} evictions");
 }
 
 /// Clients that request and invalidate concurrently, hard and soft. Returns the number of evicted
 /// objects.
-async fn storm(limits: Limits) -> u64 {
-    let site = Site::start_with(limits).await;
+async fn storm(setup: Setup) -> u64 {
+    let site = Site::start_for(setup).await;
     let mut clients = Vec::new();
     for client in 0..8_u32 {
         let http = site.client.clone();
@@ -234,6 +256,10 @@ async fn storm(limits: Limits) -> u64 {
     eventually(|| site.edge().fills.len() == 0).await;
     eventually(|| site.edge().index.stats().dead == 0).await;
     site.edge().reclaim();
+    if site.edge().store.is_on_disk() {
+        // Files are deleted after the fill has ended.
+        eventually(|| agreement(site.edge()).unwrap().agree).await;
+    }
     site.assert_agreement();
     site.post(r#"{"scope":"all"}"#).await;
     eventually(|| site.edge().store.len() == 0).await;

@@ -27,7 +27,7 @@ async fn start() -> Site {
     };
     let accounts = vec![account("acme", "key-acme"), old, shop];
     let (unnamed, grouping, limits) = (Unnamed::Nobody, Grouping::Grouped, Limits::default());
-    let site = Site::start_for(Setup { accounts, unnamed, grouping, limits }).await;
+    let site = Site::start_for(Setup { accounts, unnamed, grouping, limits, data: None }).await;
     site.script.set("a.jpg", Ok(picture(RED)));
     site
 }
@@ -152,7 +152,7 @@ async fn a_customer_who_asks_too_often_waits_and_the_others_do_not() {
     let busy = AccountSettings { quota, ..account("busy", "key-busy") };
     let accounts = vec![busy, account("calm", "key-calm")];
     let (unnamed, grouping, limits) = (Unnamed::Nobody, Grouping::Grouped, Limits::default());
-    let site = Site::start_for(Setup { accounts, unnamed, grouping, limits }).await;
+    let site = Site::start_for(Setup { accounts, unnamed, grouping, limits, data: None }).await;
 
     let many = r#"{"scope":"original","urls":["/a","/b","/c"]}"#;
     let answer = post(&site, "localhost", "key-busy", many).await;

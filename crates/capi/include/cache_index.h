@@ -1,0 +1,1282 @@
+/*
+ * cache-index: which renditions of each picture a cache holds.
+ *
+ * Written from the Rust source by its tests; don't edit it. An example stands in README.md of
+ * cache-index-capi.
+ *
+ * The rules for all functions; each function adds its own.
+ *
+ * Words. A tenant is one customer. A path is the name of a source picture, a variant that of one
+ * rendition of it. The value is 64 bits of yours: the id of the object that you store. A lease is
+ * taken on a miss, before the source is read, and committed with the result. A commit is refused if
+ * an invalidation came after the lease.
+ *
+ * Texts are UTF-8, have a length and no final zero. Paths and variants are any text of 1 to
+ * 16777215 bytes, compared byte for byte. Different spellings are different names, unless you make
+ * them canonical: by rules of your own, or by ci_request_target() and ci_invalidation_entry().
+ * Percent-encode bytes that are not UTF-8. Arguments are never kept: texts are copied where needed.
+ *
+ * Results. A function returns 0 or more if it succeeds, and a negative code otherwise; then it has
+ * changed nothing, with the exception of CI_ERR_PANIC. `error` may always be NULL.
+ *
+ * Structs begin with their size. Set it before the call, and all fields of settings that you don't
+ * use to zero. A later version of the library may know more fields, and accepts the older size.
+ *
+ * Threads. Any thread may call any function, with any handle, at the same time, apart from: a
+ * ci_lease and a ci_entries, which one thread at a time may use; and the functions that free, which
+ * must be the last use of a handle. No function waits for another thread longer than a lock is held
+ * over one entry, calls back, reads a file or uses the network.
+ *
+ * Undefined, everywhere: pointers that are neither NULL nor valid, handles that were freed, texts
+ * that are shorter than their length or change during the call.
+ *
+ * Ids must never come again. A cache that stores objects under the id, in memory or on a disk, may
+ * still hold an object of an earlier run under an id that is counted from 1 again, and would serve
+ * it. ci_ids_new() makes ids that no earlier run had.
+ *
+ * A process that forks: only the child or only the parent may go on using an index.
+ */
+
+#ifndef CACHE_INDEX_H
+#define CACHE_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+/**
+ * The call succeeded.
+ */
+#define CI_OK 0
+
+/**
+ * A pointer that must not be NULL is NULL.
+ */
+#define CI_ERR_NULL -1
+
+/**
+ * A text is not a name, or not what the rules expect. `ci_error` has the byte position.
+ */
+#define CI_ERR_TEXT -2
+
+/**
+ * A setting, a mode or a count is out of range.
+ */
+#define CI_ERR_ARGUMENT -3
+
+/**
+ * The `size` of a struct is none that this library knows.
+ */
+#define CI_ERR_SIZE -4
+
+/**
+ * The buffer is too small. `needed` has the room that would have been enough.
+ */
+#define CI_ERR_BUFFER -5
+
+/**
+ * The tenant belongs to another index.
+ */
+#define CI_ERR_TENANT -6
+
+/**
+ * The lease was committed before.
+ */
+#define CI_ERR_CLOSED -7
+
+/**
+ * All ids of this incarnation were given out.
+ */
+#define CI_ERR_EXHAUSTED -8
+
+/**
+ * The library has a bug, and has printed its place to standard error. The index can be used and
+ * freed; the effect of the failed call is unknown.
+ */
+#define CI_ERR_PANIC -128
+
+/**
+ * The bytes of `ci_error.message`, with the final zero byte.
+ */
+#define CI_MESSAGE_SIZE 256
+
+/**
+ * The bytes of `ci_error.kind`, with the final zero byte.
+ */
+#define CI_KIND_SIZE 32
+
+/**
+ * The major version of this header. Programs must be compiled again if it changes.
+ */
+#define CI_VERSION_MAJOR 0
+
+/**
+ * The minor version of this header.
+ */
+#define CI_VERSION_MINOR 1
+
+/**
+ * The patch version of this header.
+ */
+#define CI_VERSION_PATCH 0
+
+/**
+ * A name is any text, compared byte for byte.
+ */
+#define CI_OPAQUE 0
+
+/**
+ * A name must be written as Cloudimage's rules write it, see `ci_request_target`.
+ */
+#define CI_CANONICAL 1
+
+/**
+ * No value may be served.
+ */
+#define CI_MISS 0
+
+/**
+ * The value may be served.
+ */
+#define CI_LIVE 1
+
+/**
+ * The value may be served while it is refreshed. Refreshing it is a fill, and takes a lease.
+ */
+#define CI_STALE 2
+
+/**
+ * The index does not hold the value: an invalidation overtook the fill, or a limit is reached. You
+ * may answer the client that waits for it, and must then delete the object.
+ */
+#define CI_REFUSED 0
+
+/**
+ * The index holds the value.
+ */
+#define CI_STORED 1
+
+/**
+ * The index holds the value as a stale one: a soft invalidation overtook the fill.
+ */
+#define CI_STORED_STALE 2
+
+/**
+ * The value was not refused.
+ */
+#define CI_REASON_NONE 0
+
+/**
+ * The path, or a prefix of it, was purged after the fill began.
+ */
+#define CI_REASON_PURGED 1
+
+/**
+ * The tenant, or everything, was flushed after the fill began.
+ */
+#define CI_REASON_FLUSHED 2
+
+/**
+ * The tenant was forgotten.
+ */
+#define CI_REASON_FORGOTTEN 3
+
+/**
+ * The path has as many variants as it may have.
+ */
+#define CI_REASON_VARIANTS 4
+
+/**
+ * The index has as many paths as it may have.
+ */
+#define CI_REASON_PATHS 5
+
+/**
+ * The index has as many entries as it may have.
+ */
+#define CI_REASON_ENTRIES 6
+
+/**
+ * The path is longer than the index is configured to store.
+ */
+#define CI_REASON_PATH_LEN 7
+
+/**
+ * The variant key is longer than the index is configured to store.
+ */
+#define CI_REASON_KEY_LEN 8
+
+/**
+ * A reason that this version of the library does not name.
+ */
+#define CI_REASON_OTHER 255
+
+/**
+ * No value may be served, and another claim is open: this is the value that it claimed.
+ */
+#define CI_PENDING 3
+
+/**
+ * No value may be served, and this claim is the first: read the source and commit.
+ */
+#define CI_CLAIMED 4
+
+/**
+ * Entries become dead: they are never served again.
+ */
+#define CI_HARD 0
+
+/**
+ * Entries become stale: they may be served while they are refreshed.
+ */
+#define CI_SOFT 1
+
+/**
+ * One picture.
+ */
+#define CI_TARGET_PATH 0
+
+/**
+ * All pictures whose path begins with this text: pass it to `ci_purge_prefix`.
+ */
+#define CI_TARGET_PREFIX 1
+
+/**
+ * An iterator over entries. They belong to it alone: no lock is held, and the index may be used
+ * and freed meanwhile. One thread at a time may use it.
+ */
+struct ci_entries;
+
+/**
+ * A source of ids. Any number of threads may use one.
+ */
+struct ci_ids;
+
+/**
+ * An index. Any thread may use it at any time; only its last use must be before `ci_index_free`.
+ */
+struct ci_index;
+
+/**
+ * The name of a variant, checked and copied. Any number of threads may use it, with any index.
+ */
+struct ci_key;
+
+/**
+ * The permission to store one variant of a picture, taken before the source is read. One thread at
+ * a time may use it; it may move to another thread.
+ */
+struct ci_lease;
+
+/**
+ * The name of a picture, checked and copied. Any number of threads may use it, with any index.
+ */
+struct ci_path;
+
+/**
+ * The rules of one tenant. Any number of threads may use them.
+ */
+struct ci_rules;
+
+/**
+ * The handle of a tenant, which is one customer. Paths of two tenants are always distinct. Any
+ * number of threads may use one handle.
+ */
+struct ci_tenant;
+
+/**
+ * The settings of an index. Set `size` to `sizeof(struct ci_config)` and the rest to zero, which
+ * stands for the defaults.
+ */
+struct ci_config {
+  /**
+   * `sizeof(struct ci_config)`.
+   */
+  size_t size;
+  /**
+   * Shards, each with a lock of its own: a power of two up to 65536; 256 by default.
+   */
+  size_t shards;
+  /**
+   * Variants of one path; 16384 by default.
+   */
+  size_t max_variants;
+  /**
+   * Paths; no limit by default.
+   */
+  size_t max_paths;
+  /**
+   * Entries of all paths together; no limit by default.
+   */
+  size_t max_entries;
+  /**
+   * Bytes of a path; 24576 by default, at most 16777215.
+   */
+  size_t max_path_len;
+  /**
+   * Bytes of a variant key; 24576 by default, at most 16777215.
+   */
+  size_t max_key_len;
+  /**
+   * Prefix purges that not every older entry was checked against yet; 4096 by default. One more
+   * invalidates the whole tenant of the oldest.
+   */
+  size_t max_prefix_rules;
+  /**
+   * 0: a variant beyond `max_variants` is refused. 1: the oldest variant of the path makes room.
+   */
+  int evict_oldest;
+  /**
+   * 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for
+   * `ci_reclaim`, which you must then call.
+   */
+  int queue_dead;
+};
+
+/**
+ * More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if,
+ * and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
+ */
+struct ci_error {
+  /**
+   * `sizeof(struct ci_error)`.
+   */
+  size_t size;
+  /**
+   * The code that the function returned.
+   */
+  int code;
+  /**
+   * The byte position in the text as it was passed, or SIZE_MAX if no text is wrong.
+   */
+  size_t at;
+  /**
+   * The position in the array that was passed, or SIZE_MAX if the error is not in an array.
+   */
+  size_t element;
+  /**
+   * The name of the kind, zero-terminated: "InvalidEscape".
+   */
+  char kind[CI_KIND_SIZE];
+  /**
+   * The message, zero-terminated, cut if it is too long.
+   */
+  char message[CI_MESSAGE_SIZE];
+};
+
+/**
+ * A text: `len` bytes from `ptr` on, not zero-terminated. `ptr` may be NULL if `len` is 0.
+ */
+struct ci_str {
+  /**
+   * The first byte.
+   */
+  const char *ptr;
+  /**
+   * The number of bytes.
+   */
+  size_t len;
+};
+
+/**
+ * A picture and one of its variants, for `ci_lookup_many`.
+ */
+struct ci_name {
+  /**
+   * The picture.
+   */
+  struct ci_str path;
+  /**
+   * The variant.
+   */
+  struct ci_str variant;
+};
+
+/**
+ * An answer of `ci_lookup_many`.
+ */
+struct ci_found {
+  /**
+   * The value; 0 for a miss.
+   */
+  uint64_t value;
+  /**
+   * CI_MISS, CI_LIVE or CI_STALE.
+   */
+  int state;
+};
+
+/**
+ * More about storing a value. Set `size` to `sizeof(struct ci_commit)`.
+ */
+struct ci_commit {
+  /**
+   * `sizeof(struct ci_commit)`.
+   */
+  size_t size;
+  /**
+   * CI_REASON_*: why the value was refused.
+   */
+  int reason;
+  /**
+   * 1 if the new value replaced `replaced`, whose object you may delete.
+   */
+  int has_replaced;
+  /**
+   * 1 if the oldest variant of the path made room. Its value is `evicted`.
+   */
+  int has_evicted;
+  /**
+   * Zero.
+   */
+  int reserved;
+  /**
+   * The value that the variant had before.
+   */
+  uint64_t replaced;
+  /**
+   * The value of the variant that made room.
+   */
+  uint64_t evicted;
+};
+
+/**
+ * The receipt of a purge or a flush. Set `size` to `sizeof(struct ci_purged)`.
+ */
+struct ci_purged {
+  /**
+   * `sizeof(struct ci_purged)`.
+   */
+  size_t size;
+  /**
+   * The number of this invalidation. All that began before it is dead (hard) or stale (soft).
+   */
+  uint64_t generation;
+  /**
+   * Variants that were removed (hard) or became stale (soft). 0 for a prefix and for a flush,
+   * which do not visit entries.
+   */
+  size_t variants;
+  /**
+   * Soft: variants that were stale already.
+   */
+  size_t stale_before;
+  /**
+   * Open fills of the path that will be refused (hard) or stored as stale (soft). 0 for a prefix
+   * and for a flush, which reach open fills as well but do not count them.
+   */
+  size_t overtaken_fills;
+  /**
+   * 1 if there was no room for one more prefix rule, so that the whole tenant of the oldest rule
+   * was invalidated: more than requested, never less.
+   */
+  int widened;
+  /**
+   * Zero.
+   */
+  int reserved;
+};
+
+/**
+ * An entry. Set `size` to `sizeof(struct ci_entry)`.
+ */
+struct ci_entry {
+  /**
+   * `sizeof(struct ci_entry)`.
+   */
+  size_t size;
+  /**
+   * The value; 0 for entries of `ci_variants` and `ci_paths`.
+   */
+  uint64_t value;
+  /**
+   * The tenant; only for entries of `ci_reclaim`, else empty.
+   */
+  struct ci_str tenant;
+  /**
+   * The picture; only for entries of `ci_reclaim` and `ci_paths`, else empty.
+   */
+  struct ci_str path;
+  /**
+   * The variant; empty for entries of `ci_paths`.
+   */
+  struct ci_str variant;
+};
+
+/**
+ * The settings of rules. Set `size` to `sizeof(struct ci_rules_config)` and the rest to zero,
+ * which stands for the defaults: targets of a token without `v7` and without a prefix.
+ */
+struct ci_rules_config {
+  /**
+   * `sizeof(struct ci_rules_config)`.
+   */
+  size_t size;
+  /**
+   * The token: pictures are delivered from `token.cloudimg.io`. Empty: none.
+   */
+  struct ci_str token;
+  /**
+   * A host of the customer's from which pictures are delivered. Empty: none.
+   */
+  struct ci_str custom_host;
+  /**
+   * More hosts that the server answers to, such as `localhost:8080`.
+   */
+  const struct ci_str *delivery_hosts;
+  /**
+   * The number of `delivery_hosts`.
+   */
+  size_t delivery_hosts_count;
+  /**
+   * The URL that relative paths are resolved against. Empty: none.
+   */
+  struct ci_str prefix;
+  /**
+   * Whether paths begin with `v7/`: 0 never, 1 always, 2 optionally.
+   */
+  int v7;
+  /**
+   * The kind of a first segment: 0 as by default, 1 a host if it looks like one, 2 a folder.
+   */
+  int root;
+  /**
+   * 1: an invalidation entry that ends in `*` names all pictures with that prefix.
+   */
+  int wildcards;
+  /**
+   * 1: `http://`, `https://` and no scheme, `%28` and `(` name the same picture.
+   */
+  int grouping;
+};
+
+/**
+ * Canonical names. Set `size` to `sizeof(struct ci_names)`. The texts point into the text that was
+ * passed or into the buffer, and are valid as long as both are.
+ */
+struct ci_names {
+  /**
+   * `sizeof(struct ci_names)`.
+   */
+  size_t size;
+  /**
+   * The picture, or the prefix of pictures.
+   */
+  struct ci_str path;
+  /**
+   * The variant; empty if the text names whole pictures.
+   */
+  struct ci_str variant;
+  /**
+   * The bytes of buffer that were used. After CI_ERR_BUFFER, the bytes that are needed.
+   */
+  size_t needed;
+  /**
+   * CI_TARGET_PATH or CI_TARGET_PREFIX.
+   */
+  int target;
+  /**
+   * Zero.
+   */
+  int reserved;
+};
+
+/**
+ * Totals of an index. Set `size` to `sizeof(struct ci_stats)`. Shards are read one after another
+ * while other threads go on, so related numbers may be slightly inconsistent.
+ */
+struct ci_stats {
+  /**
+   * `sizeof(struct ci_stats)`.
+   */
+  size_t size;
+  /**
+   * Entries that may be served as they are.
+   */
+  uint64_t live;
+  /**
+   * Entries that may be served while they are refreshed.
+   */
+  uint64_t stale;
+  /**
+   * Entries that must not be served any more and were not reclaimed yet.
+   */
+  uint64_t dead;
+  /**
+   * Paths with at least one live or stale entry.
+   */
+  uint64_t paths;
+  /**
+   * Tenants that were requested and not forgotten.
+   */
+  uint64_t tenants;
+  /**
+   * Forgotten tenants of which something is left.
+   */
+  uint64_t forgotten_tenants;
+  /**
+   * Leases that are neither committed nor freed.
+   */
+  uint64_t open_leases;
+  /**
+   * Leases of `ci_claim` that are neither committed nor freed.
+   */
+  uint64_t open_claims;
+  /**
+   * Commits refused because the path, or a prefix of it, had been purged.
+   */
+  uint64_t refused_purged;
+  /**
+   * Commits refused because the tenant, or everything, had been flushed.
+   */
+  uint64_t refused_flushed;
+  /**
+   * Values refused because their tenant had been forgotten.
+   */
+  uint64_t refused_forgotten;
+  /**
+   * Values refused because their path has the maximum number of variants.
+   */
+  uint64_t refused_variants;
+  /**
+   * Values refused because the index has the maximum number of paths.
+   */
+  uint64_t refused_paths;
+  /**
+   * Values refused because the index has the maximum number of entries.
+   */
+  uint64_t refused_entries;
+  /**
+   * Values refused because their path or key is too long.
+   */
+  uint64_t refused_length;
+  /**
+   * Prefix purges that not every older entry was checked against yet.
+   */
+  uint64_t prefix_rules;
+  /**
+   * Purges of a path.
+   */
+  uint64_t purges;
+  /**
+   * Purges of a prefix.
+   */
+  uint64_t prefix_purges;
+  /**
+   * Flushes of a tenant.
+   */
+  uint64_t tenant_flushes;
+  /**
+   * Flushes of everything.
+   */
+  uint64_t flushes;
+  /**
+   * Flushes over time.
+   */
+  uint64_t flushes_over_time;
+  /**
+   * Flushes over time that have not ended.
+   */
+  uint64_t running_flushes;
+  /**
+   * Heap memory of the index in bytes.
+   */
+  uint64_t bytes;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Returns the name of a code, such as "CI_ERR_NULL"; static and zero-terminated. For a number that
+ * is no code, it is "unknown". Any thread may call this at any time.
+ */
+const char *ci_code_name(int code);
+
+/**
+ * Returns the version of the library that is linked: major << 16 | minor << 8 | patch. Compare it
+ * with the header's if the library is a shared one.
+ */
+uint32_t ci_version(void);
+
+/**
+ * Creates an empty index. `config` may be NULL, for the defaults.
+ *
+ * Owner: you; free `*out` with `ci_index_free`.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_ARGUMENT: nothing is created.
+ */
+int ci_index_new(const struct ci_config *config,
+                 struct ci_index **out,
+                 struct ci_error *error);
+
+/**
+ * Frees an index, with all its entries. NULL is allowed. Leases and iterators of the index may be
+ * freed later; handles of tenants, too, but they can't be used any more.
+ *
+ * Undefined: to free an index twice, or while another thread uses it.
+ */
+void ci_index_free(struct ci_index *index);
+
+/**
+ * Returns the handle of the tenant called `name`, and creates the tenant on first use. Ask for
+ * tenants that exist, not for any text that a request brings: the index keeps each of them.
+ *
+ * Owner: you; free `*out` with `ci_tenant_free`. Keep it with the customer's configuration instead
+ * of asking for it with each request.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TEXT: nothing is created.
+ */
+int ci_tenant_get(const struct ci_index *index,
+                  struct ci_str name,
+                  struct ci_tenant **out,
+                  struct ci_error *error);
+
+/**
+ * Frees a handle. The tenant and its entries stay. NULL is allowed.
+ *
+ * Undefined: to free a handle twice, or while another thread uses it.
+ */
+void ci_tenant_free(struct ci_tenant *tenant);
+
+/**
+ * Checks the name of a picture once. `form` is CI_OPAQUE or CI_CANONICAL. All functions that read
+ * a path as text accept every opaque one, so a canonical check is for finding mistakes.
+ *
+ * Owner: you; free `*out` with `ci_path_free`. The text is copied.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_ARGUMENT, CI_ERR_TEXT: nothing is created.
+ */
+int ci_path_new(struct ci_str text,
+                int form,
+                struct ci_path **out,
+                struct ci_error *error);
+
+/**
+ * Frees a name. NULL is allowed.
+ *
+ * Undefined: to free a name twice, or while another thread uses it.
+ */
+void ci_path_free(struct ci_path *path);
+
+/**
+ * Checks the name of a variant once, as `ci_path_new` does for a picture.
+ *
+ * Owner: you; free `*out` with `ci_key_free`. The text is copied.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_ARGUMENT, CI_ERR_TEXT: nothing is created.
+ */
+int ci_key_new(struct ci_str text,
+               int form,
+               struct ci_key **out,
+               struct ci_error *error);
+
+/**
+ * Frees a name. NULL is allowed.
+ *
+ * Undefined: to free a name twice, or while another thread uses it.
+ */
+void ci_key_free(struct ci_key *key);
+
+/**
+ * Looks for a variant. Writes its value to `*value`, or 0 for a miss. Does not allocate.
+ *
+ * Any thread may call this at any time. It locks one shard, shared.
+ *
+ * Returns CI_MISS, CI_LIVE or CI_STALE; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: `*value` is left
+ * as it is.
+ */
+int ci_lookup(const struct ci_index *index,
+              const struct ci_tenant *tenant,
+              struct ci_str path,
+              struct ci_str variant,
+              uint64_t *value,
+              struct ci_error *error);
+
+/**
+ * Looks for a variant by names that were checked before, as `ci_lookup` does.
+ *
+ * Returns CI_MISS, CI_LIVE or CI_STALE; CI_ERR_NULL, CI_ERR_TENANT: `*value` is left as it is.
+ */
+int ci_lookup_prepared(const struct ci_index *index,
+                       const struct ci_tenant *tenant,
+                       const struct ci_path *path,
+                       const struct ci_key *key,
+                       uint64_t *value,
+                       struct ci_error *error);
+
+/**
+ * Looks for `count` variants of one tenant, each as `ci_lookup` does, and writes the answers to
+ * `out[0]` to `out[count - 1]`. Takes less time than single lookups, the more so the less of the
+ * index is in the processor's caches. Allocates.
+ *
+ * Each lookup happens at a moment of its own, all of them before the call returns.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT (with `ci_error.element`),
+ * CI_ERR_ARGUMENT: nothing is written.
+ */
+int ci_lookup_many(const struct ci_index *index,
+                   const struct ci_tenant *tenant,
+                   const struct ci_name *names,
+                   size_t count,
+                   struct ci_found *out,
+                   struct ci_error *error);
+
+/**
+ * Begins a fill of any variant of `path`. Call this before you read the source, also to refresh a
+ * stale value.
+ *
+ * Owner: you; end it with `ci_lease_free`, committed or not. A lease keeps the memory of an index
+ * that was freed.
+ *
+ * Any thread may call this at any time. It locks the table of open fills of one shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: no fill begins.
+ */
+int ci_lease_take(const struct ci_index *index,
+                  const struct ci_tenant *tenant,
+                  struct ci_str path,
+                  struct ci_lease **out,
+                  struct ci_error *error);
+
+/**
+ * Begins a fill by a name that was checked before, as `ci_lease_take` does.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT: no fill begins.
+ */
+int ci_lease_take_prepared(const struct ci_index *index,
+                           const struct ci_tenant *tenant,
+                           const struct ci_path *path,
+                           struct ci_lease **out,
+                           struct ci_error *error);
+
+/**
+ * Stores what the fill brought, unless an invalidation overtook it. `out` may be NULL if you have
+ * no object to delete.
+ *
+ * This ends the fill, and `ci_lease_free` frees its memory.
+ *
+ * Undefined: to use one lease from two threads at the same time.
+ *
+ * Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the
+ * fill stays open. CI_ERR_CLOSED: the lease was committed before, and this changes nothing.
+ */
+int ci_lease_commit(struct ci_lease *lease,
+                    struct ci_str variant,
+                    uint64_t value,
+                    struct ci_commit *out,
+                    struct ci_error *error);
+
+/**
+ * Stores what the fill brought by a name that was checked before, as `ci_lease_commit` does.
+ *
+ * Returns as `ci_lease_commit`.
+ */
+int ci_lease_commit_prepared(struct ci_lease *lease,
+                             const struct ci_key *key,
+                             uint64_t value,
+                             struct ci_commit *out,
+                             struct ci_error *error);
+
+/**
+ * Stores what `ci_claim` claimed: its variant and its value. Otherwise as `ci_lease_commit`, which
+ * stores another variant or another value under a claimed lease.
+ *
+ * Returns as `ci_lease_commit`; CI_ERR_ARGUMENT: the lease does not come from `ci_claim`, and
+ * stays open.
+ */
+int ci_lease_commit_claimed(struct ci_lease *lease,
+                            struct ci_commit *out,
+                            struct ci_error *error);
+
+/**
+ * Frees a lease. If it was not committed, the fill has failed, and the index keeps nothing of it.
+ * NULL is allowed.
+ *
+ * Undefined: to free a lease twice.
+ */
+void ci_lease_free(struct ci_lease *lease);
+
+/**
+ * Stores a value as a fill that begins and ends in this call. Only for loading and warming: a
+ * purge between your reading of the source and this call is not noticed. `out` may be NULL.
+ *
+ * Any thread may call this at any time. It locks one shard.
+ *
+ * Returns CI_STORED, CI_STORED_STALE or CI_REFUSED; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_TEXT: nothing is stored.
+ */
+int ci_insert(const struct ci_index *index,
+              const struct ci_tenant *tenant,
+              struct ci_str path,
+              struct ci_str variant,
+              uint64_t value,
+              struct ci_commit *out,
+              struct ci_error *error);
+
+/**
+ * Removes a variant, but only if it may still be served and holds `expected`. For evictions: an
+ * object that has taken its place stays.
+ *
+ * Any thread may call this at any time. It locks one shard.
+ *
+ * Returns 1 if the entry was removed, 0 if there was no such entry; CI_ERR_NULL, CI_ERR_TENANT,
+ * CI_ERR_TEXT: nothing is removed.
+ */
+int ci_remove(const struct ci_index *index,
+              const struct ci_tenant *tenant,
+              struct ci_str path,
+              struct ci_str variant,
+              uint64_t expected,
+              struct ci_error *error);
+
+/**
+ * Looks for a variant, and takes a lease unless it is live or another claim is filling it. For
+ * servers that cache an object under an id from the index: concurrent misses of one variant get
+ * the same id, so that the server's own collapsing of requests sees one key.
+ *
+ * `value` is the one that this claim would store. `*found` is set to the value to use: the stored
+ * one for CI_LIVE and CI_STALE, that of the open claim for CI_PENDING, `value` itself for
+ * CI_CLAIMED.
+ *
+ * `*lease` is set to a lease for CI_CLAIMED, and for CI_STALE if this claim is the first that
+ * refreshes it; else to NULL. Commit it with `ci_lease_commit_claimed`.
+ *
+ * A pending value is void once an invalidation that covers the path has returned: the next claim
+ * gets a lease of its own. An open claim may still fail, so a pending value may never be stored.
+ *
+ * Owner: `*lease` is yours; end it with `ci_lease_free`, committed or not.
+ *
+ * Any thread may call this at any time. It locks one shard, shared.
+ *
+ * Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT:
+ * nothing is claimed.
+ */
+int ci_claim(const struct ci_index *index,
+             const struct ci_tenant *tenant,
+             struct ci_str path,
+             struct ci_str variant,
+             uint64_t value,
+             uint64_t *found,
+             struct ci_lease **lease,
+             struct ci_error *error);
+
+/**
+ * Invalidates all variants of a picture. `mode` is CI_HARD or CI_SOFT.
+ *
+ * Leases of the path that were taken before can no longer commit (hard) or are stored as stale
+ * (soft), whether the path had variants or not. Other paths are not affected.
+ *
+ * `out` may be NULL. Hard: `*entries` are the variants that went, with their values, so that you
+ * can delete the objects. Soft: `*entries` is set to NULL. `entries` may be NULL if your values
+ * need nothing.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Any thread may call this at any time. It locks one shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
+ * invalidated.
+ */
+int ci_purge(const struct ci_index *index,
+             const struct ci_tenant *tenant,
+             struct ci_str path,
+             int mode,
+             struct ci_purged *out,
+             struct ci_entries **entries,
+             struct ci_error *error);
+
+/**
+ * Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
+ * `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
+ * are affected, because a fill does not say before its commit which variant it brings.
+ *
+ * Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
+ * is 0.
+ */
+int ci_purge_variants(const struct ci_index *index,
+                      const struct ci_tenant *tenant,
+                      struct ci_str path,
+                      const struct ci_str *variants,
+                      size_t count,
+                      int mode,
+                      struct ci_purged *out,
+                      struct ci_entries **entries,
+                      struct ci_error *error);
+
+/**
+ * Invalidates the variants of a picture that include all operations of at least one of `count`
+ * texts: `?w=200` selects `?h=100&w=200`. `rules` read the texts. Otherwise as
+ * `ci_purge_variants`.
+ *
+ * Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is
+ * 0.
+ */
+int ci_purge_operations(const struct ci_index *index,
+                        const struct ci_tenant *tenant,
+                        struct ci_str path,
+                        const struct ci_rules *rules,
+                        const struct ci_str *operations,
+                        size_t count,
+                        int mode,
+                        struct ci_purged *out,
+                        struct ci_entries **entries,
+                        struct ci_error *error);
+
+/**
+ * Invalidates every picture whose path begins with `prefix`, byte for byte: `a/b` covers
+ * `a/b.jpg`, `a/b/` does not. Leases of such paths that were taken before can no longer commit
+ * (hard) or are stored as stale (soft). The values that died come from `ci_reclaim`.
+ *
+ * `out` may be NULL. Any thread may call this at any time. It locks no shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
+ * invalidated.
+ */
+int ci_purge_prefix(const struct ci_index *index,
+                    const struct ci_tenant *tenant,
+                    struct ci_str prefix,
+                    int mode,
+                    struct ci_purged *out,
+                    struct ci_error *error);
+
+/**
+ * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL. Leases that were
+ * taken before can no longer commit (hard) or are stored as stale (soft). The values that died
+ * come from `ci_reclaim`.
+ *
+ * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+ */
+int ci_flush(const struct ci_index *index,
+             const struct ci_tenant *tenant,
+             int mode,
+             struct ci_purged *out,
+             struct ci_error *error);
+
+/**
+ * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
+ * number of milliseconds, so that the source does not have to deliver everything at once. An older
+ * entry dies at a moment within that time, which depends on its path. Until then it is stale, or
+ * live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+ *
+ * The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
+ * may call this at any time. It visits no entry and locks no shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+ */
+int ci_flush_over(const struct ci_index *index,
+                  const struct ci_tenant *tenant,
+                  uint64_t milliseconds,
+                  int until,
+                  struct ci_purged *out,
+                  struct ci_error *error);
+
+/**
+ * Flushes `tenant`, hard, and forgets it: for a customer who has left. The handle finds and stores
+ * nothing any more. A later `ci_tenant_get` of the same name makes another tenant.
+ *
+ * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is invalidated.
+ */
+int ci_tenant_forget(const struct ci_index *index,
+                     const struct ci_tenant *tenant,
+                     struct ci_purged *out,
+                     struct ci_error *error);
+
+/**
+ * Takes out at most `limit` dead entries, for you to delete their objects. Needed if the index was
+ * created with `queue_dead`, and then the only way in which values that a flush or a prefix purge
+ * killed come back.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Any thread may call this at any time. It locks one shard after another.
+ *
+ * Returns 1 if nothing dead is left, 0 if the call is to be repeated; CI_ERR_NULL, CI_ERR_ARGUMENT
+ * (`limit` is 0): nothing is taken out.
+ */
+int ci_reclaim(const struct ci_index *index,
+               size_t limit,
+               struct ci_entries **entries,
+               struct ci_error *error);
+
+/**
+ * Lists the variants of a picture that may be served, without their values.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: nothing is created.
+ */
+int ci_variants(const struct ci_index *index,
+                const struct ci_tenant *tenant,
+                struct ci_str path,
+                struct ci_entries **entries,
+                struct ci_error *error);
+
+/**
+ * Lists the pictures of a tenant whose path begins with `prefix` and of which a variant may be
+ * served. Visits every path of the index: for tools, not for requests.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: nothing is created.
+ */
+int ci_paths(const struct ci_index *index,
+             const struct ci_tenant *tenant,
+             struct ci_str prefix,
+             struct ci_entries **entries,
+             struct ci_error *error);
+
+/**
+ * Goes to the next entry and writes it to `*out`. Its texts are valid until the next call with
+ * these entries, or until they are freed. Entries are in no particular order.
+ *
+ * Undefined: to use one iterator from two threads at the same time.
+ *
+ * Returns 1 and an entry, or 0 at the end, where `*out` is left as it is; CI_ERR_NULL,
+ * CI_ERR_SIZE: nothing is skipped.
+ */
+int ci_entries_next(struct ci_entries *entries,
+                    struct ci_entry *out,
+                    struct ci_error *error);
+
+/**
+ * Returns the number of entries that `ci_entries_next` has still to return. 0 for NULL.
+ *
+ * Undefined: to use one iterator from two threads at the same time.
+ */
+size_t ci_entries_left(const struct ci_entries *entries);
+
+/**
+ * Frees entries, whether all of them were read or not. NULL is allowed. The index is not locked.
+ *
+ * Undefined: to free entries twice.
+ */
+void ci_entries_free(struct ci_entries *entries);
+
+/**
+ * Creates the rules of a tenant. `config` may be NULL, for the defaults.
+ *
+ * Owner: you; free `*out` with `ci_rules_free`. All texts are copied.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is created.
+ */
+int ci_rules_new(const struct ci_rules_config *config,
+                 struct ci_rules **out,
+                 struct ci_error *error);
+
+/**
+ * Frees rules. NULL is allowed.
+ *
+ * Undefined: to free rules twice, or while another thread uses them.
+ */
+void ci_rules_free(struct ci_rules *rules);
+
+/**
+ * Reads the target of a request, as in the first line of an HTTP request:
+ * `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
+ * the same.
+ *
+ * Rewritten names are written to `buffer`, which has `room` bytes and may be NULL if
+ * `room` is 0. As many bytes as the text has, and 64 more, are nearly always enough.
+ *
+ * Any thread may call this at any time.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER:
+ * only `out->needed` and `out->target` are set.
+ */
+int ci_request_target(const struct ci_rules *rules,
+                      struct ci_str text,
+                      char *buffer,
+                      size_t room,
+                      struct ci_names *out,
+                      struct ci_error *error);
+
+/**
+ * Reads a whole delivery URL as it stands in a page:
+ * `https://doc.cloudimg.io/sample.li/a.jpg?w=600`. Otherwise as `ci_request_target`.
+ */
+int ci_delivery_url(const struct ci_rules *rules,
+                    struct ci_str text,
+                    char *buffer,
+                    size_t room,
+                    struct ci_names *out,
+                    struct ci_error *error);
+
+/**
+ * Reads an entry of an invalidation request that names a whole picture, or all pictures with a
+ * prefix if the rules allow wildcards and the entry ends in a star. `out->target` says which. A
+ * query is an error: nobody shall believe that one variant was invalidated. Otherwise as
+ * `ci_request_target`.
+ */
+int ci_invalidation_entry(const struct ci_rules *rules,
+                          struct ci_str text,
+                          char *buffer,
+                          size_t room,
+                          struct ci_names *out,
+                          struct ci_error *error);
+
+/**
+ * Reads an entry of an invalidation request that names one variant: `sample.li/a.jpg?w=600`. Pass
+ * `out->variant` to `ci_purge_variants`. Otherwise as `ci_request_target`.
+ */
+int ci_variant_entry(const struct ci_rules *rules,
+                     struct ci_str text,
+                     char *buffer,
+                     size_t room,
+                     struct ci_names *out,
+                     struct ci_error *error);
+
+/**
+ * Reads the totals of an index. Any thread may call this at any time. It locks one shard after
+ * another, shared: call it every few seconds, not with each request.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE: `*out` is left as it is.
+ */
+int ci_stats_get(const struct ci_index *index,
+                 struct ci_stats *out,
+                 struct ci_error *error);
+
+/**
+ * Creates a source of ids for objects that a cache keeps under the id, see "Ids" at the top.
+ *
+ * `incarnation` is a number that is larger after each start, up to 16777215, such as that of
+ * `cache-index-persist`; each has 2^40 ids. 0: the time of the call is used, to the microsecond.
+ * Ids of a later start are larger, as long as the clock is not set back to the very second of an
+ * earlier start. Two sources that are to be distinct must not be created in one microsecond.
+ *
+ * Owner: you; free `*out` with `ci_ids_free`.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_ARGUMENT: nothing is created.
+ */
+int ci_ids_new(uint64_t incarnation,
+               struct ci_ids **out,
+               struct ci_error *error);
+
+/**
+ * Writes an id to `*id` that this source has not returned before. It is never 0.
+ *
+ * Any thread may call this at any time.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_EXHAUSTED: `*id` is left as it is.
+ */
+int ci_ids_next(const struct ci_ids *ids,
+                uint64_t *id,
+                struct ci_error *error);
+
+/**
+ * Frees a source of ids. NULL is allowed.
+ *
+ * Undefined: to free a source twice, or while another thread uses it.
+ */
+void ci_ids_free(struct ci_ids *ids);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CACHE_INDEX_H */

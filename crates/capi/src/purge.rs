@@ -1,0 +1,453 @@
+//! Purges, flushes, reclaim, and lists.
+
+use crate::boundary::{Out, OutStruct, array, borrow, guard, hand_over, hand_over_made, sized};
+use crate::entries::ci_entries;
+use crate::error::{CI_OK, Failure, ci_error};
+use crate::index::{ci_index, ci_tenant};
+use crate::lookup::{CI_LIVE, CI_STALE};
+use crate::rules::ci_rules;
+use crate::text::ci_str;
+use cache_index::{Freshness, Generation, Hard, OriginPath, OverTime, Selection, Soft};
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// Entries become dead: they are never served again.
+pub const CI_HARD: c_int = 0;
+
+/// Entries become stale: they may be served while they are refreshed.
+pub const CI_SOFT: c_int = 1;
+
+/// The receipt of a purge or a flush. Set `size` to `sizeof(struct ci_purged)`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ci_purged {
+    /// `sizeof(struct ci_purged)`.
+    pub size: usize,
+    /// The number of this invalidation. All that began before it is dead (hard) or stale (soft).
+    pub generation: u64,
+    /// Variants that were removed (hard) or became stale (soft). 0 for a prefix and for a flush,
+    /// which do not visit entries.
+    pub variants: usize,
+    /// Soft: variants that were stale already.
+    pub stale_before: usize,
+    /// Open fills of the path that will be refused (hard) or stored as stale (soft). 0 for a prefix
+    /// and for a flush, which reach open fills as well but do not count them.
+    pub overtaken_fills: usize,
+    /// 1 if there was no room for one more prefix rule, so that the whole tenant of the oldest rule
+    /// was invalidated: more than requested, never less.
+    pub widened: c_int,
+    /// Zero.
+    pub reserved: c_int,
+}
+
+sized!(ci_purged);
+
+impl ci_purged {
+    fn of(generation: Generation) -> Self {
+        Self {
+            size: 0,
+            generation: generation.get(),
+            variants: 0,
+            stale_before: 0,
+            overtaken_fills: 0,
+            widened: 0,
+            reserved: 0,
+        }
+    }
+}
+
+fn is_hard(mode: c_int) -> Result<bool, Failure> {
+    match mode {
+        CI_HARD => Ok(true),
+        CI_SOFT => Ok(false),
+        other => {
+            Err(Failure::argument(format_args!("mode is {other}: expected CI_HARD or CI_SOFT")))
+        }
+    }
+}
+
+/// The parts that all purges of a path have in common.
+struct Purge<'a> {
+    index: &'a ci_index,
+    tenant: &'a cache_index::Tenant,
+    path: OriginPath<'a>,
+    hard: bool,
+    out: OutStruct<ci_purged>,
+    entries: *mut *mut ci_entries,
+}
+
+impl Purge<'_> {
+    /// # Safety
+    /// Pointers are NULL or valid, and `path` can be read.
+    unsafe fn new(
+        index: *const ci_index,
+        tenant: *const ci_tenant,
+        path: ci_str,
+        mode: c_int,
+        out: *mut ci_purged,
+        entries: *mut *mut ci_entries,
+    ) -> Result<Self, Failure> {
+        // SAFETY: as promised.
+        unsafe {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = index.own(borrow(tenant, "tenant")?)?;
+            Ok(Self { index, tenant, path: path.path()?, hard: is_hard(mode)?, out, entries })
+        }
+    }
+
+    fn run(self, selection: Selection<'_>) -> c_int {
+        let Self { index, tenant, path, hard, out, entries } = self;
+        let mut receipt;
+        let mut gone = std::ptr::null_mut();
+        if hard {
+            let purged = index.index.purge_selected(tenant, &path, selection, Hard);
+            receipt = ci_purged::of(purged.generation());
+            receipt.variants = purged.len();
+            receipt.overtaken_fills = purged.overtaken_fills();
+            if !entries.is_null() {
+                gone = Box::into_raw(Box::new(ci_entries::purged(purged.into_iter())));
+            }
+        } else {
+            let softened = index.index.purge_selected(tenant, &path, selection, Soft);
+            receipt = ci_purged::of(softened.generation());
+            receipt.variants = softened.len();
+            receipt.stale_before = softened.stale_before();
+            receipt.overtaken_fills = softened.overtaken_fills();
+        }
+        out.write(receipt);
+        if !entries.is_null() {
+            // SAFETY: `new` was promised that a pointer that is not NULL can be written to.
+            unsafe { entries.write(gone) }
+        }
+        CI_OK
+    }
+}
+
+/// Invalidates all variants of a picture. `mode` is CI_HARD or CI_SOFT.
+///
+/// Leases of the path that were taken before can no longer commit (hard) or are stored as stale
+/// (soft), whether the path had variants or not. Other paths are not affected.
+///
+/// `out` may be NULL. Hard: `*entries` are the variants that went, with their values, so that you
+/// can delete the objects. Soft: `*entries` is set to NULL. `entries` may be NULL if your values
+/// need nothing.
+///
+/// Owner: `*entries` is yours; free it with `ci_entries_free`.
+///
+/// Any thread may call this at any time. It locks one shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
+/// invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_purge(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    path: ci_str,
+    mode: c_int,
+    out: *mut ci_purged,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, a text that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            let purge = Purge::new(index, tenant, path, mode, out, entries)?;
+            Ok(purge.run(Selection::All))
+        })
+    }
+}
+
+/// Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
+/// `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
+/// are affected, because a fill does not say before its commit which variant it brings.
+///
+/// Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
+/// is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_purge_variants(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    path: ci_str,
+    variants: *const ci_str,
+    count: usize,
+    mode: c_int,
+    out: *mut ci_purged,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, texts that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            let purge = Purge::new(index, tenant, path, mode, out, entries)?;
+            let keys = array(some(variants, count)?, count, "variants")?.iter().enumerate();
+            let keys = keys.map(|(at, key)| key.key().map_err(|failure| failure.of(at)));
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            Ok(purge.run(Selection::Keys(&keys)))
+        })
+    }
+}
+
+/// Invalidates the variants of a picture that include all operations of at least one of `count`
+/// texts: `?w=200` selects `?h=100&w=200`. `rules` read the texts. Otherwise as
+/// `ci_purge_variants`.
+///
+/// Returns as `ci_purge`; `ci_error.element` is the wrong text. CI_ERR_ARGUMENT also if `count` is
+/// 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_purge_operations(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    path: ci_str,
+    rules: *const ci_rules,
+    operations: *const ci_str,
+    count: usize,
+    mode: c_int,
+    out: *mut ci_purged,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, texts that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            let purge = Purge::new(index, tenant, path, mode, out, entries)?;
+            let rules = borrow(rules, "rules")?;
+            let texts = array(some(operations, count)?, count, "operations")?.iter().enumerate();
+            let selected = texts.map(|(at, text)| {
+                let operations = text.bytes().and_then(|text| {
+                    rules.0.operations(text).map_err(|error| Failure::path(&error))
+                });
+                operations.map_err(|failure| failure.of(at))
+            });
+            let selected = selected.collect::<Result<Vec<_>, _>>()?;
+            Ok(purge.run(Selection::Operations(&selected)))
+        })
+    }
+}
+
+/// A purge of no variants is a mistake: it would still overtake all open fills.
+fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
+    if count == 0 { Err(Failure::argument("count is 0: expected at least 1")) } else { Ok(pointer) }
+}
+
+/// Invalidates every picture whose path begins with `prefix`, byte for byte: `a/b` covers
+/// `a/b.jpg`, `a/b/` does not. Leases of such paths that were taken before can no longer commit
+/// (hard) or are stored as stale (soft). The values that died come from `ci_reclaim`.
+///
+/// `out` may be NULL. Any thread may call this at any time. It locks no shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
+/// invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_purge_prefix(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    prefix: ci_str,
+    mode: c_int,
+    out: *mut ci_purged,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, a text that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = index.own(borrow(tenant, "tenant")?)?;
+            let (prefix, hard) = (prefix.prefix()?, is_hard(mode)?);
+            let purged = if hard {
+                index.index.purge_prefix(tenant, &prefix, Hard)
+            } else {
+                index.index.purge_prefix(tenant, &prefix, Soft)
+            };
+            let mut receipt = ci_purged::of(purged.generation());
+            receipt.widened = c_int::from(purged.widened().is_some());
+            out.write(receipt);
+            Ok(CI_OK)
+        })
+    }
+}
+
+/// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL. Leases that were
+/// taken before can no longer commit (hard) or are stored as stale (soft). The values that died
+/// come from `ci_reclaim`.
+///
+/// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_flush(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    mode: c_int,
+    out: *mut ci_purged,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
+            let flushed = match (tenant, is_hard(mode)?) {
+                (Some(tenant), true) => index.index.flush_tenant(tenant, Hard),
+                (Some(tenant), false) => index.index.flush_tenant(tenant, Soft),
+                (None, true) => index.index.flush_all(Hard),
+                (None, false) => index.index.flush_all(Soft),
+            };
+            out.write(ci_purged::of(flushed.generation()));
+            Ok(CI_OK)
+        })
+    }
+}
+
+/// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
+/// number of milliseconds, so that the source does not have to deliver everything at once. An older
+/// entry dies at a moment within that time, which depends on its path. Until then it is stale, or
+/// live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+///
+/// The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
+/// may call this at any time. It visits no entry and locks no shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_flush_over(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    milliseconds: u64,
+    until: c_int,
+    out: *mut ci_purged,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
+            let serving = match until {
+                CI_LIVE => Freshness::Live,
+                CI_STALE => Freshness::Stale,
+                other => {
+                    let expected = "expected CI_LIVE or CI_STALE";
+                    return Err(Failure::argument(format_args!("until is {other}: {expected}")));
+                }
+            };
+            let over = OverTime::new(Duration::from_millis(milliseconds)).serving(serving);
+            let flushed = match tenant {
+                Some(tenant) => index.index.flush_tenant_over(tenant, over),
+                None => index.index.flush_all_over(over),
+            };
+            out.write(ci_purged::of(flushed.generation()));
+            Ok(CI_OK)
+        })
+    }
+}
+
+/// Flushes `tenant`, hard, and forgets it: for a customer who has left. The handle finds and stores
+/// nothing any more. A later `ci_tenant_get` of the same name makes another tenant.
+///
+/// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is invalidated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_tenant_forget(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    out: *mut ci_purged,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let tenant = index.own(borrow(tenant, "tenant")?)?;
+            out.write(ci_purged::of(index.index.forget_tenant(tenant).generation()));
+            Ok(CI_OK)
+        })
+    }
+}
+
+/// Takes out at most `limit` dead entries, for you to delete their objects. Needed if the index was
+/// created with `queue_dead`, and then the only way in which values that a flush or a prefix purge
+/// killed come back.
+///
+/// Owner: `*entries` is yours; free it with `ci_entries_free`.
+///
+/// Any thread may call this at any time. It locks one shard after another.
+///
+/// Returns 1 if nothing dead is left, 0 if the call is to be repeated; CI_ERR_NULL, CI_ERR_ARGUMENT
+/// (`limit` is 0): nothing is taken out.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_reclaim(
+    index: *const ci_index,
+    limit: usize,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or a valid index, and NULL or places that can be written to.
+    unsafe {
+        guard(error, || {
+            let (index, entries) = (borrow(index, "index")?, Out::new(entries, "entries")?);
+            if limit == 0 {
+                return Err(Failure::argument("limit is 0: expected at least 1"));
+            }
+            let reclaimed = index.index.reclaim(limit);
+            let done = c_int::from(reclaimed.is_done());
+            hand_over(&entries, ci_entries::reclaimed(reclaimed.into_iter()));
+            Ok(done)
+        })
+    }
+}
+
+/// Lists the variants of a picture that may be served, without their values.
+///
+/// Owner: `*entries` is yours; free it with `ci_entries_free`.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: nothing is created.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_variants(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    path: ci_str,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, a text that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            hand_over_made(entries, || {
+                let index = borrow(index, "index")?;
+                let tenant = index.own(borrow(tenant, "tenant")?)?;
+                Ok(ci_entries::variants(index.index.variants(tenant, &path.path()?)))
+            })
+        })
+    }
+}
+
+/// Lists the pictures of a tenant whose path begins with `prefix` and of which a variant may be
+/// served. Visits every path of the index: for tools, not for requests.
+///
+/// Owner: `*entries` is yours; free it with `ci_entries_free`.
+///
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT: nothing is created.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ci_paths(
+    index: *const ci_index,
+    tenant: *const ci_tenant,
+    prefix: ci_str,
+    entries: *mut *mut ci_entries,
+    error: *mut ci_error,
+) -> c_int {
+    // SAFETY: the caller passes NULL or valid handles, a text that can be read, and NULL or places
+    // that can be written to.
+    unsafe {
+        guard(error, || {
+            hand_over_made(entries, || {
+                let index = borrow(index, "index")?;
+                let tenant = index.own(borrow(tenant, "tenant")?)?;
+                Ok(ci_entries::paths(index.index.paths(tenant, &prefix.prefix()?)))
+            })
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests through the functions as C calls them.
+
+mod bad_input;
+mod calls;
+mod sequences;
+mod threads;

@@ -1,0 +1,253 @@
+//! Restoring: entries that are older than the restore, and are stored only where nothing newer is.
+//!
+//! Invariant: a restored entry is treated as a fill that began when the restore began, and whose
+//! variant was known from then on.
+
+use super::core::{Shard, Shared};
+use super::noted_purges::{NotedOfPath, NotedPurges, RestoreStart};
+use super::open_fills::Overtaken;
+use super::over_time::Living;
+use super::path_ref::PathRef;
+use super::table::{MAX_SLOTS, NewSlot, RecordRef};
+use crate::freshness::Freshness;
+use crate::hash::TableHash;
+use crate::names::VariantKey;
+use crate::outcome::{DeadRecord, Refusal, Refused};
+use crate::scopes::{LastInvalidations, Standing, View};
+use crate::variants::{NewVariant, Wanted};
+use smallvec::SmallVec;
+
+/// The slots of a path that is to be added.
+type Slots = SmallVec<[NewSlot; MAX_SLOTS]>;
+
+/// An entry that is to be restored.
+pub(crate) struct Candidate<'k, V> {
+    pub(crate) key: VariantKey<'k>,
+    pub(crate) hash: TableHash,
+    pub(crate) value: V,
+    pub(crate) freshness: Freshness,
+}
+
+/// The result of restoring the entries of one path.
+pub(crate) struct RestoredEntries<V> {
+    pub(crate) stored: usize,
+    pub(crate) refused: Vec<Refused<V>>,
+}
+
+impl<V> RestoredEntries<V> {
+    fn refuse(&mut self, value: V, reason: Refusal) {
+        self.refused.push(Refused { value, reason });
+    }
+}
+
+impl<V> Candidate<'_, V> {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { text: self.key.as_str(), hash: self.hash }
+    }
+}
+
+/// The invalidations of a path since the restore began, and the limits.
+struct Judge<'a> {
+    noted: NotedOfPath<'a>,
+    began: RestoreStart,
+    standing: Standing,
+    /// Why no entry of the path can be stored.
+    path_reason: Option<Refusal>,
+    key_length: usize,
+}
+
+impl Judge<'_> {
+    /// Returns the freshness with which the entry may be stored, or why it may not.
+    fn judge<V>(&self, entry: &Candidate<'_, V>) -> Result<Freshness, Refusal> {
+        let variant = entry.key.as_str();
+        let overtaken = self.noted.overtaken(self.began.clock, variant);
+        match (self.path_reason, overtaken) {
+            (Some(Refusal::Forgotten), _) => Err(Refusal::Forgotten),
+            (_, Overtaken::Hard) => Err(Refusal::Purged),
+            (Some(reason), _) => Err(reason),
+            _ if variant.len() > self.key_length => Err(Refusal::KeyTooLong),
+            (None, Overtaken::Soft) => Ok(Freshness::Stale),
+            _ if self.standing == Standing::Stale => Ok(Freshness::Stale),
+            _ => Ok(entry.freshness),
+        }
+    }
+}
+
+impl<V> Shard<V> {
+    /// Begins to note purges, if no other restore is under way.
+    pub(crate) fn begin_restore(&mut self, shared: &Shared) -> RestoreStart {
+        self.noted.get_or_insert_default().restores += 1;
+        let scopes = &shared.scopes;
+        RestoreStart { clock: scopes.clock.load_relaxed(), broad: scopes.broad() }
+    }
+
+    /// Ends a restore. Returns the noted purges if it was the last one, for the caller to drop.
+    pub(crate) fn end_restore(&mut self) -> Option<Box<NotedPurges>> {
+        let noted = self.noted.as_mut()?;
+        noted.restores -= 1;
+        if noted.restores == 0 { self.noted.take() } else { None }
+    }
+
+    /// Stores the entries of a path where nothing newer is.
+    pub(crate) fn restore(
+        &mut self,
+        key: &PathRef<'_>,
+        began: RestoreStart,
+        mut entries: Vec<Candidate<'_, V>>,
+        shared: &Shared,
+    ) -> (RestoredEntries<V>, Option<Box<DeadRecord<V>>>) {
+        let view = Self::view(key, shared);
+        let mut restored = RestoredEntries { stored: 0, refused: Vec::new() };
+        self.refuse_invalidated(key, began, &mut entries, &view, shared, &mut restored);
+        if entries.is_empty() {
+            return (restored, None);
+        }
+        // Entries that a broad invalidation killed go first.
+        let mut living = self.living(key, &view, shared);
+        if living.id.is_none() {
+            if let Some(slots) = Self::numbers(&entries, shared) {
+                restored.stored += slots.len();
+                self.restore_path(key, &slots, entries, &view);
+                return (restored, living.dead_record);
+            }
+        }
+        for entry in entries {
+            living = living.then(self.restore_entry(key, entry, &view, shared, &mut restored));
+        }
+        (restored, living.dead_record)
+    }
+
+    /// Takes out the entries that an invalidation since the restore began has killed, and marks
+    /// those that one made stale.
+    fn refuse_invalidated(
+        &self,
+        key: &PathRef<'_>,
+        began: RestoreStart,
+        entries: &mut Vec<Candidate<'_, V>>,
+        view: &View,
+        shared: &Shared,
+        restored: &mut RestoredEntries<V>,
+    ) {
+        let standing = view.standing_of_fill(began.broad, LastInvalidations::default());
+        let path_reason = if view.is_forgotten() {
+            Some(Refusal::Forgotten)
+        } else if view.is_flushed(began.broad) {
+            Some(Refusal::Flushed)
+        } else if standing == Standing::Dead {
+            Some(Refusal::Purged)
+        } else if key.path.len() > shared.limits.path_length {
+            Some(Refusal::PathTooLong)
+        } else {
+            None
+        };
+        let noted = self.noted.as_ref().map(|noted| noted.of_path(key)).unwrap_or_default();
+        let key_length = shared.limits.key_length;
+        let judge = Judge { noted, began, standing, path_reason, key_length };
+        let mut any_refused = false;
+        for entry in &mut *entries {
+            match judge.judge(entry) {
+                Ok(freshness) => entry.freshness = freshness,
+                Err(_) => any_refused = true,
+            }
+        }
+        if any_refused {
+            for entry in std::mem::take(entries) {
+                match judge.judge(&entry) {
+                    Ok(_) => entries.push(entry),
+                    Err(reason) => restored.refuse(entry.value, reason),
+                }
+            }
+        }
+    }
+
+    /// Takes a number for each key, and room for a new path with these entries. Returns `None`, and
+    /// takes nothing, if the entries are to be stored one by one: they are too many, not all of
+    /// them have a number, or a key occurs twice.
+    fn numbers(entries: &[Candidate<'_, V>], shared: &Shared) -> Option<Slots> {
+        if entries.len() > MAX_SLOTS.min(shared.limits.variants) {
+            return None;
+        }
+        let mut slots = Slots::new();
+        let mut is_complete = true;
+        for entry in entries {
+            let Some(key) = shared.keys.take(entry.wanted()) else {
+                is_complete = false;
+                break;
+            };
+            // A key has one number.
+            is_complete &= slots.iter().all(|slot: &NewSlot| slot.key != key);
+            slots.push(NewSlot { key, hash: entry.hash, freshness: entry.freshness });
+        }
+        if is_complete && shared.occupancy.take_path(slots.len()) {
+            return Some(slots);
+        }
+        for slot in slots {
+            shared.keys.release(slot.key);
+        }
+        None
+    }
+
+    /// Adds a path that is not there with all of its entries.
+    fn restore_path(
+        &mut self,
+        key: &PathRef<'_>,
+        slots: &[NewSlot],
+        entries: Vec<Candidate<'_, V>>,
+        view: &View,
+    ) {
+        let counts = self.tallies.at(key.tenant, view);
+        counts.paths += 1;
+        for slot in slots {
+            counts.add(slot.freshness);
+        }
+        let values = entries.into_iter().map(|entry| entry.value);
+        self.records.push_many(key, view.as_of, slots, values);
+    }
+
+    /// Adds one entry to a record, or in a new one, if the variant is not there.
+    fn restore_entry(
+        &mut self,
+        key: &PathRef<'_>,
+        entry: Candidate<'_, V>,
+        view: &View,
+        shared: &Shared,
+        restored: &mut RestoredEntries<V>,
+    ) -> Living<V> {
+        let record = self.records.find(key);
+        if record.is_some_and(|record| record.find(entry.wanted(), &shared.keys).is_some()) {
+            restored.refuse(entry.value, Refusal::Newer);
+            return Living { id: record.map(RecordRef::id), dead_record: None };
+        }
+        let living = self.living_before_store(key, entry.freshness, view, shared);
+        let record = living.id.map(|id| self.records.get(id));
+        let reason = if record.is_some_and(|record| record.len() >= shared.limits.variants) {
+            Some(Refusal::TooManyVariants)
+        } else {
+            shared.occupancy.take(record.is_none()).err()
+        };
+        if let Some(reason) = reason {
+            restored.refuse(entry.value, reason);
+            return living;
+        }
+        let Candidate { key: variant, hash, value, freshness } = entry;
+        let wanted = Wanted { text: variant.as_str(), hash };
+        let variant = NewVariant { wanted, value, freshness };
+        let counts = self.tallies.at(key.tenant, view);
+        counts.add(freshness);
+        match living.id {
+            None => {
+                counts.paths += 1;
+                self.records.push(key, view.as_of, variant, &shared.keys, &shared.hashing);
+            }
+            Some(id) => {
+                self.records.settle(id, view, counts);
+                if let Some(marker) = view.covering(self.records.get(id).settled()) {
+                    self.records.mix(id, marker, counts);
+                }
+                self.records.push_variant(id, variant, &shared.keys, &shared.hashing);
+            }
+        }
+        restored.stored += 1;
+        living
+    }
+}

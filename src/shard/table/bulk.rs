@@ -1,0 +1,75 @@
+//! Many variants at once: a record that is added with all of its variants, and copies of variants.
+//!
+//! Invariant: as in `edit`.
+
+use super::record::MAX_SLOTS;
+use super::records::{PER_BUCKET, RecordRef, Records};
+use crate::freshness::Freshness;
+use crate::hash::TableHash;
+use crate::scopes::Generation;
+use crate::shard::path_ref::PathRef;
+use crate::variants::{Dictionary, KeyId, Slot};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A variant of a new record. Its key is in use already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSlot {
+    pub(crate) key: KeyId,
+    pub(crate) hash: TableHash,
+    pub(crate) freshness: Freshness,
+}
+
+impl<V> Records<V> {
+    /// Adds a record with at least one and at most [`MAX_SLOTS`] variants of different keys. The
+    /// path is not there.
+    pub(crate) fn push_many(
+        &mut self,
+        path: &PathRef<'_>,
+        settled: Generation,
+        slots: &[NewSlot],
+        values: impl ExactSizeIterator<Item = V>,
+    ) {
+        assert!((1..=MAX_SLOTS).contains(&slots.len()) && values.len() == slots.len(), "slots");
+        if self.len >= self.tags.len() * PER_BUCKET {
+            self.split();
+        }
+        self.len += 1;
+        let hash = path.hash.table();
+        let text = self.store_text(path.path);
+        let (bucket, depth) = self.free_lane(self.bucket_of(hash));
+        let mut node = self.node_mut(bucket, depth);
+        let at = node.push(hash, path.owner(), settled, text);
+        node.reserve(0, slots.len());
+        for ((slot, value), number) in slots.iter().zip(values).zip(0..) {
+            node.line.record_mut(at).mark(number, slot.freshness);
+            node.push_slot(at, Slot::new(slot.key, slot.hash, value));
+        }
+    }
+}
+
+impl<V> RecordRef<'_, V> {
+    /// Whether the variants are in a separate table.
+    pub(crate) fn is_large(self) -> bool {
+        self.large().is_some()
+    }
+
+    /// Visits the variants at these places. The places of a small set are those of its slots.
+    pub(crate) fn visit(
+        self,
+        places: Range<usize>,
+        keys: &Dictionary,
+        mut visit: impl FnMut(Arc<str>, &V, Freshness),
+    ) {
+        if let Some(set) = self.large() {
+            for entry in &set.entries()[places] {
+                visit(Arc::clone(&entry.key), &entry.value, entry.freshness);
+            }
+            return;
+        }
+        for at in places {
+            let slot = &self.slots()[at];
+            visit(keys.text(slot.key()), slot.value(), self.record.freshness(at));
+        }
+    }
+}
