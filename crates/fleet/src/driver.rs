@@ -263,7 +263,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
 
     /// Shuts the gate, and tells the others.
     pub(crate) async fn leave(&self) {
-        self.step(|node, now| node.leave(now));
+        self.step(Node::leave);
         let farewell = self.node.lock().farewell(Moment::now());
         if let Some(farewell) = farewell {
             self.engine.announce(farewell).await;
@@ -311,7 +311,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Driver
                 Some(input) = self.inputs.recv() => self.handle(input),
                 Some(_) = self.tasks.join_next() => {}
                 () = tokio::time::sleep(pause) => {
-                    self.shared.step(|node, now| node.on_time(now));
+                    self.shared.step(Node::on_time);
                 }
             }
         }

@@ -33,12 +33,10 @@ pub enum Admission {
 
 impl Admission {
     /// Applies the gate to the result of a lookup.
-    #[must_use]
     pub fn admit<V>(self, lookup: Lookup<V>) -> Lookup<V> {
         match (self, lookup) {
-            (Self::Serve, lookup) => lookup,
             (Self::ServeStale, Lookup::Live(value)) => Lookup::Stale(value),
-            (Self::ServeStale, lookup) => lookup,
+            (Self::Serve | Self::ServeStale, lookup) => lookup,
             (Self::Refuse, _) => Lookup::Miss,
         }
     }

@@ -199,11 +199,15 @@ fn put_scope(out: &mut Vec<u8>, severity: Severity, scope: &Scope) {
     let soft = if severity == Severity::Soft { SOFT } else { 0 };
     let mut put = |kind: u8, texts: &[&str], list: Option<&[String]>| {
         out.push(kind | soft);
-        texts.iter().for_each(|text| put_text(out, text));
+        for text in texts {
+            put_text(out, text);
+        }
         if let Some(list) = list {
             let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
             out.extend_from_slice(&count.to_le_bytes());
-            list.iter().for_each(|text| put_text(out, text));
+            for text in list {
+                put_text(out, text);
+            }
         }
     };
     match scope {

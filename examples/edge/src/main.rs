@@ -11,6 +11,7 @@ use app::accounts::{AccountSettings, TOKEN, Unnamed};
 use app::args::{Args, Source};
 use app::client_key::{self, ClientKey};
 use app::edge::{Edge, Limits, Setup};
+use app::freshness::TargetList;
 use app::index::DataSettings;
 use app::origin::Origin;
 use app::origin::folder::Folder;
@@ -68,10 +69,14 @@ async fn serve(args: Args) -> Result<(), String> {
         snapshot_every: Duration::from_secs(args.snapshot_every.into()),
         memory_bytes: u64::from(args.memory) << 20,
     });
-    let limits = Limits { store_bytes: u64::from(args.store) << 20, ..Limits::default() };
+    let limits = Limits {
+        store_bytes: u64::from(args.store) << 20,
+        negotiate: args.http.negotiate,
+        ..Limits::default()
+    };
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
     let setup = Setup { accounts, unnamed, grouping, limits, data };
-    let mut edge = Edge::new(origin(&args.source)?, setup)?;
+    let mut edge = Edge::new(origin(&args.source, args.http.freshness)?, setup)?;
     edge.listens_on(delivery.port())?;
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
@@ -106,9 +111,9 @@ fn greeting(
     greeting
 }
 
-fn origin(source: &Source) -> Result<Arc<dyn Origin>, String> {
+fn origin(source: &Source, targets: Option<TargetList>) -> Result<Arc<dyn Origin>, String> {
     if let Some(url) = &source.origin {
-        return Ok(Arc::new(Http::new(url)?));
+        return Ok(Arc::new(Http::new(url)?.respecting(targets)));
     }
     if let Some(path) = &source.origin_dir {
         return Folder::open(path)

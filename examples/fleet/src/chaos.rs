@@ -98,26 +98,35 @@ async fn break_it(world: &mut World, fault: Fault) -> Result<(), Box<dyn Error>>
             world.server.restore()?;
             world.server.run()?;
         }
-        Fault::StoreRestoredAndGrown => {
-            older_copy(world).await?;
-            world.server.kill()?;
-            world.nodes[node].freeze()?;
-            world.server.restore()?;
-            world.server.run()?;
-            let done = traffic(world, 60, Some(node)).await;
-            world.nodes[node].thaw()?;
-            done?;
-        }
+        Fault::StoreRestoredAndGrown => restored_and_grown(world, node).await?,
         Fault::AllNodesKilled => {
-            for node in 0..world.nodes.len() {
-                world.nodes[node].kill().await?;
-            }
-            world.server.kill()?;
-            world.server.run()?;
-            for node in 0..world.nodes.len() {
-                world.restart_node(node)?;
-            }
+            all_nodes_killed(world).await?;
         }
+    }
+    Ok(())
+}
+
+/// Restores an older copy, which grows while a node is frozen.
+async fn restored_and_grown(world: &mut World, node: usize) -> Result<(), Box<dyn Error>> {
+    older_copy(world).await?;
+    world.server.kill()?;
+    world.nodes[node].freeze()?;
+    world.server.restore()?;
+    world.server.run()?;
+    let done = traffic(world, 60, Some(node)).await;
+    world.nodes[node].thaw()?;
+    done?;
+    Ok(())
+}
+
+async fn all_nodes_killed(world: &mut World) -> Result<(), Box<dyn Error>> {
+    for node in 0..world.nodes.len() {
+        world.nodes[node].kill().await?;
+    }
+    world.server.kill()?;
+    world.server.run()?;
+    for node in 0..world.nodes.len() {
+        world.restart_node(node)?;
     }
     Ok(())
 }

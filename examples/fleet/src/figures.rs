@@ -72,13 +72,13 @@ async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
     running.into_iter().filter_map(|(_, output)| output).collect()
 }
 
-async fn timed_burst(world: &World, count: u64, callers: u64) -> Result<f64, Box<dyn Error>> {
+async fn timed_burst(world: &World, count: u32, callers: u32) -> Result<f64, Box<dyn Error>> {
     let answer = world.nodes[0].ask(&format!("burst {count} {callers}")).await?;
     let (reached, nanos) = answer.split_once(' ').ok_or("an answer to a burst")?;
     if reached.parse() != Ok(count) {
         return Err(format!("{reached} of {count} purges have become durable").into());
     }
-    Ok(count as f64 / Duration::from_nanos(nanos.parse()?).as_secs_f64())
+    Ok(f64::from(count) / Duration::from_nanos(nanos.parse()?).as_secs_f64())
 }
 
 async fn burst(world: &mut World) -> Result<(), Box<dyn Error>> {
@@ -89,7 +89,7 @@ async fn burst(world: &mut World) -> Result<(), Box<dyn Error>> {
 
 /// A node misses purges, and comes back.
 async fn catch_up(world: &mut World) -> Result<(), Box<dyn Error>> {
-    const MISSED: u64 = 20_000;
+    const MISSED: u32 = 20_000;
     let last = world.nodes.len() - 1;
     world.nodes[last].kill().await?;
     timed_burst(world, MISSED, 1_000).await?;
@@ -97,7 +97,7 @@ async fn catch_up(world: &mut World) -> Result<(), Box<dyn Error>> {
     let began = tokio::time::Instant::now();
     world.nodes[last].ask("fresh").await?;
     let took = began.elapsed().as_secs_f64();
-    let rate = MISSED as f64 / took;
+    let rate = f64::from(MISSED) / took;
     println!("{:<44} {took:8.2} s, {rate:.0} a second", "20,000 missed purges caught up in");
     Ok(())
 }

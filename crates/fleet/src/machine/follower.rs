@@ -294,3 +294,79 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::StreamMessage;
+
+    const NOW: Moment = Moment::from_nanos(1);
+
+    fn message(sequence: u64) -> StreamMessage {
+        StreamMessage { sequence, id: format!("m{sequence}") }
+    }
+
+    fn info(created: i128, last: u64, at: u64) -> StreamInfo {
+        StreamInfo { created, first: 1, last: message(last), id_at: Some(message(at).id) }
+    }
+
+    /// At message 9 of stream 1, after the first request.
+    fn follower() -> Follower {
+        let position = Position { created: 1, last: message(9), owes_loss: false };
+        let mut follower = Follower::new(Some(position));
+        assert_eq!(follower.restart(NOW), [Request::Close, Request::Info { attempt: 1, at: 9 }]);
+        follower
+    }
+
+    #[test]
+    fn the_stream_is_checked_before_and_after_a_reader_is_opened() {
+        let mut follower = follower();
+        let open = Request::Open { attempt: 1, first: 10 };
+        assert_eq!(follower.on_info(NOW, 1, Some(&info(1, 12, 9))), [open]);
+        let again = Request::Info { attempt: 1, at: 9 };
+        assert_eq!(follower.on_opened(NOW, 1, true), [again]);
+        assert!(!follower.is_following());
+        // An older copy was restored between the two rounds.
+        let requests = follower.on_info(NOW, 1, Some(&info(1, 7, 9)));
+        assert_eq!(requests[1], Request::Flush(FlushReason::EndsBefore));
+    }
+
+    #[test]
+    fn the_position_is_read_before_the_flush() {
+        let mut follower = follower();
+        let requests = follower.on_info(NOW, 1, Some(&info(2, 4, 9)));
+        // No further question lies between the flush and the opening behind message 4.
+        let flush = Request::Flush(FlushReason::CreatedAnew);
+        assert_eq!(requests, [Request::Close, flush, Request::Open { attempt: 2, first: 5 }]);
+        let position = follower.position.expect("a position");
+        assert_eq!(position, Position { created: 2, last: message(4), owes_loss: false });
+    }
+
+    #[test]
+    fn each_check_has_its_reason_and_a_loss_is_owed_to_the_others() {
+        let gone = StreamInfo { id_at: None, ..info(1, 12, 9) };
+        let cases = [
+            (info(2, 12, 9), FlushReason::CreatedAnew, false),
+            (info(1, 8, 9), FlushReason::EndsBefore, true),
+            (info(1, 12, 8), FlushReason::OtherMessage, true),
+            (StreamInfo { first: 11, ..gone.clone() }, FlushReason::Missed, false),
+            (StreamInfo { first: 10, ..gone }, FlushReason::Unrecognized, false),
+        ];
+        for (info, reason, owes_loss) in cases {
+            let mut follower = follower();
+            let requests = follower.on_info(NOW, 1, Some(&info));
+            assert_eq!(requests[1], Request::Flush(reason));
+            let position = follower.position.expect("a position");
+            assert_eq!(position.owes_loss, owes_loss, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_late_answer_to_an_earlier_attempt_is_ignored() {
+        let mut follower = follower();
+        let _ = follower.restart(NOW);
+        assert_eq!(follower.on_info(NOW, 1, Some(&info(2, 12, 9))), []);
+        assert_eq!(follower.on_opened(NOW, 1, true), []);
+        assert_eq!(follower.on_reader_failed(NOW, 1), []);
+    }
+}

@@ -227,7 +227,9 @@ impl Node {
         let call = self.next_call;
         self.next_call += 1;
         let wants_all = level == Level::Everywhere;
-        records.iter_mut().for_each(|record| self.outbox.accept(record, call, wants_all));
+        for record in records.iter_mut() {
+            self.outbox.accept(record, call, wants_all);
+        }
         if level > Level::Local {
             self.calls.insert(call, Call { level, left: records.len() });
         }

@@ -136,11 +136,10 @@ impl Outbox {
 
     /// Lets an invalidation be sent, as it is applied here.
     pub(crate) fn release(&mut self, id: OutboxId) {
-        if let Some(item) = self.items.get_mut(&id) {
-            if item.state == State::Accepted {
-                item.state = State::Ready;
-                self.ready.insert(id);
-            }
+        let accepted = self.items.get_mut(&id).filter(|item| item.state == State::Accepted);
+        if let Some(item) = accepted {
+            item.state = State::Ready;
+            self.ready.insert(id);
         }
         if self.items.len() > self.limit {
             self.collapse();

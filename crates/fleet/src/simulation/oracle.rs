@@ -25,6 +25,30 @@ pub(super) struct Purge {
     pub(super) was_in_stream: bool,
 }
 
+impl Purge {
+    pub(super) fn new(
+        floors: Vec<(usize, u64)>,
+        (site, boot): (usize, u64),
+        accepted: u64,
+        level: Level,
+        id: Option<OutboxId>,
+    ) -> Self {
+        Self {
+            floors,
+            site,
+            boot,
+            accepted,
+            level,
+            id,
+            is_local: false,
+            is_done: false,
+            holds_from: None,
+            is_in_stream: false,
+            was_in_stream: false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     pub(super) purges: Vec<Purge>,
@@ -95,7 +119,7 @@ impl Oracle {
         let Some(purges) = self.by_path.get(&path) else { return 0 };
         let counts = |purge: &&Purge| {
             let lost = disks_lost[purge.site].is_some_and(|at| at >= purge.accepted);
-            (purge.is_local || purge.is_in_stream) && (purge.is_in_stream || !lost)
+            purge.is_in_stream || purge.is_local && !lost
         };
         let counted = purges.iter().map(|&index| &self.purges[index]).filter(counts);
         let floors = counted.flat_map(|purge| &purge.floors).filter(|(at, _)| *at == path);

@@ -1,11 +1,12 @@
 //! The event loop: nodes, engine, network and customers.
 
-use super::engine::{EngineModel, Tail};
+use super::engine::EngineModel;
 use super::oracle::{Oracle, Purge};
 use super::plan::{MILLI, Plan, SECOND};
 use super::site::{Site, path_name};
 use crate::engine::{Delivered, StreamInfo};
-use crate::machine::{AppendResult, Effect, Level};
+use crate::machine::{AppendResult, Effect, Level, Node};
+use crate::time::Moment;
 use crate::{Admission, FlushReason};
 use cache_index::Severity;
 use cache_index_persist::{Record, Scope};
@@ -170,6 +171,26 @@ pub(super) struct World {
     pub(super) is_healed: bool,
 }
 
+/// Lets a node take an answer of the engine.
+fn take_answer(node: &mut Node, moment: Moment, answer: Answer) {
+    match answer {
+        Answer::Info { attempt, info } => {
+            node.on_info(moment, attempt, info.as_ref());
+        }
+        Answer::Opened { attempt, is_open } => {
+            node.on_opened(moment, attempt, is_open);
+        }
+        Answer::Appended { ticket, result } => {
+            node.on_appended(moment, ticket, result);
+        }
+        Answer::Messages { attempt, messages } => {
+            node.on_messages(moment, attempt, messages);
+        }
+        Answer::ReaderFailed { attempt } => node.on_reader_failed(moment, attempt),
+        Answer::Heard(bytes) => node.on_announcement(moment, &bytes),
+    }
+}
+
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
         let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -245,7 +266,7 @@ impl World {
         self.random.u64(mean / 4..=mean * 7 / 4)
     }
 
-    fn delay(&mut self) -> u64 {
+    pub(super) fn delay(&mut self) -> u64 {
         match self.random.u8(..) {
             // Now and then the network is slow.
             0..4 if !self.is_healed => self.random.u64(200 * MILLI..3 * SECOND),
@@ -270,7 +291,7 @@ impl World {
                     self.local(site, what);
                 }
             }
-            Event::Ask { site, boot, ask } => self.ask(site, boot, ask),
+            Event::Ask { site, boot, ask } => self.ask(site, boot, &ask),
             Event::Restart(site) => self.restart(site),
             Event::EngineUp => {
                 self.engine.is_up = true;
@@ -310,22 +331,7 @@ impl World {
                 process.wake = u64::MAX;
                 process.node.on_time(moment);
             }
-            Local::Answer(answer) => match answer {
-                Answer::Info { attempt, info } => {
-                    process.node.on_info(moment, attempt, info.as_ref());
-                }
-                Answer::Opened { attempt, is_open } => {
-                    process.node.on_opened(moment, attempt, is_open);
-                }
-                Answer::Appended { ticket, result } => {
-                    process.node.on_appended(moment, ticket, result);
-                }
-                Answer::Messages { attempt, messages } => {
-                    process.node.on_messages(moment, attempt, messages);
-                }
-                Answer::ReaderFailed { attempt } => process.node.on_reader_failed(moment, attempt),
-                Answer::Heard(bytes) => process.node.on_announcement(moment, &bytes),
-            },
+            Local::Answer(answer) => take_answer(&mut process.node, moment, answer),
             Local::Logged { purge, record } => {
                 self.sites[site].disk.log.push(record);
                 let purge = &mut self.oracle.purges[purge];
@@ -372,6 +378,20 @@ impl World {
         }
     }
 
+    /// Returns random paths, and the scope that covers them.
+    fn scope(&mut self) -> (std::ops::Range<usize>, Scope) {
+        let is_all = self.random.u8(..32) == 0;
+        let path = self.random.usize(..self.plan.paths);
+        let paths = if is_all { 0..self.plan.paths } else { path..path + 1 };
+        let tenant = || "doc".to_owned();
+        let scope = match (is_all, self.random.bool()) {
+            (true, true) => Scope::All,
+            (true, false) => Scope::Tenant { tenant: tenant() },
+            (false, _) => Scope::Path { tenant: tenant(), path: path_name(path) },
+        };
+        (paths, scope)
+    }
+
     /// A customer changes pictures and then purges them.
     fn purge(&mut self) {
         if self.is_healed {
@@ -383,15 +403,7 @@ impl World {
         if self.sites[site].frozen_until > self.now {
             return;
         }
-        let is_all = self.random.u8(..32) == 0;
-        let path = self.random.usize(..self.plan.paths);
-        let paths = if is_all { 0..self.plan.paths } else { path..path + 1 };
-        let tenant = || "doc".to_owned();
-        let scope = match (is_all, self.random.bool()) {
-            (true, true) => Scope::All,
-            (true, false) => Scope::Tenant { tenant: tenant() },
-            (false, _) => Scope::Path { tenant: tenant(), path: path_name(path) },
-        };
+        let (paths, scope) = self.scope();
         let level = [Level::Local, Level::Durable, Level::Everywhere][self.random.usize(..3)];
         let severity = if self.random.u8(..4) == 0 { Severity::Soft } else { Severity::Hard };
         let moment = self.sites[site].moment(self.now);
@@ -406,19 +418,8 @@ impl World {
         let call = process.node.accept(&mut records, level);
         process.apply(&records[0]);
         process.node.release(moment, &records);
-        let purge = Purge {
-            floors,
-            site,
-            boot: self.sites[site].boot,
-            accepted: self.now,
-            level,
-            id: records[0].outbox,
-            is_local: false,
-            is_done: false,
-            holds_from: None,
-            is_in_stream: false,
-            was_in_stream: false,
-        };
+        let boot = self.sites[site].boot;
+        let purge = Purge::new(floors, (site, boot), self.now, level, records[0].outbox);
         let purge = self.oracle.add(purge);
         if let Some(process) = &mut self.sites[site].process {
             process.calls.insert(call, purge);
@@ -444,7 +445,9 @@ impl World {
                 Effect::Announce(bytes) => self.announce(site, &bytes),
                 Effect::Begin(sequence) => process.begin(sequence),
                 Effect::Apply(records) => {
-                    records.iter().for_each(|record| process.apply(record));
+                    for record in &records {
+                        process.apply(record);
+                    }
                     self.check_order(site);
                 }
                 Effect::Flush(reason) => {
@@ -539,109 +542,6 @@ impl World {
                 self.oracle.served(self.now, site, boot, path, entry.version);
             }
         }
-    }
-
-    /// Sends a request to the engine.
-    fn request(&mut self, site: usize, ask: Ask) {
-        let delay = self.delay();
-        let boot = self.sites[site].boot;
-        if self.sites[site].cut_out > self.now {
-            self.fail(site, boot, &ask, SECOND);
-            return;
-        }
-        if delay > SECOND {
-            // Given up by the node, but still on its way.
-            self.fail(site, boot, &ask, SECOND);
-        }
-        self.after(delay, Event::Ask { site, boot, ask });
-    }
-
-    fn fail(&mut self, site: usize, boot: u64, ask: &Ask, delay: u64) {
-        let answer = match ask {
-            Ask::Info { attempt, .. } => Answer::Info { attempt: *attempt, info: None },
-            Ask::Open { attempt, .. } => Answer::Opened { attempt: *attempt, is_open: false },
-            Ask::Append { ticket, .. } => {
-                Answer::Appended { ticket: *ticket, result: AppendResult::Unknown }
-            }
-        };
-        self.after(delay, Event::At { site, boot, what: Local::Answer(answer) });
-    }
-
-    /// The engine answers a request.
-    fn ask(&mut self, site: usize, boot: u64, ask: Ask) {
-        if !self.engine.is_up {
-            self.fail(site, boot, &ask, SECOND / 2);
-            return;
-        }
-        let answer = match &ask {
-            Ask::Info { attempt, at } => {
-                Answer::Info { attempt: *attempt, info: Some(self.engine.now.stream.info(*at)) }
-            }
-            Ask::Open { attempt, first } => {
-                let (attempt, next) = (*attempt, *first);
-                let newest = self.engine.tails.iter().find(|tail| tail.site == site);
-                if newest.is_none_or(|tail| (tail.boot, tail.attempt) < (boot, attempt)) {
-                    self.engine.tails.retain(|tail| tail.site != site);
-                    let not_before = self.now;
-                    self.engine.tails.push(Tail { site, boot, attempt, next, not_before });
-                }
-                Answer::Opened { attempt, is_open: true }
-            }
-            Ask::Append { ticket, id, body, expected } => {
-                let (result, new) = self.engine.append(id, body, *expected);
-                if let Some((sequence, message)) = new {
-                    self.note_append(sequence, &message);
-                }
-                let result = match result {
-                    Ok(appended) => AppendResult::Appended(appended.sequence),
-                    Err(_) => AppendResult::WrongLast,
-                };
-                Answer::Appended { ticket: *ticket, result }
-            }
-        };
-        if self.sites[site].cut_in > self.now {
-            self.fail(site, boot, &ask, SECOND);
-        } else {
-            let delay = self.delay().min(SECOND);
-            self.after(delay, Event::At { site, boot, what: Local::Answer(answer) });
-        }
-        self.pump();
-    }
-
-    fn note_append(&mut self, sequence: u64, message: &crate::message::Message) {
-        let name = message.author.name.strip_prefix("node-").and_then(|name| name.parse().ok());
-        let Some(site) = name else { return };
-        let ids = message.invalidations.iter().map(|at| message.id(at));
-        let purges: Vec<usize> = ids.filter_map(|id| self.oracle.find(site, id)).collect();
-        for &purge in &purges {
-            self.oracle.appended(purge, self.now, &self.plan);
-        }
-        self.engine.now.purges.insert(sequence, purges);
-    }
-
-    /// Delivers new messages to all readers.
-    pub(super) fn pump(&mut self) {
-        let mut tails = std::mem::take(&mut self.engine.tails);
-        for tail in &mut tails {
-            let messages = self.engine.now.stream.read(tail.next, 1000);
-            let Some(last) = messages.last() else { continue };
-            tail.next = last.sequence + 1;
-            // Lost or repeated on the way, now and then.
-            let fate = if self.is_healed { 9 } else { self.random.u8(..100) };
-            if fate == 0 || self.sites[tail.site].cut_in > self.now {
-                continue;
-            }
-            let arrival = (self.now + self.delay()).max(tail.not_before + 1);
-            tail.not_before = arrival;
-            let (site, boot, attempt) = (tail.site, tail.boot, tail.attempt);
-            let copies = if fate == 1 { 2 } else { 1 };
-            for _ in 0..copies {
-                let answer = Answer::Messages { attempt, messages: messages.clone() };
-                let event = Event::At { site, boot, what: Local::Answer(answer) };
-                self.after(arrival - self.now, event);
-            }
-        }
-        self.engine.tails = tails;
     }
 
     /// Lets the oracle know which purges are still in the stream.

@@ -25,7 +25,9 @@ async fn nodes(server: &Server, count: usize) -> (Vec<tempfile::TempDir>, Vec<Me
 
 /// Purges through a node, `Durable`, and waits until all have applied it.
 async fn purge(nodes: &[Member], by: usize, name: &str) {
-    nodes.iter().for_each(|node| node.fill(name, 1));
+    for node in nodes {
+        node.fill(name, 1);
+    }
     let doc = nodes[by].tenant("doc");
     let _ = nodes[by].purge(&doc, &path(name), Hard, Durable).await.unwrap();
     for node in nodes {
@@ -38,7 +40,9 @@ async fn purges_reach_all_nodes_and_survive_a_killed_server() {
     let Some(mut server) = Server::start() else { return };
     let (_dirs, nodes) = nodes(&server, 3).await;
     purge(&nodes, 0, "a/1.jpg").await;
-    nodes.iter().for_each(|node| node.fill("a/kept.jpg", 7));
+    for node in &nodes {
+        node.fill("a/kept.jpg", 7);
+    }
     server.kill();
     nodes[1].fill("a/2.jpg", 2);
     let doc = nodes[0].tenant("doc");
@@ -69,7 +73,9 @@ async fn a_wiped_store_is_noticed() {
     let Some(mut server) = Server::start() else { return };
     let (_dirs, nodes) = nodes(&server, 2).await;
     purge(&nodes, 0, "a/1.jpg").await;
-    nodes.iter().for_each(|node| node.fill("a/2.jpg", 2));
+    for node in &nodes {
+        node.fill("a/2.jpg", 2);
+    }
     server.kill();
     server.wipe();
     server.run();
@@ -86,7 +92,9 @@ async fn an_older_store_is_noticed_and_the_others_are_told() {
     let Some(mut server) = Server::start() else { return };
     let (dirs, mut nodes) = nodes(&server, 3).await;
     purge(&nodes, 0, "a/1.jpg").await;
-    nodes.iter().for_each(|node| node.fill("a/2.jpg", 2));
+    for node in &nodes {
+        node.fill("a/2.jpg", 2);
+    }
     // One node is away, with a position that is in the copy.
     let away = nodes.pop().unwrap();
     away.local().snapshot().unwrap();

@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::freshness::{DEFAULT_TARGETS, TargetList};
 use clap::{Args as Group, Parser};
 use std::path::PathBuf;
 
@@ -19,6 +20,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) source: Source,
+
+    #[command(flatten)]
+    pub(crate) http: HttpWords,
 
     /// A file of tenants, each with a token, a key, and rules of its own. Without it there is one,
     /// called `doc`.
@@ -61,6 +65,20 @@ pub(crate) struct Args {
     /// Start on free ports, drive the edge over HTTP, print whether each step held, and end.
     #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants", "data"])]
     pub(crate) tour: bool,
+}
+
+/// The parts of HTTP that are off by default.
+#[derive(Debug, Group)]
+pub(crate) struct HttpWords {
+    /// With `--origin`: respect how long its answers allow a picture to be kept, and to be served
+    /// stale. The first valid one of these fields decides (RFC 9213), else `Cache-Control`.
+    #[arg(long, value_name = "FIELD,...", requires = "origin", num_args = 0..=1, default_missing_value = DEFAULT_TARGETS, value_parser = TargetList::parse)]
+    pub(crate) freshness: Option<TargetList>,
+
+    /// Deliver resized pictures as WebP or JPEG, as the `Accept` of the request says, unless
+    /// `force_format` names a format.
+    #[arg(long)]
+    pub(crate) negotiate: bool,
 }
 
 /// Where the pictures come from.

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::inspect::{check, healthz, metrics, stats, variants};
 use super::invalidate::{invalidate, invalidation};
 use super::page::{facts, page};
+use super::purge::purge_or_unknown;
 use super::request_id::RequestId;
 use super::server::Peer;
 use axum::Router;
@@ -42,7 +43,7 @@ pub(crate) fn routes(edge: Arc<Edge>) -> Router {
         .route("/healthz", get(healthz).fallback(get_only))
         .route("/metrics", get(metrics).fallback(get_only))
         .route("/stats", get(stats).fallback(get_only))
-        .fallback(unknown)
+        .fallback(purge_or_unknown)
         // Bodies are read by hand, within the customer's own limit.
         .layer(DefaultBodyLimit::disable())
         .with_state(edge)
@@ -63,7 +64,7 @@ fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-async fn unknown() -> Response<Full<Bytes>> {
+pub(crate) async fn unknown() -> Response<Full<Bytes>> {
     let reason = "no such page; pictures are on the delivery listener";
     Fault::new(StatusCode::NOT_FOUND, reason).to_json()
 }

@@ -4,10 +4,13 @@
 //! stale picture is served as it is, and fetched again in the background. Only a picture is ever
 //! kept: see [`fill`].
 
+use super::accept::Negotiated;
 use super::accounts::{Account, Host};
+use super::cache_status::{CacheStatus, Forwarded, Why};
 use super::edge::{Edge, Kept};
 use super::fault::Fault;
 use super::fill::{self, Filling, Job, Stale};
+use super::freshness::State;
 use super::operations::Operations;
 use super::request_id::RequestId;
 use super::server::Peer;
@@ -17,8 +20,8 @@ use axum::http::request::Parts;
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
 };
-use cache_index::Lookup;
 use cache_index::canonical::Delivery;
+use cache_index::{Lookup, VariantKey};
 use http_body_util::Full;
 use hyper::body::Body;
 use std::borrow::Cow;
@@ -26,16 +29,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::{Level, debug, enabled, info, warn};
 
-/// Browsers and caches further down may keep a picture but must ask before they show it again: an
-/// invalidation doesn't reach them. Asking costs them a 304 without a body.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
-
 /// Pages of other sites may read the pictures, as they may show them, and the cache's headers about
 /// them.
 const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Age, ETag, X-Cache, X-Not-Kept, X-Request-Id");
+    HeaderValue::from_static("Age, Cache-Status, ETag, X-Cache, X-Not-Kept, X-Request-Id");
 
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_NOT_KEPT: HeaderName = HeaderName::from_static("x-not-kept");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,13 +44,25 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 struct Served {
     object: Arc<Object>,
     cache: Cache,
+    status: CacheStatus,
+    /// Whether `Accept` has decided.
+    is_negotiated: bool,
+}
+
+/// A rendition that a request names.
+struct Asked<'a> {
+    account: &'a Arc<Account>,
+    exact: Delivery<'a>,
+    filed: Delivery<'a>,
+    negotiated: Option<Negotiated>,
 }
 
 /// The role of the cache in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cache {
     Hit,
-    /// As it was before a soft invalidation; a refresh runs.
+    /// As it was before a soft invalidation, or older than the origin allows. A refresh runs, or
+    /// has failed.
     Stale,
     Miss,
     /// A miss whose result could not be kept, and why.
@@ -139,23 +151,102 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
         .exact
         .request_target(target.as_ref())
         .map_err(|error| Fault::bad_request(format!("malformed URL: {error}")))?;
-    let filed = account.file(&exact);
-    match edge.find(&account.tenant, &filed.origin, &filed.variant).await {
-        Lookup::Live((_, object)) => {
-            edge.metrics.hits.inc();
-            Ok(Served { object, cache: Cache::Hit })
+    let mut filed = account.file(&exact);
+    let mut negotiated = None;
+    if edge.limits.negotiate {
+        negotiated = Negotiated::choose(&filed.variant, &parts.headers);
+    }
+    if let Some(Negotiated { variant, .. }) = &negotiated {
+        filed.variant = variant.clone();
+    }
+    let is_negotiated = negotiated.is_some();
+    let served = find(edge, Asked { account, exact, filed, negotiated }).await?;
+    Ok(Served { is_negotiated, ..served })
+}
+
+async fn find(edge: &Arc<Edge>, asked: Asked<'_>) -> Result<Served, Fault> {
+    let found = edge.find(&asked.account.tenant, &asked.filed.origin, &asked.filed.variant).await;
+    let (stale, permitted, is_softened) = match found {
+        Lookup::Live((id, object)) => {
+            let permitted = object.state();
+            (Stale { id, object }, permitted, false)
         }
         Lookup::Stale((id, object)) => {
-            edge.metrics.stale_hits.inc();
-            let stale = Stale { id, object: Arc::clone(&object) };
-            // The stored rendition was made by these operations, so they can be read.
-            fill::refresh(edge, stale, || job(account, &exact, filed).ok());
-            Ok(Served { object, cache: Cache::Stale })
+            let permitted = object.policy.state_when_softened(object.made.elapsed());
+            (Stale { id, object }, permitted, true)
         }
         Lookup::Miss => {
-            let job = job(account, &exact, filed)?;
+            let why = match &asked.negotiated {
+                Some(negotiated) if has(edge, &asked, &negotiated.other) => Why::VaryMiss,
+                _ => Why::UriMiss,
+            };
+            let job = job(asked)?;
             edge.metrics.misses.inc();
-            fill::fill(edge, &job).await.map(served)
+            let filling = fill::fill(edge, &job, None).await?;
+            return Ok(forwarded(filling, why));
+        }
+    };
+    let object = Arc::clone(&stale.object);
+    match permitted {
+        State::Fresh => {
+            edge.metrics.hits.inc();
+            Ok(hit(object, Cache::Hit, is_softened))
+        }
+        State::WhileRevalidate => {
+            edge.metrics.stale_hits.inc();
+            // The stored rendition was made by these operations, so they can be read.
+            fill::refresh(edge, stale, || job(asked).ok());
+            Ok(hit(object, Cache::Stale, is_softened))
+        }
+        // The origin has failed a moment ago.
+        State::Expired { if_error: true } if !object.may_refresh() => {
+            edge.metrics.stale_hits.inc();
+            Ok(hit(object, Cache::Stale, is_softened))
+        }
+        State::Expired { if_error } => revalidate(edge, &job(asked)?, stale, if_error).await,
+    }
+}
+
+/// Whether there is another representation.
+fn has(edge: &Edge, asked: &Asked<'_>, variant: &VariantKey<'_>) -> bool {
+    let Asked { account, filed, .. } = asked;
+    !matches!(edge.index.lookup(&account.tenant, &filed.origin, variant), Lookup::Miss)
+}
+
+fn hit(object: Arc<Object>, cache: Cache, is_softened: bool) -> Served {
+    let ttl = object.policy.ttl(object.made.elapsed());
+    Served { object, cache, status: CacheStatus::Hit { ttl, is_softened }, is_negotiated: false }
+}
+
+/// Fetches a rendition again that is older than the origin allows. It is served once more if that
+/// fails, and the origin allows this (RFC 5861, 4).
+async fn revalidate(
+    edge: &Arc<Edge>,
+    job: &Job,
+    stale: Stale,
+    if_error: bool,
+) -> Result<Served, Fault> {
+    let object = Arc::clone(&stale.object);
+    match fill::fill(edge, job, Some(stale)).await {
+        Ok(filling) => {
+            edge.metrics.misses.inc();
+            Ok(forwarded(filling, Why::Stale))
+        }
+        Err(fault) if if_error && fault.status.is_server_error() => {
+            edge.metrics.stale_hits.inc();
+            let status = CacheStatus::Forwarded(Forwarded {
+                why: Why::Stale,
+                status: fault.origin_status,
+                is_stored: false,
+                is_collapsed: false,
+                ttl: object.policy.ttl(object.made.elapsed()),
+                detail: Some(fault.reason),
+            });
+            Ok(Served { object, cache: Cache::Stale, status, is_negotiated: false })
+        }
+        Err(fault) => {
+            edge.metrics.misses.inc();
+            Err(fault)
         }
     }
 }
@@ -168,17 +259,22 @@ fn target(uri: &Uri) -> Cow<'_, str> {
     }
 }
 
-fn job(account: &Arc<Account>, exact: &Delivery<'_>, filed: Delivery<'_>) -> Result<Job, Fault> {
-    let operations = Operations::parse(&exact.variant).map_err(Fault::bad_request)?;
+fn job(asked: Asked<'_>) -> Result<Job, Fault> {
+    let Asked { account, exact, filed, negotiated } = asked;
+    let mut operations = Operations::parse(&exact.variant).map_err(Fault::bad_request)?;
+    if let Some(Negotiated { format, .. }) = negotiated {
+        operations.format = Some(format);
+    }
     let Delivery { origin, variant } = filed.into_owned();
     let filed = Filed { tenant: account.tenant.clone(), path: origin, variant };
-    let origin = exact.origin.clone().into_owned();
+    let origin = exact.origin.into_owned();
     Ok(Job { account: Arc::clone(account), origin, filed, operations })
 }
 
-fn served(filling: Filling) -> Served {
+fn forwarded(filling: Filling, why: Why) -> Served {
+    let is_collapsed = !matches!(filling, Filling::Own(_));
     let (filled, cache) = match filling {
-        Filling::Own(filled) => match filled.kept {
+        Filling::Own(filled) | Filling::Shared(filled) => match filled.kept {
             Kept::Live | Kept::Stale => (filled, Cache::Miss),
             kept => (filled, Cache::MissNotKept(kept)),
         },
@@ -187,7 +283,20 @@ fn served(filling: Filling) -> Served {
         Filling::Joined(filled) if filled.kept == Kept::Stale => (filled, Cache::Stale),
         Filling::Joined(filled) => (filled, Cache::Miss),
     };
-    Served { object: filled.object, cache }
+    let object = filled.object;
+    let detail = match cache {
+        Cache::MissNotKept(kept) => Some(not_kept(kept)),
+        _ => None,
+    };
+    let status = CacheStatus::Forwarded(Forwarded {
+        why,
+        status: Some(filled.origin_status.as_u16()),
+        is_stored: matches!(filled.kept, Kept::Live | Kept::Stale),
+        is_collapsed,
+        ttl: object.policy.ttl(object.made.elapsed()),
+        detail,
+    });
+    Served { object, cache, status, is_negotiated: false }
 }
 
 fn picture(parts: &Parts, served: &Served) -> Response<Full<Bytes>> {
@@ -206,9 +315,13 @@ fn picture(parts: &Parts, served: &Served) -> Response<Full<Bytes>> {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    headers.insert(header::CACHE_CONTROL, object.policy.cache_control());
     headers.insert(header::ETAG, object.etag.clone());
     headers.insert(X_CACHE, HeaderValue::from_static(served.cache.name()));
+    headers.insert(CACHE_STATUS, served.status.to_header());
+    if served.is_negotiated {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    }
     match served.cache {
         Cache::Hit | Cache::Stale => {
             headers.insert(header::AGE, object.made.elapsed().as_secs().into());
@@ -227,6 +340,7 @@ fn not_kept(kept: Kept) -> String {
     match kept {
         Kept::Refused(reason) => reason.to_string(),
         Kept::NotWritten => "its file could not be written".to_owned(),
+        Kept::Forbidden => "the origin forbids it".to_owned(),
         _ => "no room in the store".to_owned(),
     }
 }

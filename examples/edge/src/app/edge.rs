@@ -67,6 +67,8 @@ pub(crate) struct Limits {
     pub(crate) body_time: Duration,
     /// How long a client may take to read some of the answer.
     pub(crate) write_time: Duration,
+    /// Whether `Accept` decides between WebP and JPEG.
+    pub(crate) negotiate: bool,
 }
 
 impl Default for Limits {
@@ -80,6 +82,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
+            negotiate: false,
         }
     }
 }
@@ -147,6 +150,8 @@ pub(crate) enum Kept {
     NoRoom,
     /// Its file could not be written. It serves only the clients that waited.
     NotWritten,
+    /// The origin does not allow it.
+    Forbidden,
 }
 
 /// The objects that a commit has left without an entry.
@@ -159,7 +164,7 @@ pub(crate) struct Leftover {
 impl Kept {
     /// Returns whether the commit was accepted: no hard invalidation has overtaken the fill.
     pub(crate) fn is_stored(self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::NotWritten)
+        !matches!(self, Self::Refused(_) | Self::NotWritten | Self::Forbidden)
     }
 }
 

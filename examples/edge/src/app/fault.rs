@@ -23,6 +23,8 @@ pub(crate) struct Fault {
     pub(crate) suggestion: Option<Box<str>>,
     /// A hint in words on the correct request.
     pub(crate) hint: Option<&'static str>,
+    /// The status of the origin's answer, if that is the reason.
+    pub(crate) origin_status: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -40,7 +42,15 @@ struct Reply<'a> {
 impl Fault {
     pub(crate) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { status, reason, retry_after: None, position: None, suggestion: None, hint: None }
+        Self {
+            status,
+            reason,
+            retry_after: None,
+            position: None,
+            suggestion: None,
+            hint: None,
+            origin_status: None,
+        }
     }
 
     pub(crate) fn bad_request(reason: impl Into<String>) -> Self {

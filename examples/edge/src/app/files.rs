@@ -9,6 +9,7 @@
 //! synced: after a power loss one may be incomplete, and is a miss. So no fill waits for the disk.
 //! A file gets its name when it is complete, and names consist of an [`ObjectId`] alone.
 
+use super::freshness::Policy;
 use super::operations::Format;
 use super::render::Rendition;
 use super::store::{Filed, Object, ObjectId};
@@ -63,9 +64,15 @@ pub(crate) struct Names<'a> {
     content_type: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     validator: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    policy: Policy,
     made_unix_millis: u64,
     /// How many bytes follow.
     bytes: u64,
+}
+
+fn is_default(policy: &Policy) -> bool {
+    *policy == Policy::default()
 }
 
 impl ObjectFiles {
@@ -212,6 +219,7 @@ fn header(object: &Object) -> Vec<u8> {
         content_type: object.format.content_type().into(),
         // Without it, a refresh makes the rendition again.
         validator: object.validator.as_ref().and_then(|text| text.to_str().ok()).map(Cow::from),
+        policy: object.policy,
         made_unix_millis: object.made_in_unix_millis(),
         bytes: object.bytes.len() as u64,
     };
@@ -256,7 +264,8 @@ fn decode(file: &Bytes, filed: &Filed) -> Result<Object, &'static str> {
     let format = format.ok_or("an unknown format")?;
     let validator = names.validator.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     let rendition = Rendition { bytes, format };
-    Ok(Object::restored(filed.clone(), rendition, validator, names.made_unix_millis))
+    let object = Object::restored(filed.clone(), rendition, validator, names.made_unix_millis);
+    Ok(object.with_policy(names.policy))
 }
 
 #[cfg(test)]
@@ -291,7 +300,10 @@ mod tests {
     fn an_object_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let files = ObjectFiles::open(dir.path()).unwrap();
-        let written = object();
+        let policy = br#"{"lifetime":60,"age":3,"strict":true,"while_revalidate":0,"if_error":0,
+            "client":{"no_store":false,"while_revalidate":0,"if_error":0}}"#;
+        let policy: Policy = serde_json::from_slice(policy).unwrap();
+        let written = object().with_policy(policy);
         files.write(ID, &written).unwrap();
         let name = "ff/0000000000000003-00000000000001ff";
         assert!(dir.path().join(name).is_file());
@@ -299,6 +311,7 @@ mod tests {
         let read = files.read(ID, &written.filed).unwrap();
         assert_eq!((&read.bytes, read.format), (&written.bytes, written.format));
         assert_eq!((&read.etag, &read.validator), (&written.etag, &written.validator));
+        assert_eq!(read.policy, policy);
         assert!(read.made.elapsed() < Duration::from_secs(60));
         let names = files.names(ID).unwrap();
         assert_eq!((&*names.path, &*names.variant), ("a/b.jpg", "?w=60"));

@@ -8,6 +8,7 @@ use super::accounts::Account;
 use super::edge::{Edge, Kept, Leftover};
 use super::fault::Fault;
 use super::flights::{Boarded, Flights, Place};
+use super::freshness::State;
 use super::operations::Operations;
 use super::origin::{Fetched, OriginError, Wanted};
 use super::render::RenderError;
@@ -37,6 +38,8 @@ pub(crate) type Outcome = Result<Filled, Fault>;
 pub(crate) struct Filled {
     pub(crate) object: Arc<Object>,
     pub(crate) kept: Kept,
+    /// The status of the origin's answer: 304 if it has confirmed a stale rendition.
+    pub(crate) origin_status: StatusCode,
 }
 
 /// A rendition that is to be made.
@@ -59,15 +62,22 @@ pub(crate) struct Stale {
 
 /// How a request that missed got its rendition.
 pub(crate) enum Filling {
-    /// By a fill that began after the request came.
+    /// By a fill that it began.
     Own(Filled),
+    /// By a fill that another request began, after this one came.
+    Shared(Filled),
     /// By a fill that had begun before, and that was stored after the request came.
     Joined(Filled),
 }
 
-/// Makes a rendition, or waits for the fill that is under way.
-pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> {
-    match board(edge, job, None) {
+/// Makes a rendition, or waits for the fill that is under way. With a rendition that is too old,
+/// asks the origin whether there is a newer one.
+pub(crate) async fn fill(
+    edge: &Arc<Edge>,
+    job: &Job,
+    stale: Option<Stale>,
+) -> Result<Filling, Fault> {
+    match board(edge, job, stale.clone()) {
         Boarded::Began(flight) => flight.await.map(Filling::Own),
         Boarded::Landed(found) => found.map(Filling::Joined),
         Boarded::Joined(flight) => {
@@ -77,11 +87,11 @@ pub(crate) async fn fill(edge: &Arc<Edge>, job: &Job) -> Result<Filling, Fault> 
                 // An invalidation has overtaken the flight, or it failed. It may have begun before
                 // this request arrived. One retry is enough: the next flight begins after this
                 // moment, whichever request starts it.
-                _ => match board(edge, job, None) {
-                    Boarded::Began(flight) | Boarded::Joined(flight) => flight.await,
-                    Boarded::Landed(found) => found,
-                }
-                .map(Filling::Own),
+                _ => match board(edge, job, stale) {
+                    Boarded::Began(flight) => flight.await.map(Filling::Own),
+                    Boarded::Joined(flight) => flight.await.map(Filling::Shared),
+                    Boarded::Landed(found) => found.map(Filling::Shared),
+                },
             }
         }
     }
@@ -115,7 +125,9 @@ fn board(edge: &Arc<Edge>, job: &Job, stale: Option<Stale>) -> Boarded<Outcome> 
     let Filed { path, variant, .. } = &job.filed;
     let key = (job.account.number, path.clone(), variant.clone());
     let look = || match edge.look_up(&job.filed.tenant, path, variant) {
-        Lookup::Live((_, object)) => Some(Ok(Filled { object, kept: Kept::Live })),
+        Lookup::Live((_, object)) if object.state() == State::Fresh => {
+            Some(Ok(Filled { object, kept: Kept::Live, origin_status: StatusCode::OK }))
+        }
         _ => None,
     };
     let (flown, job) = (Arc::clone(edge), job.clone());
@@ -133,6 +145,10 @@ async fn make(
     match (&made, stale) {
         // The picture is gone; an old copy of it isn't to be served for ever.
         (Err(fault), Some(stale)) if fault.status == StatusCode::NOT_FOUND => {
+            edge.forget(stale.id, &stale.object.filed);
+        }
+        // The origin has changed its mind.
+        (Ok(Filled { kept: Kept::Forbidden, .. }), Some(stale)) => {
             edge.forget(stale.id, &stale.object.filed);
         }
         (Err(_) | Ok(Filled { kept: Kept::NotWritten, .. }), Some(stale)) => {
@@ -159,34 +175,47 @@ async fn attempt(
     // kept.
     let lease = edge.index.lease(&job.filed.tenant, &job.filed.path);
     let known = stale.and_then(|stale| stale.object.validator.as_ref());
-    let object = match fetch(edge, job, known).await? {
-        Fetched::Unchanged => {
+    let (object, origin_status) = match fetch(edge, job, known).await? {
+        Fetched::Unchanged { policy } => {
             edge.metrics.confirmed.inc();
             // Only asked for with a validator, so there is an object.
             let stale = stale.ok_or_else(|| {
                 Fault::new(StatusCode::BAD_GATEWAY, "the origin failed: 304 for nothing")
             })?;
-            stale.object.confirmed()
+            (stale.object.confirmed(policy), StatusCode::NOT_MODIFIED)
         }
-        Fetched::Picture { bytes, validator } => {
+        Fetched::Picture { bytes, validator, policy } => {
             let rendition = edge.render(bytes, job.operations).await.map_err(render_fault)?;
-            Object::new(job.filed.clone(), rendition, validator)
+            let object = Object::new(job.filed.clone(), rendition, validator);
+            (object.with_policy(policy), StatusCode::OK)
         }
     };
     let object = Arc::new(object);
     edge.metrics.fills.inc();
-    let kept = if edge.store.is_on_disk() {
-        let (edge, object) = (Arc::clone(edge), Arc::clone(&object));
-        // If all clients go away meanwhile, this still goes on to its end.
-        let storing = task::spawn_blocking(move || store(&edge, lease, &object, place));
-        let crashed =
-            |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "storing the picture failed");
-        storing.await.map_err(crashed)?
-    } else {
-        store(edge, lease, &object, place)
-    };
+    if object.policy.is_forbidden {
+        // The requests that wait get it all the same: the origin was told nothing about any client.
+        return Ok(Filled { object, kept: Kept::Forbidden, origin_status });
+    }
+    let kept = keep(edge, lease, &object, place).await?;
     debug!(tenant = job.account.token(), path = job.origin.as_str(), ?kept, "filled");
-    Ok(Filled { object, kept })
+    Ok(Filled { object, kept, origin_status })
+}
+
+/// Stores a rendition where that is allowed to block.
+async fn keep(
+    edge: &Arc<Edge>,
+    lease: FillLease<ObjectId>,
+    object: &Arc<Object>,
+    place: Place<FlightKey, Outcome>,
+) -> Result<Kept, Fault> {
+    if !edge.store.is_on_disk() {
+        return Ok(store(edge, lease, object, place));
+    }
+    let (edge, object) = (Arc::clone(edge), Arc::clone(object));
+    // If all clients go away meanwhile, this still goes on to its end.
+    let storing = task::spawn_blocking(move || store(&edge, lease, &object, place));
+    let crashed = |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "storing the picture failed");
+    storing.await.map_err(crashed)
 }
 
 /// Stores a rendition, and ends its flight.
@@ -229,6 +258,10 @@ async fn fetch(
         Ok(Err(OriginError::NotFound)) => {
             Err(Fault::new(StatusCode::NOT_FOUND, "the origin has no such picture"))
         }
+        Ok(Err(OriginError::Answered(status))) => Err(Fault {
+            origin_status: Some(status),
+            ..Fault::new(StatusCode::BAD_GATEWAY, format!("the origin failed: it answers {status}"))
+        }),
         Ok(Err(OriginError::Failed(reason))) => {
             Err(Fault::new(StatusCode::BAD_GATEWAY, format!("the origin failed: {reason}")))
         }

@@ -44,10 +44,7 @@ pub(crate) async fn invalidate(
     let id = request.extensions().get::<RequestId>().copied();
     let answer = match handle(&edge, request).await {
         Ok(Done::Applied(account, record)) => {
-            let Summary { scope, mode, variants, overtaken_fills, .. } = record.summary;
-            let (tenant, uuid, entries) = (account.token(), record.uuid, record.summary.entries());
-            let id = id.map(|id| id.to_string()).unwrap_or_default();
-            info!(%id, tenant, %uuid, scope, mode, entries, variants, overtaken_fills, "invalidated");
+            log(id, &account, &record);
             reply(StatusCode::CREATED, &record.created())
         }
         Ok(Done::Tried(summary)) => reply(StatusCode::OK, &receipt::dry_run(&summary)),
@@ -55,6 +52,14 @@ pub(crate) async fn invalidate(
     };
     edge.metrics.invalidation_seconds.observe(seconds(begun.elapsed()));
     answer
+}
+
+/// Logs an invalidation.
+pub(crate) fn log(id: Option<RequestId>, account: &Account, record: &Record) {
+    let Summary { scope, mode, variants, overtaken_fills, .. } = record.summary;
+    let (tenant, uuid, entries) = (account.token(), record.uuid, record.summary.entries());
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    info!(%id, tenant, %uuid, scope, mode, entries, variants, overtaken_fills, "invalidated");
 }
 
 /// Answers `GET /invalidate/<uuid>`.
@@ -133,15 +138,20 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
         let receipt = edge.index.dry_run(&account.tenant, &request);
         return Ok(Done::Tried(Summary::of(&receipt, &request)));
     }
-    let summary = edge.apply(&account, &request);
+    let record = apply(edge, &account, &request);
+    Ok(Done::Applied(account, record))
+}
+
+/// Invalidates, and remembers the receipt.
+pub(crate) fn apply(edge: &Edge, account: &Account, request: &InvalidationRequest) -> Arc<Record> {
+    let summary = edge.apply(account, request);
     let labels = [("scope", summary.scope), ("mode", summary.mode)];
     edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
     let received = match request.scope() {
         InvalidationScope::All => None,
         _ => Some(request.texts().map(|text| String::from_utf8_lossy(text).into_owned()).collect()),
     };
-    let record = account.history.remember(Record::new(received, summary));
-    Ok(Done::Applied(account, record))
+    account.history.remember(Record::new(received, summary))
 }
 
 /// Returns the reason why a body is refused, and the suggestion of the entry that was probably

@@ -6,17 +6,21 @@
 //! if you want to link the index into a server of yours. The unit tests in here are run as a part
 //! of `tests/edge` beside this folder.
 
+pub(crate) mod accept;
 pub(crate) mod accounts;
 pub(crate) mod args;
+pub(crate) mod cache_status;
 pub(crate) mod client;
 pub(crate) mod client_key;
 pub(crate) mod control;
 pub(crate) mod delivery;
 pub(crate) mod edge;
 pub(crate) mod fault;
+pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod fill;
 pub(crate) mod flights;
+pub(crate) mod freshness;
 pub(crate) mod geometry;
 pub(crate) mod hints;
 pub(crate) mod history;
@@ -28,6 +32,7 @@ pub(crate) mod operations;
 pub(crate) mod origin;
 pub(crate) mod orphans;
 pub(crate) mod page;
+pub(crate) mod purge;
 pub(crate) mod receipt;
 pub(crate) mod render;
 pub(crate) mod request_id;

@@ -60,7 +60,8 @@ impl Operations {
         Self::parse_query(key.as_str())
     }
 
-    fn parse_query(key: &str) -> Result<Self, String> {
+    /// Reads the operations of a key, without marks.
+    pub(crate) fn parse_query(key: &str) -> Result<Self, String> {
         let query = key.strip_prefix('?').unwrap_or(key);
         if query.contains('?') {
             return Err("a delivery URL inside a delivery URL is not supported here".to_owned());

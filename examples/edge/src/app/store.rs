@@ -7,6 +7,7 @@
 //! index.
 
 use super::files::{NotRead, ObjectFiles};
+use super::freshness::{Policy, State};
 use super::operations::Format;
 use super::render::Rendition;
 use axum::body::Bytes;
@@ -78,6 +79,8 @@ pub(crate) struct Object {
     pub(crate) made: Instant,
     /// The origin's validator of this version of the source, for a conditional request.
     pub(crate) validator: Option<HeaderValue>,
+    /// The limits that the origin sets.
+    pub(crate) policy: Policy,
     /// When a refresh that failed may be tried again, in milliseconds since `made`.
     retry_at: AtomicU64,
 }
@@ -158,13 +161,19 @@ impl Object {
     pub(crate) fn new(filed: Filed, rendition: Rendition, validator: Option<HeaderValue>) -> Self {
         let Rendition { bytes, format } = rendition;
         let etag = etag(&bytes);
-        let retry_at = AtomicU64::new(0);
-        Self { filed, bytes, format, etag, made: Instant::now(), validator, retry_at }
+        let (policy, retry_at) = (Policy::default(), AtomicU64::new(0));
+        Self { filed, bytes, format, etag, made: Instant::now(), validator, policy, retry_at }
+    }
+
+    /// Sets what the origin allows.
+    pub(crate) fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Returns the same rendition after the origin confirmed that it has no newer version.
-    pub(crate) fn confirmed(&self) -> Self {
+    pub(crate) fn confirmed(&self, policy: Option<Policy>) -> Self {
         Self {
+            policy: policy.unwrap_or(self.policy.confirmed()),
             filed: self.filed.clone(),
             bytes: self.bytes.clone(),
             format: self.format,
@@ -191,6 +200,11 @@ impl Object {
     /// Returns when the object was made, by the wall clock.
     pub(crate) fn made_in_unix_millis(&self) -> u64 {
         now_in_unix_millis().saturating_sub(age_in_ms(self.made))
+    }
+
+    /// Returns the permitted use, apart from invalidations.
+    pub(crate) fn state(&self) -> State {
+        self.policy.state(self.made.elapsed())
     }
 
     /// Whether the last failed refresh is long enough ago.

@@ -95,6 +95,29 @@ async fn what_cannot_be_used_is_said_in_one_line() {
 }
 
 #[tokio::test]
+async fn freshness_needs_an_origin_that_can_say_it_and_names_of_fields() {
+    let origin = ["--origin", "http://127.0.0.1:1/"];
+    for (arguments, expected) in [
+        (&["--freshness"][..], "--origin <http://HOST[:PORT]/[PATH/]>"),
+        (&["--freshness", "a b", origin[0], origin[1]], "\"a b\" is not the name of a field"),
+        (
+            &["--freshness", "cache-control", origin[0], origin[1]],
+            "Cache-Control is always read, after the other fields",
+        ),
+    ] {
+        let (code, output, errors) = run(command().args(arguments)).await;
+        assert_ne!((code, output.len()), (Some(0), 0), "{arguments:?}");
+        assert!(errors.contains(expected), "{errors}");
+    }
+    for arguments in [&["--freshness"][..], &["--freshness", "X-CDN,CDN-Cache-Control"]] {
+        let mut command = command();
+        let (_child, client, _lines) = start(command.args(origin).args(arguments)).await;
+        let answer = client.get("/a.png").await.unwrap();
+        assert_eq!(answer.status.as_u16(), 502, "the origin isn't there");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_was_made_up_is_printed_and_works() {
     let (_child, client, mut lines) = start(&mut command()).await;
     let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();

@@ -4,6 +4,7 @@ use crate::app::accounts::{Account, AccountSettings, TOKEN, Unnamed};
 use crate::app::client::{Answer, Client};
 use crate::app::client_key::ClientKey;
 use crate::app::edge::{Edge, Limits, Setup};
+use crate::app::freshness::Policy;
 use crate::app::index::DataSettings;
 use crate::app::inspect::agreement;
 use crate::app::origin::gate::Gate;
@@ -67,9 +68,9 @@ impl Origin for Script {
         let validator = self.validators.lock().unwrap().get(path).cloned();
         let answer = match self.answers.lock().unwrap().get(path).cloned() {
             Some(Ok(_)) if wanted.known.is_some() && wanted.known == validator.as_ref() => {
-                Ok(Fetched::Unchanged)
+                Ok(Fetched::Unchanged { policy: None })
             }
-            Some(Ok(bytes)) => Ok(Fetched::Picture { bytes, validator }),
+            Some(Ok(bytes)) => Ok(Fetched::Picture { bytes, validator, policy: Policy::default() }),
             Some(Err(error)) => Err(error),
             None => Err(OriginError::NotFound),
         };

@@ -25,3 +25,4 @@ mod reports;
 mod soft;
 mod streams;
 mod tenants;
+mod words;

@@ -49,6 +49,30 @@ async fn cached(site: &Site, host: &str, target: &str) -> String {
 }
 
 #[tokio::test]
+async fn purge_is_for_the_tenant_that_its_host_and_key_name() {
+    let site = start().await;
+    let (old, acme) = ("/v7/sample.li/birds.jpg", BIRDS);
+    assert_eq!(cached(&site, "acme.cloudimg.io", acme).await, "MISS");
+    assert_eq!(cached(&site, "old.cloudimg.io", old).await, "MISS");
+    let purge = async |host: &str, key: &str, target: &str| {
+        let method = Method::from_bytes(b"PURGE").unwrap();
+        let headers = [("host", host), ("x-client-key", key)];
+        let answer = site.client.control(method, target, &headers, Bytes::new()).await.unwrap();
+        answer.status.as_u16()
+    };
+    assert_eq!(purge("nobody.cloudimg.io", "key-acme", acme).await, 421);
+    assert_eq!(purge("acme.cloudimg.io", "key-old", acme).await, 401);
+    assert_eq!(purge("old.cloudimg.io", "key-old", acme).await, 400, "without /v7/");
+    assert_eq!(cached(&site, "acme.cloudimg.io", acme).await, "HIT");
+    assert_eq!(purge("old.cloudimg.io", "key-old", old).await, 200);
+    assert_eq!(cached(&site, "old.cloudimg.io", old).await, "MISS");
+    assert_eq!(cached(&site, "acme.cloudimg.io", acme).await, "HIT");
+    // By the address of the server: the key names the tenant.
+    assert_eq!(purge("127.0.0.1", "key-acme", acme).await, 200);
+    assert_eq!(cached(&site, "acme.cloudimg.io", acme).await, "MISS");
+}
+
+#[tokio::test]
 async fn the_same_path_of_two_customers_is_two_pictures() {
     let site = start().await;
     for (host, target) in

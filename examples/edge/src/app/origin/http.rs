@@ -6,6 +6,7 @@
 //! the first bytes decide whether it is a picture, later.
 
 use super::{Fetch, Fetched, Origin, OriginError, Wanted};
+use crate::app::freshness::TargetList;
 use axum::body::Bytes;
 use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -32,6 +33,8 @@ pub(crate) struct Http {
     authority: Authority,
     /// Begins and ends with a slash.
     folder: String,
+    /// The fields that limit how long a picture is kept, if any.
+    targets: Option<TargetList>,
 }
 
 impl Http {
@@ -64,7 +67,12 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
             .build(connector);
-        Ok(Self { client, authority, folder })
+        Ok(Self { client, authority, folder, targets: None })
+    }
+
+    /// Respects how long the server allows a picture to be kept.
+    pub(crate) fn respecting(self, targets: Option<TargetList>) -> Self {
+        Self { targets, ..self }
     }
 
     /// The URL of a picture, if it can be one of this server's.
@@ -96,9 +104,12 @@ impl Http {
             OriginError::Failed(what.to_owned())
         })?;
         let (parts, body) = answer.into_parts();
+        let policy = self.targets.as_ref().and_then(|targets| targets.policy(&parts.headers));
         match parts.status {
             StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::Unchanged),
+            StatusCode::NOT_MODIFIED if known.is_some() => {
+                return Ok(Fetched::Unchanged { policy });
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(OriginError::NotFound),
             status if status.is_redirection() => {
                 return Err(OriginError::Failed(format!(
@@ -106,7 +117,7 @@ impl Http {
                     status.as_u16()
                 )));
             }
-            status => return Err(OriginError::Failed(format!("it answers {}", status.as_u16()))),
+            status => return Err(OriginError::Answered(status.as_u16())),
         }
         check_encoding(&parts.headers)?;
         let bytes = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| {
@@ -116,7 +127,11 @@ impl Http {
                 "the picture ends too early".to_owned()
             })
         })?;
-        Ok(Fetched::Picture { bytes: bytes.to_bytes(), validator: validator(&parts.headers) })
+        Ok(Fetched::Picture {
+            bytes: bytes.to_bytes(),
+            validator: validator(&parts.headers),
+            policy: policy.unwrap_or_default(),
+        })
     }
 }
 

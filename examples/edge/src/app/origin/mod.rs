@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod samples;
 
+use super::freshness::Policy;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use cache_index::OriginPath;
@@ -36,14 +37,19 @@ pub(crate) enum Fetched {
         bytes: Bytes,
         /// The origin's validator of this version, if there is one.
         validator: Option<HeaderValue>,
+        /// The limits that the origin sets.
+        policy: Policy,
     },
     /// The version that is known already is the newest.
-    Unchanged,
+    Unchanged {
+        /// The new limits, if the origin has sent some.
+        policy: Option<Policy>,
+    },
 }
 
 impl From<Bytes> for Fetched {
     fn from(bytes: Bytes) -> Self {
-        Self::Picture { bytes, validator: None }
+        Self::Picture { bytes, validator: None, policy: Policy::default() }
     }
 }
 
@@ -65,6 +71,8 @@ pub(crate) trait Origin: Send + Sync {
 pub(crate) enum OriginError {
     /// There is no such picture.
     NotFound,
+    /// It answered with this status, which is neither a picture nor the lack of one.
+    Answered(u16),
     /// There may be a picture, but the fetch failed; the text has the reason.
     Failed(String),
 }
