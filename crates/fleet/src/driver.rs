@@ -278,6 +278,7 @@ fn tenant_of(scope: &Scope) -> Option<&str> {
         | Scope::Operations { tenant, .. }
         | Scope::Prefix { tenant, .. }
         | Scope::Tenant { tenant }
+        | Scope::TenantOver { tenant, .. }
         | Scope::ForgetTenant { tenant } => Some(tenant),
         _ => None,
     }

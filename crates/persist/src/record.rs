@@ -151,7 +151,8 @@ impl Record {
     fn header(&self, with_author: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         let by = self.by.as_deref().filter(|_| with_author);
-        let soft = if self.severity == Severity::Soft { SOFT } else { 0 };
+        let is_soft = self.severity == Severity::Soft && !self.scope.is_over_time();
+        let soft = if is_soft { SOFT } else { 0 };
         let author = if by.is_some() { HAS_AUTHOR } else { 0 };
         let outbox = if self.outbox.is_some() { IN_OUTBOX } else { 0 };
         out.push(soft | author | outbox);
@@ -436,7 +437,10 @@ mod tests {
         let (by, outbox, severity) = (None, None, Severity::Hard);
         let record = Record { unix_millis: 9, by, outbox, severity, scope };
         let bytes = record.encode(usize::MAX);
+        // A record that names it soft is written as what the flush is.
         let soft = Record { severity: Severity::Soft, ..record }.encode(usize::MAX);
+        assert_eq!(soft, bytes);
+        let soft = [&[SOFT], &bytes[1..]].concat();
         assert_eq!(Record::decode(&soft), Err(BadRecord::Malformed));
         let unknown = [&bytes[..bytes.len() - 1], &[2]].concat();
         assert_eq!(Record::decode(&unknown), Err(BadRecord::Malformed));
