@@ -34,7 +34,7 @@ impl ExportCursor {
     /// Creates a cursor of an export that leaves out all entries that are older than a running
     /// [flush over time](CacheIndex::flush_all_over), as though each had ended.
     ///
-    /// After a crash, it is not known how much of the duration has passed, and so which of the older
+    /// After a crash, it is not known how much of the duration has passed, and which of the older
     /// entries had died. Without them, nothing dead comes back.
     ///
     /// # Examples

@@ -202,7 +202,9 @@ fn put_scope(out: &mut Vec<u8>, severity: Severity, scope: &Scope) {
     if let Some((kind, tenant, over)) = over_time(scope) {
         // Always hard.
         out.push(kind);
-        tenant.iter().for_each(|tenant| put_text(out, tenant));
+        if let Some(tenant) = tenant {
+            put_text(out, tenant);
+        }
         return put_over(out, over);
     }
     let soft = if severity == Severity::Soft { SOFT } else { 0 };

@@ -1,9 +1,9 @@
-//! Flushes that are spread over time, and what is left of them after a restart.
+//! Flushes that are spread over time, which end at a restart.
 //!
-//! Invariant: an entry that died before a crash is dead after it. No clock says how long the process
-//! was down, or how far a flush had come. So a flush over time that was running has ended when the
-//! next process starts: its record is replayed as a flush at once, and a snapshot has none of its
-//! older entries.
+//! Invariant: an entry that died before a crash is dead after it. No clock says how long the
+//! process was down, or how far a flush had come. So a flush over time that was running has ended
+//! when the next process starts: its record is replayed as a flush at once, and a snapshot has none
+//! of its older entries.
 
 use crate::codec::Codec;
 use crate::invalidator::Invalidator;

@@ -286,7 +286,7 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         self.index().lease(tenant, path)
     }
 
-    /// Finds a live value, waits for a fill, or starts one, as [`CacheIndex::claim`] does. A fill is
+    /// Looks up a variant, and takes the lease on a miss, as [`CacheIndex::claim`] does. A fill is
     /// durable with the next snapshot.
     ///
     /// # Panics

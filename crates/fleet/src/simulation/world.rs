@@ -390,9 +390,9 @@ impl World {
         let scope = match (is_all, self.random.bool()) {
             // The index of the simulation has no paths that die later: a flush over time ends at
             // once.
-            (true, true) if path % 2 == 0 => Scope::AllOver { over: MINUTE.into() },
+            (true, true) if path & 1 == 0 => Scope::AllOver { over: MINUTE.into() },
             (true, true) => Scope::All,
-            (true, false) if path % 2 == 0 => {
+            (true, false) if path & 1 == 0 => {
                 Scope::TenantOver { tenant: tenant(), over: MINUTE.into() }
             }
             (true, false) => Scope::Tenant { tenant: tenant() },

@@ -187,7 +187,7 @@ async fn a_flush_over_time_begins_on_each_node_and_has_ended_after_a_restart() {
     assert_eq!((stored(&a), a.local().running_flushes().len()), ([None; 3], 0));
     // The others are not flushed again.
     assert_eq!(stored(&b), [None, Some(8), None]);
-    // A snapshot has what is newer.
+    // A snapshot has the newer entries.
     let _ = a.flush_all_over(over, Everywhere).await.unwrap();
     b.fill("a/2.jpg", 9);
     b.local().snapshot().unwrap();
