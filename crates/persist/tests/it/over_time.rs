@@ -82,7 +82,8 @@ fn entries_die_at_their_moment_and_all_are_dead_after_a_crash() {
     }
 }
 
-/// The record of the flush goes with its segment, so the snapshot must not have the entries that it covers.
+/// The record of the flush goes with its segment, so the snapshot must not have the entries that it
+/// covers.
 #[test]
 fn a_snapshot_during_the_flush_has_only_what_is_newer() {
     for until_then in [Freshness::Live, Freshness::Stale] {
