@@ -198,6 +198,30 @@ async fn a_flush_over_time_begins_on_each_node_and_has_ended_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shield_applies_flushes_over_time_at_once() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [edge, _]) = pair(&engine);
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default()).unwrap();
+    let config = FleetConfig::builder("shield").flushes_at_once(true).build().unwrap();
+    let shield = Fleet::join(cache, config, engine.handle());
+    edge.serves_fresh().await;
+    shield.serves_fresh().await;
+    let over = OverTime::new(Duration::from_secs(3600)).serving(Freshness::Live);
+    for author in [&edge, &shield] {
+        edge.fill("a/1.jpg", 1);
+        shield.fill("a/1.jpg", 2);
+        let doc = author.tenant("doc");
+        let _ = author.flush_tenant_over(&doc, over, Durable).await.unwrap();
+        until("it begins", || !edge.local().running_flushes().is_empty()).await;
+        until("the shield has none", || shield.stored("a/1.jpg").is_none()).await;
+        assert_eq!(edge.stored("a/1.jpg"), Some(1));
+        assert_eq!(shield.local().running_flushes(), []);
+    }
+    assert_eq!(edge.local().running_flushes().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_leaves_is_not_waited_for() {
     let engine = MemoryEngine::new();
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
