@@ -146,10 +146,9 @@ impl FleetConfigBuilder {
         self
     }
 
-    /// Sets whether flushes over time are applied at once on this node. **Set it on a shield**, from
-    /// which other caches fetch: they would keep an older entry of the shield as a new one, beyond
-    /// the end of the flush. The load of the origin stays spread, as the edges ask for a picture at
-    /// its moment.
+    /// Sets whether flushes over time are applied at once on this node. **Set it on a shield**: the
+    /// edges that fetch from it would keep one of its older entries as a new one, beyond the end of
+    /// the flush. The load of the origin stays spread: edges ask for a picture at its moment.
     pub fn flushes_at_once(mut self, at_once: bool) -> Self {
         self.0.flushes_at_once = at_once;
         self

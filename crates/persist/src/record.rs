@@ -437,7 +437,7 @@ mod tests {
         let (by, outbox, severity) = (None, None, Severity::Hard);
         let record = Record { unix_millis: 9, by, outbox, severity, scope };
         let bytes = record.encode(usize::MAX);
-        // A record that names it soft is written as what the flush is.
+        // The severity of a flush over time is not written.
         let soft = Record { severity: Severity::Soft, ..record }.encode(usize::MAX);
         assert_eq!(soft, bytes);
         let soft = [&[SOFT], &bytes[1..]].concat();
