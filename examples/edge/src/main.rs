@@ -117,6 +117,7 @@ async fn join_fleet(
 
 /// Refuses what this build cannot do.
 #[cfg(not(feature = "fleet"))]
+#[expect(clippy::unused_async, reason = "it waits only with the feature")]
 async fn join_fleet(
     _: &mut Edge,
     words: FleetWords,

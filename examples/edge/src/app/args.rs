@@ -106,8 +106,8 @@ pub(crate) struct FleetWords {
     #[arg(long, requires = "fleet")]
     pub(crate) refuse: bool,
 
-    /// Ask another edge of the fleet for pictures, and the origin only if that edge fails. Both must
-    /// have the same origin.
+    /// Ask another edge of the fleet for pictures, and the origin only if that edge fails. Both
+    /// must have the same origin.
     #[arg(long, value_name = "http://HOST:PORT", requires = "fleet", conflicts_with_all = ["tenants", "freshness"])]
     pub(crate) shield: Option<String>,
 }

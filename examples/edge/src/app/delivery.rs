@@ -173,8 +173,8 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts, tier: &Tier) -> Resu
     let served = match tier {
         Tier::Past(_) => {
             edge.metrics.misses.inc();
-            let filled = fill::fill_past(edge, &job(asked)?).await?;
-            forwarded(Filling::Own(filled), Why::UriMiss)
+            let made = fill::fill_past(edge, &job(asked)?).await?;
+            forwarded(Filling::Own(made), Why::UriMiss)
         }
         _ => find(edge, asked, tier).await?,
     };

@@ -257,11 +257,15 @@ impl Index {
     }
 
     /// Whether invalidations go to other edges.
+    #[cfg(feature = "fleet")]
     pub(crate) fn is_in_fleet(&self) -> bool {
-        #[cfg(feature = "fleet")]
-        if matches!(self, Self::Fleet(_)) {
-            return true;
-        }
+        matches!(self, Self::Fleet(_))
+    }
+
+    /// Whether invalidations go to other edges.
+    #[cfg(not(feature = "fleet"))]
+    #[expect(clippy::unused_self, reason = "there is no fleet")]
+    pub(crate) fn is_in_fleet(&self) -> bool {
         false
     }
 
@@ -283,8 +287,8 @@ impl Index {
         }
     }
 
-    /// The number for a shield, which must be asked for after the lease was taken. `None` outside of
-    /// a fleet, and if the own invalidations have no numbers in time.
+    /// The number for a shield, which must be asked for after the lease was taken. `None` outside
+    /// of a fleet, and if the own invalidations have no numbers in time.
     #[cfg_attr(not(feature = "fleet"), expect(unused_variables, reason = "there is no fleet"))]
     #[cfg_attr(not(feature = "fleet"), expect(clippy::unused_async, reason = "there is no fleet"))]
     pub(crate) async fn begun(&self, patience: Duration) -> Option<Watermark> {

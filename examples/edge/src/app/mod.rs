@@ -41,8 +41,10 @@ pub(crate) mod render;
 pub(crate) mod request_id;
 pub(crate) mod restart;
 pub(crate) mod server;
+#[cfg_attr(not(feature = "fleet"), allow(dead_code, reason = "only a fleet has a shield"))]
 pub(crate) mod shield;
 #[cfg(test)]
+#[allow(dead_code, reason = "the command is compiled with tests too, and has none")]
 pub(crate) mod stall;
 pub(crate) mod store;
 pub(crate) mod tenants_file;

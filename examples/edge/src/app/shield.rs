@@ -101,21 +101,15 @@ impl Shield {
 
     /// Asks for a source. `None`: ask the origin.
     pub(crate) async fn ask(&self, job: &Job, sent: &Watermark) -> Option<Answer> {
-        match self.get(&target(job)?, sent).await {
-            Some(answer) => {
-                let counters = &self.counters;
-                if answer.is_proven {
-                    counters.kept.inc()
-                } else {
-                    counters.unproven.inc()
-                };
-                Some(answer)
-            }
-            None => {
-                self.counters.failed.inc();
-                None
-            }
-        }
+        let answer = self.get(&target(job)?, sent).await;
+        let counters = &self.counters;
+        let counter = match &answer {
+            Some(Answer { is_proven: true, .. }) => &counters.kept,
+            Some(_) => &counters.unproven,
+            None => &counters.failed,
+        };
+        counter.inc();
+        answer
     }
 
     async fn get(&self, target: &str, sent: &Watermark) -> Option<Answer> {

@@ -1,8 +1,8 @@
 //! The edge as a shield: another edge sends `Cache-Watermark`, the number of the last invalidation
 //! that it has begun.
 //!
-//! Invariant: an answer from the cache has an echo only if that invalidation was applied here before
-//! the cache was looked at, and only if the cached picture is not stale.
+//! Invariant: an answer from the cache has an echo only if that invalidation was applied here
+//! before the cache was looked at, and only if the cached picture is not stale.
 
 use super::edge::Edge;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,7 +1,9 @@
 //! Edges in a fleet, and a shield: `--fleet` and `--shield`.
 //!
-//! The log is in memory, so that a test can hold what one edge reads from it. The last tests use the
-//! command and a real nats-server.
+//! The log is in memory, so that a test can hold what one edge reads from it. The last test uses
+//! the command and a real nats-server.
+
+#![allow(clippy::print_stdout, reason = "tests say what they have skipped")]
 
 use crate::app::client::{Answer, Client};
 use crate::app::edge::Edge;
@@ -230,7 +232,7 @@ async fn a_soft_purge_does_not_make_a_shield_serve_its_stale_picture_as_fresh() 
     fleet.change(BLUE);
     let _ = one.site.soften(&[BIRDS]).await;
     fleet.shield.catches_up_with(one).await;
-    assert_eq!((one.get().await.cache(), one.get().await.body.len() > 0), ("STALE", true));
+    assert_eq!(one.get().await.cache(), "STALE");
     while one.get().await.cache() != "HIT" {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -284,9 +286,13 @@ async fn an_edge_that_cannot_prove_that_it_is_fresh_serves_nothing_as_fresh() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn single_purges_under_load_keep_no_old_picture() {
-    let purges = std::env::var("EDGE_FLEET_PURGES").map_or(200, |count| count.parse().unwrap());
+    let purges =
+        std::env::var("EDGE_FLEET_PURGES").map_or(200, |count| count.parse::<u32>().unwrap());
     let fleet = Fleet::start().await;
-    let version = |number: usize| picture([number as u8, (number >> 8) as u8, 9]);
+    let version = |number: u32| {
+        let [red, green, blue, _] = number.to_le_bytes();
+        picture([red, green, blue])
+    };
     let visit = |edge: &Node| {
         let client = edge.site.client.clone();
         tokio::spawn(async move {
@@ -299,7 +305,7 @@ async fn single_purges_under_load_keep_no_old_picture() {
     let mut old = 0;
     for number in 0..purges {
         fleet.script.set(&BIRDS[1..], Ok(version(number)));
-        let by = &fleet.edges[number % 2];
+        let by = &fleet.edges[usize::from(number % 2 == 1)];
         let _ = by.purge("").await;
         for edge in &fleet.edges {
             edge.catches_up_with(by).await;

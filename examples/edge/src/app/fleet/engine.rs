@@ -13,6 +13,7 @@ use cache_index_fleet::{MemoryEngine, MemoryReader};
 pub(crate) enum Wire {
     Nats(Box<JetStream>),
     #[cfg(test)]
+    #[allow(dead_code, reason = "the command is compiled with tests too, and has none")]
     Memory(MemoryEngine, Stall),
 }
 

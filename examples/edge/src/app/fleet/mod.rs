@@ -9,6 +9,7 @@ mod report;
 
 pub(crate) use cache_index_fleet::WhenShut;
 #[cfg(test)]
+#[allow(unused_imports, reason = "the command is compiled with tests too, and has none")]
 pub(crate) use engine::Wire;
 pub(crate) use member::{Member, Membership};
 pub(crate) use report::{register, report};

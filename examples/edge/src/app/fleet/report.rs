@@ -26,7 +26,8 @@ pub(crate) fn report(member: &Member, shield: Option<&ShieldCounters>) -> Value 
         .latency
         .iter()
         .map(|(level, latency)| {
-            let mean = latency.total.as_secs_f64() / latency.count.max(1) as f64;
+            let count = u32::try_from(latency.count).unwrap_or(u32::MAX);
+            let mean = latency.total.checked_div(count).unwrap_or_default().as_secs_f64();
             let longest = latency.longest.as_secs_f64();
             let told = json!({ "count": latency.count, "mean": mean, "longest": longest });
             (level.to_string(), told)
