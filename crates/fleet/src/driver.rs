@@ -90,6 +90,8 @@ where
     };
     let carried = cache.carried();
     let node = Node::new(Moment::now(), settings, Arc::clone(&gate), carried);
+    // A node that continues knows the messages of its earlier process.
+    let (stream, applied) = node.position().unwrap_or_default();
     let node = Arc::new(Mutex::new(node));
     cache.carry({
         let node = Arc::clone(&node);
@@ -105,9 +107,9 @@ where
         effects,
         calls: Mutex::default(),
         removed: Mutex::default(),
-        tally: Mutex::default(),
-        begun: AtomicU64::new(0),
-        applied: AtomicU64::new(0),
+        tally: Mutex::new(Tally { stream, ..Tally::default() }),
+        begun: AtomicU64::new(applied),
+        applied: AtomicU64::new(applied),
         changed: Notify::new(),
     });
     shared.step(|_, _| {});
@@ -200,16 +202,31 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
     /// here, and one that ends when the level is reached.
     pub(crate) fn invalidate(
         self: &Arc<Self>,
-        mut records: Vec<Record>,
+        records: Vec<Record>,
         wanted: Reach,
     ) -> (Vec<V>, impl Future<Output = Durability> + use<V, E>, oneshot::Receiver<()>) {
+        let this = Arc::clone(self);
+        self.invalidate_by(records, wanted, move |_, records| {
+            records.iter().flat_map(|record| this.apply_here(record)).collect()
+        })
+    }
+
+    /// Invalidates as [`invalidate`](Self::invalidate) does, with `apply` for the index.
+    pub(crate) fn invalidate_by<R, A>(
+        self: &Arc<Self>,
+        mut records: Vec<Record>,
+        wanted: Reach,
+        apply: A,
+    ) -> (R, impl Future<Output = Durability> + use<V, E, R, A>, oneshot::Receiver<()>)
+    where
+        A: FnOnce(&Persistent<V>, &[Record]) -> R,
+    {
         let (done, reached) = oneshot::channel();
         let call = self.node.lock().accept(&mut records, wanted.machine());
         if wanted > Reach::Local {
             self.calls.lock().insert(call, done);
         }
-        let apply = |record| self.apply_here(record);
-        let removed = records.iter().flat_map(apply).collect();
+        let removed = apply(&self.cache, &records);
         self.step(|node, now| node.release(now, &records));
         let shared = Arc::clone(self);
         let logged = tokio::task::spawn_blocking(move || shared.cache.log_applied(&records));
@@ -234,6 +251,17 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
             applied: self.applied.load(Ordering::Acquire),
             begun: self.begun.load(Ordering::Acquire),
         }
+    }
+
+    /// Returns how far the node has followed the stream, between two messages.
+    pub(crate) fn settled_watermark(&self) -> Option<Watermark> {
+        // A message is applied under this lock.
+        let (stream, applied) = self.node.lock().position()?;
+        Some(Watermark { stream, begun: applied, applied })
+    }
+
+    pub(crate) fn node(&self) -> &Mutex<Node> {
+        &self.node
     }
 
     pub(crate) fn stats(&self) -> FleetStats {

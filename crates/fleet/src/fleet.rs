@@ -59,7 +59,7 @@ use tokio::task::JoinHandle;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Fleet<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> {
-    shared: Arc<Shared<V, E>>,
+    pub(crate) shared: Arc<Shared<V, E>>,
     driver: JoinHandle<()>,
 }
 
@@ -375,6 +375,13 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         self.shared.stats()
     }
 
+    /// Shuts the gate for good, and tells the other nodes, which then do not wait for this one. The
+    /// index stays open: for a caller that cannot give the fleet away, as [`leave`](Self::leave)
+    /// needs it.
+    pub async fn retire(&self) {
+        self.shared.leave().await;
+    }
+
     /// Leaves the fleet: shuts the gate for good, tells the other nodes, which then do not wait for
     /// this one, and closes the index.
     ///
@@ -406,7 +413,7 @@ where
 }
 
 /// Returns the time for people to read.
-fn unix_millis() -> u64 {
+pub(crate) fn unix_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,9 +10,11 @@ mod gate;
 mod level;
 mod machine;
 mod message;
+mod request;
 #[cfg(test)]
 mod simulation;
 mod stats;
+mod tier;
 mod time;
 
 pub use config::{FleetConfig, FleetConfigBuilder, FleetConfigError};
@@ -27,5 +29,6 @@ pub use gate::{Admission, WhenShut};
 pub use level::{Durable, Everywhere, Invalidated, Level, Local, NotReached, Reach};
 #[cfg(test)]
 pub(crate) use machine::FlushReason;
+pub use request::Requested;
 pub use stats::{FleetStats, Latency};
 pub use time::Moment;

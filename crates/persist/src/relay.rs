@@ -7,7 +7,7 @@ use crate::outcome::{Acknowledged, Durability};
 use crate::persistent::Persistent;
 use crate::record::{Record, Scope};
 use crate::replay::replay;
-use cache_index::invalidation::InvalidationRequest;
+use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{OriginPath, Selection, Tenant};
 use std::sync::Arc;
 
@@ -82,6 +82,17 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     pub fn invalidate_unlogged(&self, record: &Record) -> Vec<V> {
         let forget = |name: &str| _ = self.forget(&self.tenant(name));
         replay(self.index(), record, forget)
+    }
+
+    /// Invalidates the targets of a request without logging them, and returns the receipt. The
+    /// caller logs the scopes of the request with [`log_applied`](Self::log_applied).
+    ///
+    /// **Cost, locks:** as [`CacheIndex::apply`](cache_index::CacheIndex::apply).
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn apply_unlogged(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<V> {
+        self.index().apply(tenant, request)
     }
 
     /// Logs records together. The caller has applied each with

@@ -8,7 +8,7 @@
 mod app;
 
 use app::accounts::{AccountSettings, TOKEN, Unnamed};
-use app::args::{Args, Source};
+use app::args::{Args, FleetWords, Source};
 use app::client_key::{self, ClientKey};
 use app::edge::{Edge, Limits, Setup};
 use app::freshness::TargetList;
@@ -18,6 +18,8 @@ use app::origin::folder::Folder;
 use app::origin::http::Http;
 use app::origin::samples::Samples;
 use app::server::{self, Listeners};
+#[cfg(feature = "fleet")]
+use app::shield::Shield;
 use app::tenants_file;
 use cache_index::canonical::Grouping;
 use std::io;
@@ -64,6 +66,7 @@ async fn serve(args: Args) -> Result<(), String> {
         };
         (vec![AccountSettings::new(TOKEN, ClientKey::new(&key)?)], Unnamed::Sole)
     };
+    let data_dir = args.data.clone();
     let data = args.data.map(|dir| DataSettings {
         dir,
         snapshot_every: Duration::from_secs(args.snapshot_every.into()),
@@ -77,6 +80,7 @@ async fn serve(args: Args) -> Result<(), String> {
     let grouping = if args.exact { Grouping::Exact } else { Grouping::Grouped };
     let setup = Setup { accounts, unnamed, grouping, limits, data };
     let mut edge = Edge::new(origin(&args.source, args.http.freshness)?, setup)?;
+    join_fleet(&mut edge, args.fleet, data_dir.as_deref()).await?;
     edge.listens_on(delivery.port())?;
     edge.shown_key.clone_from(&made_up);
     let signal = signal().map_err(|error| format!("can't wait for signals: {error}"))?;
@@ -92,6 +96,39 @@ async fn serve(args: Args) -> Result<(), String> {
     })?;
     let _ = streams::print("edge: ended\n");
     Ok(())
+}
+
+/// Joins the fleet, and uses the shield, if the command line names them.
+#[cfg(feature = "fleet")]
+async fn join_fleet(
+    edge: &mut Edge,
+    words: FleetWords,
+    data: Option<&std::path::Path>,
+) -> Result<(), String> {
+    use app::fleet::{Membership, WhenShut};
+    // clap has checked that there is a directory.
+    let (Some(url), Some(dir)) = (words.fleet, data) else { return Ok(()) };
+    let when_shut = if words.refuse { WhenShut::Refuse } else { WhenShut::ServeStale };
+    let fresh_for = Duration::from_secs(words.fresh_for.into());
+    edge.join(Membership::new(&url, words.node, fresh_for, when_shut, dir).await?)?;
+    edge.shield = words.shield.as_deref().map(Shield::new).transpose()?;
+    Ok(())
+}
+
+/// Refuses what this build cannot do.
+#[cfg(not(feature = "fleet"))]
+#[expect(clippy::unused_async, reason = "it waits only with the feature")]
+async fn join_fleet(
+    _: &mut Edge,
+    words: FleetWords,
+    _: Option<&std::path::Path>,
+) -> Result<(), String> {
+    match words.fleet {
+        None => Ok(()),
+        Some(_) => {
+            Err("this build has no fleet: expected `cargo run -p edge --features fleet`".to_owned())
+        }
+    }
 }
 
 fn greeting(

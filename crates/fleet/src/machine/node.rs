@@ -200,6 +200,16 @@ impl Node {
         }
     }
 
+    /// Returns the creation of the stream, and the last message that was applied.
+    pub(crate) fn position(&self) -> Option<(i128, u64)> {
+        let position = self.follower.position.as_ref()?;
+        Some((position.created, position.last.sequence))
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             follow: self.follower.counts,

@@ -167,6 +167,23 @@ impl Outbox {
         self.ready.insert(id);
     }
 
+    /// Returns the place behind all invalidations that were accepted until now.
+    pub(crate) fn end(&self) -> (OutboxId, u64) {
+        let id = OutboxId { incarnation: self.incarnation, number: self.next_number };
+        (id, self.collapsed)
+    }
+
+    /// Returns whether the reader has delivered all invalidations before `end`. `None` if that
+    /// cannot be known any more: some were replaced by a flush.
+    pub(crate) fn is_delivered(&self, end: (OutboxId, u64)) -> Option<bool> {
+        let is_seen = |ticket| {
+            self.batches.get(&ticket).is_some_and(|batch| batch.progress == Progress::Seen)
+        };
+        let mut items = self.items.range(..end.0);
+        let is_delivered = |item: &Item| matches!(item.state, State::Batched(at) if is_seen(at));
+        (end.1 == self.collapsed).then(|| items.all(|(_, item)| is_delivered(item)))
+    }
+
     /// Whether a new message would be sent now.
     pub(crate) fn wants_to_send(&self) -> bool {
         !self.ready.is_empty()

@@ -24,6 +24,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) http: HttpWords,
 
+    #[command(flatten)]
+    pub(crate) fleet: FleetWords,
+
     /// A file of tenants, each with a token, a key, and rules of its own. Without it there is one,
     /// called `doc`.
     #[arg(long, value_name = "FILE.toml", conflicts_with = "client_key")]
@@ -63,7 +66,7 @@ pub(crate) struct Args {
     pub(crate) log_json: bool,
 
     /// Start on free ports, drive the edge over HTTP, print whether each step held, and end.
-    #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants", "data"])]
+    #[arg(long, conflicts_with_all = ["listen", "control", "origin", "origin_dir", "tenants", "data", "fleet"])]
     pub(crate) tour: bool,
 }
 
@@ -79,6 +82,34 @@ pub(crate) struct HttpWords {
     /// `force_format` names a format.
     #[arg(long)]
     pub(crate) negotiate: bool,
+}
+
+/// The edge in a fleet. Only in a build with the feature `fleet`.
+#[derive(Debug, Group)]
+pub(crate) struct FleetWords {
+    /// Join the fleet of this NATS server: invalidations of any edge reach all of them. Needs a
+    /// build with `--features fleet`.
+    #[arg(long, value_name = "nats://HOST:PORT,...", requires = "data")]
+    pub(crate) fleet: Option<String>,
+
+    /// With `--fleet`: the name of this edge, which no other one may have. Without it, a name is
+    /// made up and kept in the directory of the data.
+    #[arg(long, value_name = "NAME", requires = "fleet")]
+    pub(crate) node: Option<String>,
+
+    /// With `--fleet`: for how long a picture is served as fresh after the last proof that no
+    /// invalidation is missing.
+    #[arg(long, value_name = "SECONDS", requires = "fleet", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) fresh_for: u32,
+
+    /// With `--fleet`: without such a proof, fetch every picture again instead of serving it stale.
+    #[arg(long, requires = "fleet")]
+    pub(crate) refuse: bool,
+
+    /// Ask another edge of the fleet for pictures, and the origin only if that edge fails. Both
+    /// must have the same origin.
+    #[arg(long, value_name = "http://HOST:PORT", requires = "fleet", conflicts_with_all = ["tenants", "freshness"])]
+    pub(crate) shield: Option<String>,
 }
 
 /// Where the pictures come from.

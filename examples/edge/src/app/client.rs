@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Client {
     http: Legacy<HttpConnector, Full<Bytes>>,
-    delivery: SocketAddr,
+    pub(crate) delivery: SocketAddr,
     control: SocketAddr,
 }
 

@@ -15,6 +15,7 @@ use super::operations::Operations;
 use super::request_id::RequestId;
 use super::server::Peer;
 use super::store::{Filed, Object};
+use super::tier::Tier;
 use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::http::{
@@ -70,6 +71,11 @@ enum Cache {
 }
 
 impl Cache {
+    /// Whether it is as new as the invalidations that were applied before the cache was looked at.
+    fn is_proven(self) -> bool {
+        !matches!(self, Self::Stale | Self::MissNotKept(Kept::Unproven))
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Hit => "HIT",
@@ -91,7 +97,9 @@ pub(crate) async fn deliver<B: Body>(
     let (parts, body) = request.into_parts();
     // Nobody reads it. Whatever follows on the connection is not to be taken for a request.
     drop(body);
-    let served = serve(&edge, peer, &parts).await;
+    // Before the cache is looked at.
+    let tier = Tier::of(&edge, &parts.headers).await;
+    let served = serve(&edge, peer, &parts, &tier).await;
     let mut response = match &served {
         Ok(served) => picture(&parts, served),
         Err(fault) => {
@@ -103,6 +111,7 @@ pub(crate) async fn deliver<B: Body>(
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     headers.insert(X_REQUEST_ID, id.to_header());
+    tier.echo(headers, served.as_ref().is_ok_and(|served| served.cache.is_proven()));
     if has_body {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -136,7 +145,7 @@ fn log(id: RequestId, begun: Instant, parts: &Parts, served: &Result<Served, Fau
     }
 }
 
-async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fault> {
+async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts, tier: &Tier) -> Result<Served, Fault> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         let reason = "pictures answer to GET and HEAD; invalidations go to the control listener";
         return Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, reason));
@@ -160,12 +169,25 @@ async fn serve(edge: &Arc<Edge>, peer: Peer, parts: &Parts) -> Result<Served, Fa
         filed.variant = variant.clone();
     }
     let is_negotiated = negotiated.is_some();
-    let served = find(edge, Asked { account, exact, filed, negotiated }).await?;
+    let asked = Asked { account, exact, filed, negotiated };
+    let served = match tier {
+        Tier::Past(_) => {
+            edge.metrics.misses.inc();
+            let made = fill::fill_past(edge, &job(asked)?).await?;
+            forwarded(Filling::Own(made), Why::UriMiss)
+        }
+        _ => find(edge, asked, tier).await?,
+    };
     Ok(Served { is_negotiated, ..served })
 }
 
-async fn find(edge: &Arc<Edge>, asked: Asked<'_>) -> Result<Served, Fault> {
-    let found = edge.find(&asked.account.tenant, &asked.filed.origin, &asked.filed.variant).await;
+async fn find(edge: &Arc<Edge>, asked: Asked<'_>, tier: &Tier) -> Result<Served, Fault> {
+    let mut found =
+        edge.find(&asked.account.tenant, &asked.filed.origin, &asked.filed.variant).await;
+    if tier.is_edge() && matches!(found, Lookup::Stale(_)) {
+        // The edge would keep it as fresh.
+        found = Lookup::Miss;
+    }
     let (stale, permitted, is_softened) = match found {
         Lookup::Live((id, object)) => {
             let permitted = object.state();
@@ -341,6 +363,8 @@ fn not_kept(kept: Kept) -> String {
         Kept::Refused(reason) => reason.to_string(),
         Kept::NotWritten => "its file could not be written".to_owned(),
         Kept::Forbidden => "the origin forbids it".to_owned(),
+        Kept::Unproven => "the shield may be behind".to_owned(),
+        Kept::Past => "this shield was behind".to_owned(),
         _ => "no room in the store".to_owned(),
     }
 }

@@ -10,8 +10,11 @@
 use super::accounts::{Account, AccountSettings, Accounts, Unnamed};
 use super::files::{NotRead, ObjectFiles};
 use super::fill::Fills;
+#[cfg(feature = "fleet")]
+use super::fleet::Membership;
 use super::flights::Flights;
 use super::index::{DataSettings, Index, Safety};
+use super::level::Level;
 use super::metrics::{Metrics, seconds};
 use super::operations::Operations;
 use super::origin::Origin;
@@ -19,6 +22,7 @@ use super::orphans::Orphans;
 use super::receipt::Summary;
 use super::render::{self, RenderError, Rendition};
 use super::request_id::RequestIds;
+use super::shield::Shield;
 use super::store::{Evicted, Filed, Object, ObjectId, ObjectStore};
 use axum::body::Bytes;
 use cache_index::canonical::{Grouping, Target};
@@ -104,6 +108,8 @@ pub(crate) struct Edge {
     /// The objects that no entry names any more.
     pub(crate) orphans: Orphans,
     pub(crate) origin: Arc<dyn Origin>,
+    /// Another edge, which is asked before the origin.
+    pub(crate) shield: Option<Shield>,
     pub(crate) accounts: Accounts,
     pub(crate) limits: Limits,
     pub(crate) fills: Arc<Fills>,
@@ -121,6 +127,9 @@ pub(crate) struct Edge {
     reads: Semaphore,
     /// A check visits everything; one is enough.
     pub(crate) checks: Semaphore,
+    /// Holds a fill between its lease and its number.
+    #[cfg(test)]
+    pub(crate) stall: super::stall::Stall,
     /// There may be something to reclaim.
     dead: Notify,
     lag: Mutex<Lag>,
@@ -148,6 +157,10 @@ pub(crate) enum Kept {
     Refused(Refusal),
     /// It was evicted before it had an entry: the store is too small for it.
     NoRoom,
+    /// A shield has not proven that it is new. It serves only the clients that waited.
+    Unproven,
+    /// It was made past the cache, for an edge that knows more than its shield.
+    Past,
     /// Its file could not be written. It serves only the clients that waited.
     NotWritten,
     /// The origin does not allow it.
@@ -164,7 +177,8 @@ pub(crate) struct Leftover {
 impl Kept {
     /// Returns whether the commit was accepted: no hard invalidation has overtaken the fill.
     pub(crate) fn is_stored(self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::NotWritten | Self::Forbidden)
+        let served_only = [Self::NotWritten, Self::Forbidden, Self::Unproven, Self::Past];
+        !matches!(self, Self::Refused(_)) && !served_only.contains(&self)
     }
 }
 
@@ -183,6 +197,7 @@ impl Edge {
             index,
             store,
             origin,
+            shield: None,
             accounts,
             fetches: Semaphore::new(limits.fetches),
             limits,
@@ -195,10 +210,23 @@ impl Edge {
             renders: Arc::new(Semaphore::new(cores)),
             reads: Semaphore::new(MOST_READS),
             checks: Semaphore::new(1),
+            #[cfg(test)]
+            stall: super::stall::Stall::default(),
             dead: Notify::new(),
             lag: Mutex::default(),
             reclaiming: Mutex::default(),
         })
+    }
+
+    /// Joins a fleet, in which invalidations reach all edges.
+    ///
+    /// # Errors
+    /// If the index isn't in a directory.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn join(&mut self, membership: Membership) -> Result<(), String> {
+        let empty = Index::in_memory(Config::default());
+        self.index = std::mem::replace(&mut self.index, empty).join(membership)?;
+        Ok(())
     }
 
     /// Says where pictures are delivered, once that is known.
@@ -371,10 +399,16 @@ impl Edge {
 
     /// Carries out a request to invalidate. Objects that went are deleted before this returns,
     /// those under a prefix and of everything in the background. With an index in a directory this
-    /// waits for a sync.
-    pub(crate) fn apply(&self, account: &Account, request: &InvalidationRequest) -> Summary {
+    /// waits for a sync. In a fleet it waits for the level.
+    pub(crate) fn apply(
+        &self,
+        account: &Account,
+        request: &InvalidationRequest,
+        level: Level,
+    ) -> Summary {
         let begun = Instant::now();
-        let (receipt, safety) = self.index.apply(&account.tenant, request, account.token());
+        let (receipt, safety, reached) =
+            self.index.apply(&account.tenant, request, account.token(), level);
         self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
         // Only so that no client waits in vain: an overtaken fill is refused anyway.
         self.overtake(account, request);
@@ -386,7 +420,7 @@ impl Edge {
             self.metrics.not_durable.inc();
             warn!(reason, "an invalidation is not durable");
         }
-        let summary = Summary::of(&receipt, request).with_safety(safety);
+        let summary = Summary::of(&receipt, request).with_safety(safety).with_reached(reached);
         if request.severity() == Severity::Hard && summary.is_broad() {
             self.lag.lock().waiting.get_or_insert(begun);
             self.dead.notify_one();
@@ -424,7 +458,8 @@ impl Edge {
             lag.passing = lag.waiting.take();
             lag.passing
         };
-        let mut deleted = 0;
+        // Other edges of the fleet have invalidated them.
+        let mut deleted = self.store.delete(self.index.take_removed());
         loop {
             let dead = self.index.reclaim(RECLAIM_STEP);
             let done = dead.is_done();

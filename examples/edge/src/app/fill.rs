@@ -12,9 +12,11 @@ use super::freshness::State;
 use super::operations::Operations;
 use super::origin::{Fetched, OriginError, Wanted};
 use super::render::RenderError;
+use super::shield::{self, Answer};
 use super::store::{Filed, Object, ObjectId};
 use axum::http::StatusCode;
 use cache_index::{FillLease, Lookup, OriginPath, VariantKey};
+use cache_index_watermark::Watermark;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task;
@@ -151,7 +153,7 @@ async fn make(
         (Ok(Filled { kept: Kept::Forbidden, .. }), Some(stale)) => {
             edge.forget(stale.id, &stale.object.filed);
         }
-        (Err(_) | Ok(Filled { kept: Kept::NotWritten, .. }), Some(stale)) => {
+        (Err(_) | Ok(Filled { kept: Kept::NotWritten | Kept::Unproven, .. }), Some(stale)) => {
             stale.object.put_off_refresh(REFRESH_AGAIN);
         }
         _ => {}
@@ -175,7 +177,12 @@ async fn attempt(
     // kept.
     let lease = edge.index.lease(&job.filed.tenant, &job.filed.path);
     let known = stale.and_then(|stale| stale.object.validator.as_ref());
-    let (object, origin_status) = match fetch(edge, job, known).await? {
+    #[cfg(test)]
+    edge.stall.passed().await;
+    // After the lease, see `shield`.
+    let number = shield::number(edge).await;
+    let Answer { fetched, is_proven } = ask(edge, job, known, number).await?;
+    let (object, origin_status) = match fetched {
         Fetched::Unchanged { policy } => {
             edge.metrics.confirmed.inc();
             // Only asked for with a validator, so there is an object.
@@ -196,9 +203,41 @@ async fn attempt(
         // The requests that wait get it all the same: the origin was told nothing about any client.
         return Ok(Filled { object, kept: Kept::Forbidden, origin_status });
     }
+    if !is_proven {
+        return Ok(Filled { object, kept: Kept::Unproven, origin_status });
+    }
     let kept = keep(edge, lease, &object, place).await?;
     debug!(tenant = job.account.token(), path = job.origin.as_str(), ?kept, "filled");
     Ok(Filled { object, kept, origin_status })
+}
+
+/// Fetches the source from the shield, or from the origin if there is no number for the shield.
+async fn ask(
+    edge: &Edge,
+    job: &Job,
+    known: Option<&axum::http::HeaderValue>,
+    number: Option<Watermark>,
+) -> Result<Answer, Fault> {
+    if let (Some(shield), Some(number)) = (&edge.shield, number) {
+        let asking = timeout(edge.limits.fetch_time, shield.ask(job, &number));
+        if let Ok(Some(answer)) = asking.await {
+            return Ok(answer);
+        }
+    }
+    let fetched = fetch(edge, job, known).await?;
+    Ok(Answer { fetched, is_proven: true })
+}
+
+/// Makes a rendition from the origin, past the cache, the shield and all fills under way. It is not
+/// kept.
+pub(crate) async fn fill_past(edge: &Arc<Edge>, job: &Job) -> Outcome {
+    let Fetched::Picture { bytes, validator, policy } = fetch(edge, job, None).await? else {
+        return Err(Fault::new(StatusCode::BAD_GATEWAY, "the origin failed: 304 for nothing"));
+    };
+    let rendition = edge.render(bytes, job.operations).await.map_err(render_fault)?;
+    let object = Object::new(job.filed.clone(), rendition, validator).with_policy(policy);
+    let (object, origin_status) = (Arc::new(object), StatusCode::OK);
+    Ok(Filled { object, kept: Kept::Past, origin_status })
 }
 
 /// Stores a rendition where that is allowed to block.

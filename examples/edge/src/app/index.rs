@@ -3,12 +3,16 @@
 //! Invariant: an index in a directory is changed by `cache-index-persist` alone, so every purge and
 //! flush reaches its log before it is answered.
 
+#[cfg(feature = "fleet")]
+use super::fleet::{Member, Membership};
+use super::level::{Level, Reached};
 use super::store::ObjectId;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
     CacheIndex, Config, FillLease, Lookup, OriginPath, PathPrefix, Reclaimed, Stats, Tenant,
     VariantKey,
 };
+use cache_index_watermark::Watermark;
 use serde::Serialize;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -26,6 +30,9 @@ pub(crate) enum Index {
     /// Kept in a directory.
     #[cfg(unix)]
     Durable(Box<Persistent<ObjectId>>),
+    /// Kept in a directory, and invalidated together with those of other edges.
+    #[cfg(feature = "fleet")]
+    Fleet(Box<Member>),
 }
 
 /// Where and how data are kept.
@@ -132,6 +139,11 @@ macro_rules! either {
             Index::Memory($inner) => $call,
             #[cfg(unix)]
             Index::Durable($inner) => $call,
+            #[cfg(feature = "fleet")]
+            Index::Fleet(member) => {
+                let $inner = member.fleet.local();
+                $call
+            }
         }
     };
 }
@@ -148,6 +160,8 @@ impl Index {
             Self::Memory(_) => 0,
             #[cfg(unix)]
             Self::Durable(index) => index.incarnation(),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.fleet.local().incarnation(),
         }
     }
 
@@ -165,6 +179,11 @@ impl Index {
         path: &OriginPath<'_>,
         variant: &VariantKey<'_>,
     ) -> Lookup<ObjectId> {
+        #[cfg(feature = "fleet")]
+        if let Self::Fleet(member) = self {
+            // Behind the gate.
+            return member.fleet.lookup(tenant, path, variant);
+        }
         either!(self, index => index.lookup(tenant, path, variant))
     }
 
@@ -183,18 +202,29 @@ impl Index {
         either!(self, index => index.remove(tenant, path, variant, expected))
     }
 
-    /// Invalidates, and waits until the log is synced if there is one. The log keeps `by`.
+    /// Invalidates, and waits until the log is synced if there is one. The log keeps `by`. In a
+    /// fleet, it waits for the level.
     #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no log"))]
+    #[cfg_attr(not(feature = "fleet"), expect(unused_variables, reason = "there is no fleet"))]
     pub(crate) fn apply(
         &self,
         tenant: &Tenant,
         request: &InvalidationRequest,
         by: &str,
-    ) -> (Receipt<ObjectId>, Safety) {
+        level: Level,
+    ) -> (Receipt<ObjectId>, Safety, Option<Reached>) {
         match self {
-            Self::Memory(index) => (index.apply(tenant, request), Safety::Memory),
+            Self::Memory(index) => (index.apply(tenant, request), Safety::Memory, None),
             #[cfg(unix)]
-            Self::Durable(index) => safety(index.on_behalf_of(by).apply(tenant, request)),
+            Self::Durable(index) => {
+                let (receipt, safety) = safety(index.on_behalf_of(by).apply(tenant, request));
+                (receipt, safety, None)
+            }
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => {
+                let (receipt, safety, reached) = member.apply(tenant, request, by, level);
+                (receipt, safety, Some(reached))
+            }
         }
     }
 
@@ -225,6 +255,60 @@ impl Index {
     pub(crate) fn stats(&self) -> Stats {
         either!(self, index => index.stats())
     }
+
+    /// Whether invalidations go to other edges.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_in_fleet(&self) -> bool {
+        matches!(self, Self::Fleet(_))
+    }
+
+    /// Whether invalidations go to other edges.
+    #[cfg(not(feature = "fleet"))]
+    #[expect(clippy::unused_self, reason = "there is no fleet")]
+    pub(crate) fn is_in_fleet(&self) -> bool {
+        false
+    }
+
+    /// The ids that invalidations of other edges have removed since the last call.
+    pub(crate) fn take_removed(&self) -> Vec<ObjectId> {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.fleet.take_removed(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The number of the last invalidation of the fleet that holds here.
+    pub(crate) fn applied(&self) -> Option<Watermark> {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.applied(),
+            _ => None,
+        }
+    }
+
+    /// The number for a shield, which must be asked for after the lease was taken. `None` outside
+    /// of a fleet, and if the own invalidations have no numbers in time.
+    #[cfg_attr(not(feature = "fleet"), expect(unused_variables, reason = "there is no fleet"))]
+    #[cfg_attr(not(feature = "fleet"), expect(clippy::unused_async, reason = "there is no fleet"))]
+    pub(crate) async fn begun(&self, patience: Duration) -> Option<Watermark> {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.begun(patience).await,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "fleet")]
+impl Index {
+    /// Joins a fleet with an index in a directory.
+    pub(crate) fn join(self, membership: Membership) -> Result<Self, String> {
+        match self {
+            Self::Durable(index) => Ok(Self::Fleet(Box::new(Member::join(*index, membership)))),
+            _ => Err("a fleet needs an index in a directory: expected --data DIR".to_owned()),
+        }
+    }
 }
 
 /// Bypasses the rest of the edge, for `tests/edge`.
@@ -248,7 +332,7 @@ impl Index {
     /// Writes a snapshot.
     #[cfg(unix)]
     pub(crate) fn snapshot(&self) {
-        if let Self::Durable(index) = self {
+        if let Some(index) = self.persistent() {
             index.snapshot().unwrap();
         }
     }
@@ -297,25 +381,29 @@ impl Index {
         Ok(Self::Durable(Box::new(index)))
     }
 
+    /// The index in a directory, if it is in one.
+    fn persistent(&self) -> Option<&Persistent<ObjectId>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Durable(index) => Some(index),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => Some(member.fleet.local()),
+        }
+    }
+
     /// Whether entries are still being loaded. Those that are not loaded yet are misses.
     pub(crate) fn is_loading(&self) -> bool {
-        match self {
-            Self::Memory(_) => false,
-            Self::Durable(index) => index.loading().is_some(),
-        }
+        self.persistent().is_some_and(|index| index.loading().is_some())
     }
 
     /// The ids of all entries that may be served.
     pub(crate) fn values(&self) -> Vec<ObjectId> {
-        match self {
-            Self::Memory(_) => Vec::new(),
-            Self::Durable(index) => index.values().collect(),
-        }
+        self.persistent().map_or_else(Vec::new, |index| index.values().collect())
     }
 
     /// Returns the state of an index in a directory.
     pub(crate) fn durable_state(&self) -> Option<DurableState> {
-        let Self::Durable(index) = self else { return None };
+        let index = self.persistent()?;
         let stats = index.persist_stats();
         Some(DurableState {
             incarnation: index.incarnation(),
@@ -344,9 +432,13 @@ impl Index {
     /// # Errors
     /// If the entries can't be saved; the text contains the reason.
     pub(crate) fn close(&self) -> Result<(), String> {
-        match self {
-            Self::Memory(_) => Ok(()),
-            Self::Durable(index) => index.close().map_err(|error| with_causes(&error)),
+        #[cfg(feature = "fleet")]
+        if let Self::Fleet(member) = self {
+            tokio::runtime::Handle::current().block_on(member.fleet.retire());
+        }
+        match self.persistent() {
+            None => Ok(()),
+            Some(index) => index.close().map_err(|error| with_causes(&error)),
         }
     }
 }

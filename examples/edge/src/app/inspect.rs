@@ -212,8 +212,21 @@ pub(crate) async fn stats(State(edge): State<Arc<Edge>>) -> Response<Full<Bytes>
         "flushes": stats.tenant_flushes + stats.flushes,
         "reclaim_lag": edge.reclaim_lag().as_secs_f64(),
         "data": data(&edge),
+        "fleet": fleet(&edge),
     });
     reply(StatusCode::OK, &answer)
+}
+
+/// The state of the fleet; null outside of one.
+fn fleet(edge: &Edge) -> Option<Value> {
+    match &edge.index {
+        #[cfg(feature = "fleet")]
+        super::index::Index::Fleet(member) => {
+            let shield = edge.shield.as_ref().map(|shield| &shield.counters);
+            Some(super::fleet::report(member, shield))
+        }
+        _ => None,
+    }
 }
 
 /// The state of the data in the directory; null if they are in memory alone.

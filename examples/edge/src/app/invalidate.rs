@@ -9,6 +9,7 @@ use super::control::{authorize, head_of, reply};
 use super::edge::Edge;
 use super::fault::Fault;
 use super::hints;
+use super::level::Level;
 use super::metrics::seconds;
 use super::receipt::{self, Record, Summary};
 use super::request_id::RequestId;
@@ -90,7 +91,7 @@ enum Done {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Run {
-    Real,
+    Real(Level),
     Dry,
 }
 
@@ -98,11 +99,9 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     let (parts, body) = request.into_parts();
     let checked = authorize(edge, &parts).and_then(|account| {
         let run = match parts.uri.query() {
-            None => Run::Real,
+            None => Run::Real(Level::default()),
             Some("dry_run=1") => Run::Dry,
-            Some(_) => {
-                return Err(Fault::bad_request("unknown query: expected none, or dry_run=1"));
-            }
+            Some(query) => Run::Real(level(edge, query)?),
         };
         Ok((account, run))
     });
@@ -116,13 +115,23 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     let bytes = read(edge, &account, &parts.headers, body).await?;
     // A dry run counts the matches of a wildcard, and visits every picture for that.
     // With an index in a directory, it waits for a sync.
-    if bytes.len() < LARGE_BODY && run == Run::Real && !edge.index.is_durable() {
+    if bytes.len() < LARGE_BODY && matches!(run, Run::Real(_)) && !edge.index.is_durable() {
         return carry_out(edge, account, run, &bytes);
     }
     let (edge, span) = (Arc::clone(edge), Span::current());
     let work = move || span.in_scope(|| carry_out(&edge, account, run, &bytes));
     let crashed = |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed");
     task::spawn_blocking(work).await.map_err(crashed)?
+}
+
+/// Reads how far an invalidation must get.
+fn level(edge: &Edge, query: &str) -> Result<Level, Fault> {
+    if !edge.index.is_in_fleet() {
+        return Err(Fault::bad_request("unknown query: expected none, or dry_run=1"));
+    }
+    let expected = "unknown query: expected none, dry_run=1, level=local, level=durable or \
+                    level=everywhere";
+    Level::from_query(query).ok_or_else(|| Fault::bad_request(expected))
 }
 
 /// Reads the request, carries it out, and returns the outcome.
@@ -134,17 +143,22 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
         .map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let request = InvalidationRequest::from_json(bytes, &account.filing, &limits)
         .map_err(|error| fault(&error, bytes))?;
-    if run == Run::Dry {
+    let Run::Real(level) = run else {
         let receipt = edge.index.dry_run(&account.tenant, &request);
         return Ok(Done::Tried(Summary::of(&receipt, &request)));
-    }
-    let record = apply(edge, &account, &request);
+    };
+    let record = apply(edge, &account, &request, level);
     Ok(Done::Applied(account, record))
 }
 
 /// Invalidates, and remembers the receipt.
-pub(crate) fn apply(edge: &Edge, account: &Account, request: &InvalidationRequest) -> Arc<Record> {
-    let summary = edge.apply(account, request);
+pub(crate) fn apply(
+    edge: &Edge,
+    account: &Account,
+    request: &InvalidationRequest,
+    level: Level,
+) -> Arc<Record> {
+    let summary = edge.apply(account, request, level);
     let labels = [("scope", summary.scope), ("mode", summary.mode)];
     edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
     let received = match request.scope() {

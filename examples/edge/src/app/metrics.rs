@@ -188,6 +188,13 @@ fn momentary(edge: &Edge) -> Registry {
     if let Some(state) = edge.index.durable_state() {
         durable(&mut registry, edge, &state);
     }
+    #[cfg(feature = "fleet")]
+    if let super::index::Index::Fleet(member) = &edge.index {
+        super::fleet::register(&mut registry, member);
+    }
+    if let Some(shield) = &edge.shield {
+        shield.counters.register(&mut registry);
+    }
     registry
 }
 
@@ -250,7 +257,7 @@ fn durable(registry: &mut Registry, edge: &Edge, state: &DurableState) {
     }
 }
 
-fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+pub(crate) fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     let gauge = Gauge::<u64, AtomicU64>::default();
     gauge.set(value);
     registry.register(name, help, gauge);

@@ -19,6 +19,8 @@ pub(crate) mod fault;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod fill;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 pub(crate) mod flights;
 pub(crate) mod freshness;
 pub(crate) mod geometry;
@@ -27,6 +29,7 @@ pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod invalidate;
+pub(crate) mod level;
 pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod origin;
@@ -38,6 +41,12 @@ pub(crate) mod render;
 pub(crate) mod request_id;
 pub(crate) mod restart;
 pub(crate) mod server;
+#[cfg_attr(not(feature = "fleet"), allow(dead_code, reason = "only a fleet has a shield"))]
+pub(crate) mod shield;
+#[cfg(test)]
+#[allow(dead_code, reason = "the command is compiled with tests too, and has none")]
+pub(crate) mod stall;
 pub(crate) mod store;
 pub(crate) mod tenants_file;
+pub(crate) mod tier;
 pub(crate) mod tour;

@@ -13,6 +13,7 @@ use super::control::{authorize, head_of, reply, unknown};
 use super::edge::Edge;
 use super::fault::Fault;
 use super::invalidate::{apply, log};
+use super::level::Level;
 use super::metrics::seconds;
 use super::receipt::Record;
 use super::request_id::RequestId;
@@ -53,13 +54,13 @@ async fn purge(edge: &Arc<Edge>, request: Request) -> Result<(Arc<Account>, Arc<
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let request = read(&account, target).map_err(|error| refusal(&error))?;
     if !edge.index.is_durable() {
-        let record = apply(edge, &account, &request);
+        let record = apply(edge, &account, &request, Level::default());
         return Ok((account, record));
     }
     // It waits for a sync.
     let (edge, span) = (Arc::clone(edge), Span::current());
     let work = move || {
-        let record = span.in_scope(|| apply(&edge, &account, &request));
+        let record = span.in_scope(|| apply(&edge, &account, &request, Level::default()));
         (account, record)
     };
     let crashed = |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed");

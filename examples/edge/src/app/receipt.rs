@@ -6,6 +6,7 @@
 
 use super::hints;
 use super::index::Safety;
+use super::level::Reached;
 use cache_index::Severity;
 use cache_index::canonical::Target;
 use cache_index::invalidation::{
@@ -34,6 +35,9 @@ pub(crate) struct Summary {
     durability: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     durability_error: Option<String>,
+    /// How far it has got in the fleet; absent outside of one.
+    #[serde(flatten)]
+    reached: Option<Reached>,
     #[serde(skip)]
     pub(crate) variants: usize,
     #[serde(skip)]
@@ -75,6 +79,7 @@ impl Summary {
             duplicates: receipt.duplicates(),
             durability: None,
             durability_error: None,
+            reached: None,
             variants: receipt.variants(),
             overtaken_fills: receipt.overtaken_fills(),
             matched_nothing: receipt.matched_nothing(),
@@ -89,6 +94,11 @@ impl Summary {
             Safety::NotDurable(reason) => (Some("not durable"), Some(reason)),
         };
         Self { durability, durability_error, ..self }
+    }
+
+    /// Adds how far it has got in the fleet.
+    pub(crate) fn with_reached(self, reached: Option<Reached>) -> Self {
+        Self { reached, ..self }
     }
 
     /// Whether some of it was invalidated without being visited.

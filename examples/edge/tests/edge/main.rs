@@ -16,6 +16,8 @@ mod delivery;
 mod driver;
 #[cfg(unix)]
 mod durable;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod folder;
 mod harness;
 mod http_origin;

@@ -1,0 +1,414 @@
+//! Edges in a fleet, and a shield: `--fleet` and `--shield`.
+//!
+//! The log is in memory, so that a test can hold what one edge reads from it. The last test uses
+//! the command and a real nats-server.
+
+#![allow(clippy::print_stdout, reason = "tests say what they have skipped")]
+
+use crate::app::client::{Answer, Client};
+use crate::app::edge::Edge;
+use crate::app::fleet::{Membership, WhenShut, Wire};
+use crate::app::origin::gate::Gate;
+use crate::app::server::Running;
+use crate::app::shield::Shield;
+use crate::app::stall::Stall;
+use crate::command::{command, run, start};
+use crate::harness::{BLUE, KEY, RED, Script, Site, eventually, json, picture, setup_in, text};
+use axum::body::Bytes;
+use axum::http::Method;
+use cache_index_fleet::{FleetConfig, MemoryEngine};
+use serde_json::{Value, json};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const BIRDS: &str = "/sample.li/birds.jpg";
+const FRESH_FOR: Duration = Duration::from_secs(2);
+
+/// A shield and two edges.
+struct Fleet {
+    script: Script,
+    shield: Node,
+    edges: [Node; 2],
+}
+
+struct Node {
+    site: Site,
+    /// Holds what it reads from the log.
+    reader: Stall,
+    _dir: TempDir,
+}
+
+async fn node(
+    name: &str,
+    engine: &MemoryEngine,
+    script: &Script,
+    shield: Option<SocketAddr>,
+    when_shut: WhenShut,
+) -> Node {
+    let (dir, reader) = (tempfile::tempdir().unwrap(), Stall::default());
+    let gate = Gate::new(Arc::new(script.clone()));
+    let mut edge = Edge::new(Arc::new(gate.clone()), setup_in(dir.path())).unwrap();
+    let config = FleetConfig::builder(name)
+        .fresh_for(FRESH_FOR)
+        .longest_fresh_for(FRESH_FOR)
+        .when_shut(when_shut)
+        .keep_removed(true);
+    let wire = Wire::Memory(engine.handle(), reader.clone());
+    edge.join(Membership { config: config.build().unwrap(), wire }).unwrap();
+    edge.shield = shield.map(|at| Shield::new(&format!("http://{at}")).unwrap());
+    let running = Running::start(edge).await.unwrap();
+    let client = Client::new(running.delivery, running.control);
+    let site = Site { running, client, script: script.clone(), gate };
+    let node = Node { site, reader, _dir: dir };
+    eventually(|| node.site.edge().index.applied().is_some()).await;
+    node.gate_is("serve").await;
+    node
+}
+
+impl Node {
+    async fn fleet(&self) -> Value {
+        json(&self.site.ask("/stats").await)["fleet"].clone()
+    }
+
+    async fn gate_is(&self, gate: &str) {
+        while self.fleet().await["gate"] != gate {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Purges the picture once, and returns the receipt.
+    async fn purge(&self, query: &str) -> Value {
+        let body = json!({ "scope": "original", "urls": [BIRDS] }).to_string();
+        let headers = [("x-client-key", KEY), ("content-type", "application/json")];
+        let target = format!("/invalidate{query}");
+        let answer =
+            self.site.client.control(Method::POST, &target, &headers, body.into()).await.unwrap();
+        assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
+        json(&answer)["invalidation"].clone()
+    }
+
+    async fn get(&self) -> Answer {
+        self.site.get(BIRDS).await
+    }
+
+    /// Asks as an edge does.
+    async fn get_as_edge(&self, watermark: &str) -> Answer {
+        let headers = [("cache-watermark", watermark)];
+        self.site.client.send(Method::GET, BIRDS, &headers, Bytes::new()).await.unwrap()
+    }
+
+    fn number(&self) -> u64 {
+        self.site.edge().index.applied().unwrap().number()
+    }
+
+    /// Waits until this edge has everything that another one has.
+    async fn catches_up_with(&self, other: &Node) {
+        let number = other.site.edge().index.begun(FRESH_FOR * 10).await.unwrap().number();
+        eventually(|| self.number() >= number).await;
+    }
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let (engine, script) = (MemoryEngine::new(), Script::default());
+        script.set(&BIRDS[1..], Ok(picture(RED)));
+        let stale = WhenShut::ServeStale;
+        let shield = node("shield", &engine, &script, None, stale).await;
+        let at = Some(shield.site.running.delivery);
+        let edges = [
+            node("one", &engine, &script, at, stale).await,
+            node("two", &engine, &script, at, stale).await,
+        ];
+        Self { script, shield, edges }
+    }
+
+    fn change(&self, color: [u8; 3]) {
+        self.script.set(&BIRDS[1..], Ok(picture(color)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_through_one_edge_reaches_all_and_one_purge_is_enough() {
+    let fleet = Fleet::start().await;
+    let [one, two] = &fleet.edges;
+    for node in [one, two] {
+        assert_eq!((node.get().await.body, node.get().await.cache()), (picture(RED), "HIT"));
+    }
+    assert_eq!(fleet.script.fetches(), 1, "the second edge was answered by the shield");
+    fleet.change(BLUE);
+    let receipt = one.purge("?level=everywhere").await;
+    assert_eq!(
+        (&receipt["level"], &receipt["entries"][0]["variants"]),
+        (&json!("everywhere"), &json!(1))
+    );
+    assert_eq!(receipt["durability"], "durable");
+    assert_eq!(receipt["level_not_reached"], Value::Null);
+    for node in [two, &fleet.shield, one] {
+        assert_eq!(node.get().await.body, picture(BLUE));
+        assert_eq!(node.get().await.cache(), "HIT");
+        node.site.assert_agreement();
+    }
+    assert_eq!(fleet.script.fetches(), 2);
+    let seen = two.fleet().await;
+    assert_eq!(
+        (&seen["nodes"], &seen["gate"], &seen["lag"]),
+        (&json!(3), &json!("serve"), &json!(0))
+    );
+    assert_eq!(seen["shield"]["proven"], 2);
+    let metrics = text(&two.site.ask("/metrics").await);
+    for line in [
+        "edge_fleet_nodes 3",
+        "edge_fleet_gate{state=\"serve\"} 1",
+        "edge_fleet_flushes_total{reason=\"no position\"} 1",
+        "edge_shield_proven_total 2",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shield_that_is_behind_does_not_answer_from_its_cache() {
+    let fleet = Fleet::start().await;
+    let one = &fleet.edges[0];
+    assert_eq!(one.get().await.body, picture(RED));
+    fleet.change(BLUE);
+    fleet.shield.reader.set(true);
+    assert_eq!(one.purge("").await["level"], "durable");
+    let answer = one.get().await;
+    assert_eq!((&answer.body, answer.header("x-not-kept")), (&picture(BLUE), ""));
+    assert_eq!(one.get().await.cache(), "HIT");
+    assert_eq!(fleet.shield.get().await.body, picture(RED), "it has not applied the purge");
+    fleet.shield.reader.set(false);
+    fleet.shield.catches_up_with(one).await;
+    assert_eq!(fleet.shield.get().await.body, picture(BLUE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_between_lease_and_number_leaves_no_old_picture() {
+    let fleet = Fleet::start().await;
+    let [one, two] = &fleet.edges;
+    assert_eq!(two.get().await.body, picture(RED), "the shield has it");
+    let stall = one.site.edge().stall.clone();
+    stall.set(true);
+    let (client, arrived) = (one.site.client.clone(), stall.arrived());
+    let get = tokio::spawn(async move { client.get(BIRDS).await.unwrap() });
+    arrived.await;
+    fleet.change(BLUE);
+    fleet.shield.reader.set(true);
+    let _ = one.purge("").await;
+    stall.set(false);
+    let _ = get.await.unwrap();
+    assert_eq!(one.get().await.body, picture(BLUE));
+    assert_eq!((one.get().await.body, one.get().await.cache()), (picture(BLUE), "HIT"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_purge_without_a_number_leaves_no_old_picture() {
+    let fleet = Fleet::start().await;
+    let [one, two] = &fleet.edges;
+    assert_eq!(two.get().await.body, picture(RED), "the shield has it");
+    fleet.change(BLUE);
+    fleet.shield.reader.set(true);
+    one.reader.set(true);
+    assert_eq!(one.purge("?level=local").await["level"], "local");
+    // It goes to the origin.
+    assert_eq!(one.get().await.body, picture(BLUE));
+    assert_eq!(one.fleet().await["shield"]["unnumbered"], 1);
+    one.reader.set(false);
+    fleet.shield.reader.set(false);
+    fleet.shield.catches_up_with(one).await;
+    assert_eq!((one.get().await.body, one.get().await.cache()), (picture(BLUE), "HIT"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_purge_does_not_make_a_shield_serve_its_stale_picture_as_fresh() {
+    let fleet = Fleet::start().await;
+    let one = &fleet.edges[0];
+    assert_eq!(one.get().await.body, picture(RED));
+    fleet.change(BLUE);
+    let _ = one.site.soften(&[BIRDS]).await;
+    fleet.shield.catches_up_with(one).await;
+    assert_eq!(one.get().await.cache(), "STALE");
+    while one.get().await.cache() != "HIT" {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(one.get().await.body, picture(BLUE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_is_given_only_where_it_is_deserved() {
+    let fleet = Fleet::start().await;
+    let shield = &fleet.shield;
+    assert_eq!(shield.get().await.header("cache-watermark"), "", "for a client");
+    let now = shield.site.edge().index.applied().unwrap();
+    let answer = shield.get_as_edge(&now.to_string()).await;
+    let echo: cache_index_watermark::Watermark = answer.header("cache-watermark").parse().unwrap();
+    assert!(now.allows_keeping(Some(&echo)) && answer.cache() == "HIT", "{answer:?}");
+    // Behind, and of another stream: from the origin, which is newer than either number.
+    let ahead = format!("{}:{}", now.stream(), u64::MAX);
+    for asked in [ahead.as_str(), "other:1"] {
+        let answer = shield.get_as_edge(asked).await;
+        assert_eq!((answer.cache(), answer.header("cache-watermark")), ("MISS", asked));
+    }
+    for asked in ["", "other", "other:01"] {
+        let answer = shield.get_as_edge(asked).await;
+        assert_eq!((answer.cache(), answer.header("cache-watermark")), ("MISS", ""));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_cannot_prove_that_it_is_fresh_serves_nothing_as_fresh() {
+    let (engine, script) = (MemoryEngine::new(), Script::default());
+    script.set(&BIRDS[1..], Ok(picture(RED)));
+    let stale = node("stale", &engine, &script, None, WhenShut::ServeStale).await;
+    let refuse = node("refuse", &engine, &script, None, WhenShut::Refuse).await;
+    for node in [&stale, &refuse] {
+        assert_eq!((node.get().await.cache(), node.get().await.cache()), ("MISS", "HIT"));
+    }
+    engine.stop();
+    stale.gate_is("serve stale").await;
+    refuse.gate_is("refuse").await;
+    assert_eq!((stale.get().await.cache(), refuse.get().await.cache()), ("STALE", "MISS"));
+    // It holds here all the same, and the receipt says how far it has got.
+    let receipt = stale.purge("?level=local").await;
+    assert_eq!((&receipt["level"], &receipt["durability"]), (&json!("local"), &json!("durable")));
+    assert_eq!(stale.get().await.cache(), "MISS");
+    engine.start();
+    refuse.catches_up_with(&stale).await;
+    for node in [&stale, &refuse] {
+        node.gate_is("serve").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_purges_under_load_keep_no_old_picture() {
+    let purges =
+        std::env::var("EDGE_FLEET_PURGES").map_or(200, |count| count.parse::<u32>().unwrap());
+    let fleet = Fleet::start().await;
+    let version = |number: u32| {
+        let [red, green, blue, _] = number.to_le_bytes();
+        picture([red, green, blue])
+    };
+    let visit = |edge: &Node| {
+        let client = edge.site.client.clone();
+        tokio::spawn(async move {
+            loop {
+                let _ = client.get(BIRDS).await;
+            }
+        })
+    };
+    let visitors: Vec<_> = fleet.edges.iter().map(visit).collect();
+    let mut old = 0;
+    for number in 0..purges {
+        fleet.script.set(&BIRDS[1..], Ok(version(number)));
+        let by = &fleet.edges[usize::from(number % 2 == 1)];
+        let _ = by.purge("").await;
+        for edge in &fleet.edges {
+            edge.catches_up_with(by).await;
+            old += usize::from(edge.get().await.body != version(number));
+        }
+    }
+    for visitor in visitors {
+        visitor.abort();
+    }
+    assert_eq!(old, 0, "old pictures after {purges} purges");
+    println!("{purges} purges, old pictures kept: {old}");
+}
+
+#[tokio::test]
+async fn options_that_need_others_say_so() {
+    for (arguments, expected) in [
+        (&["--fleet", "nats://127.0.0.1:1"][..], "--data <DIR>"),
+        (&["--shield", "http://127.0.0.1:1"][..], "--fleet <nats://HOST:PORT,...>"),
+    ] {
+        let (code, output, errors) = run(command().args(arguments)).await;
+        assert_eq!((code, output.as_str()), (Some(2), ""));
+        assert!(errors.contains(expected), "{errors}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command();
+    command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--data"]).arg(dir.path());
+    command.args(["--fleet", "nats://127.0.0.1:1", "--shield", "https://shield"]);
+    let (code, _, errors) = run(&mut command).await;
+    let expected = "edge: the shield must be a URL like http://host:port, got \"https://shield\"\n";
+    assert_eq!((code, errors.lines().last()), (Some(1), expected.lines().next()));
+}
+
+#[tokio::test]
+async fn a_level_outside_of_a_fleet_is_refused() {
+    let site = Site::start().await;
+    let headers = [("x-client-key", KEY)];
+    let body = Bytes::from_static(br#"{"scope":"all"}"#);
+    let target = "/invalidate?level=local";
+    let answer = site.client.control(Method::POST, target, &headers, body).await.unwrap();
+    assert_eq!(answer.status.as_u16(), 400);
+}
+
+/// A nats-server, or none.
+struct Server(Child, String, #[allow(dead_code, reason = "removed at the end")] TempDir);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn nats() -> Option<Server> {
+    let paths = std::env::var_os("PATH")?;
+    let mut programs = std::env::split_paths(&paths).map(|dir| dir.join("nats-server"));
+    let Some(program): Option<PathBuf> = programs.find(|program| program.is_file()) else {
+        println!("skipped: no nats-server on the path");
+        return None;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut command = Command::new(program);
+    command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(dir.path());
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    Some(Server(child, format!("nats://127.0.0.1:{port}"), dir))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_joins_a_fleet_on_a_real_server() {
+    let Some(server) = nats() else { return };
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let join = |dir: &TempDir| {
+        let mut command = command();
+        command.env("EDGE_CLIENT_KEY", KEY).args(["--fleet", &server.1, "--data"]).arg(dir.path());
+        command.args(["--fresh-for", "2"]);
+        command
+    };
+    let (_shield, shield, _lines) = start(&mut join(&far)).await;
+    let address = format!("http://{}", shield.delivery);
+    let (_edge, edge, _lines) = start(join(&near).args(["--shield", &address])).await;
+    let now = "/sample.li/now.png";
+    for client in [&shield, &edge] {
+        serves(client).await;
+    }
+    let before = edge.get(now).await.unwrap();
+    assert_eq!(shield.get(now).await.unwrap().body, before.body, "the edge had asked the shield");
+    let body = json!({ "scope": "original", "urls": [now] }).to_string();
+    let headers = [("x-client-key", KEY)];
+    let target = "/invalidate?level=everywhere";
+    let answer = shield.control(Method::POST, target, &headers, Bytes::from(body)).await.unwrap();
+    assert_eq!(json(&answer)["invalidation"]["level"], "everywhere", "{answer:?}");
+    let after = edge.get(now).await.unwrap();
+    assert_eq!(after.cache(), "MISS");
+    assert_ne!(after.body, before.body);
+    assert_eq!(edge.get(now).await.unwrap().cache(), "HIT");
+}
+
+async fn serves(client: &Client) {
+    loop {
+        let stats = client.control(Method::GET, "/stats", &[], Bytes::new()).await.unwrap();
+        if json(&stats)["fleet"]["gate"] == "serve" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
