@@ -183,7 +183,16 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
                 let scope = Scope::Tenant { tenant: tenant.to_owned() };
                 self.cache.invalidate_unlogged(&Record { scope, ..record.clone() })
             }
-            _ => self.cache.invalidate_unlogged(record),
+            _ => self.apply_here(record),
+        }
+    }
+
+    /// Applies an invalidation of this node, or of another one, as this node is set to.
+    fn apply_here(&self, record: &Record) -> Vec<V> {
+        if self.config.flushes_at_once() {
+            self.cache.invalidate_unlogged(&record.clone().at_once())
+        } else {
+            self.cache.invalidate_unlogged(record)
         }
     }
 
@@ -199,7 +208,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         if wanted > Reach::Local {
             self.calls.lock().insert(call, done);
         }
-        let apply = |record| self.cache.invalidate_unlogged(record);
+        let apply = |record| self.apply_here(record);
         let removed = records.iter().flat_map(apply).collect();
         self.step(|node, now| node.release(now, &records));
         let shared = Arc::clone(self);
@@ -278,6 +287,7 @@ fn tenant_of(scope: &Scope) -> Option<&str> {
         | Scope::Operations { tenant, .. }
         | Scope::Prefix { tenant, .. }
         | Scope::Tenant { tenant }
+        | Scope::TenantOver { tenant, .. }
         | Scope::ForgetTenant { tenant } => Some(tenant),
         _ => None,
     }
