@@ -11,8 +11,8 @@
 //!   loop over the rest. (The loops have a constant number of bytes and are called in one place.
 //!   With two calls, or with iterators over the blocks, the compiler did not vectorize.) A neighbor
 //!   is read from a slice that begins one byte later, as in `text[1..][at]`. With `text[at + 1]`,
-//!   the compiler composed that vector from two others: 614 instead of 589
-//!   instructions for two names (`check-names` of `bash benches/instructions/check`).
+//!   the compiler composed that vector from two others: 614 instead of 589 instructions for two
+//!   names (`check-names` of `bash benches/instructions/check`).
 //! - Marks are found by arithmetic on 16 bytes at once, or stored as one bit each.
 //!
 //! With both, canonical requests went from 219 to 117 ns
