@@ -64,6 +64,10 @@ while at < len(frames):
     seed("persist_log", b"\x02" + bytes([len(payload)]) + payload)
     at += -(-(24 + length) // 16) * 16
 seed("persist_log", b"\x02" + payloads)
+# Flushes over time of a minute: of everything, and of the tenant doc.
+course = (60 * 10**9).to_bytes(8, "little") + bytes(8)
+for payload in (bytes(9) + b"\x08" + course + b"\x01", bytes(9) + b"\x09\x03\0\0\0doc" + course + b"\x00"):
+    seed("persist_log", b"\x02" + bytes([len(payload)]) + payload)
 entries = int.from_bytes(snapshot[-40:][24:32], "little")
 for choice in (0, 1):
     seed("persist_snapshot", bytes([choice | entries << 2 & 0xff]) + snapshot)

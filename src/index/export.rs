@@ -3,7 +3,7 @@
 use super::cache_index::CacheIndex;
 use crate::outcome::ExportedPath;
 use crate::scopes::Tenant;
-use crate::shard::{ExportPlace, LargePlace};
+use crate::shard::{ExportPlace, LargePlace, Running};
 
 /// How far an export has come. A new one begins with the first entry.
 ///
@@ -27,6 +27,38 @@ pub struct ExportCursor {
     place: Option<ExportPlace>,
     /// Large sets that were met and not copied yet.
     large: Vec<LargePlace>,
+    running: Running,
+}
+
+impl ExportCursor {
+    /// Creates a cursor of an export that leaves out all entries that are older than a running
+    /// [flush over time](CacheIndex::flush_all_over), as though each had ended.
+    ///
+    /// After a crash, it is not known how much of the duration has passed, and which of the older
+    /// entries had died. Without them, nothing dead comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, ExportCursor, OriginPath, VariantKey};
+    /// use std::time::Duration;
+    ///
+    /// let index = CacheIndex::<u64>::default();
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(index.insert(&index.tenant("doc"), &birds, &small, 7).is_stored());
+    /// index.flush_all_over(Duration::from_secs(3600));
+    ///
+    /// let mut cursor = ExportCursor::as_if_ended();
+    /// while let Some(paths) = index.export(&mut cursor, 100) {
+    ///     assert!(paths.is_empty());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn as_if_ended() -> Self {
+        Self { running: Running::Ended, ..Self::default() }
+    }
 }
 
 impl<V> CacheIndex<V> {
@@ -75,12 +107,13 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let limit = limit.max(1);
+        let scopes = (&self.core.shared, cursor.running);
         // Dropped after the shard is unlocked, should the caller's `clone` panic.
         let mut out = Vec::new();
         if let Some(place) = cursor.large.last() {
             let key = self.core.named(&place.tenant, &place.path);
             let shard = self.core.shard(&key).read();
-            let next = shard.export_large(&key, place, limit, &self.core.shared, &mut out);
+            let next = shard.export_large(&key, place, limit, scopes, &mut out);
             drop(shard);
             match (next, cursor.large.last_mut()) {
                 (Some(next), Some(last)) => *last = next,
@@ -91,7 +124,7 @@ impl<V> CacheIndex<V> {
         let shard = self.core.shards.get(cursor.shard)?.shard.read();
         let place = cursor.place.take().unwrap_or_else(|| ExportPlace::first(&shard));
         let mut large = Vec::new();
-        let next = shard.export(&place, limit, &self.core.shared, &mut out, &mut large);
+        let next = shard.export(&place, limit, scopes, &mut out, &mut large);
         drop(shard);
         cursor.large = large;
         cursor.shard += usize::from(next.is_none());

@@ -157,6 +157,12 @@ impl View {
         }
     }
 
+    /// Returns the same view as though all flushes over time had ended.
+    pub(crate) fn with_spreads_ended(mut self) -> Self {
+        self.spreads.list.iter_mut().for_each(|spread| spread.state = Standing::Dead);
+        self
+    }
+
     /// Returns the same view without the flush over time of this marker, for a record that is mixed
     /// no longer.
     pub(crate) fn without(&self, marker: Generation) -> Self {

@@ -33,6 +33,16 @@ pub(crate) struct LargePlace {
     rebuilt: u64,
 }
 
+/// Whether entries are copied that are older than a running flush over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// Yes, until their moment.
+    #[default]
+    AsItIs,
+    /// No: as though it had ended.
+    Ended,
+}
+
 impl ExportPlace {
     /// The first place of a shard.
     pub(crate) fn first<V>(shard: &Shard<V>) -> Self {
@@ -47,7 +57,7 @@ impl<V: Clone> Shard<V> {
         &self,
         place: &ExportPlace,
         limit: usize,
-        shared: &Shared,
+        scopes: (&Shared, Running),
         out: &mut Vec<ExportedPath<V>>,
         large: &mut Vec<LargePlace>,
     ) -> Option<ExportPlace> {
@@ -62,7 +72,7 @@ impl<V: Clone> Shard<V> {
             for id in self.records.ids_of(bucket) {
                 let record = self.records.get(id);
                 looked_at += record.len().min(super::table::MAX_SLOTS);
-                self.export_record(record, shared, out, large);
+                self.export_record(record, scopes, out, large);
             }
             bucket += 1;
         }
@@ -72,12 +82,12 @@ impl<V: Clone> Shard<V> {
     fn export_record(
         &self,
         record: RecordRef<'_, V>,
-        shared: &Shared,
+        scopes: (&Shared, Running),
         out: &mut Vec<ExportedPath<V>>,
         large: &mut Vec<LargePlace>,
     ) {
         let tenant = self.tallies.tenant(record.tenant());
-        let view = Self::view_of_stored(record, tenant, shared);
+        let view = Self::view_of_stored(record, tenant, scopes);
         if view.as_ref().is_some_and(|view| view.standing(record.settled()) == Standing::Dead) {
             return;
         }
@@ -85,7 +95,7 @@ impl<V: Clone> Shard<V> {
             let (tenant, path) = (tenant.clone(), record.path().into());
             large.push(LargePlace { tenant, path, left: record.len(), rebuilt: self.rebuilt });
         } else {
-            copy(record, tenant, view.as_ref(), 0..record.len(), shared, out);
+            copy(record, tenant, view.as_ref(), 0..record.len(), scopes.0, out);
         }
     }
 
@@ -96,11 +106,11 @@ impl<V: Clone> Shard<V> {
         key: &PathRef<'_>,
         place: &LargePlace,
         limit: usize,
-        shared: &Shared,
+        scopes: (&Shared, Running),
         out: &mut Vec<ExportedPath<V>>,
     ) -> Option<LargePlace> {
         let record = self.records.find(key)?;
-        let view = Self::view_of_stored(record, key.tenant, shared);
+        let view = Self::view_of_stored(record, key.tenant, scopes);
         if view.as_ref().is_some_and(|view| view.standing(record.settled()) == Standing::Dead) {
             return None;
         }
@@ -110,15 +120,22 @@ impl<V: Clone> Shard<V> {
         } else {
             (0, record.len())
         };
-        copy(record, key.tenant, view.as_ref(), from..to, shared, out);
+        copy(record, key.tenant, view.as_ref(), from..to, scopes.0, out);
         (from > 0).then(|| LargePlace { left: from, ..place.clone() })
     }
 
     /// Returns the view that a record needs, or `None` if it is untouched.
-    fn view_of_stored(record: RecordRef<'_, V>, tenant: &Tenant, shared: &Shared) -> Option<View> {
+    fn view_of_stored(
+        record: RecordRef<'_, V>,
+        tenant: &Tenant,
+        (shared, running): (&Shared, Running),
+    ) -> Option<View> {
         let settled: Generation = record.settled();
-        let is_settled = settled >= shared.scopes.broad();
-        (!is_settled).then(|| shared.scopes.view_of(tenant, record.text(), settled))
+        if settled >= shared.scopes.broad() {
+            return None;
+        }
+        let view = shared.scopes.view_of(tenant, record.text(), settled);
+        Some(if running == Running::Ended { view.with_spreads_ended() } else { view })
     }
 }
 

@@ -17,7 +17,7 @@ mod store;
 mod table;
 
 pub(crate) use core::{Shard, Shared};
-pub(crate) use export::{ExportPlace, LargePlace};
+pub(crate) use export::{ExportPlace, LargePlace, Running};
 pub(crate) use noted_purges::RestoreStart;
 pub(crate) use open_fills::{ClaimAnswer, ClaimStart, FillStart, OpenFills, PathText};
 pub(crate) use path_ref::PathRef;

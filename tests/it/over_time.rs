@@ -3,8 +3,8 @@
 
 use crate::common::{path, variant};
 use cache_index::{
-    CacheIndex, Claim, Config, DeadValues, Freshness, Hard, Insertion, Lookup, ManualClock,
-    OriginPath, OverTime, PathPrefix, Refusal, Soft, Tenant, VariantKey,
+    CacheIndex, Claim, Config, DeadValues, ExportCursor, Freshness, Hard, Insertion, Lookup,
+    ManualClock, OriginPath, OverTime, PathPrefix, Refusal, Soft, Tenant, VariantKey,
 };
 use std::time::Duration;
 
@@ -302,8 +302,34 @@ fn large_set_of_variants_keeps_older_and_newer_apart() {
     let lookup = |n: usize| world.index.lookup(&world.tenant, &path, &keys[n]);
     assert!((0..20).all(|n| lookup(n) == Lookup::Stale(n)));
     assert!((20..80).all(|n| lookup(n) == Lookup::Live(n)));
+    assert_eq!(exported(&world.index, ExportCursor::default()), 280);
+    assert_eq!(exported(&world.index, ExportCursor::as_if_ended()), 60);
     world.clock.advance(MINUTE);
     assert_eq!(world.reclaim_all(), 220);
     assert!((0..20).all(|n| lookup(n) == Lookup::Miss));
     assert!((20..80).all(|n| lookup(n) == Lookup::Live(n)));
+}
+
+/// Returns how many entries an export copies.
+fn exported(index: &CacheIndex<usize>, mut cursor: ExportCursor) -> usize {
+    let steps = std::iter::from_fn(|| index.export(&mut cursor, 8));
+    steps.flatten().map(|path| path.entries.len()).sum()
+}
+
+#[test]
+fn export_leaves_out_older_entries_only_if_flushes_shall_have_ended() {
+    let world = World::new();
+    world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+    world.insert(0, 7);
+    world.insert(1, 8);
+    // Exact at any moment: a path that is not dead yet is left out as well.
+    for part in 0..4 {
+        let left = (0..200).filter(|n| world.lookup(*n) != Lookup::Miss).count();
+        assert_eq!(exported(&world.index, ExportCursor::default()), left, "{part}");
+        assert_eq!(exported(&world.index, ExportCursor::as_if_ended()), 2, "{part}");
+        world.clock.advance(MINUTE / 4);
+    }
+    // Without a flush, both are the same.
+    world.reclaim_all();
+    assert_eq!(exported(&world.index, ExportCursor::as_if_ended()), 2);
 }

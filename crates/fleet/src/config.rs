@@ -29,6 +29,7 @@ pub struct FleetConfig {
     outbox_limit: usize,
     patience: Duration,
     keeps_removed: bool,
+    flushes_at_once: bool,
 }
 
 /// Builds a [`FleetConfig`].
@@ -59,6 +60,7 @@ impl FleetConfig {
             outbox_limit: 100_000,
             patience: Duration::from_secs(15),
             keeps_removed: false,
+            flushes_at_once: false,
         })
     }
 
@@ -95,6 +97,11 @@ impl FleetConfig {
     /// Returns whether values that other nodes' purges remove are kept.
     pub fn keeps_removed(&self) -> bool {
         self.keeps_removed
+    }
+
+    /// Returns whether flushes over time are applied at once on this node.
+    pub fn flushes_at_once(&self) -> bool {
+        self.flushes_at_once
     }
 }
 
@@ -136,6 +143,14 @@ impl FleetConfigBuilder {
     /// [`Fleet::take_removed`](crate::Fleet::take_removed). Otherwise they are dropped.
     pub fn keep_removed(mut self, keep: bool) -> Self {
         self.0.keeps_removed = keep;
+        self
+    }
+
+    /// Sets whether flushes over time are applied at once on this node. **Set it on a shield**: the
+    /// edges that fetch from it would keep one of its older entries as a new one, beyond the end of
+    /// the flush. The load of the origin stays spread: edges ask for a picture at its moment.
+    pub fn flushes_at_once(mut self, at_once: bool) -> Self {
+        self.0.flushes_at_once = at_once;
         self
     }
 

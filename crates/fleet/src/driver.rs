@@ -185,7 +185,16 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
                 let scope = Scope::Tenant { tenant: tenant.to_owned() };
                 self.cache.invalidate_unlogged(&Record { scope, ..record.clone() })
             }
-            _ => self.cache.invalidate_unlogged(record),
+            _ => self.apply_here(record),
+        }
+    }
+
+    /// Applies an invalidation of this node, or of another one, as this node is set to.
+    fn apply_here(&self, record: &Record) -> Vec<V> {
+        if self.config.flushes_at_once() {
+            self.cache.invalidate_unlogged(&record.clone().at_once())
+        } else {
+            self.cache.invalidate_unlogged(record)
         }
     }
 
@@ -196,8 +205,9 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         records: Vec<Record>,
         wanted: Reach,
     ) -> (Vec<V>, impl Future<Output = Durability> + use<V, E>, oneshot::Receiver<()>) {
-        self.invalidate_by(records, wanted, |cache, records| {
-            records.iter().flat_map(|record| cache.invalidate_unlogged(record)).collect()
+        let shared = Arc::clone(self);
+        self.invalidate_by(records, wanted, move |_, records| {
+            records.iter().flat_map(|record| shared.apply_here(record)).collect()
         })
     }
 
@@ -305,6 +315,7 @@ fn tenant_of(scope: &Scope) -> Option<&str> {
         | Scope::Operations { tenant, .. }
         | Scope::Prefix { tenant, .. }
         | Scope::Tenant { tenant }
+        | Scope::TenantOver { tenant, .. }
         | Scope::ForgetTenant { tenant } => Some(tenant),
         _ => None,
     }

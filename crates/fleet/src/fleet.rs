@@ -13,8 +13,8 @@ use crate::stats::FleetStats;
 use crate::time::Moment;
 use cache_index::invalidation::InvalidationRequest;
 use cache_index::{
-    FillLease, Lookup, Mode, OriginPath, PathPrefix, Reclaimed, Selection, Severity, Tenant,
-    VariantKey,
+    FillLease, Lookup, Mode, OriginPath, OverTime, PathPrefix, Reclaimed, Selection, Severity,
+    Tenant, VariantKey,
 };
 use cache_index_persist::{Codec, Durability, PersistError, Persistent, Record, Scope};
 use std::fmt;
@@ -240,6 +240,60 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         level: L,
     ) -> Result<Invalidated<L, V>, NotReached<V>> {
         self.invalidate(None, mode.severity(), vec![Scope::All], level).await
+    }
+
+    /// Flushes everything on all nodes, spread over a duration, as
+    /// [`Persistent::flush_all_over`] does. Each node begins when it applies the message, and
+    /// measures the duration itself. A node that finds the message when it catches up flushes at
+    /// once, as it may have begun before a restart.
+    ///
+    /// The level is reached when the flush has begun, and not when it has ended.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Freshness, OverTime};
+    /// use cache_index_fleet::{Fleet, FleetConfig, Local, MemoryEngine};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let config = FleetConfig::builder("here").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new().handle());
+    /// let over = OverTime::new(Duration::from_secs(60)).serving(Freshness::Live);
+    /// let flushed = fleet.flush_all_over(over, Local).await?;
+    /// assert!(flushed.local().is_durable());
+    /// assert_eq!(fleet.local().running_flushes().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn flush_all_over<L: Level>(
+        &self,
+        over: impl Into<OverTime>,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let scope = Scope::AllOver { over: over.into() };
+        self.invalidate(None, Severity::Hard, vec![scope], level).await
+    }
+
+    /// Flushes a tenant on all nodes, spread over a duration: see
+    /// [`flush_all_over`](Self::flush_all_over).
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn flush_tenant_over<L: Level>(
+        &self,
+        tenant: &Tenant,
+        over: impl Into<OverTime>,
+        level: L,
+    ) -> Result<Invalidated<L, V>, NotReached<V>> {
+        let (tenant, over) = (tenant.name().to_owned(), over.into());
+        self.invalidate(None, Severity::Hard, vec![Scope::TenantOver { tenant, over }], level).await
     }
 
     /// Invalidates the targets of a request on all nodes.

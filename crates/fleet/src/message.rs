@@ -12,7 +12,7 @@
 //! ```
 
 use crate::bytes::{Reader, put_text, sign, verified};
-use cache_index::Severity;
+use cache_index::{Freshness, OverTime, Severity};
 use cache_index_persist::{OutboxId, Scope};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ pub(crate) const MAX_ECHOES: usize = 4096;
 
 const WANTS_ANSWER: u8 = 1;
 const SOFT: u8 = 0x80;
+
+const ALL_OVER: u8 = 8;
+const TENANT_OVER: u8 = 9;
 
 /// The node that wrote a message or an announcement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +199,14 @@ pub(crate) fn scope_len(scope: &Scope) -> usize {
 }
 
 fn put_scope(out: &mut Vec<u8>, severity: Severity, scope: &Scope) {
+    if let Some((kind, tenant, over)) = over_time(scope) {
+        // Always hard.
+        out.push(kind);
+        if let Some(tenant) = tenant {
+            put_text(out, tenant);
+        }
+        return put_over(out, over);
+    }
     let soft = if severity == Severity::Soft { SOFT } else { 0 };
     let mut put = |kind: u8, texts: &[&str], list: Option<&[String]>| {
         out.push(kind | soft);
@@ -239,9 +250,43 @@ fn take_scope(reader: &mut Reader<'_>) -> Option<(Severity, Scope)> {
         5 => Scope::Tenant { tenant: reader.text()? },
         6 => Scope::All,
         7 => Scope::ForgetTenant { tenant: reader.text()? },
+        ALL_OVER if severity == Severity::Hard => Scope::AllOver { over: take_over(reader)? },
+        TENANT_OVER if severity == Severity::Hard => {
+            Scope::TenantOver { tenant: reader.text()?, over: take_over(reader)? }
+        }
         _ => return None,
     };
     Some((severity, scope))
+}
+
+/// Returns kind, tenant and course of a flush over time.
+fn over_time(scope: &Scope) -> Option<(u8, Option<&str>, OverTime)> {
+    match scope {
+        Scope::AllOver { over } => Some((ALL_OVER, None, *over)),
+        Scope::TenantOver { tenant, over } => Some((TENANT_OVER, Some(tenant), *over)),
+        _ => None,
+    }
+}
+
+/// Writes the duration and how much of it has passed, in nanoseconds, and whether entries are stale
+/// until their moment.
+fn put_over(out: &mut Vec<u8>, over: OverTime) {
+    for time in [over.duration(), over.elapsed()] {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        out.extend_from_slice(&nanoseconds.to_le_bytes());
+    }
+    out.push(u8::from(over.freshness() == Freshness::Stale));
+}
+
+fn take_over(reader: &mut Reader<'_>) -> Option<OverTime> {
+    let (duration, elapsed) = (reader.number64()?, reader.number64()?);
+    let freshness = match reader.byte()? {
+        0 => Freshness::Live,
+        1 => Freshness::Stale,
+        _ => return None,
+    };
+    let over = OverTime::new(Duration::from_nanos(duration)).serving(freshness);
+    Some(over.resumed_at(Duration::from_nanos(elapsed)))
 }
 
 fn take_list(reader: &mut Reader<'_>) -> Option<Vec<String>> {
@@ -266,6 +311,14 @@ mod tests {
             Scope::All,
             Scope::ForgetTenant { tenant: tenant() },
         ];
+        let over = OverTime::new(Duration::from_secs(60)).resumed_at(Duration::from_millis(3));
+        let over_times = [
+            (Scope::AllOver { over }, Severity::Hard),
+            (
+                Scope::TenantOver { tenant: tenant(), over: over.serving(Freshness::Live) },
+                Severity::Hard,
+            ),
+        ];
         let severities = [Severity::Hard, Severity::Soft].into_iter().cycle();
         let invalidation = |(number, (scope, severity))| Invalidation { number, severity, scope };
         let period = Duration::from_secs(5);
@@ -276,7 +329,7 @@ mod tests {
             echoes: vec![Echo { session: 3, beat: 4, period }],
             incarnation: 2,
             invalidations: (11..)
-                .zip(scopes.into_iter().zip(severities))
+                .zip(scopes.into_iter().zip(severities).chain(over_times))
                 .map(invalidation)
                 .collect(),
         }
@@ -350,7 +403,7 @@ mod tests {
         let all = Invalidation { number: 1, severity: Severity::Hard, scope: Scope::All };
         let mut bytes = Message { invalidations: vec![all], ..message() }.encode();
         let kind = bytes.len() - 5;
-        bytes[kind] = 8;
+        bytes[kind] = 10;
         assert_eq!(Message::decode(&resigned(bytes)), Err(Unreadable::Damaged));
     }
 }

@@ -10,7 +10,7 @@ use crate::record::{Record, Scope};
 use cache_index::canonical::Target;
 use cache_index::invalidation::{InvalidationRequest, InvalidationScope, Receipt};
 use cache_index::{
-    Flushed, Mode, OriginPath, PathPrefix, PrefixPurged, Selection, Severity, Tenant,
+    CacheIndex, Flushed, Mode, OriginPath, PathPrefix, PrefixPurged, Selection, Severity, Tenant,
 };
 
 /// Invalidates on behalf of a person or program, whose name the log keeps.
@@ -84,12 +84,16 @@ pub(crate) fn request_scopes(tenant: &Tenant, request: &InvalidationRequest) -> 
 }
 
 impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
+    pub(crate) fn index(&self) -> &'a CacheIndex<V> {
+        self.cache.index()
+    }
+
     pub(crate) fn new(cache: &'a Persistent<V>, by: Option<&'a str>) -> Self {
         Self { cache, by }
     }
 
     /// Logs what has been applied.
-    fn acknowledge<T>(
+    pub(crate) fn acknowledge<T>(
         &self,
         outcome: T,
         severity: Severity,

@@ -51,6 +51,11 @@
 //! them in the background: until then, an entry that is not loaded yet is a miss. Nothing comes
 //! back that was purged meanwhile, and no newer value is replaced.
 //!
+//! # Flushes over time
+//!
+//! A [flush over time](Persistent::flush_all_over) that runs when the process ends has ended when
+//! the next one starts: its older entries are dead. So nothing that it killed comes back.
+//!
 //! # Ids of objects
 //!
 //! An index that comes from disk is older than the objects beside it. Ids of objects must contain
@@ -81,6 +86,7 @@ mod log;
 mod manifest;
 mod names;
 mod outcome;
+mod over_time;
 mod parts;
 mod persistent;
 mod record;

@@ -19,8 +19,8 @@ use crate::snapshotter::Snapshotter;
 use crate::stats::PersistStats;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
-    CacheIndex, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, PathPrefix,
-    PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
+    CacheIndex, Claim, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath,
+    PathPrefix, PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
 };
 use std::fmt;
 use std::path::Path;
@@ -284,6 +284,21 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// If `tenant` belongs to another index.
     pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
         self.index().lease(tenant, path)
+    }
+
+    /// Looks up a variant, and takes the lease on a miss, as [`CacheIndex::claim`] does. A fill is
+    /// durable with the next snapshot.
+    ///
+    /// # Panics
+    /// If `tenant` belongs to another index.
+    pub fn claim(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        variant: &VariantKey<'_>,
+        value: V,
+    ) -> Claim<V> {
+        self.index().claim(tenant, path, variant, value)
     }
 
     /// Stores a value without a lease, as [`CacheIndex::insert`] does.

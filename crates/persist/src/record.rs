@@ -5,8 +5,9 @@
 //! invalidated.
 
 use crate::bytes::{Reader, put_text32};
-use cache_index::Severity;
+use cache_index::{Freshness, OverTime, Severity};
 use std::fmt;
+use std::time::Duration;
 
 /// One invalidation as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Record {
     pub by: Option<String>,
     /// The number of the invalidation in an outbox, if it still has to be sent elsewhere.
     pub outbox: Option<OutboxId>,
-    /// Whether entries became dead or stale.
+    /// Whether entries became dead or stale. A flush over time is hard.
     pub severity: Severity,
     /// The scope of the invalidation.
     pub scope: Scope,
@@ -90,6 +91,18 @@ pub enum Scope {
         /// Which.
         tenant: String,
     },
+    /// Everything, spread over a duration.
+    AllOver {
+        /// The course of the flush when it was logged.
+        over: OverTime,
+    },
+    /// Everything that belongs to a tenant, spread over a duration.
+    TenantOver {
+        /// Which.
+        tenant: String,
+        /// The course of the flush when it was logged.
+        over: OverTime,
+    },
 }
 
 const PATH: u8 = 1;
@@ -99,6 +112,8 @@ const PREFIX: u8 = 4;
 const TENANT: u8 = 5;
 const ALL: u8 = 6;
 const FORGET_TENANT: u8 = 7;
+const ALL_OVER: u8 = 8;
+const TENANT_OVER: u8 = 9;
 // 64 is kept free for a journal of fills, whose records need the generations in which the fill
 // began.
 
@@ -136,7 +151,8 @@ impl Record {
     fn header(&self, with_author: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         let by = self.by.as_deref().filter(|_| with_author);
-        let soft = if self.severity == Severity::Soft { SOFT } else { 0 };
+        let is_soft = self.severity == Severity::Soft && !self.scope.is_over_time();
+        let soft = if is_soft { SOFT } else { 0 };
         let author = if by.is_some() { HAS_AUTHOR } else { 0 };
         let outbox = if self.outbox.is_some() { IN_OUTBOX } else { 0 };
         out.push(soft | author | outbox);
@@ -168,8 +184,25 @@ impl Record {
         };
         let severity = if flags & SOFT == 0 { Severity::Hard } else { Severity::Soft };
         let scope = Scope::read(&mut reader)?;
+        if severity == Severity::Soft && scope.is_over_time() {
+            return Err(BadRecord::Malformed);
+        }
         let record = Self { unix_millis, by, outbox, severity, scope };
         if reader.is_empty() { Ok(record) } else { Err(BadRecord::Malformed) }
+    }
+}
+
+impl Record {
+    /// Returns the same record with a flush at once instead of a flush over time, for one whose
+    /// elapsed time is not known any more: no entry that had died before comes back.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.scope = match self.scope {
+            Scope::AllOver { .. } => Scope::All,
+            Scope::TenantOver { tenant, .. } => Scope::Tenant { tenant },
+            scope => scope,
+        };
+        self
     }
 }
 
@@ -187,8 +220,15 @@ impl Scope {
                 Self::Path { tenant, path }
             }
             Self::Path { tenant, .. } | Self::Prefix { tenant, .. } => Self::Tenant { tenant },
-            Self::Tenant { .. } | Self::All | Self::ForgetTenant { .. } => Self::All,
+            Self::TenantOver { over, .. } => Self::AllOver { over },
+            Self::Tenant { .. } | Self::All | Self::ForgetTenant { .. } | Self::AllOver { .. } => {
+                Self::All
+            }
         }
+    }
+
+    fn is_over_time(&self) -> bool {
+        matches!(self, Self::AllOver { .. } | Self::TenantOver { .. })
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -215,6 +255,14 @@ impl Scope {
             Self::Tenant { tenant } => put(TENANT, &[tenant], None),
             Self::All => put(ALL, &[], None),
             Self::ForgetTenant { tenant } => put(FORGET_TENANT, &[tenant], None),
+            Self::AllOver { over } => {
+                put(ALL_OVER, &[], None);
+                put_over(out, *over);
+            }
+            Self::TenantOver { tenant, over } => {
+                put(TENANT_OVER, &[tenant], None);
+                put_over(out, *over);
+            }
         }
     }
 
@@ -233,6 +281,8 @@ impl Scope {
             TENANT => Self::Tenant { tenant: text()? },
             ALL => Self::All,
             FORGET_TENANT => Self::ForgetTenant { tenant: text()? },
+            ALL_OVER => Self::AllOver { over: read_over(reader)? },
+            TENANT_OVER => Self::TenantOver { tenant: text()?, over: read_over(reader)? },
             kind => return Err(BadRecord::UnknownKind(kind)),
         })
     }
@@ -242,6 +292,33 @@ impl Scope {
         // No capacity by the count: it is not known to be true.
         (0..count).map(|_| reader.text32().map(str::to_owned).ok_or(BadRecord::Malformed)).collect()
     }
+}
+
+fn put_over(out: &mut Vec<u8>, over: OverTime) {
+    for time in [over.duration(), over.elapsed()] {
+        // A duration of more than 584 years is cut.
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        out.extend_from_slice(&nanoseconds.to_le_bytes());
+    }
+    out.push(u8::from(over.freshness() == Freshness::Stale));
+}
+
+fn read_over(reader: &mut Reader<'_>) -> Result<OverTime, BadRecord> {
+    let times = reader.number64().zip(reader.number64());
+    let ((duration, elapsed), stale) = times.zip(reader.byte()).ok_or(BadRecord::Malformed)?;
+    let freshness = match stale {
+        0 => Freshness::Live,
+        1 => Freshness::Stale,
+        _ => return Err(BadRecord::Malformed),
+    };
+    let over = OverTime::new(Duration::from_nanos(duration)).serving(freshness);
+    Ok(over.resumed_at(Duration::from_nanos(elapsed)))
+}
+
+/// Writes the duration, and whether entries are stale or live until their moment.
+fn write_over(f: &mut fmt::Formatter<'_>, over: OverTime) -> fmt::Result {
+    let freshness = if over.freshness() == Freshness::Stale { "stale" } else { "live" };
+    write!(f, " over {:?}, {freshness} until then", over.duration())
 }
 
 impl fmt::Display for Scope {
@@ -258,6 +335,14 @@ impl fmt::Display for Scope {
             Self::Tenant { tenant } => write!(f, "tenant {tenant}"),
             Self::All => f.write_str("all"),
             Self::ForgetTenant { tenant } => write!(f, "forget {tenant}"),
+            Self::AllOver { over } => {
+                f.write_str("all")?;
+                write_over(f, *over)
+            }
+            Self::TenantOver { tenant, over } => {
+                write!(f, "tenant {tenant}")?;
+                write_over(f, *over)
+            }
         }
     }
 }
@@ -277,7 +362,14 @@ mod tests {
             Scope::Tenant { tenant: tenant() },
             Scope::All,
             Scope::ForgetTenant { tenant: tenant() },
+            Scope::AllOver { over: over(Freshness::Live) },
+            Scope::TenantOver { tenant: tenant(), over: over(Freshness::Stale) },
         ]
+    }
+
+    fn over(freshness: Freshness) -> OverTime {
+        let over = OverTime::new(Duration::from_secs(60)).serving(freshness);
+        over.resumed_at(Duration::from_millis(1500))
     }
 
     fn records() -> impl Iterator<Item = Record> {
@@ -294,7 +386,7 @@ mod tests {
                 unix_millis: 9,
                 by,
                 outbox,
-                severity,
+                severity: if scope.is_over_time() { Severity::Hard } else { severity },
                 scope: scope.clone(),
             })
         })
@@ -323,7 +415,7 @@ mod tests {
     fn what_does_not_fit_is_broadened_until_it_does() {
         let long = "x".repeat(1000);
         let outbox = Some(OutboxId { incarnation: 1, number: 2 });
-        let severity = Severity::Soft;
+        let severity = Severity::Hard;
         let of = |scope| Record { unix_millis: 9, by: None, outbox, severity, scope };
         let fitted = |scope, limit| Record::decode(&of(scope).encode(limit)).unwrap().scope;
         let (tenant, path) = ("t".to_owned(), "p".to_owned());
@@ -332,7 +424,26 @@ mod tests {
         assert_eq!(fitted(Scope::Keys { tenant: tenant.clone(), path, keys }, 100), path_scope);
         let prefix = Scope::Prefix { tenant: tenant.clone(), prefix: long.clone() };
         assert_eq!(fitted(prefix, 100), Scope::Tenant { tenant });
+        let over = over(Freshness::Live);
+        let tenant_over = Scope::TenantOver { tenant: long.clone(), over };
+        assert_eq!(fitted(tenant_over.clone(), 100), Scope::AllOver { over });
+        assert_eq!(fitted(tenant_over, 20), Scope::All);
         assert_eq!(fitted(Scope::Path { tenant: long.clone(), path: long }, 100), Scope::All);
+    }
+
+    #[test]
+    fn soft_flushes_over_time_and_unknown_freshness_are_refused() {
+        let scope = Scope::AllOver { over: over(Freshness::Live) };
+        let (by, outbox, severity) = (None, None, Severity::Hard);
+        let record = Record { unix_millis: 9, by, outbox, severity, scope };
+        let bytes = record.encode(usize::MAX);
+        // The severity of a flush over time is not written.
+        let soft = Record { severity: Severity::Soft, ..record }.encode(usize::MAX);
+        assert_eq!(soft, bytes);
+        let soft = [&[SOFT], &bytes[1..]].concat();
+        assert_eq!(Record::decode(&soft), Err(BadRecord::Malformed));
+        let unknown = [&bytes[..bytes.len() - 1], &[2]].concat();
+        assert_eq!(Record::decode(&unknown), Err(BadRecord::Malformed));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use cache_index::{
 };
 
 /// Invalidates the scope of a record, or a broader one. `forget` forgets the tenant of a name.
-/// Returns the removed values, except those that the index queues for `reclaim`.
+/// Returns the removed values, except those that the index queues for `reclaim`. A flush over time
+/// begins now, with the elapsed time of the record.
 pub(crate) fn replay<V>(
     index: &CacheIndex<V>,
     record: &Record,
@@ -18,6 +19,10 @@ pub(crate) fn replay<V>(
 ) -> Vec<V> {
     match (&record.scope, record.severity) {
         (Scope::ForgetTenant { tenant }, _) => forget(tenant),
+        (Scope::AllOver { over }, _) => _ = index.flush_all_over(*over),
+        (Scope::TenantOver { tenant, over }, _) => {
+            index.flush_tenant_over(&index.tenant(tenant), *over);
+        }
         (scope, Severity::Hard) => {
             let purged = replay_as(index, scope, Hard);
             return purged.into_iter().flatten().map(|(_, value)| value).collect();
@@ -53,10 +58,12 @@ fn replay_as<V, M: Mode>(index: &CacheIndex<V>, scope: &Scope, mode: M) -> Optio
                 Err(_) => _ = index.flush_tenant(&tenant, mode),
             }
         }
-        Scope::Tenant { tenant } | Scope::ForgetTenant { tenant } => {
+        Scope::Tenant { tenant }
+        | Scope::ForgetTenant { tenant }
+        | Scope::TenantOver { tenant, .. } => {
             index.flush_tenant(&index.tenant(tenant), mode);
         }
-        Scope::All => {
+        Scope::All | Scope::AllOver { .. } => {
             index.flush_all(mode);
         }
     }

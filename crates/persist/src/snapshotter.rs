@@ -2,6 +2,9 @@
 //!
 //! Invariant: the last logged number is noted before the scan begins. An invalidation during the
 //! scan has a later number, and is replayed over the entries that the scan has read.
+//!
+//! Invariant: a snapshot has no entry that is older than a flush over time that was running. The
+//! record of the flush may go with the segment that it is in.
 
 use crate::carried::{Carried, Carrier};
 use crate::codec::Codec;
@@ -109,7 +112,7 @@ impl Snapshotter {
             let file = retry(|| self.store.layer().create(&name))?;
             let mut writer = SnapshotWriter::new(file, id, watermark, unix_millis())?;
             writer.carry(carried)?;
-            let mut cursor = ExportCursor::default();
+            let mut cursor = ExportCursor::as_if_ended();
             while let Some(paths) = index.export(&mut cursor, EXPORT_STEP) {
                 for ExportedPath { tenant, path, entries, .. } in &paths {
                     writer.push((tenant.name(), path.as_str()), entries)?;

@@ -7,6 +7,7 @@ mod follower;
 mod members;
 mod node;
 mod outbox;
+mod over_time;
 mod position;
 
 pub(crate) use follower::FlushReason;

@@ -7,6 +7,7 @@
 use super::follower::{FlushReason, FollowCounts, Follower, Request};
 use super::members::{Announcement, Members};
 use super::outbox::{Outbox, Outgoing, Reached, message_id};
+use super::over_time::OverTimes;
 use super::position::Position;
 use crate::engine::{Delivered, StreamInfo};
 use crate::gate::Gate;
@@ -123,6 +124,7 @@ pub(crate) struct Node {
     follower: Follower,
     outbox: Outbox,
     members: Members,
+    over_times: OverTimes,
     effects: VecDeque<Effect>,
     calls: BTreeMap<u64, Call>,
     next_call: u64,
@@ -149,7 +151,8 @@ impl Node {
         let mut members = Members::new(settings.author.session, settings.longest);
         members.on_reset(now, position.as_ref().map_or(0, |position| position.created));
         // An invalidation of the outbox may not have been applied before the snapshot was written.
-        let left = Effect::Apply(carried.outbox.clone());
+        let left = carried.outbox.iter().cloned().map(Record::at_once).collect();
+        let left = Effect::Apply(left);
         let outbox = Outbox::new(settings.incarnation, settings.outbox_limit, carried.outbox);
         let mut node = Self {
             settings,
@@ -157,6 +160,7 @@ impl Node {
             follower: Follower::new(position),
             outbox,
             members,
+            over_times: OverTimes::default(),
             effects: VecDeque::from([left]),
             calls: BTreeMap::new(),
             next_call: 1,
@@ -446,7 +450,9 @@ impl Node {
             let is_loaded =
                 is_ours && self.outbox.take_loaded(message.id(at), at.severity, &at.scope);
             if !is_loaded {
-                records.push(record(at.severity, at.scope.clone()));
+                let id = (message.author.session, message.id(at));
+                let record = record(at.severity, at.scope.clone());
+                records.extend(self.over_times.take(id, self.follower.is_caught_up(), record));
             }
         }
         records

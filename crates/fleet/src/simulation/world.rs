@@ -12,6 +12,9 @@ use cache_index::Severity;
 use cache_index_persist::{Record, Scope};
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::fmt;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A request to the engine.
 #[derive(Clone, Debug)]
@@ -385,7 +388,13 @@ impl World {
         let paths = if is_all { 0..self.plan.paths } else { path..path + 1 };
         let tenant = || "doc".to_owned();
         let scope = match (is_all, self.random.bool()) {
+            // The index of the simulation has no paths that die later: a flush over time ends at
+            // once.
+            (true, true) if path & 1 == 0 => Scope::AllOver { over: MINUTE.into() },
             (true, true) => Scope::All,
+            (true, false) if path & 1 == 0 => {
+                Scope::TenantOver { tenant: tenant(), over: MINUTE.into() }
+            }
             (true, false) => Scope::Tenant { tenant: tenant() },
             (false, _) => Scope::Path { tenant: tenant(), path: path_name(path) },
         };
@@ -405,7 +414,9 @@ impl World {
         }
         let (paths, scope) = self.scope();
         let level = [Level::Local, Level::Durable, Level::Everywhere][self.random.usize(..3)];
-        let severity = if self.random.u8(..4) == 0 { Severity::Soft } else { Severity::Hard };
+        let is_soft = self.random.u8(..4) == 0;
+        let is_over_time = matches!(scope, Scope::AllOver { .. } | Scope::TenantOver { .. });
+        let severity = if is_soft && !is_over_time { Severity::Soft } else { Severity::Hard };
         let moment = self.sites[site].moment(self.now);
         let Some(process) = &mut self.sites[site].process else { return };
         let floors: Vec<_> = paths

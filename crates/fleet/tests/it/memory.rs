@@ -1,7 +1,7 @@
 //! A fleet on an engine in memory.
 
 use crate::node::{Node, join, key, path, until};
-use cache_index::{Hard, Lookup, Severity, Soft};
+use cache_index::{Freshness, Hard, Lookup, OverTime, Severity, Soft};
 use cache_index_fleet::{
     Durable, Engine, Everywhere, Fleet, FleetConfig, Local, MemoryEngine, Reach,
 };
@@ -150,6 +150,75 @@ async fn a_snapshot_keeps_the_position_and_a_restart_is_warm() {
     let stored: Vec<_> = (0..3).map(|number| b.stored(&format!("a/{number}.jpg"))).collect();
     assert_eq!(stored, [None, None, Some(2)]);
     assert!(b.flush_reasons().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_over_time_begins_on_each_node_and_has_ended_after_a_restart() {
+    let engine = MemoryEngine::new();
+    let (dirs, [a, b]) = pair(&engine);
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    for number in 0..3 {
+        a.fill(&format!("a/{number}.jpg"), number);
+        b.fill(&format!("a/{number}.jpg"), number);
+    }
+    let stored = |node: &Member| [0, 1, 2].map(|n| node.stored(&format!("a/{n}.jpg")));
+    b.local().snapshot().unwrap();
+    let over = OverTime::new(Duration::from_secs(3600)).serving(Freshness::Live);
+    let _ = a.flush_tenant_over(&a.tenant("doc"), over, Everywhere).await.unwrap();
+    for node in [&a, &b] {
+        assert_eq!(stored(node), [0, 1, 2].map(Some));
+        let running = node.local().running_flushes();
+        assert_eq!(running.len(), 1);
+        assert_eq!(running[0].over.duration(), over.duration());
+    }
+    b.fill("a/1.jpg", 7);
+    // It has not applied it in a snapshot, and may have served misses since.
+    drop(b);
+    let b = join(dirs[1].path(), "node-1", engine.handle());
+    b.serves_fresh().await;
+    assert_eq!((stored(&b), b.local().running_flushes().len()), ([None; 3], 0));
+    b.fill("a/1.jpg", 8);
+    // So has the author, whose own log has it.
+    drop(a);
+    let a = join(dirs[0].path(), "node-0", engine.handle());
+    a.serves_fresh().await;
+    until("the outbox is empty", || a.stats().outbox == 0).await;
+    assert_eq!((stored(&a), a.local().running_flushes().len()), ([None; 3], 0));
+    // The others are not flushed again.
+    assert_eq!(stored(&b), [None, Some(8), None]);
+    // A snapshot has the newer entries.
+    let _ = a.flush_all_over(over, Everywhere).await.unwrap();
+    b.fill("a/2.jpg", 9);
+    b.local().snapshot().unwrap();
+    drop(b);
+    let b = join(dirs[1].path(), "node-1", engine.handle());
+    b.serves_fresh().await;
+    assert_eq!(stored(&b), [None, None, Some(9)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shield_applies_flushes_over_time_at_once() {
+    let engine = MemoryEngine::new();
+    let (_dirs, [edge, _]) = pair(&engine);
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default()).unwrap();
+    let config = FleetConfig::builder("shield").flushes_at_once(true).build().unwrap();
+    let shield = Fleet::join(cache, config, engine.handle());
+    edge.serves_fresh().await;
+    shield.serves_fresh().await;
+    let over = OverTime::new(Duration::from_secs(3600)).serving(Freshness::Live);
+    for author in [&edge, &shield] {
+        edge.fill("a/1.jpg", 1);
+        shield.fill("a/1.jpg", 2);
+        let doc = author.tenant("doc");
+        let _ = author.flush_tenant_over(&doc, over, Durable).await.unwrap();
+        until("it begins", || !edge.local().running_flushes().is_empty()).await;
+        until("the shield has none", || shield.stored("a/1.jpg").is_none()).await;
+        assert_eq!(edge.stored("a/1.jpg"), Some(1));
+        assert_eq!(shield.local().running_flushes(), []);
+    }
+    assert_eq!(edge.local().running_flushes().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,13 @@
 use crate::sim::Sim;
 use cache_index::canonical::Rules;
 use cache_index::{
-    Config, Hard, Lookup, OriginPath, PathPrefix, Selection, Severity, Soft, Tenant, VariantKey,
+    Config, Freshness, Hard, Lookup, OriginPath, OverTime, PathPrefix, Selection, Severity, Soft,
+    Tenant, VariantKey,
 };
 use cache_index_persist::{Durability, PersistConfig, Persistent, Recovery};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const TENANTS: [&str; 2] = ["doc", "other"];
 pub(crate) const PATHS: [&str; 5] = ["a/1.jpg", "a/2.jpg", "a/b/1.jpg", "c/1.jpg", "d.jpg"];
@@ -29,6 +31,10 @@ pub(crate) enum Scope {
     Prefix(usize, usize),
     Tenant(usize),
     All,
+    /// Over an hour, which no history takes. A restart ends them, so that for the oracle, which
+    /// looks after restarts, they are hard flushes.
+    TenantOver(usize, Freshness),
+    AllOver(Freshness),
 }
 
 impl Scope {
@@ -38,8 +44,8 @@ impl Scope {
             Self::Key(t, p, k) => (t, p, k) == (tenant, path, key),
             Self::Operations(t, p) => (t, p) == (tenant, path) && key > 0,
             Self::Prefix(t, p) => t == tenant && PATHS[path].starts_with(PREFIXES[p]),
-            Self::Tenant(t) => t == tenant,
-            Self::All => true,
+            Self::Tenant(t) | Self::TenantOver(t, _) => t == tenant,
+            Self::All | Self::AllOver(_) => true,
         }
     }
 }
@@ -190,6 +196,7 @@ impl Oracle {
             random.usize(0..KEYS.len()),
         );
         let severity = if random.u8(0..3) == 0 { Severity::Soft } else { Severity::Hard };
+        let until_then = if path % 2 == 0 { Freshness::Stale } else { Freshness::Live };
         let scope = match random.u8(0..100) {
             0..55 => return self.fill(cache, (tenant, path, key)),
             55..62 => {
@@ -200,10 +207,13 @@ impl Oracle {
             76..82 => Scope::Key(tenant, path, key),
             82..88 => Scope::Operations(tenant, path),
             88..94 => Scope::Prefix(tenant, random.usize(0..PREFIXES.len())),
-            94..98 => Scope::Tenant(tenant),
+            94..96 => Scope::Tenant(tenant),
+            96 => Scope::TenantOver(tenant, until_then),
+            97 => Scope::AllOver(until_then),
             _ => Scope::All,
         };
-        self.invalidate(cache, scope, severity);
+        let is_over_time = matches!(scope, Scope::TenantOver(..) | Scope::AllOver(_));
+        self.invalidate(cache, scope, if is_over_time { Severity::Hard } else { severity });
     }
 
     /// Compares the state after a crash with the allowed states, and goes on from there.
@@ -329,5 +339,13 @@ fn act<M: cache_index::Mode>(cache: &Cache, scope: Scope, mode: M) -> Durability
         }
         Scope::Tenant(t) => cache.flush_tenant(&tenant(t), mode).into_parts().1,
         Scope::All => cache.flush_all(mode).into_parts().1,
+        Scope::TenantOver(t, until_then) => {
+            cache.flush_tenant_over(&tenant(t), hour(until_then)).into_parts().1
+        }
+        Scope::AllOver(until_then) => cache.flush_all_over(hour(until_then)).into_parts().1,
     }
+}
+
+fn hour(until_then: Freshness) -> OverTime {
+    OverTime::new(Duration::from_secs(3600)).serving(until_then)
 }

@@ -11,6 +11,7 @@ mod golden;
 mod history;
 mod operations;
 mod order;
+mod over_time;
 mod relay;
 mod serving;
 mod sim;
