@@ -205,9 +205,9 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         records: Vec<Record>,
         wanted: Reach,
     ) -> (Vec<V>, impl Future<Output = Durability> + use<V, E>, oneshot::Receiver<()>) {
-        let this = Arc::clone(self);
+        let shared = Arc::clone(self);
         self.invalidate_by(records, wanted, move |_, records| {
-            records.iter().flat_map(|record| this.apply_here(record)).collect()
+            records.iter().flat_map(|record| shared.apply_here(record)).collect()
         })
     }
 
