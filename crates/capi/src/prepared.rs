@@ -45,11 +45,11 @@ pub unsafe extern "C" fn ci_path_new(
     let make = || {
         if !is_canonical(form)? {
             // SAFETY: the caller passes a text that can be read.
-            return Ok(ci_path(unsafe { text.path() }?.into_owned()));
+            return Ok(ci_path(unsafe { text.path("text") }?.into_owned()));
         }
         // SAFETY: as above.
-        let path = OriginPath::from_canonical(unsafe { text.text() }?);
-        Ok(ci_path(path.map_err(|error| Failure::path(&error))?.into_owned()))
+        let path = OriginPath::from_canonical(unsafe { text.text("text") }?);
+        Ok(ci_path(path.map_err(|error| Failure::path("text", &error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
     unsafe { guard(error, || hand_over_made(out, make)) }
@@ -79,11 +79,11 @@ pub unsafe extern "C" fn ci_key_new(
     let make = || {
         if !is_canonical(form)? {
             // SAFETY: the caller passes a text that can be read.
-            return Ok(ci_key(unsafe { text.key() }?.into_owned()));
+            return Ok(ci_key(unsafe { text.key("text") }?.into_owned()));
         }
         // SAFETY: as above.
-        let key = VariantKey::from_canonical(unsafe { text.text() }?);
-        Ok(ci_key(key.map_err(|error| Failure::path(&error))?.into_owned()))
+        let key = VariantKey::from_canonical(unsafe { text.text("text") }?);
+        Ok(ci_key(key.map_err(|error| Failure::path("text", &error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
     unsafe { guard(error, || hand_over_made(out, make)) }
