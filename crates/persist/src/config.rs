@@ -23,8 +23,8 @@ pub enum SyncPolicy {
     Always,
     /// At the latest this long after a record was written.
     Every(Duration),
-    /// When a segment is full, when a snapshot begins, and when the index is closed; otherwise
-    /// whenever the operating system writes.
+    /// When a segment is full, and when a snapshot begins, also the one of
+    /// [`close`](crate::Persistent::close); otherwise whenever the operating system writes.
     Never,
 }
 

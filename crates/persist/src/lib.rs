@@ -31,7 +31,7 @@
 //!
 //! | failure | guarantee |
 //! |---|---|
-//! | killed process | every acknowledged purge and flush; later fills are misses |
+//! | killed process | every acknowledged purge and flush, and the fills of the last snapshot |
 //! | power loss | the same, for records acknowledged as [`Durable`](Durability::Durable) |
 //! | damaged, missing or unknown file | nothing is served: [`Recovery::Cold`] with the reason |
 //! | failed write or sync, full disk | invalidations hold in memory and are [`NotDurable`] |

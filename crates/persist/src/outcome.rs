@@ -69,7 +69,8 @@ pub enum Durability {
     ///
     /// The manifest is removed when the log fails. So a crash is followed by a cold start, and
     /// invalidated entries are not served again. A crash can undo the invalidation only if the
-    /// removal fails as well. The next snapshot makes the invalidation durable.
+    /// removal fails as well, or if the index was closed before. The next snapshot makes the
+    /// invalidation durable: the caller need not repeat it.
     NotDurable(Arc<LogError>),
 }
 

@@ -97,9 +97,10 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// that are not loaded yet are misses. Purges, flushes and fills hold as always: nothing that
     /// they cover comes back, and a newer value is not replaced.
     ///
-    /// The header, the checksums of all blocks and the whole log are checked before this function
-    /// returns; if they are wrong, it starts cold. A block with a wrong checksum is found when it
-    /// is loaded. Then everything is flushed, and the state is [`Recovery::Cold`].
+    /// The header, the list of block checksums and the whole log are checked before this function
+    /// returns; if they are wrong, it starts cold. The bytes of a block are checked when it is
+    /// loaded, before its entries are used. If they are wrong, everything is flushed, also the
+    /// fills since the start, and the state is [`Recovery::Cold`].
     ///
     /// **Cost:** O(records of the log), O(blocks of the snapshot) and a few syncs. Memory for each
     /// path that the log or the server purges until everything is loaded.
@@ -317,8 +318,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Removes a variant that holds `expected`, as [`CacheIndex::remove`] does.
     ///
-    /// A removal is not logged: after a crash the entry may be there again. It names an object that
-    /// is gone, which the server notices when it reads it.
+    /// A removal is not an invalidation and not logged: after a crash the entry may be there again.
+    /// If its object is gone, the server notices that when it reads it.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
