@@ -376,7 +376,9 @@ struct ci_error {
   /**
    * The message, zero-terminated, cut if it is too long. It names the argument or the setting
    * that is wrong: "path: invalid byte at byte 3: expected UTF-8". An element of an array comes
-   * first: "variants[1]: text is empty: expected 1 to 16777215 bytes".
+   * first: "variants[1]: text is empty: expected 1 to 16777215 bytes". An error that the rules
+   * find in the only text of a call does not name it, so that the message can be shown to the
+   * sender of the text: "unexpected query at byte 6: this entry invalidates the whole picture".
    */
   char message[CI_MESSAGE_SIZE];
 };

@@ -62,7 +62,9 @@ pub struct ci_error {
     pub kind: [c_char; CI_KIND_SIZE],
     /// The message, zero-terminated, cut if it is too long. It names the argument or the setting
     /// that is wrong: "path: invalid byte at byte 3: expected UTF-8". An element of an array comes
-    /// first: "variants[1]: text is empty: expected 1 to 16777215 bytes".
+    /// first: "variants[1]: text is empty: expected 1 to 16777215 bytes". An error that the rules
+    /// find in the only text of a call does not name it, so that the message can be shown to the
+    /// sender of the text: "unexpected query at byte 6: this entry invalidates the whole picture".
     pub message: [c_char; CI_MESSAGE_SIZE],
 }
 
@@ -113,16 +115,16 @@ impl Failure {
     }
 
     #[cold]
-    pub(crate) fn path(what: &str, error: &PathError) -> Self {
-        let message = format_args!("{what}: {error}");
-        Self::text(&error.kind().to_string(), error.byte_offset(), message)
+    pub(crate) fn path(error: &PathError) -> Self {
+        Self::text(&error.kind().to_string(), error.byte_offset(), error)
     }
 
     /// As `path`, for a text that is a setting.
     #[cold]
     pub(crate) fn setting(what: &str, error: &PathError) -> Self {
-        let mut failure = Self::path(what, error);
+        let mut failure = Self::path(error);
         failure.0.code = CI_ERR_ARGUMENT;
+        failure.0.message = format!("{what}: {error}");
         failure
     }
 

@@ -82,7 +82,7 @@ impl Call {
             let out = OutStruct::required(self.out, "out")?;
             (borrow(self.rules, "rules")?, self.text.bytes("text")?, out)
         };
-        let read = read(&rules.0, text).map_err(|error| Failure::path("text", &error))?;
+        let read = read(&rules.0, text).map_err(|error| Failure::path(&error))?;
         let needed = [&read.path, &read.variant].into_iter().map(rewritten).sum();
         let room = if self.buffer.is_null() { 0 } else { self.room };
         let mut names = ci_names {

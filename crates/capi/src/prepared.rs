@@ -49,7 +49,7 @@ pub unsafe extern "C" fn ci_path_new(
         }
         // SAFETY: as above.
         let path = OriginPath::from_canonical(unsafe { text.text("text") }?);
-        Ok(ci_path(path.map_err(|error| Failure::path("text", &error))?.into_owned()))
+        Ok(ci_path(path.map_err(|error| Failure::path(&error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
     unsafe { guard(error, || hand_over_made(out, make)) }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn ci_key_new(
         }
         // SAFETY: as above.
         let key = VariantKey::from_canonical(unsafe { text.text("text") }?);
-        Ok(ci_key(key.map_err(|error| Failure::path("text", &error))?.into_owned()))
+        Ok(ci_key(key.map_err(|error| Failure::path(&error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
     unsafe { guard(error, || hand_over_made(out, make)) }

@@ -245,10 +245,10 @@ pub unsafe extern "C" fn ci_purge_operations(
 #[cold]
 fn not_operations(error: &PathError) -> Failure {
     if error.kind() != PathErrorKind::Empty {
-        return Failure::path("text", error);
+        return Failure::path(error);
     }
     let at = error.byte_offset();
-    let message = format_args!("text: no operation at byte {at}: expected at least one");
+    let message = format_args!("no operation at byte {at}: expected at least one");
     Failure::text(&error.kind().to_string(), at, message)
 }
 

@@ -82,7 +82,7 @@ impl ci_str {
         what: &'static str,
     ) -> Result<PathPrefix<'a>, Failure> {
         if self.len == 0 {
-            return PathPrefix::from_canonical("").map_err(|error| Failure::path(what, &error));
+            return PathPrefix::from_canonical("").map_err(|error| Failure::path(&error));
         }
         // SAFETY: as promised.
         unsafe { self.prefix(what) }

@@ -277,7 +277,7 @@ fn buffer_that_is_too_small_says_what_is_needed() {
     assert_eq!((&*path, &*variant), ("sample.li/birds.jpg", "?h=400&w=600"));
     let (code, .., message) = read("/sample.li/birds%2", 64);
     assert_eq!(code, CI_ERR_TEXT);
-    assert_eq!(message, "text: invalid percent escape at byte 16: expected two hex digits");
+    assert_eq!(message, "invalid percent escape at byte 16: expected two hex digits");
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn errors_name_the_argument_and_leave_outputs_as_they_are() {
         assert_eq!(message(&*error), expected);
         let code = ci_purge_operations(i, t, a, rules, texts, 2, CI_HARD, none, gone, error);
         assert_eq!((code, (*error).element), (CI_ERR_TEXT, 1));
-        let expected = "operations[1]: text: no operation at byte 0: expected at least one";
+        let expected = "operations[1]: no operation at byte 0: expected at least one";
         assert_eq!(message(&*error), expected);
         assert_eq!(ci_paths(i, null(), text(""), gone, error), CI_ERR_NULL);
     }
