@@ -17,7 +17,13 @@
  * Percent-encode bytes that are not UTF-8. Arguments are never kept: texts are copied where needed.
  *
  * Results. A function returns 0 or more if it succeeds, and a negative code otherwise; then it has
- * changed nothing, with the exception of CI_ERR_PANIC. `error` may always be NULL.
+ * changed nothing, with the exception of CI_ERR_PANIC. `error` may always be NULL. If it is not, and
+ * its `size` is less than sizeof(struct ci_error), each function returns CI_ERR_SIZE, has done
+ * nothing, and leaves `error` as it is.
+ *
+ * Outputs. After a negative code, all places that results are written to are as they were, unless
+ * the function says otherwise. So set pointers to NULL before the call: then they may be passed to
+ * a function that frees, whatever the call returned.
  *
  * Structs begin with their size. Set it before the call, and all fields of settings that you don't
  * use to zero. A later version of the library may know more fields, and accepts the older size.
@@ -55,17 +61,18 @@
 #define CI_ERR_NULL -1
 
 /**
- * A text is not a name, or not what the rules expect. `ci_error` has the byte position.
+ * A text is not UTF-8, not a name, or not what the rules expect. `ci_error` has the byte position.
  */
 #define CI_ERR_TEXT -2
 
 /**
- * A setting, a mode or a count is out of range.
+ * A setting, a mode or a count is not permitted: out of range, malformed, or in contradiction to
+ * another one.
  */
 #define CI_ERR_ARGUMENT -3
 
 /**
- * The `size` of a struct is none that this library knows.
+ * The `size` of a struct is none that this library knows, or is not set.
  */
 #define CI_ERR_SIZE -4
 
@@ -237,9 +244,16 @@
 #define CI_TARGET_PATH 0
 
 /**
- * All pictures whose path begins with this text: pass it to `ci_purge_prefix`.
+ * All pictures whose path begins with this text, which is not empty: pass it to
+ * `ci_purge_prefix`.
  */
 #define CI_TARGET_PREFIX 1
+
+/**
+ * All pictures of the tenant, as for the entry `*`. The path is empty: call `ci_flush` with the
+ * tenant.
+ */
+#define CI_TARGET_ALL 2
 
 /**
  * An iterator over entries. They belong to it alone: no lock is held, and the index may be used
@@ -327,8 +341,9 @@ struct ci_config {
    */
   int evict_oldest;
   /**
-   * 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for
-   * `ci_reclaim`, which you must then call.
+   * 0: the index drops values that a flush or a prefix purge killed, bit by bit as it is used.
+   * Until then `ci_reclaim` returns them; you may call it, but it does not return all of them.
+   * 1: they wait for `ci_reclaim`, which you must then call.
    */
   int queue_dead;
 };
@@ -347,7 +362,7 @@ struct ci_error {
    */
   int code;
   /**
-   * The byte position in the text as it was passed, or SIZE_MAX if no text is wrong.
+   * The byte position in the text as it was passed, or SIZE_MAX if the error has no position.
    */
   size_t at;
   /**
@@ -359,7 +374,11 @@ struct ci_error {
    */
   char kind[CI_KIND_SIZE];
   /**
-   * The message, zero-terminated, cut if it is too long.
+   * The message, zero-terminated, cut if it is too long. It names the argument or the setting
+   * that is wrong: "path: invalid byte at byte 3: expected UTF-8". An element of an array comes
+   * first: "variants[1]: text is empty: expected 1 to 16777215 bytes". An error that the rules
+   * find in the only text of a call does not name it, so that the message can be shown to the
+   * sender of the text: "unexpected query at byte 6: this entry invalidates the whole picture".
    */
   char message[CI_MESSAGE_SIZE];
 };
@@ -419,7 +438,9 @@ struct ci_commit {
    */
   int reason;
   /**
-   * 1 if the new value replaced `replaced`, whose object you may delete.
+   * 1 if the new value replaced `replaced`, whose object you may delete, unless you store one
+   * object under several variants. 0 if the variant had no value, or had the same value before:
+   * then its object is in use.
    */
   int has_replaced;
   /**
@@ -431,11 +452,11 @@ struct ci_commit {
    */
   int reserved;
   /**
-   * The value that the variant had before.
+   * The value that the variant had before; 0 if `has_replaced` is 0.
    */
   uint64_t replaced;
   /**
-   * The value of the variant that made room.
+   * The value of the variant that made room; 0 if `has_evicted` is 0.
    */
   uint64_t evicted;
 };
@@ -513,11 +534,12 @@ struct ci_rules_config {
    */
   size_t size;
   /**
-   * The token: pictures are delivered from `token.cloudimg.io`. Empty: none.
+   * The token: pictures are delivered from `token.cloudimg.io`. 1 to 63 ASCII letters, digits,
+   * `-` and `_`. Empty: none.
    */
   struct ci_str token;
   /**
-   * A host of the customer's from which pictures are delivered. Empty: none.
+   * A host of the customer's from which pictures are delivered, without a port. Empty: none.
    */
   struct ci_str custom_host;
   /**
@@ -529,7 +551,8 @@ struct ci_rules_config {
    */
   size_t delivery_hosts_count;
   /**
-   * The URL that relative paths are resolved against. Empty: none.
+   * The URL that relative paths are resolved against, with its scheme, without a query. Empty:
+   * none.
    */
   struct ci_str prefix;
   /**
@@ -545,7 +568,8 @@ struct ci_rules_config {
    */
   int wildcards;
   /**
-   * 1: `http://`, `https://` and no scheme, `%28` and `(` name the same picture.
+   * 1: `http://`, `https://` and no scheme, `%28` and `(` name the same picture: the path is the
+   * same, and a mark in the variant keeps the difference, see `ci_request_target`.
    */
   int grouping;
 };
@@ -560,7 +584,7 @@ struct ci_names {
    */
   size_t size;
   /**
-   * The picture, or the prefix of pictures.
+   * The picture, or the prefix of pictures; empty for CI_TARGET_ALL.
    */
   struct ci_str path;
   /**
@@ -572,7 +596,7 @@ struct ci_names {
    */
   size_t needed;
   /**
-   * CI_TARGET_PATH or CI_TARGET_PREFIX.
+   * CI_TARGET_PATH, CI_TARGET_PREFIX or CI_TARGET_ALL.
    */
   int target;
   /**
@@ -723,6 +747,9 @@ void ci_index_free(struct ci_index *index);
  * Returns the handle of the tenant called `name`, and creates the tenant on first use. Ask for
  * tenants that exist, not for any text that a request brings: the index keeps each of them.
  *
+ * A name is any text of 0 to 16777215 bytes, compared byte for byte. The empty name is a tenant
+ * like any other: check names that must not be empty before the call.
+ *
  * Owner: you; free `*out` with `ci_tenant_free`. Keep it with the customer's configuration instead
  * of asking for it with each request.
  *
@@ -827,8 +854,8 @@ int ci_lookup_many(const struct ci_index *index,
  * Begins a fill of any variant of `path`. Call this before you read the source, also to refresh a
  * stale value.
  *
- * Owner: you; end it with `ci_lease_free`, committed or not. A lease keeps the memory of an index
- * that was freed.
+ * Owner: you; end it with `ci_lease_free`, committed or not. An open lease keeps the memory of an
+ * index that was freed.
  *
  * Any thread may call this at any time. It locks the table of open fills of one shard.
  *
@@ -856,6 +883,9 @@ int ci_lease_take_prepared(const struct ci_index *index,
  * no object to delete.
  *
  * This ends the fill, and `ci_lease_free` frees its memory.
+ *
+ * After `ci_index_free`, a commit returns the same codes as before it, CI_STORED as well, but no
+ * call can find the value any more, and none returns it. Delete the object yourself.
  *
  * Undefined: to use one lease from two threads at the same time.
  *
@@ -970,7 +1000,11 @@ int ci_claim(const struct ci_index *index,
  *
  * `out` may be NULL. Hard: `*entries` are the variants that went, with their values, so that you
  * can delete the objects. Soft: `*entries` is set to NULL. `entries` may be NULL if your values
- * need nothing.
+ * need nothing: the values of a hard purge are then lost to you, also with `queue_dead`, because
+ * `ci_reclaim` does not return them.
+ *
+ * Variants that a flush or a prefix purge had killed before are neither in `*entries` nor counted.
+ * They come from `ci_reclaim`.
  *
  * Owner: `*entries` is yours; free it with `ci_entries_free`.
  *
@@ -988,9 +1022,16 @@ int ci_purge(const struct ci_index *index,
              struct ci_error *error);
 
 /**
- * Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
- * `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
- * are affected, because a fill does not say before its commit which variant it brings.
+ * Invalidates `count` variants of a picture. A text that begins with `?` selects the variants with
+ * more marks as well: `?w=600` selects `?w=600#webp` and `?w=600@https`, which grouping makes, see
+ * `ci_request_target`. A text that has a mark itself selects only variants with the same mark.
+ *
+ * Apart from that, a text must be spelled as the variant was stored, byte for byte. It is not made
+ * canonical: `?width=600` does not select `?w=600`. The call then returns CI_OK, and
+ * `ci_purged.variants` is 0. `ci_variant_entry` makes the canonical text.
+ *
+ * Otherwise as `ci_purge`: all leases of the path that were taken before are affected, because a
+ * fill does not say before its commit which variant it brings.
  *
  * Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
  * is 0.
@@ -1028,6 +1069,9 @@ int ci_purge_operations(const struct ci_index *index,
  * Invalidates every picture whose path begins with `prefix`, byte for byte: `a/b` covers
  * `a/b.jpg`, `a/b/` does not. Leases of such paths that were taken before can no longer commit
  * (hard) or are stored as stale (soft). The values that died come from `ci_reclaim`.
+ *
+ * An empty prefix is refused with CI_ERR_TEXT, so that a text that was never set does not
+ * invalidate a tenant. Call `ci_flush` to invalidate all pictures of a tenant.
  *
  * `out` may be NULL. Any thread may call this at any time. It locks no shard.
  *
@@ -1088,9 +1132,9 @@ int ci_tenant_forget(const struct ci_index *index,
                      struct ci_error *error);
 
 /**
- * Takes out at most `limit` dead entries, for you to delete their objects. Needed if the index was
- * created with `queue_dead`, and then the only way in which values that a flush or a prefix purge
- * killed come back.
+ * Takes out at most `limit` dead entries, for you to delete their objects: those that a flush or a
+ * prefix purge killed. Needed if the index was created with `queue_dead`: then it returns each of
+ * them once. Without `queue_dead` it returns those that the index has not dropped yet.
  *
  * Owner: `*entries` is yours; free it with `ci_entries_free`.
  *
@@ -1119,7 +1163,8 @@ int ci_variants(const struct ci_index *index,
 
 /**
  * Lists the pictures of a tenant whose path begins with `prefix` and of which a variant may be
- * served. Visits every path of the index: for tools, not for requests.
+ * served. An empty prefix lists all pictures of the tenant. Visits every path of the index: for
+ * tools, not for requests.
  *
  * Owner: `*entries` is yours; free it with `ci_entries_free`.
  *
@@ -1163,7 +1208,11 @@ void ci_entries_free(struct ci_entries *entries);
  *
  * Owner: you; free `*out` with `ci_rules_free`. All texts are copied.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is created.
+ * Returns CI_OK. Otherwise nothing is created:
+ * CI_ERR_TEXT: a text is not UTF-8, or has more than 16777215 bytes.
+ * CI_ERR_ARGUMENT: a number is out of range; the token, a host or the prefix is malformed
+ * (`ci_error.at` is set only for the prefix); or two settings contradict each other.
+ * CI_ERR_NULL, CI_ERR_SIZE.
  */
 int ci_rules_new(const struct ci_rules_config *config,
                  struct ci_rules **out,
@@ -1179,7 +1228,14 @@ void ci_rules_free(struct ci_rules *rules);
 /**
  * Reads the target of a request, as in the first line of an HTTP request:
  * `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
- * the same.
+ * the same path, and all spellings of one list of operations the same variant. `?` is the variant
+ * without operations.
+ *
+ * With `ci_rules_config.grouping`, more spellings have the same path. The variant ends with a
+ * mark, `@` and a text, for the part of the spelling that the path lost: `https://sample.li/a.jpg`
+ * with `?w=600` has the variant `?w=600@https`. You may add a mark `#` and a text after that, for
+ * one of several answers that you store for a variant: `?w=600@https#webp`. A purge of `?w=600` by
+ * `ci_purge_variants` takes the variants with marks as well.
  *
  * Rewritten names are written to `buffer`, which has `room` bytes and may be NULL if
  * `room` is 0. As many bytes as the text has, and 64 more, are nearly always enough.
@@ -1187,7 +1243,7 @@ void ci_rules_free(struct ci_rules *rules);
  * Any thread may call this at any time.
  *
  * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER:
- * only `out->needed` and `out->target` are set.
+ * `out->needed` and `out->target` are set, and the texts of `*out` are empty.
  */
 int ci_request_target(const struct ci_rules *rules,
                       struct ci_str text,
@@ -1209,9 +1265,10 @@ int ci_delivery_url(const struct ci_rules *rules,
 
 /**
  * Reads an entry of an invalidation request that names a whole picture, or all pictures with a
- * prefix if the rules allow wildcards and the entry ends in a star. `out->target` says which. A
- * query is an error: nobody shall believe that one variant was invalidated. Otherwise as
- * `ci_request_target`.
+ * prefix if the rules allow wildcards and the entry ends in a star, or all pictures of the tenant
+ * if it is the star alone. Look at `out->target`, and call `ci_purge`, `ci_purge_prefix` or
+ * `ci_flush`. A query is an error: nobody shall believe that one variant was invalidated.
+ * Otherwise as `ci_request_target`.
  */
 int ci_invalidation_entry(const struct ci_rules *rules,
                           struct ci_str text,
@@ -1222,7 +1279,12 @@ int ci_invalidation_entry(const struct ci_rules *rules,
 
 /**
  * Reads an entry of an invalidation request that names one variant: `sample.li/a.jpg?w=600`. Pass
- * `out->variant` to `ci_purge_variants`. Otherwise as `ci_request_target`.
+ * `out->variant` to `ci_purge_variants`. The variant has no marks, whatever the rules say of
+ * grouping, so that the purge takes the variants with marks as well. Otherwise as
+ * `ci_request_target`.
+ *
+ * If the rules allow wildcards, look at `out->target` first: an entry with a star names a variant
+ * of many pictures, and no function purges that. Refuse it, or invalidate the pictures whole.
  */
 int ci_variant_entry(const struct ci_rules *rules,
                      struct ci_str text,

@@ -176,7 +176,10 @@ pub(crate) use sized;
 ///
 /// # Safety
 /// A pointer that is not NULL points to a struct of as many bytes as its `size` says.
-pub(crate) unsafe fn settings<T: SizedStruct>(pointer: *const T) -> Result<Option<T>, Failure> {
+pub(crate) unsafe fn settings<T: SizedStruct>(
+    pointer: *const T,
+    what: &str,
+) -> Result<Option<T>, Failure> {
     if pointer.is_null() {
         return Ok(None);
     }
@@ -184,12 +187,12 @@ pub(crate) unsafe fn settings<T: SizedStruct>(pointer: *const T) -> Result<Optio
     let size = unsafe { pointer.cast::<usize>().read() };
     let known = size_of::<T>();
     if size < known || size > MAX_SIZE {
-        return Err(Failure::size(size, known));
+        return Err(Failure::size(what, size, known));
     }
     // SAFETY: as promised, the struct has that many bytes.
     let rest = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>().add(known), size - known) };
     if rest.iter().any(|byte| *byte != 0) {
-        return Err(Failure::size(size, known));
+        return Err(Failure::size(what, size, known));
     }
     // SAFETY: as promised; every bit pattern is valid.
     Ok(Some(unsafe { pointer.read() }))
@@ -202,14 +205,14 @@ impl<T: SizedStruct> OutStruct<T> {
     /// # Safety
     /// A pointer that is not NULL points to a struct of which `size` is set, and which can be
     /// written to until this is dropped.
-    pub(crate) unsafe fn new(pointer: *mut T) -> Result<Self, Failure> {
+    pub(crate) unsafe fn new(pointer: *mut T, what: &str) -> Result<Self, Failure> {
         if pointer.is_null() {
             return Ok(Self(pointer, 0));
         }
         // SAFETY: as promised; `size` is the first field.
         let size = unsafe { pointer.cast::<usize>().read() };
         if size < size_of::<T>() || size > MAX_SIZE {
-            return Err(Failure::size(size, size_of::<T>()));
+            return Err(Failure::size(what, size, size_of::<T>()));
         }
         Ok(Self(pointer, size))
     }
@@ -223,7 +226,7 @@ impl<T: SizedStruct> OutStruct<T> {
             return Err(Failure::null(what));
         }
         // SAFETY: as promised.
-        unsafe { Self::new(pointer) }
+        unsafe { Self::new(pointer, what) }
     }
 
     pub(crate) fn write(&self, value: T) {

@@ -54,7 +54,7 @@ pub unsafe extern "C" fn ci_claim(
             let (index, found) = (borrow(index, "index")?, Out::new(found, "found")?);
             let out = Out::new(lease, "lease")?;
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (path, key) = (path.path()?, variant.key()?);
+            let (path, key) = (path.path("path")?, variant.key("variant")?);
             let (state, value, lease) = match index.index.claim(tenant, &path, &key, value) {
                 Claim::Live(value) => (CI_LIVE, value, None),
                 Claim::Stale { value, refresh } => (CI_STALE, value, refresh),

@@ -13,13 +13,14 @@ pub const CI_OK: c_int = 0;
 /// A pointer that must not be NULL is NULL.
 pub const CI_ERR_NULL: c_int = -1;
 
-/// A text is not a name, or not what the rules expect. `ci_error` has the byte position.
+/// A text is not UTF-8, not a name, or not what the rules expect. `ci_error` has the byte position.
 pub const CI_ERR_TEXT: c_int = -2;
 
-/// A setting, a mode or a count is out of range.
+/// A setting, a mode or a count is not permitted: out of range, malformed, or in contradiction to
+/// another one.
 pub const CI_ERR_ARGUMENT: c_int = -3;
 
-/// The `size` of a struct is none that this library knows.
+/// The `size` of a struct is none that this library knows, or is not set.
 pub const CI_ERR_SIZE: c_int = -4;
 
 /// The buffer is too small. `needed` has the room that would have been enough.
@@ -53,13 +54,17 @@ pub struct ci_error {
     pub size: usize,
     /// The code that the function returned.
     pub code: c_int,
-    /// The byte position in the text as it was passed, or SIZE_MAX if no text is wrong.
+    /// The byte position in the text as it was passed, or SIZE_MAX if the error has no position.
     pub at: usize,
     /// The position in the array that was passed, or SIZE_MAX if the error is not in an array.
     pub element: usize,
     /// The name of the kind, zero-terminated: "InvalidEscape".
     pub kind: [c_char; CI_KIND_SIZE],
-    /// The message, zero-terminated, cut if it is too long.
+    /// The message, zero-terminated, cut if it is too long. It names the argument or the setting
+    /// that is wrong: "path: invalid byte at byte 3: expected UTF-8". An element of an array comes
+    /// first: "variants[1]: text is empty: expected 1 to 16777215 bytes". An error that the rules
+    /// find in the only text of a call does not name it, so that the message can be shown to the
+    /// sender of the text: "unexpected query at byte 6: this entry invalidates the whole picture".
     pub message: [c_char; CI_MESSAGE_SIZE],
 }
 
@@ -97,8 +102,8 @@ impl Failure {
     }
 
     #[cold]
-    pub(crate) fn size(got: usize, expected: usize) -> Self {
-        let message = format_args!("struct size is {got}: expected {expected}");
+    pub(crate) fn size(what: &str, got: usize, expected: usize) -> Self {
+        let message = format_args!("{what}.size is {got}: expected {expected}");
         Self::new(CI_ERR_SIZE, "Size", message)
     }
 
@@ -114,6 +119,15 @@ impl Failure {
         Self::text(&error.kind().to_string(), error.byte_offset(), error)
     }
 
+    /// As `path`, for a text that is a setting.
+    #[cold]
+    pub(crate) fn setting(what: &str, error: &PathError) -> Self {
+        let mut failure = Self::path(error);
+        failure.0.code = CI_ERR_ARGUMENT;
+        failure.0.message = format!("{what}: {error}");
+        failure
+    }
+
     #[cold]
     pub(crate) fn panic() -> Self {
         Self::new(CI_ERR_PANIC, "Panic", "bug in the library; its place is on standard error")
@@ -121,8 +135,9 @@ impl Failure {
 
     /// The same failure, of an element of an array.
     #[cold]
-    pub(crate) fn of(mut self, element: usize) -> Self {
+    pub(crate) fn of(mut self, array: &str, element: usize) -> Self {
         self.0.element = element;
+        self.0.message = format!("{array}[{element}]: {}", self.0.message);
         self
     }
 

@@ -68,8 +68,9 @@ pub struct ci_config {
     pub max_prefix_rules: usize,
     /// 0: a variant beyond `max_variants` is refused. 1: the oldest variant of the path makes room.
     pub evict_oldest: c_int,
-    /// 0: values that a flush or a prefix purge killed are forgotten. 1: they wait for
-    /// `ci_reclaim`, which you must then call.
+    /// 0: the index drops values that a flush or a prefix purge killed, bit by bit as it is used.
+    /// Until then `ci_reclaim` returns them; you may call it, but it does not return all of them.
+    /// 1: they wait for `ci_reclaim`, which you must then call.
     pub queue_dead: c_int,
 }
 
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn ci_index_new(
     static NEXT_ID: AtomicU64 = AtomicU64::new(1);
     let make = || {
         // SAFETY: the caller passes NULL or a valid struct.
-        let settings = unsafe { settings(config) }?;
+        let settings = unsafe { settings(config, "config") }?;
         let config = settings.as_ref().map_or_else(|| Ok(Config::default()), self::config)?;
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(ci_index { id, index: CacheIndex::new(config) })
@@ -151,6 +152,9 @@ pub unsafe extern "C" fn ci_index_free(index: *mut ci_index) {
 /// Returns the handle of the tenant called `name`, and creates the tenant on first use. Ask for
 /// tenants that exist, not for any text that a request brings: the index keeps each of them.
 ///
+/// A name is any text of 0 to 16777215 bytes, compared byte for byte. The empty name is a tenant
+/// like any other: check names that must not be empty before the call.
+///
 /// Owner: you; free `*out` with `ci_tenant_free`. Keep it with the customer's configuration instead
 /// of asking for it with each request.
 ///
@@ -164,7 +168,7 @@ pub unsafe extern "C" fn ci_tenant_get(
 ) -> c_int {
     let make = || {
         // SAFETY: the caller passes NULL or a valid index, and a text that can be read.
-        let (index, name) = unsafe { (borrow(index, "index")?, name.text()?) };
+        let (index, name) = unsafe { (borrow(index, "index")?, name.text("name")?) };
         Ok(ci_tenant { index: index.id, tenant: index.index.tenant(name) })
     };
     // SAFETY: `out` and `error` are NULL or can be written to.

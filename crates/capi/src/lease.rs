@@ -75,21 +75,24 @@ pub struct ci_commit {
     pub size: usize,
     /// CI_REASON_*: why the value was refused.
     pub reason: c_int,
-    /// 1 if the new value replaced `replaced`, whose object you may delete.
+    /// 1 if the new value replaced `replaced`, whose object you may delete, unless you store one
+    /// object under several variants. 0 if the variant had no value, or had the same value before:
+    /// then its object is in use.
     pub has_replaced: c_int,
     /// 1 if the oldest variant of the path made room. Its value is `evicted`.
     pub has_evicted: c_int,
     /// Zero.
     pub reserved: c_int,
-    /// The value that the variant had before.
+    /// The value that the variant had before; 0 if `has_replaced` is 0.
     pub replaced: u64,
-    /// The value of the variant that made room.
+    /// The value of the variant that made room; 0 if `has_evicted` is 0.
     pub evicted: u64,
 }
 
 sized!(ci_commit);
 
-fn stored(insertion: Insertion<u64>, out: &OutStruct<ci_commit>) -> c_int {
+/// Reports the end of a fill that brought `value`.
+fn stored(insertion: Insertion<u64>, value: u64, out: &OutStruct<ci_commit>) -> c_int {
     let mut commit = ci_commit {
         size: 0,
         reason: CI_REASON_NONE,
@@ -101,7 +104,8 @@ fn stored(insertion: Insertion<u64>, out: &OutStruct<ci_commit>) -> c_int {
     };
     let code = match insertion {
         Insertion::Stored(stored) => {
-            if let Some(replaced) = stored.replaced {
+            // The same value again names the object that is in use.
+            if let Some(replaced) = stored.replaced.filter(|replaced| *replaced != value) {
                 (commit.has_replaced, commit.replaced) = (1, replaced);
             }
             if let Some((_, evicted)) = stored.evicted {
@@ -158,7 +162,7 @@ impl ci_lease {
             State::Claimed(lease) => lease.commit_as(variant, value),
             State::Closed => return Err(closed()),
         };
-        Ok(stored(insertion, out))
+        Ok(stored(insertion, value, out))
     }
 }
 
@@ -171,8 +175,8 @@ fn closed() -> Failure {
 /// Begins a fill of any variant of `path`. Call this before you read the source, also to refresh a
 /// stale value.
 ///
-/// Owner: you; end it with `ci_lease_free`, committed or not. A lease keeps the memory of an index
-/// that was freed.
+/// Owner: you; end it with `ci_lease_free`, committed or not. An open lease keeps the memory of an
+/// index that was freed.
 ///
 /// Any thread may call this at any time. It locks the table of open fills of one shard.
 ///
@@ -191,7 +195,7 @@ pub unsafe extern "C" fn ci_lease_take(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, Out::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let path = path.path()?;
+            let path = path.path("path")?;
             ci_lease::hand_over(State::Open(index.index.lease(tenant, &path)), &out);
             Ok(CI_OK)
         })
@@ -226,6 +230,9 @@ pub unsafe extern "C" fn ci_lease_take_prepared(
 ///
 /// This ends the fill, and `ci_lease_free` frees its memory.
 ///
+/// After `ci_index_free`, a commit returns the same codes as before it, CI_STORED as well, but no
+/// call can find the value any more, and none returns it. Delete the object yourself.
+///
 /// Undefined: to use one lease from two threads at the same time.
 ///
 /// Returns CI_STORED, CI_STORED_STALE or CI_REFUSED. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: the
@@ -242,8 +249,8 @@ pub unsafe extern "C" fn ci_lease_commit(
     // NULL or places that can be written to.
     unsafe {
         guard(error, || {
-            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out)?);
-            lease.commit(&variant.key()?, value, &out)
+            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out, "out")?);
+            lease.commit(&variant.key("variant")?, value, &out)
         })
     }
 }
@@ -263,7 +270,7 @@ pub unsafe extern "C" fn ci_lease_commit_prepared(
     // NULL or places that can be written to.
     unsafe {
         guard(error, || {
-            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out)?);
+            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out, "out")?);
             lease.commit(&borrow(key, "key")?.0, value, &out)
         })
     }
@@ -284,12 +291,15 @@ pub unsafe extern "C" fn ci_lease_commit_claimed(
     // be written to.
     unsafe {
         guard(error, || {
-            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out)?);
+            let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out, "out")?);
             if matches!(lease.0, State::Open(_)) {
                 return Err(Failure::argument("lease names no variant: expected one of ci_claim"));
             }
             match mem::replace(&mut lease.0, State::Closed) {
-                State::Claimed(lease) => Ok(stored(lease.commit(), &out)),
+                State::Claimed(lease) => {
+                    let value = *lease.value();
+                    Ok(stored(lease.commit(), value, &out))
+                }
                 _ => Err(closed()),
             }
         })
@@ -340,10 +350,10 @@ pub unsafe extern "C" fn ci_insert(
     // that can be written to.
     unsafe {
         guard(error, || {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (path, key) = (path.path()?, variant.key()?);
-            Ok(stored(index.index.insert(tenant, &path, &key, value), &out))
+            let (path, key) = (path.path("path")?, variant.key("variant")?);
+            Ok(stored(index.index.insert(tenant, &path, &key, value), value, &out))
         })
     }
 }
@@ -370,7 +380,7 @@ pub unsafe extern "C" fn ci_remove(
         guard(error, || {
             let index = borrow(index, "index")?;
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (path, key) = (path.path()?, variant.key()?);
+            let (path, key) = (path.path("path")?, variant.key("variant")?);
             Ok(c_int::from(index.index.remove(tenant, &path, &key, &expected).is_some()))
         })
     }

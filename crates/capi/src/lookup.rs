@@ -75,7 +75,7 @@ pub unsafe extern "C" fn ci_lookup(
         guard(error, || {
             let (index, value) = (borrow(index, "index")?, Out::new(value, "value")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (path, key) = (path.path()?, variant.key()?);
+            let (path, key) = (path.path("path")?, variant.key("variant")?);
             Ok(answer(index.index.lookup(tenant, &path, &key), &value))
         })
     }
@@ -132,8 +132,8 @@ pub unsafe extern "C" fn ci_lookup_many(
                 return Err(Failure::null("out"));
             }
             let names = names.iter().enumerate().map(|(at, name)| {
-                let checked = || Ok((name.path.path()?, name.variant.key()?));
-                checked().map_err(|failure: Failure| failure.of(at))
+                let checked = || Ok((name.path.path("path")?, name.variant.key("variant")?));
+                checked().map_err(|failure: Failure| failure.of("names", at))
             });
             let names = names.collect::<Result<Vec<_>, _>>()?;
             let keys: Vec<(&OriginPath<'_>, &VariantKey<'_>)> =

@@ -11,8 +11,13 @@ use std::ffi::{c_char, c_int};
 /// One picture.
 pub const CI_TARGET_PATH: c_int = 0;
 
-/// All pictures whose path begins with this text: pass it to `ci_purge_prefix`.
+/// All pictures whose path begins with this text, which is not empty: pass it to
+/// `ci_purge_prefix`.
 pub const CI_TARGET_PREFIX: c_int = 1;
+
+/// All pictures of the tenant, as for the entry `*`. The path is empty: call `ci_flush` with the
+/// tenant.
+pub const CI_TARGET_ALL: c_int = 2;
 
 /// Canonical names. Set `size` to `sizeof(struct ci_names)`. The texts point into the text that was
 /// passed or into the buffer, and are valid as long as both are.
@@ -21,13 +26,13 @@ pub const CI_TARGET_PREFIX: c_int = 1;
 pub struct ci_names {
     /// `sizeof(struct ci_names)`.
     pub size: usize,
-    /// The picture, or the prefix of pictures.
+    /// The picture, or the prefix of pictures; empty for CI_TARGET_ALL.
     pub path: ci_str,
     /// The variant; empty if the text names whole pictures.
     pub variant: ci_str,
     /// The bytes of buffer that were used. After CI_ERR_BUFFER, the bytes that are needed.
     pub needed: usize,
-    /// CI_TARGET_PATH or CI_TARGET_PREFIX.
+    /// CI_TARGET_PATH, CI_TARGET_PREFIX or CI_TARGET_ALL.
     pub target: c_int,
     /// Zero.
     pub reserved: c_int,
@@ -47,7 +52,9 @@ impl<'a> Read<'a> {
         match target {
             Target::Path(path) => Self { path: path.into_cow(), variant, target: CI_TARGET_PATH },
             Target::Prefix(prefix) => {
-                Self { path: prefix.into_cow(), variant, target: CI_TARGET_PREFIX }
+                let path = prefix.into_cow();
+                let target = if path.is_empty() { CI_TARGET_ALL } else { CI_TARGET_PREFIX };
+                Self { path, variant, target }
             }
         }
     }
@@ -73,7 +80,7 @@ impl Call {
         // SAFETY: as promised.
         let (rules, text, out) = unsafe {
             let out = OutStruct::required(self.out, "out")?;
-            (borrow(self.rules, "rules")?, self.text.bytes()?, out)
+            (borrow(self.rules, "rules")?, self.text.bytes("text")?, out)
         };
         let read = read(&rules.0, text).map_err(|error| Failure::path(&error))?;
         let needed = [&read.path, &read.variant].into_iter().map(rewritten).sum();
@@ -129,7 +136,14 @@ fn place(name: &Cow<'_, str>, free: &mut *mut c_char) -> ci_str {
 
 /// Reads the target of a request, as in the first line of an HTTP request:
 /// `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
-/// the same.
+/// the same path, and all spellings of one list of operations the same variant. `?` is the variant
+/// without operations.
+///
+/// With `ci_rules_config.grouping`, more spellings have the same path. The variant ends with a
+/// mark, `@` and a text, for the part of the spelling that the path lost: `https://sample.li/a.jpg`
+/// with `?w=600` has the variant `?w=600@https`. You may add a mark `#` and a text after that, for
+/// one of several answers that you store for a variant: `?w=600@https#webp`. A purge of `?w=600` by
+/// `ci_purge_variants` takes the variants with marks as well.
 ///
 /// Rewritten names are written to `buffer`, which has `room` bytes and may be NULL if
 /// `room` is 0. As many bytes as the text has, and 64 more, are nearly always enough.
@@ -137,7 +151,7 @@ fn place(name: &Cow<'_, str>, free: &mut *mut c_char) -> ci_str {
 /// Any thread may call this at any time.
 ///
 /// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT: `*out` is left as it is; CI_ERR_BUFFER:
-/// only `out->needed` and `out->target` are set.
+/// `out->needed` and `out->target` are set, and the texts of `*out` are empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_request_target(
     rules: *const ci_rules,
@@ -187,9 +201,10 @@ pub unsafe extern "C" fn ci_delivery_url(
 }
 
 /// Reads an entry of an invalidation request that names a whole picture, or all pictures with a
-/// prefix if the rules allow wildcards and the entry ends in a star. `out->target` says which. A
-/// query is an error: nobody shall believe that one variant was invalidated. Otherwise as
-/// `ci_request_target`.
+/// prefix if the rules allow wildcards and the entry ends in a star, or all pictures of the tenant
+/// if it is the star alone. Look at `out->target`, and call `ci_purge`, `ci_purge_prefix` or
+/// `ci_flush`. A query is an error: nobody shall believe that one variant was invalidated.
+/// Otherwise as `ci_request_target`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_invalidation_entry(
     rules: *const ci_rules,
@@ -210,7 +225,12 @@ pub unsafe extern "C" fn ci_invalidation_entry(
 }
 
 /// Reads an entry of an invalidation request that names one variant: `sample.li/a.jpg?w=600`. Pass
-/// `out->variant` to `ci_purge_variants`. Otherwise as `ci_request_target`.
+/// `out->variant` to `ci_purge_variants`. The variant has no marks, whatever the rules say of
+/// grouping, so that the purge takes the variants with marks as well. Otherwise as
+/// `ci_request_target`.
+///
+/// If the rules allow wildcards, look at `out->target` first: an entry with a star names a variant
+/// of many pictures, and no function purges that. Refuse it, or invalidate the pictures whole.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_variant_entry(
     rules: *const ci_rules,

@@ -45,10 +45,10 @@ pub unsafe extern "C" fn ci_path_new(
     let make = || {
         if !is_canonical(form)? {
             // SAFETY: the caller passes a text that can be read.
-            return Ok(ci_path(unsafe { text.path() }?.into_owned()));
+            return Ok(ci_path(unsafe { text.path("text") }?.into_owned()));
         }
         // SAFETY: as above.
-        let path = OriginPath::from_canonical(unsafe { text.text() }?);
+        let path = OriginPath::from_canonical(unsafe { text.text("text") }?);
         Ok(ci_path(path.map_err(|error| Failure::path(&error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
@@ -79,10 +79,10 @@ pub unsafe extern "C" fn ci_key_new(
     let make = || {
         if !is_canonical(form)? {
             // SAFETY: the caller passes a text that can be read.
-            return Ok(ci_key(unsafe { text.key() }?.into_owned()));
+            return Ok(ci_key(unsafe { text.key("text") }?.into_owned()));
         }
         // SAFETY: as above.
-        let key = VariantKey::from_canonical(unsafe { text.text() }?);
+        let key = VariantKey::from_canonical(unsafe { text.text("text") }?);
         Ok(ci_key(key.map_err(|error| Failure::path(&error))?.into_owned()))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.

@@ -7,6 +7,7 @@ use crate::index::{ci_index, ci_tenant};
 use crate::lookup::{CI_LIVE, CI_STALE};
 use crate::rules::ci_rules;
 use crate::text::ci_str;
+use cache_index::canonical::{PathError, PathErrorKind};
 use cache_index::{Freshness, Generation, Hard, OriginPath, OverTime, Selection, Soft};
 use std::ffi::c_int;
 use std::time::Duration;
@@ -89,9 +90,10 @@ impl Purge<'_> {
     ) -> Result<Self, Failure> {
         // SAFETY: as promised.
         unsafe {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            Ok(Self { index, tenant, path: path.path()?, hard: is_hard(mode)?, out, entries })
+            let (path, hard) = (path.path("path")?, is_hard(mode)?);
+            Ok(Self { index, tenant, path, hard, out, entries })
         }
     }
 
@@ -130,7 +132,11 @@ impl Purge<'_> {
 ///
 /// `out` may be NULL. Hard: `*entries` are the variants that went, with their values, so that you
 /// can delete the objects. Soft: `*entries` is set to NULL. `entries` may be NULL if your values
-/// need nothing.
+/// need nothing: the values of a hard purge are then lost to you, also with `queue_dead`, because
+/// `ci_reclaim` does not return them.
+///
+/// Variants that a flush or a prefix purge had killed before are neither in `*entries` nor counted.
+/// They come from `ci_reclaim`.
 ///
 /// Owner: `*entries` is yours; free it with `ci_entries_free`.
 ///
@@ -158,9 +164,16 @@ pub unsafe extern "C" fn ci_purge(
     }
 }
 
-/// Invalidates `count` variants of a picture, each with all its representations: `?w=600` selects
-/// `?w=600#webp` as well. Otherwise as `ci_purge`: all leases of the path that were taken before
-/// are affected, because a fill does not say before its commit which variant it brings.
+/// Invalidates `count` variants of a picture. A text that begins with `?` selects the variants with
+/// more marks as well: `?w=600` selects `?w=600#webp` and `?w=600@https`, which grouping makes, see
+/// `ci_request_target`. A text that has a mark itself selects only variants with the same mark.
+///
+/// Apart from that, a text must be spelled as the variant was stored, byte for byte. It is not made
+/// canonical: `?width=600` does not select `?w=600`. The call then returns CI_OK, and
+/// `ci_purged.variants` is 0. `ci_variant_entry` makes the canonical text.
+///
+/// Otherwise as `ci_purge`: all leases of the path that were taken before are affected, because a
+/// fill does not say before its commit which variant it brings.
 ///
 /// Returns as `ci_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if `count`
 /// is 0.
@@ -182,7 +195,8 @@ pub unsafe extern "C" fn ci_purge_variants(
         guard(error, || {
             let purge = Purge::new(index, tenant, path, mode, out, entries)?;
             let keys = array(some(variants, count)?, count, "variants")?.iter().enumerate();
-            let keys = keys.map(|(at, key)| key.key().map_err(|failure| failure.of(at)));
+            let keys =
+                keys.map(|(at, key)| key.key("text").map_err(|failure| failure.of("variants", at)));
             let keys = keys.collect::<Result<Vec<_>, _>>()?;
             Ok(purge.run(Selection::Keys(&keys)))
         })
@@ -216,15 +230,26 @@ pub unsafe extern "C" fn ci_purge_operations(
             let rules = borrow(rules, "rules")?;
             let texts = array(some(operations, count)?, count, "operations")?.iter().enumerate();
             let selected = texts.map(|(at, text)| {
-                let operations = text.bytes().and_then(|text| {
-                    rules.0.operations(text).map_err(|error| Failure::path(&error))
+                let operations = text.bytes("text").and_then(|text| {
+                    rules.0.operations(text).map_err(|error| not_operations(&error))
                 });
-                operations.map_err(|failure| failure.of(at))
+                operations.map_err(|failure| failure.of("operations", at))
             });
             let selected = selected.collect::<Result<Vec<_>, _>>()?;
             Ok(purge.run(Selection::Operations(&selected)))
         })
     }
+}
+
+/// The error of a text that names no operation, in the words of the header.
+#[cold]
+fn not_operations(error: &PathError) -> Failure {
+    if error.kind() != PathErrorKind::Empty {
+        return Failure::path(error);
+    }
+    let at = error.byte_offset();
+    let message = format_args!("no operation at byte {at}: expected at least one");
+    Failure::text(&error.kind().to_string(), at, message)
 }
 
 /// A purge of no variants is a mistake: it would still overtake all open fills.
@@ -235,6 +260,9 @@ fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
 /// Invalidates every picture whose path begins with `prefix`, byte for byte: `a/b` covers
 /// `a/b.jpg`, `a/b/` does not. Leases of such paths that were taken before can no longer commit
 /// (hard) or are stored as stale (soft). The values that died come from `ci_reclaim`.
+///
+/// An empty prefix is refused with CI_ERR_TEXT, so that a text that was never set does not
+/// invalidate a tenant. Call `ci_flush` to invalidate all pictures of a tenant.
 ///
 /// `out` may be NULL. Any thread may call this at any time. It locks no shard.
 ///
@@ -253,9 +281,9 @@ pub unsafe extern "C" fn ci_purge_prefix(
     // that can be written to.
     unsafe {
         guard(error, || {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (prefix, hard) = (prefix.prefix()?, is_hard(mode)?);
+            let (prefix, hard) = (prefix.prefix("prefix")?, is_hard(mode)?);
             let purged = if hard {
                 index.index.purge_prefix(tenant, &prefix, Hard)
             } else {
@@ -287,7 +315,7 @@ pub unsafe extern "C" fn ci_flush(
     // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
     unsafe {
         guard(error, || {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
             let flushed = match (tenant, is_hard(mode)?) {
                 (Some(tenant), true) => index.index.flush_tenant(tenant, Hard),
@@ -322,7 +350,7 @@ pub unsafe extern "C" fn ci_flush_over(
     // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
     unsafe {
         guard(error, || {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
             let serving = match until {
                 CI_LIVE => Freshness::Live,
@@ -359,7 +387,7 @@ pub unsafe extern "C" fn ci_tenant_forget(
     // SAFETY: the caller passes NULL or valid handles, and NULL or places that can be written to.
     unsafe {
         guard(error, || {
-            let (index, out) = (borrow(index, "index")?, OutStruct::new(out)?);
+            let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
             out.write(ci_purged::of(index.index.forget_tenant(tenant).generation()));
             Ok(CI_OK)
@@ -367,9 +395,9 @@ pub unsafe extern "C" fn ci_tenant_forget(
     }
 }
 
-/// Takes out at most `limit` dead entries, for you to delete their objects. Needed if the index was
-/// created with `queue_dead`, and then the only way in which values that a flush or a prefix purge
-/// killed come back.
+/// Takes out at most `limit` dead entries, for you to delete their objects: those that a flush or a
+/// prefix purge killed. Needed if the index was created with `queue_dead`: then it returns each of
+/// them once. Without `queue_dead` it returns those that the index has not dropped yet.
 ///
 /// Owner: `*entries` is yours; free it with `ci_entries_free`.
 ///
@@ -419,14 +447,15 @@ pub unsafe extern "C" fn ci_variants(
             hand_over_made(entries, || {
                 let index = borrow(index, "index")?;
                 let tenant = index.own(borrow(tenant, "tenant")?)?;
-                Ok(ci_entries::variants(index.index.variants(tenant, &path.path()?)))
+                Ok(ci_entries::variants(index.index.variants(tenant, &path.path("path")?)))
             })
         })
     }
 }
 
 /// Lists the pictures of a tenant whose path begins with `prefix` and of which a variant may be
-/// served. Visits every path of the index: for tools, not for requests.
+/// served. An empty prefix lists all pictures of the tenant. Visits every path of the index: for
+/// tools, not for requests.
 ///
 /// Owner: `*entries` is yours; free it with `ci_entries_free`.
 ///
@@ -446,7 +475,7 @@ pub unsafe extern "C" fn ci_paths(
             hand_over_made(entries, || {
                 let index = borrow(index, "index")?;
                 let tenant = index.own(borrow(tenant, "tenant")?)?;
-                Ok(ci_entries::paths(index.index.paths(tenant, &prefix.prefix()?)))
+                Ok(ci_entries::paths(index.index.paths(tenant, &prefix.prefix_or_all("prefix")?)))
             })
         })
     }

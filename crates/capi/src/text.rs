@@ -25,12 +25,12 @@ impl ci_str {
     /// # Safety
     /// If `ptr` is not NULL, `len` bytes can be read from it, and nobody changes them meanwhile.
     #[inline]
-    pub(crate) unsafe fn bytes<'a>(self) -> Result<&'a [u8], Failure> {
+    pub(crate) unsafe fn bytes<'a>(self, what: &'static str) -> Result<&'a [u8], Failure> {
         if self.ptr.is_null() {
-            return if self.len == 0 { Ok(&[]) } else { Err(Failure::null("text")) };
+            return if self.len == 0 { Ok(&[]) } else { Err(Failure::null(what)) };
         }
         if self.len > Config::MAX_PATH_LEN {
-            return Err(too_long(self.len));
+            return Err(too_long(what, self.len));
         }
         // SAFETY: as promised; the length fits.
         Ok(unsafe { std::slice::from_raw_parts(self.ptr.cast(), self.len) })
@@ -39,37 +39,53 @@ impl ci_str {
     /// # Safety
     /// As `bytes`.
     #[inline]
-    pub(crate) unsafe fn text<'a>(self) -> Result<&'a str, Failure> {
+    pub(crate) unsafe fn text<'a>(self, what: &'static str) -> Result<&'a str, Failure> {
         // SAFETY: as promised.
-        let bytes = unsafe { self.bytes() }?;
+        let bytes = unsafe { self.bytes(what) }?;
         if is_ascii(bytes) {
             // SAFETY: ASCII is UTF-8. The check for UTF-8 takes several times as long.
             return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
         }
-        checked(bytes)
+        checked(what, bytes)
     }
 
     /// # Safety
     /// As `bytes`.
     #[inline]
-    pub(crate) unsafe fn path<'a>(self) -> Result<OriginPath<'a>, Failure> {
+    pub(crate) unsafe fn path<'a>(self, what: &'static str) -> Result<OriginPath<'a>, Failure> {
         // SAFETY: as promised.
-        OriginPath::opaque(unsafe { self.text() }?).map_err(|error| name_failure(&error))
+        OriginPath::opaque(unsafe { self.text(what) }?).map_err(|error| name_failure(what, &error))
     }
 
     /// # Safety
     /// As `bytes`.
     #[inline]
-    pub(crate) unsafe fn key<'a>(self) -> Result<VariantKey<'a>, Failure> {
+    pub(crate) unsafe fn key<'a>(self, what: &'static str) -> Result<VariantKey<'a>, Failure> {
         // SAFETY: as promised.
-        VariantKey::opaque(unsafe { self.text() }?).map_err(|error| name_failure(&error))
+        VariantKey::opaque(unsafe { self.text(what) }?).map_err(|error| name_failure(what, &error))
     }
 
     /// # Safety
     /// As `bytes`.
-    pub(crate) unsafe fn prefix<'a>(self) -> Result<PathPrefix<'a>, Failure> {
+    pub(crate) unsafe fn prefix<'a>(self, what: &'static str) -> Result<PathPrefix<'a>, Failure> {
         // SAFETY: as promised.
-        PathPrefix::opaque(unsafe { self.text() }?).map_err(|error| name_failure(&error))
+        PathPrefix::opaque(unsafe { self.text(what) }?).map_err(|error| name_failure(what, &error))
+    }
+
+    /// As `prefix`, but may be empty, which is a prefix of all paths. Only for functions that
+    /// change nothing: an empty text is easily passed by mistake.
+    ///
+    /// # Safety
+    /// As `bytes`.
+    pub(crate) unsafe fn prefix_or_all<'a>(
+        self,
+        what: &'static str,
+    ) -> Result<PathPrefix<'a>, Failure> {
+        if self.len == 0 {
+            return PathPrefix::from_canonical("").map_err(|error| Failure::path(&error));
+        }
+        // SAFETY: as promised.
+        unsafe { self.prefix(what) }
     }
 }
 
@@ -90,30 +106,34 @@ fn is_ascii(bytes: &[u8]) -> bool {
 
 #[cold]
 #[inline(never)]
-fn checked(bytes: &[u8]) -> Result<&str, Failure> {
+fn checked<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        Failure::text("NotUtf8", at, format_args!("invalid byte at byte {at}: expected UTF-8"))
+        let message = format_args!("{what}: invalid byte at byte {at}: expected UTF-8");
+        Failure::text("NotUtf8", at, message)
     })
 }
 
 #[cold]
 #[inline(never)]
-fn too_long(len: usize) -> Failure {
+fn too_long(what: &str, len: usize) -> Failure {
     let limit = Config::MAX_PATH_LEN;
-    let message = format_args!("text has {len} bytes: expected at most {limit} bytes");
+    let message = format_args!("{what} has {len} bytes: expected at most {limit} bytes");
     Failure::text("TooLong", limit, message)
 }
 
 #[cold]
 #[inline(never)]
-pub(crate) fn name_failure(error: &NameError) -> Failure {
-    let (kind, at) = match error.kind() {
-        NameErrorKind::Empty => ("Empty", 0),
-        NameErrorKind::TooLong { limit, .. } => ("TooLong", limit),
-        _ => ("Name", 0),
-    };
-    Failure::text(kind, at, error)
+fn name_failure(what: &str, error: &NameError) -> Failure {
+    let limit = Config::MAX_PATH_LEN;
+    match error.kind() {
+        NameErrorKind::Empty => {
+            let message = format_args!("{what} is empty: expected 1 to {limit} bytes");
+            Failure::text("Empty", 0, message)
+        }
+        NameErrorKind::TooLong { len, .. } => too_long(what, len),
+        _ => Failure::text("Name", 0, format_args!("{what}: {error}")),
+    }
 }
 
 #[cfg(test)]

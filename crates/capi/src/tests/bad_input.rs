@@ -35,7 +35,7 @@ fn null_is_named() {
         check(|e| ci_lookup(index.0, null(), a, w, value, e), CI_ERR_NULL, message);
         let message = "value is NULL: expected a pointer";
         check(|e| ci_lookup(index.0, tenant.0, a, w, null_mut(), e), CI_ERR_NULL, message);
-        let message = "text is NULL: expected a pointer";
+        let message = "path is NULL: expected a pointer";
         let lost = ci_str { ptr: null(), len: 3 };
         check(|e| ci_lookup(index.0, tenant.0, lost, w, value, e), CI_ERR_NULL, message);
         let message = "lease is NULL: expected a pointer";
@@ -67,16 +67,17 @@ fn texts_that_are_no_names_are_refused_with_their_position() {
         failed(|e| unsafe { ci_insert(index.0, tenant.0, path, key, 1, null_mut(), e) })
     };
     for (path, at, expected) in [
-        (latin, 3, "invalid byte at byte 3: expected UTF-8"),
-        (cut, 3, "invalid byte at byte 3: expected UTF-8"),
-        (text(""), 0, "origin path is empty: expected 1 to 16777215 bytes"),
-        (huge, 16_777_215, "text has 16777216 bytes: expected at most 16777215 bytes"),
+        (latin, 3, "path: invalid byte at byte 3: expected UTF-8"),
+        (cut, 3, "path: invalid byte at byte 3: expected UTF-8"),
+        (text(""), 0, "path is empty: expected 1 to 16777215 bytes"),
+        (huge, 16_777_215, "path has 16777216 bytes: expected at most 16777215 bytes"),
     ] {
         let (code, error) = insert(path, key);
         assert_eq!((code, error.at, message(&error)), (CI_ERR_TEXT, at, expected));
     }
     let (code, error) = insert(text("a"), latin);
     assert_eq!((code, error.at, kind(&error)), (CI_ERR_TEXT, 3, "NotUtf8"));
+    assert_eq!(message(&error), "variant: invalid byte at byte 3: expected UTF-8");
     assert_eq!(stats(&index).live, 0);
 
     let names = [("a", "w"), ("b", "")].map(|(p, v)| ci_name { path: text(p), variant: text(v) });
@@ -86,6 +87,8 @@ fn texts_that_are_no_names_are_refused_with_their_position() {
         ci_lookup_many(index.0, tenant.0, names.as_ptr(), 2, answers.as_mut_ptr(), e)
     });
     assert_eq!((code, error.element, answers[0].state), (CI_ERR_TEXT, 1, 9));
+    let expected = "names[1]: variant is empty: expected 1 to 16777215 bytes";
+    assert_eq!(message(&error), expected);
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn wrong_sizes_and_settings_create_nothing() {
         (code, message(&error).to_owned())
     };
     let size = size_of::<ci_config>();
-    let expected = |got| (CI_ERR_SIZE, format!("struct size is {got}: expected {size}"));
+    let expected = |got| (CI_ERR_SIZE, format!("config.size is {got}: expected {size}"));
     assert_eq!(new(|config| config.size = 0), expected(0));
     assert_eq!(new(|config| config.size -= 1), expected(size - 1));
     assert_eq!(new(|config| config.size = usize::MAX), expected(usize::MAX));
@@ -255,7 +258,7 @@ fn buffer_that_is_too_small_says_what_is_needed() {
             ci_request_target(rules.0, text(target), buffer, room, &raw mut names, e)
         });
         // SAFETY: names point to the text or to the buffer.
-        let text = |name: ci_str| unsafe { name.text().unwrap().to_owned() };
+        let text = |name: ci_str| unsafe { name.text("name").unwrap().to_owned() };
         (code, names.needed, text(names.path), text(names.variant), message(&error).to_owned())
     };
     let canonical = read("/sample.li/birds.jpg?h=400&w=600", 0);

@@ -90,7 +90,7 @@ pub(super) fn read(entries: *mut ci_entries) -> Vec<(String, String, u64)> {
     let owned = Owned(entries, ci_entries_free);
     let string = |text: ci_str| {
         // SAFETY: the text is valid until the next call with the entries.
-        String::from_utf8(unsafe { text.bytes() }.unwrap().to_vec()).unwrap()
+        String::from_utf8(unsafe { text.bytes("text") }.unwrap().to_vec()).unwrap()
     };
     let mut found = Vec::new();
     loop {

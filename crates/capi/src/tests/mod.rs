@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod calls;
+mod documented;
 mod sequences;
 mod threads;

@@ -200,6 +200,8 @@ static void invalidate(void) {
   CHECK(sum_and_free(entries, 2) == 0);
   CHECK(ci_paths(index, tenant, str("y/"), &entries, &error) == CI_OK);
   CHECK(sum_and_free(entries, 1) == 0);
+  CHECK(ci_paths(index, tenant, str(""), &entries, &error) == CI_OK);
+  CHECK(sum_and_free(entries, 2) == 0);
 
   CHECK(ci_purge(index, tenant, a, CI_SOFT, &purged, &entries, &error) == CI_OK);
   CHECK(purged.variants == 2 && purged.stale_before == 0 && entries == NULL);
@@ -267,6 +269,8 @@ static void names(void) {
   CHECK(ci_invalidation_entry(rules, str("sample.li/x/*"), buffer, sizeof buffer, &names,
                               &error) == CI_OK);
   CHECK(names.target == CI_TARGET_PREFIX && is(names.path, "sample.li/x/"));
+  CHECK(ci_invalidation_entry(rules, str("*"), NULL, 0, &names, &error) == CI_OK);
+  CHECK(names.target == CI_TARGET_ALL && names.path.len == 0 && names.needed == 0);
   CHECK(ci_invalidation_entry(rules, str("sample.li/a.jpg?w=2"), buffer, sizeof buffer, &names,
                               &error) == CI_ERR_TEXT);
   CHECK(error.at == 15 && strcmp(error.kind, "QueryNotAllowed") == 0);
