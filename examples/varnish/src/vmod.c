@@ -407,10 +407,12 @@ vmod_tenant_purge(VRT_CTX, struct vmod_cache_index_tenant *tenant, struct vmod_p
 		len = strlen(entry);
 		names.target = CI_TARGET_PATH;
 		if (tenant->wildcards && len > 0 && entry[len - 1] == '*') {
-			names.target = CI_TARGET_PREFIX;
 			names.path.len--;
+			names.target = names.path.len > 0 ? CI_TARGET_PREFIX : CI_TARGET_ALL;
 		}
 	}
+	if (names.target == CI_TARGET_ALL)
+		return (vmod_tenant_flush(ctx, tenant, priv, soft));
 	text = WS_Printf(ctx->ws, "%.*s", (int)names.path.len, names.path.ptr);
 	if (text == NULL) {
 		VRT_fail(ctx, "purge: out of workspace");
