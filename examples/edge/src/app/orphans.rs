@@ -56,6 +56,7 @@ pub(crate) fn delete_orphans(edge: &Edge) {
         if orphans.is_stopped.load(Ordering::Relaxed) {
             return;
         }
+        // Not by waiting for the load, which could not be ended early.
         thread::sleep(LOOK_AGAIN);
     }
     if let Some(state) = edge.index.durable_state() {
