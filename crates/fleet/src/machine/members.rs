@@ -68,7 +68,8 @@ impl Announcement {
         let (author, beat) = (take_author(&mut reader)?, reader.number64()?);
         let created = i128::from_le_bytes(reader.take(16)?.try_into().ok()?);
         let (sequence, id) = (reader.number64()?, reader.text()?);
-        Some(Self { author, beat, is_leaving, created, sequence, id })
+        let announcement = Self { author, beat, is_leaving, created, sequence, id };
+        reader.is_empty().then_some(announcement)
     }
 }
 
