@@ -317,8 +317,8 @@ impl Scopes {
         let mut widened = None;
         if rules.len() >= self.most_rules && !rules.has(tenant, prefix) {
             if let Some((owner, rule)) = rules.remove_oldest() {
-                // With the present generation and not the rule's own: what was settled since then is
-                // to be counted with the rest.
+                // With the present generation and not the rule's own: what was settled since then
+                // is to be counted with the rest.
                 if rule.hard > Generation::START {
                     owner.horizon().raise(Severity::Hard, generation);
                 }

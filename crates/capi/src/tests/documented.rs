@@ -1,4 +1,4 @@
-//! What the header states about cases at the edge: empty texts, equal values, marks, freed handles.
+//! The cases at the edge that the header states: empty texts, equal values, marks, freed handles.
 
 use super::calls::{
     Owned, index, key, kind, made, message, path, read, rules, sized_struct, tenant, text,

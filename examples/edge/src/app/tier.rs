@@ -52,7 +52,7 @@ impl Tier {
                 Some(applied) if applied.stream() == asked.stream() && Instant::now() < end => {
                     sleep(STEP).await;
                 }
-                // Of another stream, nothing is known.
+                // Nothing is known of another stream.
                 _ => return Self::Past(Some(asked)),
             }
         }
