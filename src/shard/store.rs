@@ -101,8 +101,8 @@ impl<V> Shard<V> {
         shared: &Shared,
         left: &mut Leftovers<V>,
     ) -> Insertion<V> {
-        // Nearly always, no broad invalidation came since the record was last touched. The marker of
-        // a flush over time that covers it, or that it is mixed at, would be in between.
+        // Nearly always, no broad invalidation came since the record was last touched. The marker
+        // of a flush over time that covers it, or that it is mixed at, would be in between.
         match self.records.locate(key, variant.wanted, &shared.keys) {
             Ok(record) if record.as_ref().is_none_or(|(_, at)| at.settled >= view.as_of) => {
                 self.store_at(key, record, variant, view, shared)

@@ -39,8 +39,8 @@ pub(super) struct Tags {
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
 
-/// Where each record starts in a block: of each lane, the sum of the sizes before it. The first free
-/// lane, and the one behind the last lane, have the end of the last record.
+/// Where each record starts in a block: of each lane, the sum of the sizes before it. The first
+/// free lane, and the one behind the last lane, have the end of the last record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starts([u16; BYTES]);
 
