@@ -59,9 +59,9 @@ const LINE_TEXT: usize = 56;
 /// The keys of one index.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    // In place: the counts of an `Arc` around this lie on cache lines of their own, away from what
-    // each lookup reads.
-    parts: [CachePadded<Part>; PARTS],
+    // Padded, because each lookup reads it: an `Arc` around it has its counts beside it, which each
+    // purge changes.
+    parts: CachePadded<Box<[CachePadded<Part>; PARTS]>>,
 }
 
 #[derive(Debug, Default)]
@@ -194,7 +194,8 @@ impl Chunk {
 
 impl Default for Dictionary {
     fn default() -> Self {
-        Self { parts: std::array::from_fn(|_| CachePadded::default()) }
+        let parts: Box<[_]> = (0..PARTS).map(|_| CachePadded::default()).collect();
+        Self { parts: CachePadded(parts.try_into().map_err(drop).expect("so many parts")) }
     }
 }
 
@@ -252,7 +253,7 @@ impl Dictionary {
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
+        size_of_val(&**self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
     }
 
     /// Panics where the invariants at the top of this module do not hold, `ids` being all uses.
