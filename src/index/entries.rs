@@ -72,7 +72,7 @@ impl<V> CacheIndex<V> {
     ///
     /// For evictions: remove the entry only if it still points at this object.
     ///
-    /// **Cost:** O(1).
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the values are compared and the entry is taken out.
     ///
     /// # Panics
@@ -105,6 +105,7 @@ impl<V> CacheIndex<V> {
         V: PartialEq,
     {
         let key = self.core.key(tenant, path);
-        self.core.shard(&key).write().remove(&key, variant.as_str(), expected, &self.core.shared)
+        self.core
+            .write(&key, |shard, shared| shard.remove(&key, variant.as_str(), expected, shared))
     }
 }

@@ -1283,8 +1283,9 @@ int ci_invalidation_entry(const struct ci_rules *rules,
  * grouping, so that the purge takes the variants with marks as well. Otherwise as
  * `ci_request_target`.
  *
- * If the rules allow wildcards, look at `out->target` first: an entry with a star names a variant
- * of many pictures, and no function purges that. Refuse it, or invalidate the pictures whole.
+ * An entry with a star is an error, also if the rules allow wildcards: no function purges one
+ * variant of many pictures, and the pictures shall not be invalidated whole by mistake.
+ * `out->target` is always CI_TARGET_PATH.
  */
 int ci_variant_entry(const struct ci_rules *rules,
                      struct ci_str text,

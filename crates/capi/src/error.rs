@@ -153,6 +153,13 @@ impl Failure {
     }
 }
 
+impl From<PathError> for Failure {
+    #[cold]
+    fn from(error: PathError) -> Self {
+        Self::path(&error)
+    }
+}
+
 /// Cuts the text between two characters, and ends it with a zero byte.
 fn terminated<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
     let mut bytes = [0; SIZE];
