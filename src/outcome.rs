@@ -197,6 +197,9 @@ impl fmt::Display for Refusal {
 
 /// The result of a hard purge: the removed variants with their values, in no particular order.
 ///
+/// Until it is iterated or dropped, the index keeps the texts of its keys, and the outcome keeps
+/// the index's table of keys. To store many outcomes for long, collect their entries.
+///
 /// # Examples
 ///
 /// ```
