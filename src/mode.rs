@@ -73,6 +73,10 @@ pub trait Mode: Copy + sealed::Sealed {
 
     #[doc(hidden)]
     fn outcome<V>(done: PurgeOutcome<V>) -> Self::Outcome<V>;
+
+    /// The outcome of a hard purge, where it is to be: its variants are not moved.
+    #[doc(hidden)]
+    fn hard_outcome<V>(purge: impl FnOnce(&mut Purged<V>)) -> Self::Outcome<V>;
 }
 
 impl Mode for Hard {
@@ -86,6 +90,13 @@ impl Mode for Hard {
             PurgeOutcome::Soft(_) => unreachable!("the purge was hard"),
         }
     }
+
+    #[inline]
+    fn hard_outcome<V>(purge: impl FnOnce(&mut Purged<V>)) -> Purged<V> {
+        let mut purged = Purged::none();
+        purge(&mut purged);
+        purged
+    }
 }
 
 impl Mode for Soft {
@@ -98,6 +109,10 @@ impl Mode for Soft {
             PurgeOutcome::Soft(softened) => softened,
             PurgeOutcome::Hard(_) => unreachable!("the purge was soft"),
         }
+    }
+
+    fn hard_outcome<V>(_: impl FnOnce(&mut Purged<V>)) -> Softened {
+        unreachable!("the purge was soft")
     }
 }
 

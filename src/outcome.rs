@@ -6,7 +6,7 @@
 use crate::freshness::Freshness;
 use crate::names::{OriginPath, VariantKey};
 use crate::scopes::{Generation, Tenant};
-use crate::variants::{Entry, Taken, TakenEntries};
+use crate::variants::{Entry, Taken};
 use std::fmt;
 use std::sync::Arc;
 
@@ -197,6 +197,9 @@ impl fmt::Display for Refusal {
 
 /// The result of a hard purge: the removed variants with their values, in no particular order.
 ///
+/// Until it is iterated or dropped, the index keeps the texts of its keys, and the outcome keeps
+/// the index's table of keys. To store many outcomes for long, collect their entries.
+///
 /// # Examples
 ///
 /// ```
@@ -223,6 +226,11 @@ pub struct Purged<V> {
 }
 
 impl<V> Purged<V> {
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self { generation: Generation::START, variants: Taken::none(), voided: 0 }
+    }
+
     /// Returns how many variants were removed. Variants that an earlier flush had killed don't
     /// count.
     pub fn len(&self) -> usize {
@@ -260,23 +268,25 @@ impl<V> IntoIterator for Purged<V> {
     type Item = (VariantKey<'static>, V);
     type IntoIter = PurgedEntries<V>;
 
+    #[inline]
     fn into_iter(self) -> PurgedEntries<V> {
-        PurgedEntries(self.variants.into_iter())
+        PurgedEntries(self.variants)
     }
 }
 
 /// The entries of a [`Purged`].
-pub struct PurgedEntries<V>(TakenEntries<V>);
+pub struct PurgedEntries<V>(Taken<V>);
 
 impl<V> Iterator for PurgedEntries<V> {
     type Item = (VariantKey<'static>, V);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|entry| (key_of(entry.key), entry.value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        (self.0.len(), Some(self.0.len()))
     }
 }
 

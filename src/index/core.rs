@@ -12,7 +12,7 @@ use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
 use crate::monotonic::TimeSource;
 use crate::names::{OriginPath, VariantKey};
-use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
+use crate::outcome::{DeadRecord, Insertion, PurgeOutcome, Purged};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
@@ -215,6 +215,26 @@ impl<V> Core<V> {
         drop(dropped);
         self.maintain();
         result
+    }
+
+    /// Purges a path, hard.
+    // Not with `write`, and into `purged`, so that the variants are not moved.
+    #[inline]
+    pub(super) fn purge_path(&self, key: &PathRef<'_>, purged: &mut Purged<V>) {
+        let Cell { shard, fills } = self.cell(key);
+        let mut shard = shard.write();
+        let mark = shard.mark_purge_of_path(key, fills, &self.shared);
+        if shard.take_settled(key, &self.shared, &mut purged.variants) {
+            drop(shard);
+            (purged.generation, purged.voided) = (mark.generation, mark.overtaken);
+        } else {
+            let dead_record;
+            (*purged, dead_record) = shard.purge_hard(key, Selection::All, mark, &self.shared);
+            let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
+            drop(shard);
+            drop(dropped);
+        }
+        self.maintain();
     }
 
     /// Purges paths, or variants of them, and locks each shard once. The outcomes are in the order

@@ -7,6 +7,7 @@ use crate::names::{OriginPath, PathPrefix};
 use crate::outcome::{Flushed, PrefixPurged};
 use crate::scopes::Tenant;
 use crate::selection::Selection;
+use crate::severity::Severity;
 use crate::sync::Ordering;
 
 impl<V> CacheIndex<V> {
@@ -37,7 +38,11 @@ impl<V> CacheIndex<V> {
     /// # Ok::<(), cache_index::NameError>(())
     /// ```
     pub fn purge<M: Mode>(&self, tenant: &Tenant, path: &OriginPath<'_>, mode: M) -> M::Outcome<V> {
-        self.purge_selected(tenant, path, Selection::All, mode)
+        if mode.severity() == Severity::Soft {
+            return self.purge_selected(tenant, path, Selection::All, mode);
+        }
+        let key = self.core.key(tenant, path);
+        M::hard_outcome(|purged| self.core.purge_path(&key, purged))
     }
 
     /// Invalidates the variants of `path` that `selection` picks, in the same way as

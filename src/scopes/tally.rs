@@ -123,6 +123,13 @@ impl Tallies {
         &mut tally.counts
     }
 
+    /// The tenant's tally, if it was the last one that was asked for and is of this generation.
+    #[inline]
+    pub(crate) fn last_at(&mut self, tenant: &Tenant, as_of: Generation) -> Option<&mut Counts> {
+        let tally = self.all.get_mut(self.last)?;
+        (tally.tenant == *tenant && tally.as_of == as_of).then_some(&mut tally.counts)
+    }
+
     /// # Panics
     /// Past 2^32 tenants.
     fn add(&mut self, tenant: &Tenant, view: &View) -> usize {

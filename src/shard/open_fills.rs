@@ -256,6 +256,7 @@ impl<V> OpenFills<V> {
     }
 
     /// Takes the number of a purge of the path and marks the open fills with it.
+    #[inline]
     pub(crate) fn purge(
         &self,
         key: &PathRef<'_>,
@@ -264,7 +265,8 @@ impl<V> OpenFills<V> {
     ) -> PurgeMark {
         let mut fills = self.0.lock();
         let generation = scopes.clock.next();
-        PurgeMark { generation, overtaken: fills.purge(key, severity, generation) }
+        let overtaken = if fills.leases == 0 { 0 } else { fills.purge(key, severity, generation) };
+        PurgeMark { generation, overtaken }
     }
 
     /// How many leases of the path a purge could still overtake.
@@ -380,6 +382,7 @@ impl<V> Fills<V> {
         FillEnd { overtaken, retired, pending }
     }
 
+    #[inline(never)]
     fn purge(&mut self, key: &PathRef<'_>, severity: Severity, generation: Generation) -> usize {
         let found = self.table.find_mut(key.hash.table().spread(), |fill| fill.is_of(key));
         let Some(fill) = found else { return 0 };

@@ -4,9 +4,9 @@ use super::core::{Shard, Shared};
 use super::open_fills::{OpenFills, PurgeMark};
 use super::over_time::Living;
 use super::path_ref::PathRef;
-use super::table::RecordId;
+use super::table::{RecordId, Removal};
 use crate::outcome::{DeadRecord, PurgeOutcome, Purged, Softened};
-use crate::scopes::{Standing, Tenant, View};
+use crate::scopes::{Generation, Standing, Tenant, View};
 use crate::selection::Selection;
 use crate::severity::Severity;
 use crate::variants::{SoftenCounts, Taken, Wanted};
@@ -18,6 +18,13 @@ pub(crate) struct Swept<V> {
     pub(crate) dead_record: Option<DeadRecord<V>>,
     /// Whether no record is left to look at.
     pub(crate) done: bool,
+}
+
+impl PurgeMark {
+    /// The outcome of a hard purge that took out these variants.
+    fn with<V>(self, variants: Taken<V>) -> Purged<V> {
+        Purged { generation: self.generation, variants, voided: self.overtaken }
+    }
 }
 
 impl<V> Shard<V> {
@@ -69,45 +76,132 @@ impl<V> Shard<V> {
         fills: &OpenFills<V>,
         shared: &Shared,
     ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
-        // Mark the open fills, whether the path has a record or not.
+        match severity {
+            Severity::Hard => {
+                let mark = self.mark_purge(key, selection, severity, fills, shared);
+                let (purged, dead_record) = self.purge_hard(key, selection, mark, shared);
+                (PurgeOutcome::Hard(purged), dead_record)
+            }
+            Severity::Soft => {
+                let mark = self.mark_purge(key, selection, severity, fills, shared);
+                let (softened, dead_record) = self.purge_soft(key, selection, mark, shared);
+                (PurgeOutcome::Soft(softened), dead_record)
+            }
+        }
+    }
+
+    /// Takes the variants of a path out, for a hard purge that has marked the open fills. Returns
+    /// `false` if nothing is done yet, and [`Self::purge_hard`] is needed: mostly because a broad
+    /// invalidation came since the record or the tally of the tenant was last touched, and it
+    /// matters of which kind it was.
+    #[inline]
+    pub(crate) fn take_settled(
+        &mut self,
+        key: &PathRef<'_>,
+        shared: &Shared,
+        taken: &mut Taken<V>,
+    ) -> bool {
+        let as_of = shared.scopes.broad();
+        let Some(counts) = self.tallies.last_at(key.tenant, as_of) else { return false };
+        let (len, stale) = match self.records.remove_settled(key, as_of, &shared.keys, taken) {
+            Removal::Absent => return true,
+            Removal::Done { len, stale } => (len, stale),
+            Removal::Undone => return false,
+        };
+        counts.remove(len, stale);
+        if counts.is_empty() {
+            self.tallies.prune(key.tenant.id());
+        }
+        shared.occupancy.give_back(1, len);
+        true
+    }
+
+    /// Takes the number of a purge, and marks the open fills with it, whether the path has a record
+    /// or not.
+    #[inline]
+    pub(crate) fn mark_purge(
+        &mut self,
+        key: &PathRef<'_>,
+        selection: Selection<'_>,
+        severity: Severity,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> PurgeMark {
         let mark = fills.purge(key, severity, &shared.scopes);
         self.counters.purges += 1;
         if let Some(noted) = &mut self.noted {
             noted.add(key, selection, severity, mark.generation);
         }
-        // Find the record. Entries that a broad invalidation killed are returned by `reclaim`; this
-        // purge does not return them, so that nobody gets them twice.
+        mark
+    }
+
+    /// The same for a hard purge of the path, which a restore under way notes apart, so that there
+    /// is no selection to pass on.
+    #[inline]
+    pub(crate) fn mark_purge_of_path(
+        &mut self,
+        key: &PathRef<'_>,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> PurgeMark {
+        let mark = fills.purge(key, Severity::Hard, &shared.scopes);
+        self.counters.purges += 1;
+        if self.noted.is_some() {
+            self.note_purge_of_path(key, mark.generation);
+        }
+        mark
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_purge_of_path(&mut self, key: &PathRef<'_>, generation: Generation) {
+        if let Some(noted) = &mut self.noted {
+            noted.add(key, Selection::All, Severity::Hard, generation);
+        }
+    }
+
+    /// Takes out the variants that a hard purge picks, after it has marked the open fills.
+    #[inline(never)]
+    pub(crate) fn purge_hard(
+        &mut self,
+        key: &PathRef<'_>,
+        selection: Selection<'_>,
+        mark: PurgeMark,
+        shared: &Shared,
+    ) -> (Purged<V>, Option<Box<DeadRecord<V>>>) {
+        // Entries that a broad invalidation killed are returned by `reclaim`; this purge does not
+        // return them, so that nobody gets them twice.
         let view = Self::view(key, shared);
-        let Living { id, dead_record } = match severity {
-            Severity::Hard => self.living(key, &view, shared),
-            Severity::Soft => self.living_before_soft_purge(key, &view, shared),
-        };
-        // Take out its variants, or mark them.
-        let outcome = match severity {
-            Severity::Hard => {
-                let variants = match id {
-                    None => Taken::none(),
-                    Some(id) if selection == Selection::All => {
-                        self.purge_hard(id, key.tenant, &view, shared)
-                    }
-                    Some(id) => self.purge_selected(id, key.tenant, selection, &view, shared),
-                };
-                let PurgeMark { generation, overtaken: voided } = mark;
-                PurgeOutcome::Hard(Purged { generation, variants, voided })
+        let Living { id, dead_record } = self.living(key, &view, shared);
+        let variants = match id {
+            None => Taken::none(),
+            Some(id) if selection == Selection::All => {
+                self.take_whole(id, key.tenant, &view, shared)
             }
-            Severity::Soft => {
-                let soften = |id| self.purge_soft(id, key.tenant, selection, &view, shared);
-                let SoftenCounts { made_stale, already_stale } = id.map(soften).unwrap_or_default();
-                let PurgeMark { generation, overtaken } = mark;
-                let (count, stale_before) = (made_stale, already_stale);
-                PurgeOutcome::Soft(Softened { generation, count, stale_before, overtaken })
-            }
+            Some(id) => self.take_selected(id, key.tenant, selection, &view, shared),
         };
-        (outcome, dead_record)
+        (mark.with(variants), dead_record)
+    }
+
+    /// Marks the variants that a soft purge picks, after it has marked the open fills.
+    fn purge_soft(
+        &mut self,
+        key: &PathRef<'_>,
+        selection: Selection<'_>,
+        mark: PurgeMark,
+        shared: &Shared,
+    ) -> (Softened, Option<Box<DeadRecord<V>>>) {
+        let view = Self::view(key, shared);
+        let Living { id, dead_record } = self.living_before_soft_purge(key, &view, shared);
+        let soften = |id| self.soften_selected(id, key.tenant, selection, &view, shared);
+        let SoftenCounts { made_stale, already_stale } = id.map(soften).unwrap_or_default();
+        let PurgeMark { generation, overtaken } = mark;
+        let (count, stale_before) = (made_stale, already_stale);
+        (Softened { generation, count, stale_before, overtaken }, dead_record)
     }
 
     /// Takes out a record that is not dead, with all of its variants.
-    fn purge_hard(
+    fn take_whole(
         &mut self,
         id: RecordId,
         tenant: &Tenant,
@@ -127,7 +221,7 @@ impl<V> Shard<V> {
     }
 
     /// Takes the picked variants out of a record that is not dead.
-    fn purge_selected(
+    fn take_selected(
         &mut self,
         id: RecordId,
         tenant: &Tenant,
@@ -151,7 +245,7 @@ impl<V> Shard<V> {
     }
 
     /// Marks the picked variants of a record that is not dead.
-    fn purge_soft(
+    fn soften_selected(
         &mut self,
         id: RecordId,
         tenant: &Tenant,

@@ -17,18 +17,22 @@
 //!   part (16, by hash)
 //!     by_text   hash -> number       read without a lock, written under the lock of the part
 //!     lines     number -> text       64 bytes: length, number of the next line, 56 bytes of text
-//!     uses      number -> count      apart from the lines, so that inserts do not disturb lookups
-//!     texts     number -> Arc<str>   returned by purges and lists
+//!     states    number -> count of uses, Arc<str> for purges and lists; apart from the lines, so
+//!                         that inserts do not disturb lookups
 //! ```
 //!
-//! The memory of lines is reused but not returned while the index lives: about 140 bytes for each
+//! The memory of lines is reused but not returned while the index lives: about 170 bytes for each
 //! key at the peak number of keys.
+//!
+//! The shared text of the first key of a number stays as well, if it fits into one line, so that it
+//! is cloned without a lock. A later key of the number has its shared text behind a lock.
 
 use super::key::Wanted;
+use super::key_state::KeyState;
 use super::shared_table::SharedTable;
 use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
-use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The number of a key: the line of its text, and the part that the line is in.
@@ -52,13 +56,12 @@ const CHUNKS: usize = 18;
 /// Bytes of text in a line.
 const LINE_TEXT: usize = 56;
 
-/// The two counts in front of shared text.
-const SHARED: usize = 2 * size_of::<usize>();
-
 /// The keys of one index.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    parts: Box<[CachePadded<Part>; PARTS]>,
+    // Padded, because each lookup reads it: an `Arc` around it has its counts beside it, which each
+    // purge changes.
+    parts: CachePadded<Box<[CachePadded<Part>; PARTS]>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,14 +85,7 @@ struct Inner {
 #[derive(Debug)]
 struct Chunk {
     lines: Box<[Line]>,
-    uses: Box<[AtomicU64]>,
-    texts: Box<[RwLock<Option<Known>>]>,
-}
-
-#[derive(Debug)]
-struct Known {
-    text: Arc<str>,
-    hash: TableHash,
+    states: Box<[KeyState]>,
 }
 
 /// The length of the text in the low half of the first word, one more than the number of the line
@@ -115,15 +111,15 @@ impl KeyId {
         self.0 >> PART_BITS
     }
 
+    /// A number of 24 bits.
     #[inline]
-    pub(crate) fn to_bytes(self) -> [u8; 3] {
-        let [a, b, c, _] = self.0.to_le_bytes();
-        [a, b, c]
+    pub(crate) fn number(self) -> u32 {
+        self.0
     }
 
     #[inline]
-    pub(crate) fn from_bytes([a, b, c]: [u8; 3]) -> Self {
-        Self(u32::from_le_bytes([a, b, c, 0]))
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
     }
 }
 
@@ -187,35 +183,19 @@ impl Chunk {
     fn new(lines: usize) -> Self {
         Self {
             lines: (0..lines).map(|_| Line::default()).collect(),
-            uses: (0..lines).map(|_| AtomicU64::new(0)).collect(),
-            texts: (0..lines).map(|_| RwLock::new(None)).collect(),
+            states: (0..lines).map(|_| KeyState::default()).collect(),
         }
     }
 
-    /// The count of uses of a line. The first keys are the popular ones, so neighbors' counts lie
-    /// apart.
-    #[inline]
-    fn uses(&self, at: usize) -> &AtomicU64 {
-        const ROWS: usize = 8;
-        &self.uses[at % ROWS * (self.uses.len() / ROWS) + at / ROWS]
-    }
-
-    #[allow(clippy::inline_always, reason = "a purge does it for each variant")]
-    #[inline(always)]
-    fn text(&self, at: usize) -> Arc<str> {
-        let known = self.texts[at].read();
-        Arc::clone(&known.as_ref().expect("a number that is in use has a text").text)
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&*self.lines) + size_of_val(&*self.uses) + size_of_val(&*self.texts)
+        size_of_val(&*self.lines) + size_of_val(&*self.states)
     }
 }
 
 impl Default for Dictionary {
     fn default() -> Self {
         let parts: Box<[_]> = (0..PARTS).map(|_| CachePadded::default()).collect();
-        Self { parts: parts.try_into().map_err(drop).expect("so many parts") }
+        Self { parts: CachePadded(parts.try_into().map_err(drop).expect("so many parts")) }
     }
 }
 
@@ -234,17 +214,18 @@ impl Dictionary {
 
     /// The text of a number that is in use.
     pub(crate) fn text(&self, id: KeyId) -> Arc<str> {
-        self.parts[id.part()].text(id.line())
+        self.parts[id.part()].state(id.line()).text()
     }
 
     /// The text of a number, which is used once less.
     ///
     /// **Locks:** the part, if this was the last use.
+    #[inline]
     pub(crate) fn resolve(&self, id: KeyId) -> Arc<str> {
         let part = &self.parts[id.part()];
-        let (chunk, at) = part.known_chunk(id.line());
-        let text = chunk.text(at);
-        part.end_use(chunk.uses(at), id.line());
+        let state = part.state(id.line());
+        let text = state.text();
+        part.end_use(state, id.line());
         text
     }
 
@@ -272,7 +253,7 @@ impl Dictionary {
 
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
+        size_of_val(&**self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()
     }
 
     /// Panics where the invariants at the top of this module do not hold, `ids` being all uses.
@@ -332,9 +313,11 @@ impl Part {
         })
     }
 
-    fn text(&self, line: u32) -> Arc<str> {
+    /// The state of a key that begins in a line.
+    #[inline]
+    fn state(&self, line: u32) -> &KeyState {
         let (chunk, at) = self.known_chunk(line);
-        chunk.text(at)
+        &chunk.states[at]
     }
 
     fn take(&self, wanted: Wanted<'_>) -> Option<u32> {
@@ -346,9 +329,7 @@ impl Part {
     /// have been given to another key.
     fn use_known(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
-        let one_more = |uses| (uses > 0).then_some(uses + 1);
-        // Acquire: pairs with the release in `take_new`, so that the text is there.
-        if chunk.uses(at).fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).is_err() {
+        if !chunk.states[at].use_again() {
             return false;
         }
         let right = self.compare_line(&chunk.lines[at], text);
@@ -364,19 +345,13 @@ impl Part {
         // Another thread may have been faster, and a key whose last use has ended is there until it
         // is freed under this lock.
         if let Some(line) = self.by_text.find(wanted.hash, |line| self.matches(line, wanted.text)) {
-            let (chunk, at) = self.known_chunk(line);
-            // Acquire: as in `use_known`.
-            chunk.uses(at).fetch_add(1, Ordering::Acquire);
+            self.state(line).revive();
             return Some(line);
         }
         let line = self.write(wanted.text, &mut inner)?;
-        let (chunk, at) = self.known_chunk(line);
-        *chunk.texts[at].write() = Some(Known { text: wanted.text.into(), hash: wanted.hash });
-        // Release: pairs with the acquire in `use_known`.
-        chunk.uses(at).store(1, Ordering::Release);
+        inner.text += self.state(line).begin(wanted);
         self.by_text.insert(wanted.hash, line, inner.keys);
         inner.keys += 1;
-        inner.text += SHARED + wanted.text.len();
         Some(line)
     }
 
@@ -403,15 +378,12 @@ impl Part {
     }
 
     fn release(&self, line: u32) {
-        let (chunk, at) = self.known_chunk(line);
-        self.end_use(chunk.uses(at), line);
+        self.end_use(self.state(line), line);
     }
 
     #[inline]
-    fn end_use(&self, uses: &AtomicU64, line: u32) {
-        // Release: what this use read of the text comes before the text changes. Acquire: and so
-        // does what other uses read.
-        if uses.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn end_use(&self, state: &KeyState, line: u32) {
+        if state.end_use() {
             self.free(line);
         }
     }
@@ -420,16 +392,15 @@ impl Part {
     #[cold]
     fn free(&self, line: u32) {
         let mut inner = self.inner.lock();
-        let (chunk, at) = self.known_chunk(line);
-        // Acquire: as in `release`. It stays zero: only the holder of the lock may use what has no
-        // use.
-        if chunk.uses(at).load(Ordering::Acquire) > 0 {
+        let state = self.state(line);
+        // It stays without a use: only the holder of the lock may use what has none.
+        if state.uses() > 0 {
             return;
         }
-        let Some(known) = chunk.texts[at].write().take() else { return };
-        self.by_text.remove(known.hash, line);
+        let Some((hash, text)) = state.end() else { return };
+        self.by_text.remove(hash, line);
         inner.keys -= 1;
-        inner.text -= SHARED + known.text.len();
+        inner.text -= text;
         let mut next = Some(line);
         while let Some(line) = next {
             let (chunk, at) = self.known_chunk(line);
@@ -453,15 +424,17 @@ impl Part {
         let inner = self.inner.lock();
         let mut found = Vec::new();
         for line in 0..inner.lines {
-            let (chunk, at) = self.known_chunk(line);
-            if let Some(known) = &*chunk.texts[at].read() {
-                let by_text = self.by_text.find(known.hash, |other| other == line);
-                assert_eq!(by_text, Some(line), "{} is found", known.text);
-                assert!(self.matches(line, &known.text), "{} has its text", known.text);
-                found.push((line, chunk.uses(at).load(Ordering::Relaxed)));
+            let state = self.state(line);
+            if let Some(hash) = state.hash() {
+                let (text, by_text) =
+                    (state.text(), self.by_text.find(hash, |other| other == line));
+                assert_eq!(by_text, Some(line), "{text} is found");
+                assert!(self.matches(line, &text), "{text} has its text");
+                found.push((line, state.uses()));
             }
         }
-        let lines: usize = found.iter().map(|(line, _)| self.text(*line).len()).map(lines_of).sum();
+        let lines_in_use = |(line, _): &(u32, u64)| lines_of(self.state(*line).text().len());
+        let lines: usize = found.iter().map(lines_in_use).sum();
         assert_eq!(found.len(), inner.keys, "keys");
         assert_eq!(lines + inner.free.len(), inner.lines as usize, "lines");
         found
@@ -545,8 +518,9 @@ mod tests {
             ids = (0..1000).map(|n| world.take(&format!("?w={n}"))).collect();
             world.keys.check(ids.iter().copied());
         }
-        // The list of free lines is new.
-        assert!(world.keys.bytes() < peak + 16_384, "{} of {peak}", world.keys.bytes());
+        // The list of free lines is new, and a second text of each number.
+        let texts = 1000 * (2 * size_of::<usize>() + "?w=999".len());
+        assert!(world.keys.bytes() < peak + texts + 16_384, "{} of {peak}", world.keys.bytes());
     }
 
     #[test]
@@ -566,7 +540,7 @@ mod tests {
     #[test]
     fn number_fits_into_three_bytes() {
         let last = KeyId::new(PARTS - 1, MAX_LINES - 1);
-        assert_eq!(KeyId::from_bytes(last.to_bytes()), last);
+        assert!(last.number() < 1 << 24);
         assert_eq!((last.part(), last.line()), (PARTS - 1, MAX_LINES - 1));
         assert!(place(MAX_LINES - 1).0 < CHUNKS);
     }

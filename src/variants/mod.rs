@@ -16,6 +16,7 @@
 mod dictionary;
 mod index_table;
 mod key;
+mod key_state;
 mod large;
 mod shared_table;
 mod taken;
@@ -23,4 +24,4 @@ mod taken;
 pub(crate) use dictionary::{Dictionary, KeyId};
 pub(crate) use key::{Entry, LookupKey, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
-pub(crate) use taken::{Numbered, Slot, Taken, TakenEntries};
+pub(crate) use taken::{Slot, Taken};

@@ -13,39 +13,58 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     value: V,
-    /// The tag, and the three bytes of the number. As bytes, so that a small value needs no
-    /// padding.
-    name: [u8; 4],
+    name: SlotName,
 }
 
-/// Variants that left a small set, with numbers for keys. The texts are looked up when they are
-/// asked for, outside of the shard's lock.
-pub(crate) struct Numbered<V> {
-    slots: std::vec::IntoIter<Slot<V>>,
-    /// A bit for each slot that is left: whether it is marked stale. The lowest is the next slot's.
-    stale: u32,
-    keys: Arc<Dictionary>,
+/// The tag of a slot, and the three bytes of its number. As bytes, so that a small value needs no
+/// padding.
+type SlotName = [u8; 4];
+
+fn key_of(name: SlotName) -> KeyId {
+    KeyId::from_number(u32::from_le_bytes(name) >> 8)
 }
+
+/// So many variants need no memory of their own when they leave their path. Most paths have no
+/// more.
+const FEW: usize = 4;
 
 /// Variants that were taken out of a path.
 pub(crate) enum Taken<V> {
-    Numbered(Numbered<V>),
+    Few(Few<V>),
+    Many(Many<V>),
     Listed(Vec<Entry<V>>),
     /// A large set as it was, so that taking it out is O(1).
     Whole(Box<LargeSet<V>>),
 }
 
-/// The variants that were taken out of a path, one after the other.
-pub(crate) enum TakenEntries<V> {
-    Numbered(Numbered<V>),
-    Listed(std::vec::IntoIter<Entry<V>>),
+/// At most [`FEW`] variants that left a small set, with numbers for keys. The texts are looked up
+/// when they are asked for, outside of the shard's lock.
+pub(crate) struct Few<V> {
+    values: [Option<V>; FEW],
+    names: [SlotName; FEW],
+    /// How many are left: the first ones.
+    len: usize,
+    marks: Marks,
+}
+
+/// More variants that left a small set.
+pub(crate) struct Many<V> {
+    slots: Vec<Slot<V>>,
+    marks: Marks,
+}
+
+struct Marks {
+    /// A bit for each slot: whether it is marked stale.
+    stale: u32,
+    /// The dictionary of the numbers, unless there is none.
+    keys: Option<Arc<Dictionary>>,
 }
 
 impl<V> Slot<V> {
     #[inline]
     pub(crate) fn new(key: KeyId, hash: TableHash, value: V) -> Self {
-        let [a, b, c] = key.to_bytes();
-        Self { value, name: [hash.tag(), a, b, c] }
+        let name = key.number() << 8 | u32::from(hash.tag());
+        Self { value, name: name.to_le_bytes() }
     }
 
     #[inline]
@@ -55,8 +74,7 @@ impl<V> Slot<V> {
 
     #[inline]
     pub(crate) fn key(&self) -> KeyId {
-        let [_, a, b, c] = self.name;
-        KeyId::from_bytes([a, b, c])
+        key_of(self.name)
     }
 
     #[inline]
@@ -74,94 +92,153 @@ impl<V> Slot<V> {
     }
 }
 
-impl<V> Numbered<V> {
-    /// Each bit of `stale` belongs to one slot.
-    pub(crate) fn new(slots: Vec<Slot<V>>, stale: u32, keys: &Arc<Dictionary>) -> Self {
-        Self { slots: slots.into_iter(), stale, keys: Arc::clone(keys) }
+impl Marks {
+    #[inline]
+    fn new(stale: u32, keys: &Arc<Dictionary>) -> Self {
+        Self { stale, keys: Some(Arc::clone(keys)) }
     }
-}
-
-impl<V> Iterator for Numbered<V> {
-    type Item = Entry<V>;
 
     #[inline]
-    fn next(&mut self) -> Option<Entry<V>> {
-        let slot = self.slots.next()?;
-        let freshness = Freshness::stale_if(self.stale & 1 == 1);
-        self.stale >>= 1;
-        let key = self.keys.resolve(slot.key());
-        Some(Entry { key, value: slot.value, freshness })
+    fn entry<V>(&self, name: SlotName, value: V, at: usize) -> Option<Entry<V>> {
+        let key = self.keys.as_ref()?.resolve(key_of(name));
+        let freshness = Freshness::stale_if(self.stale >> at & 1 == 1);
+        Some(Entry { key, value, freshness })
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.slots.size_hint()
+    #[cold]
+    #[inline(never)]
+    fn release(&self, names: impl Iterator<Item = SlotName>) {
+        if let Some(keys) = &self.keys {
+            names.for_each(|name| keys.release(key_of(name)));
+        }
     }
 }
 
-impl<V> ExactSizeIterator for Numbered<V> {}
+impl<V> Few<V> {
+    #[inline]
+    fn next(&mut self) -> Option<Entry<V>> {
+        self.len = self.len.checked_sub(1)?;
+        let value = self.values.get_mut(self.len)?.take()?;
+        self.marks.entry(self.names[self.len], value, self.len)
+    }
+}
 
-impl<V> Drop for Numbered<V> {
+impl<V> Many<V> {
+    #[inline]
+    fn next(&mut self) -> Option<Entry<V>> {
+        let slot = self.slots.pop()?;
+        self.marks.entry(slot.name, slot.value, self.slots.len())
+    }
+}
+
+impl<V> Drop for Few<V> {
+    #[inline]
     fn drop(&mut self) {
-        self.slots.as_slice().iter().for_each(|slot| self.keys.release(slot.key()));
+        if self.len > 0 {
+            self.marks.release(self.names[..self.len].iter().copied());
+        }
+    }
+}
+
+impl<V> Drop for Many<V> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.slots.is_empty() {
+            self.marks.release(self.slots.iter().map(|slot| slot.name));
+        }
     }
 }
 
 impl<V> Taken<V> {
+    #[inline]
     pub(crate) fn none() -> Self {
-        Self::Listed(Vec::new())
+        let marks = Marks { stale: 0, keys: None };
+        Self::Few(Few { values: [const { None }; FEW], names: [[0; 4]; FEW], len: 0, marks })
     }
 
+    /// All slots of a small set, or some of them, with a bit in `stale` for each.
+    pub(crate) fn numbered(
+        slots: impl ExactSizeIterator<Item = Slot<V>>,
+        stale: u32,
+        keys: &Arc<Dictionary>,
+    ) -> Self {
+        let mut taken = Self::none();
+        taken.put(slots, stale, keys);
+        taken
+    }
+
+    /// The same into a `Taken` that holds none.
+    #[allow(clippy::inline_always, reason = "a purge takes the slots from its node")]
+    #[inline(always)]
+    pub(crate) fn put(
+        &mut self,
+        mut slots: impl ExactSizeIterator<Item = Slot<V>>,
+        stale: u32,
+        keys: &Arc<Dictionary>,
+    ) {
+        let marks = Marks::new(stale, keys);
+        match self {
+            Self::Few(few) if slots.len() <= FEW => {
+                few.len = slots.len();
+                for at in 0..FEW {
+                    let Some(slot) = slots.next() else { break };
+                    few.values[at] = Some(slot.value);
+                    few.names[at] = slot.name;
+                }
+                few.marks = marks;
+            }
+            _ => *self = Self::Many(Many { slots: slots.collect(), marks }),
+        }
+    }
+
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Numbered(slots) => slots.len(),
+            Self::Few(few) => few.len,
+            Self::Many(many) => many.slots.len(),
             Self::Listed(entries) => entries.len(),
             Self::Whole(large) => large.len(),
         }
     }
 
-    /// The entries in a vector, whose iterator drops the rest when a caller's `Drop` panics.
-    pub(crate) fn into_entries(self) -> Vec<Entry<V>> {
+    /// The entries in a vector, whose iterator drops the rest when a caller's `Drop` panics. Those
+    /// of a small set are from the oldest on.
+    pub(crate) fn into_entries(mut self) -> Vec<Entry<V>> {
         match self {
-            Self::Numbered(slots) => slots.collect(),
+            Self::Few(_) | Self::Many(_) => {
+                let mut entries = Vec::with_capacity(self.len());
+                entries.extend(std::iter::from_fn(|| self.next()));
+                entries.reverse();
+                entries
+            }
             Self::Listed(entries) => entries,
             Self::Whole(large) => large.into_entries(),
         }
     }
-}
 
-impl<V> IntoIterator for Taken<V> {
-    type Item = Entry<V>;
-    type IntoIter = TakenEntries<V>;
-
-    fn into_iter(self) -> TakenEntries<V> {
-        match self {
-            Self::Numbered(slots) => TakenEntries::Numbered(slots),
-            Self::Listed(entries) => TakenEntries::Listed(entries.into_iter()),
-            Self::Whole(large) => TakenEntries::Listed(large.into_entries().into_iter()),
-        }
-    }
-}
-
-impl<V> Iterator for TakenEntries<V> {
-    type Item = Entry<V>;
-
+    /// Takes out the next entry, in no particular order.
     #[inline]
-    fn next(&mut self) -> Option<Entry<V>> {
+    pub(crate) fn next(&mut self) -> Option<Entry<V>> {
         match self {
-            Self::Numbered(slots) => slots.next(),
-            Self::Listed(entries) => entries.next(),
+            Self::Few(few) => few.next(),
+            Self::Many(many) => many.next(),
+            other => other.next_listed(),
         }
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
+    #[cold]
+    #[inline(never)]
+    fn next_listed(&mut self) -> Option<Entry<V>> {
+        if let Self::Whole(_) = self {
+            let whole = std::mem::replace(self, Self::none());
+            *self = Self::Listed(whole.into_entries());
+        }
         match self {
-            Self::Numbered(slots) => slots.size_hint(),
-            Self::Listed(entries) => entries.size_hint(),
+            Self::Listed(entries) => entries.pop(),
+            other => other.next(),
         }
     }
 }
-
-impl<V> ExactSizeIterator for TakenEntries<V> {}
 
 #[cfg(test)]
 mod tests {
@@ -183,16 +260,24 @@ mod tests {
             let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
             Slot::new(keys.take(wanted).unwrap(), wanted.hash, n)
         };
-        let numbered = Numbered::new((0..5).map(slot).collect(), 0b10, &keys);
-        let ids: Vec<_> = numbered.slots.as_slice().iter().map(Slot::key).collect();
-        let mut taken = Taken::Numbered(numbered).into_iter();
-        let mut next = || taken.next().map(|entry| (entry.key, entry.value, entry.freshness));
-        assert_eq!(next(), Some(("?w=0".into(), 0, Freshness::Live)));
-        assert_eq!(next(), Some(("?w=1".into(), 1, Freshness::Stale)));
-        assert_eq!(next(), Some(("?w=2".into(), 2, Freshness::Live)));
-        keys.check(ids[3..].iter().copied());
-        assert_eq!(taken.len(), 2);
-        drop(taken);
-        keys.check(std::iter::empty());
+        for count in 1..=2 * FEW {
+            let slots: Vec<_> = (0..count).map(slot).collect();
+            let ids: Vec<_> = slots.iter().map(Slot::key).collect();
+            let mut taken = Taken::numbered(slots.into_iter(), 0b1010, &keys);
+            for left in (0..count).rev() {
+                assert_eq!(taken.len(), left + 1);
+                keys.check(ids[..=left].iter().copied());
+                let entry = taken.next().expect("one is left");
+                let freshness = Freshness::stale_if([1, 3].contains(&left));
+                assert_eq!((&*entry.key, entry.value), (&*format!("?w={left}"), left));
+                assert_eq!(entry.freshness, freshness);
+                // Dropped, and the rest with it.
+                if left * 2 == count {
+                    break;
+                }
+            }
+            drop(taken);
+            keys.check(std::iter::empty());
+        }
     }
 }

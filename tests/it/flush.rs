@@ -1,7 +1,7 @@
 //! Flushes: O(1), and all earlier entries are removed in every shard at once.
 
 use crate::common::{path, variant};
-use cache_index::{CacheIndex, Hard, Lookup, Soft};
+use cache_index::{CacheIndex, Config, DeadValues, Hard, Lookup, Soft};
 
 #[test]
 fn flush_all_kills_every_entry_of_every_tenant() {
@@ -64,6 +64,33 @@ fn purge_after_a_flush_does_not_hand_over_what_the_flush_killed() {
     assert!(index.insert(&a, &birds, &key, 1).is_stored());
     index.flush_all(Hard);
     assert!(index.purge(&a, &birds, Hard).is_empty());
+}
+
+/// An insert brings the counts of the tenant forward and sweeps a few records. The others are still
+/// as they were before the flush.
+#[test]
+fn purge_after_a_flush_and_an_insert_hands_over_what_the_flush_left() {
+    let config = Config::builder().shards(1).dead_values(DeadValues::Queue).build().unwrap();
+    let (index, paths) = (CacheIndex::new(config), 200);
+    let (a, key) = (index.tenant("a"), variant("?w=1"));
+    let name = |n: usize| path(&format!("sample.li/{n}.jpg"));
+    let purged = |n: usize| index.purge(&a, &name(n), Hard).into_iter().map(|(_, value)| value);
+
+    (0..paths).for_each(|n| assert!(index.insert(&a, &name(n), &key, n).is_stored()));
+    index.flush_all(Soft);
+    assert!(index.insert(&a, &name(paths), &key, paths).is_stored());
+    for n in 0..10 {
+        assert_eq!(purged(n).collect::<Vec<_>>(), [n]);
+    }
+    let stats = index.stats();
+    assert_eq!((stats.live, stats.stale, stats.dead), (1, paths - 10, 0));
+
+    index.flush_all(Hard);
+    assert!(index.insert(&a, &name(paths), &key, paths).is_stored());
+    for n in 0..=paths {
+        assert_eq!(purged(n).count(), usize::from(n == paths), "{n}");
+    }
+    assert_eq!(index.reclaim(1000).len(), paths - 10 + 1, "each of them once");
 }
 
 #[test]

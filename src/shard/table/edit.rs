@@ -11,8 +11,7 @@ use crate::hash::Hashing;
 use crate::scopes::{Counts, Generation, Standing, View};
 use crate::shard::path_ref::PathRef;
 use crate::variants::{
-    Dictionary, Entry, LargeSet, NewVariant, Numbered, Slot, SoftenCounts, Taken, VariantIndex,
-    Wanted,
+    Dictionary, Entry, LargeSet, NewVariant, Slot, SoftenCounts, Taken, VariantIndex, Wanted,
 };
 use std::mem;
 use std::sync::Arc;
@@ -110,6 +109,44 @@ impl<V> Records<V> {
         depth
     }
 
+    /// Takes a record out that is settled at a generation or later, and puts its variants into
+    /// `taken`, which has none.
+    // Into `taken`, so that nothing is moved on the way to the caller. And not by an id, so that the
+    // record is looked for once.
+    #[inline]
+    pub(crate) fn remove_settled(
+        &mut self,
+        path: &PathRef<'_>,
+        as_of: Generation,
+        keys: &Arc<Dictionary>,
+        taken: &mut Taken<V>,
+    ) -> Removal {
+        let hash = path.hash.table();
+        let bucket = self.bucket_of(hash);
+        let node = (self.tags.get_mut(bucket), self.buckets.get_mut(bucket));
+        let (Some(tags), Some(Bucket { line, rest })) = node else { return Removal::Absent };
+        let Some(lane) = tags.find(hash, |_| true) else {
+            return if tags.is_full() { Removal::Undone } else { Removal::Absent };
+        };
+        let at = line.lane(lane);
+        let record = line.record(at);
+        let is_plain = record.is_plain() && rest.more.is_none();
+        if !is_plain || record.settled() < as_of || !record.is(path.owner(), path.path) {
+            return Removal::Undone;
+        }
+        let stale = record.stale();
+        self.len -= 1;
+        let mut node = NodeMut { tags, line, rest, heap: &mut self.heap };
+        let slots = node.take_slots(at);
+        let len = slots.len();
+        taken.put(slots, stale, keys);
+        node.remove(at);
+        node.give_back_slots();
+        // Mostly none is stale.
+        let stale = if stale == 0 { 0 } else { stale.count_ones() as usize };
+        Removal::Done { len, stale }
+    }
+
     /// Takes a record out, with its variants.
     pub(crate) fn remove(&mut self, id: RecordId, keys: &Arc<Dictionary>) -> Taken<V> {
         let record = self.lines_of(id).record(id.at());
@@ -119,7 +156,7 @@ impl<V> Records<V> {
         }
         self.len -= 1;
         let mut node = self.node_at(id);
-        let slots = node.take_slots(id.at());
+        let slots: Vec<_> = node.take_slots(id.at()).collect();
         node.remove(id.at());
         node.give_back_slots();
         if self.buckets[id.bucket()].rest.more.is_some() {
@@ -127,7 +164,7 @@ impl<V> Records<V> {
         }
         match large {
             Some(place) => Taken::Whole(self.take_set(place)),
-            None => Taken::Numbered(Numbered::new(slots, stale, keys)),
+            None => Taken::numbered(slots.into_iter(), stale, keys),
         }
     }
 
@@ -155,7 +192,7 @@ impl<V> Records<V> {
             let at = last.line.lane(last.tags.len() - 1);
             let (hash, bytes) = (last.record(at).hash(), last.bytes_of(at).to_owned());
             let mut node = self.node_mut(id.bucket(), depth);
-            let slots = node.take_slots(at);
+            let slots: Vec<_> = node.take_slots(at).collect();
             node.remove(at);
             self.node_at(id).adopt(hash, &bytes, slots.into_iter());
         }
@@ -268,9 +305,9 @@ impl<V> Records<V> {
     fn enlarge(&mut self, id: RecordId, keys: &Arc<Dictionary>, hashing: &Hashing) -> u32 {
         let mut node = self.node_at(id);
         let stale = node.line.record(id.at()).stale();
-        let slots = node.take_slots(id.at());
+        let taken = Taken::numbered(node.take_slots(id.at()), stale, keys);
         node.give_back_slots();
-        let entries = Numbered::new(slots, stale, keys).collect();
+        let entries = taken.into_entries();
         let set = Box::new(LargeSet::new(entries, hashing));
         self.heap += set.heap_bytes();
         let place = self.outside.sets.insert(set);
@@ -413,7 +450,7 @@ impl<V> Records<V> {
                 gone.push(slot);
             }
             self.node_at(id).give_back_slots();
-            return Taken::Numbered(Numbered::new(gone, stale, keys));
+            return Taken::numbered(gone.into_iter(), stale, keys);
         };
         let set = self.take_set(place);
         self.record_mut(id).clear();
@@ -503,6 +540,16 @@ impl<V> Records<V> {
         self.tags.shrink_to_fit();
         self.buckets.shrink_to_fit();
     }
+}
+
+/// The result of [`Records::remove_settled`].
+pub(crate) enum Removal {
+    /// There is no such record.
+    Absent,
+    /// The record is gone, with so many variants, of which so many were marked stale.
+    Done { len: usize, stale: usize },
+    /// The record is not settled, or not where most are: [`Records::remove`] takes it out.
+    Undone,
 }
 
 /// The room that a bucket must have before records are moved to it.

@@ -39,10 +39,10 @@ pub(super) struct Tags {
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
 
-/// Where each record starts in a block: of each lane, the sum of the sizes before it. The first
-/// free lane, and the one behind the last lane, have the end of the last record.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Starts([u16; BYTES]);
+/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the
+/// sizes before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starts([u8; 2 * BYTES]);
 
 /// One number of a byte for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,24 @@ static BEFORE: [[u64; 3]; LANES + 1] = {
         let mut at = 0;
         while at < lane {
             masks[lane][at / WORD] |= 0xff << (at % WORD * 8);
+            at += 1;
+        }
+        lane += 1;
+    }
+    masks
+};
+
+/// One in each of the four starts of a word.
+const EACH_START: u64 = 0x0001_0001_0001_0001;
+
+/// The same for lanes of two bytes, in six words.
+static STARTS_BEFORE: [[u64; 6]; LANES + 1] = {
+    let mut masks = [[0; 6]; LANES + 1];
+    let mut lane = 0;
+    while lane <= LANES {
+        let mut at = 0;
+        while at < lane {
+            masks[lane][at / 4] |= 0xffff << (at % 4 * 16);
             at += 1;
         }
         lane += 1;
@@ -131,6 +149,8 @@ impl Tags {
         self.confirmed = Confirmed::default();
     }
 
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
         remove(&mut self.tags, lane);
         self.confirmed = Confirmed::default();
@@ -178,37 +198,71 @@ impl Confirmed {
     }
 }
 
+impl Default for Starts {
+    fn default() -> Self {
+        Self([0; 2 * BYTES])
+    }
+}
+
 impl Starts {
     #[inline]
     pub(super) fn of(&self, lane: usize) -> u16 {
-        self.0[lane]
+        let bytes = &self.0[2 * lane..][..2];
+        u16::from_le_bytes(bytes.try_into().expect("two bytes"))
+    }
+
+    /// Four starts, from the lane on whose bytes begin there.
+    #[inline]
+    fn four(&self, byte: usize) -> u64 {
+        u64::from_le_bytes(self.0[byte..][..WORD].try_into().expect("eight bytes"))
+    }
+
+    /// Changes four lanes at a time: `change` gets the number of the word, and what it holds.
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
+    fn change(&mut self, mut change: impl FnMut(usize, &Self) -> u64) {
+        for at in 0..2 * BYTES / WORD {
+            let new = change(at, self);
+            self.0[at * WORD..][..WORD].copy_from_slice(&new.to_le_bytes());
+        }
     }
 
     /// Where the last record ends.
     #[inline]
     pub(super) fn end(&self) -> u16 {
-        self.0[LANES]
+        self.of(LANES)
     }
 
     #[inline]
     pub(super) fn size(&self, lane: usize) -> u16 {
-        self.0[lane + 1] - self.0[lane]
+        self.of(lane + 1) - self.of(lane)
     }
 
     /// Adds a record of a size behind the last one.
     #[inline]
     pub(super) fn push(&mut self, lane: usize, size: u16) {
-        let end = self.end() + size;
-        self.0[lane + 1] = end;
-        self.0[LANES] = end;
+        let end = u64::from(self.end() + size) * EACH_START;
+        let before = &STARTS_BEFORE[lane + 1];
+        self.change(|at, old| old.four(at * WORD) & before[at] | end & !before[at]);
     }
 
     /// Takes a lane out.
+    // A loop over the lanes behind it takes more, as does a call that moves them.
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
-        let size = self.size(lane);
-        self.0.copy_within(lane + 1.., lane);
-        // Those of free lanes have no meaning, and may be smaller.
-        self.0[lane..].iter_mut().for_each(|start| *start = start.wrapping_sub(size));
+        let size = u64::from(self.size(lane)) * EACH_START;
+        let end = u64::from(self.end()) << 48;
+        let before = &STARTS_BEFORE[lane];
+        self.change(|at, old| {
+            let next = match at {
+                5 => old.four(5 * WORD) >> 16 | end,
+                _ => old.four(at * WORD + 2),
+            };
+            let (old, behind) = (old.four(at * WORD), !before[at]);
+            // No lane behind this one starts before its end, so nothing is borrowed.
+            old ^ (old ^ (next - (size & behind))) & behind
+        });
     }
 }
 
@@ -240,12 +294,16 @@ impl Lanes {
         self.0[lane] += 1;
     }
 
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
         remove(&mut self.0, lane);
     }
 }
 
 /// Moves up the lanes behind one that goes.
+#[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+#[inline(always)]
 fn remove(lanes: &mut [u8; BYTES], lane: usize) {
     let old = [word(lanes, 0), word(lanes, 1), word(lanes, 2), 0];
     for (at, before) in BEFORE[lane].iter().enumerate() {

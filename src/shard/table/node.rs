@@ -18,9 +18,7 @@
 //! tag has computed the addresses of all three. From line and rest it computes where the record and
 //! its slots are, so that the processor fetches both at the same time.
 
-#[cfg(any(test, fuzzing))]
-use super::lanes::LANES;
-use super::lanes::{Lanes, Starts, Tags};
+use super::lanes::{LANES, Lanes, Starts, Tags};
 use super::record::{Owner, Record, RecordMut, StoredText, UNIT};
 use crate::cpu_prefetch::fetch;
 use crate::hash::TableHash;
@@ -28,6 +26,7 @@ use crate::scopes::Generation;
 use crate::variants::Slot;
 use std::mem;
 use std::ops::Range;
+use std::vec;
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -364,7 +363,10 @@ impl<V> NodeMut<'_, V> {
     }
 
     /// Takes a record out that has no slots.
+    #[allow(clippy::inline_always, reason = "most of what a purge does under the lock")]
+    #[inline(always)]
     pub(super) fn remove(&mut self, at: Lane) {
+        assert!(at.lane() < LANES, "a record has a lane");
         let (used, size) = (self.line.used(), self.line.size(at));
         self.line.block.copy_within(at.start() + size..used, at.start());
         self.tags.remove(at.lane());
@@ -373,8 +375,13 @@ impl<V> NodeMut<'_, V> {
         // Not at each removal: what is filled and emptied in turns need not move each time.
         let left = used - size;
         if left + 128 < self.line.block.len() / 2 {
-            self.resize_block(left, if left == 0 { 0 } else { whole_chunk(left) });
+            self.shrink_block(left);
         }
+    }
+
+    #[cold]
+    fn shrink_block(&mut self, left: usize) {
+        self.resize_block(left, if left == 0 { 0 } else { whole_chunk(left) });
     }
 
     /// Adds a slot behind those of a record.
@@ -393,18 +400,26 @@ impl<V> NodeMut<'_, V> {
     }
 
     /// Takes out the slots of a record.
-    pub(super) fn take_slots(&mut self, at: Lane) -> Vec<Slot<V>> {
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
+    pub(super) fn take_slots(&mut self, at: Lane) -> vec::Drain<'_, Slot<V>> {
         let range = self.rest.range(at.lane());
         self.rest.set_count(at.lane(), 0);
-        self.rest.slots.drain(range).collect()
+        self.rest.slots.drain(range)
     }
 
     /// Gives back the room for slots that is beside them, if that is much.
+    #[inline]
     pub(super) fn give_back_slots(&mut self) {
         let slots = self.rest.slots.len();
         if slots + 4 < self.rest.slots.capacity() / 2 {
-            self.resize_slots(if slots == 0 { 0 } else { slots_with_spare::<V>(slots) });
+            self.shrink_slots(slots);
         }
+    }
+
+    #[cold]
+    fn shrink_slots(&mut self, slots: usize) {
+        self.resize_slots(if slots == 0 { 0 } else { slots_with_spare::<V>(slots) });
     }
 
     /// Makes room for records that are about to be moved here.

@@ -124,6 +124,20 @@ impl<'a> Record<'a> {
         (self.length() & LARGE != 0).then(|| self.stale())
     }
 
+    /// Whether this is the [plain](Self::is_plain) record of a path.
+    #[allow(clippy::inline_always, reason = "most of what a purge does to find its record")]
+    #[inline(always)]
+    pub(super) fn is(self, owner: Owner, path: &[u8]) -> bool {
+        let bytes = self.rest.get(..path.len());
+        self.owner() == owner && usize::from(self.length()) == path.len() && bytes == Some(path)
+    }
+
+    /// Whether text and variants are in the node, and not outside.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self.length() < OUTSIDE
+    }
+
     /// Whether a slot is marked stale.
     #[inline]
     pub(super) fn freshness(self, slot: usize) -> Freshness {

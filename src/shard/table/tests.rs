@@ -3,7 +3,7 @@
 use super::lanes::{Confirmed, Tags};
 use super::node::Bucket;
 use super::records::*;
-use super::{MAX_SLOTS, NewSlot};
+use super::{MAX_SLOTS, NewSlot, Removal};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::hash::TableHash;
@@ -160,6 +160,25 @@ impl World {
         assert_taken(taken, self.expected.remove(&*name).unwrap());
     }
 
+    /// Removes a path as a purge does, if it is settled at a generation.
+    fn remove_settled(&mut self, n: usize, as_of: Generation) {
+        let path = path(n);
+        let hash = self.hashing.path(self.tenant.id(), &path);
+        let named = PathRef { hash, tenant: &self.tenant, path: path.as_bytes() };
+        let mut taken = Taken::none();
+        match self.records.remove_settled(&named, as_of, &self.keys, &mut taken) {
+            Removal::Absent => assert!(!self.expected.contains_key(&path)),
+            Removal::Undone => assert_eq!(taken.len(), 0),
+            Removal::Done { len, stale } => {
+                assert_eq!(as_of, Generation::START, "no record is settled later");
+                let variants = self.expected.remove(&path).unwrap();
+                let marked = variants.iter().filter(|(_, _, freshness)| freshness.is_stale());
+                assert_eq!((len, stale), (variants.len(), marked.count()));
+                assert_taken(taken, variants);
+            }
+        }
+    }
+
     fn check(&self) {
         let uses = self.records.check(&self.keys, &self.hashing);
         self.keys.check(uses.into_iter());
@@ -201,9 +220,9 @@ impl World {
 
 fn assert_taken(taken: Taken<usize>, mut expected: Vec<(String, usize, Freshness)>) {
     assert_eq!(taken.len(), expected.len());
-    let taken =
-        taken.into_iter().map(|entry| (entry.key.to_string(), entry.value, entry.freshness));
-    let mut taken: Vec<_> = taken.collect();
+    let entries = taken.into_entries().into_iter();
+    let mut taken: Vec<_> =
+        entries.map(|entry| (entry.key.to_string(), entry.value, entry.freshness)).collect();
     taken.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
     expected.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
     assert_eq!(taken, expected);
@@ -227,7 +246,9 @@ fn table_is_a_map_of_ordered_sets_whatever_is_done() {
                 80..83 => world.remove_oldest(n),
                 83..87 => world.soften(n, odd),
                 87..91 => world.extract(n, seven),
-                91..99 => world.remove(n),
+                91..94 => world.remove(n),
+                94..98 => world.remove_settled(n, Generation::START),
+                98..99 => world.remove_settled(n, Generation::new(1)),
                 _ => world.records.shrink(),
             }
             if step % 300 == 0 {

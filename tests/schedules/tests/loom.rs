@@ -205,6 +205,28 @@ fn line_of_a_key_is_used_again_under_a_reader() {
     });
 }
 
+/// A purge reads the text of a key whose last use ends, and whose line is given to another key: each
+/// purge returns its own key, whether the line had a key before or not.
+#[test]
+fn line_of_a_key_is_used_again_under_a_purge() {
+    for has_had_a_key in [false, true] {
+        model(move || {
+            let world = TwoPaths::new();
+            let own = |key: usize, value| [(world.keys[key].to_string(), value)];
+            if has_had_a_key {
+                world.insert(0, 0, 1);
+                assert_eq!(world.purge(0), own(0, 1));
+            }
+            world.insert(0, 1, 2);
+            let other = Arc::clone(&world);
+            let thread = thread::spawn(move || other.purge(0));
+            world.insert(1, 0, 3);
+            assert_eq!(thread.join().unwrap(), own(1, 2));
+            assert_eq!(world.purge(1), own(0, 3));
+        });
+    }
+}
+
 /// Two threads miss at the same time: one gets the lease, the second its value or the stored entry.
 #[test]
 fn claim_against_a_claim_that_commits() {
