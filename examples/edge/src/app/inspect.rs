@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use tokio::task;
+use url::form_urlencoded;
 
 /// Answers `GET /variants?origin=...` with the cached renditions of a picture.
 pub(crate) async fn variants(

@@ -20,6 +20,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::time::Duration;
+use url::form_urlencoded;
 
 /// How long an edge waits until its own invalidations have numbers.
 const PATIENCE: Duration = Duration::from_millis(100);
