@@ -33,11 +33,37 @@ pub struct FleetConfig {
 }
 
 /// Builds a [`FleetConfig`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::FleetConfig;
+/// use std::time::Duration;
+///
+/// let shield = FleetConfig::builder("shield-1")
+///     .fresh_for(Duration::from_secs(30))
+///     .flushes_at_once(true)
+///     .patience(Duration::from_secs(2))
+///     .build()?;
+/// // No node of the fleet has less than this one.
+/// assert_eq!(shield.longest_fresh_for(), Duration::from_secs(30));
+/// assert!(shield.flushes_at_once());
+/// # Ok::<(), cache_index_fleet::FleetConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FleetConfigBuilder(FleetConfig);
 
 /// The error for a setting that cannot be used.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::FleetConfig;
+///
+/// let error = FleetConfig::builder("pop-1").outbox_limit(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "limit of the outbox must be at least 2, got 0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetConfigError {
     setting: &'static str,

@@ -117,10 +117,6 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         &self.gate
     }
 
-    pub(crate) fn patience(&self) -> Duration {
-        self.config.patience()
-    }
-
     pub(crate) fn take_removed(&self) -> Vec<V> {
         std::mem::take(&mut *self.removed.lock())
     }
@@ -189,12 +185,16 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
     }
 
     /// Invalidates here, logs and sends. Returns the removed values, a future of the durability
-    /// here, and one that ends when the level is reached.
+    /// here, and one that ends when the level is reached, or returns a lower one after a while.
     pub(crate) fn invalidate(
         self: &Arc<Self>,
         records: Vec<Record>,
         wanted: Reach,
-    ) -> (Vec<V>, impl Future<Output = Durability> + use<V, E>, oneshot::Receiver<()>) {
+    ) -> (
+        Vec<V>,
+        impl Future<Output = Durability> + use<V, E>,
+        impl Future<Output = Reach> + use<V, E>,
+    ) {
         let shared = Arc::clone(self);
         self.invalidate_by(records, wanted, move |_, records| {
             records.iter().flat_map(|record| shared.apply_here(record)).collect()
@@ -207,11 +207,15 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         mut records: Vec<Record>,
         wanted: Reach,
         apply: A,
-    ) -> (R, impl Future<Output = Durability> + use<V, E, R, A>, oneshot::Receiver<()>)
+    ) -> (
+        R,
+        impl Future<Output = Durability> + use<V, E, R, A>,
+        impl Future<Output = Reach> + use<V, E, R, A>,
+    )
     where
         A: FnOnce(&Persistent<V>, &[Record]) -> R,
     {
-        let (done, reached) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
         let call = self.node.lock().accept(&mut records, wanted.machine());
         if wanted > Reach::Local {
             self.calls.lock().insert(call, done);
@@ -224,14 +228,32 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
             // The log's own thread reports its failures; this one does not panic.
             logged.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         };
-        (removed, logged, reached)
+        (removed, logged, Arc::clone(self).reached(call, wanted, is_done))
     }
 
-    pub(crate) fn note(&self, wanted: Reach, took: Option<Duration>) {
+    /// Waits until a call has reached its level, or returns the level that it has reached in time.
+    async fn reached(
+        self: Arc<Self>,
+        call: u64,
+        wanted: Reach,
+        is_done: oneshot::Receiver<()>,
+    ) -> Reach {
+        if wanted == Reach::Local {
+            return Reach::Local;
+        }
+        if let Ok(Ok(())) = tokio::time::timeout(self.config.patience(), is_done).await {
+            return wanted;
+        }
+        self.calls.lock().remove(&call);
+        self.node.lock().give_up(call).map_or(wanted, Reach::of)
+    }
+
+    pub(crate) fn note(&self, wanted: Reach, reached: Reach, took: Duration) {
         let mut tally = self.tally.lock();
-        match took {
-            Some(took) => tally.latency.entry(wanted).or_default().add(took),
-            None => tally.not_reached += 1,
+        if reached == wanted {
+            tally.latency.entry(wanted).or_default().add(took);
+        } else {
+            tally.not_reached += 1;
         }
     }
 

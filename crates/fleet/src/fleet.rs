@@ -8,7 +8,7 @@ use crate::config::FleetConfig;
 use crate::driver::{self, Shared};
 use crate::engine::{Announcements, Engine};
 use crate::gate::Admission;
-use crate::level::{Invalidated, Level, NotReached, Reach};
+use crate::level::{Invalidated, Level, NotReached};
 use crate::stats::FleetStats;
 use crate::time::Moment;
 use cache_index::invalidation::InvalidationRequest;
@@ -64,6 +64,28 @@ pub struct Fleet<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcem
 }
 
 /// How far this node has followed the stream, for a protocol between caches of two tiers.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_fleet::{Everywhere, Fleet, FleetConfig, MemoryEngine};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// # let config = FleetConfig::builder("pop-1").build()?;
+/// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+/// fleet.serves_fresh().await;
+/// let before = fleet.settled_watermark().ok_or("no stream yet")?;
+/// let _ = fleet.flush_all(Hard, Everywhere).await?;
+/// let after = fleet.settled_watermark().ok_or("no stream")?;
+/// assert_eq!((after.stream, after.begun), (before.stream, after.applied));
+/// assert!(after.applied > before.applied);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watermark {
     /// The stream, by its creation.
@@ -338,20 +360,13 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         }
         let wanted = L::REACH;
         let (removed, logged, reached) = self.shared.invalidate(records, wanted);
-        let patience = self.shared.patience();
-        let reached = async {
-            match wanted {
-                Reach::Local => true,
-                _ => tokio::time::timeout(patience, reached).await.is_ok_and(|done| done.is_ok()),
-            }
-        };
-        let (local, has_reached) = tokio::join!(logged, reached);
+        let (local, reached) = tokio::join!(logged, reached);
         let took = Moment::now().since(began);
-        self.shared.note(wanted, has_reached.then_some(took));
-        if has_reached {
+        self.shared.note(wanted, reached, took);
+        if reached == wanted {
             Ok(Invalidated { level, removed, local, took })
         } else {
-            Err(NotReached { wanted, removed, local })
+            Err(NotReached { wanted, reached, removed, local })
         }
     }
 

@@ -43,6 +43,17 @@ impl Admission {
 }
 
 /// The behavior of a node while its gate is shut.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{FleetConfig, WhenShut};
+///
+/// let config = FleetConfig::builder("pop-1").when_shut(WhenShut::Refuse).build()?;
+/// assert_eq!(config.when_shut(), WhenShut::Refuse);
+/// assert_eq!(WhenShut::default(), WhenShut::ServeStale);
+/// # Ok::<(), cache_index_fleet::FleetConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenShut {
     /// Hits are stale.

@@ -29,6 +29,15 @@ pub trait Level: Copy + sealed::Sealed {
 }
 
 /// A level as a value.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{Everywhere, Level, Reach};
+///
+/// assert!(Reach::Local < Reach::Durable && Reach::Durable < Reach::Everywhere);
+/// assert_eq!((Everywhere::REACH, Reach::Durable.to_string()), (Reach::Everywhere, "durable".into()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
     /// See [`Local`].
@@ -66,6 +75,14 @@ impl Reach {
             Self::Everywhere => machine::Level::Everywhere,
         }
     }
+
+    pub(crate) fn of(level: machine::Level) -> Self {
+        match level {
+            machine::Level::Local => Self::Local,
+            machine::Level::Durable => Self::Durable,
+            machine::Level::Everywhere => Self::Everywhere,
+        }
+    }
 }
 
 impl fmt::Display for Reach {
@@ -79,6 +96,30 @@ impl fmt::Display for Reach {
 }
 
 /// An invalidation that has got as far as its level promises.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{Hard, OriginPath, VariantKey};
+/// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// # let config = FleetConfig::builder("pop-1").build()?;
+/// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+/// fleet.serves_fresh().await;
+/// let (doc, birds) = (fleet.tenant("doc"), OriginPath::from_canonical("sample.li/birds.jpg")?);
+/// let small = VariantKey::from_canonical("?w=200")?;
+/// assert!(fleet.lease(&doc, &birds).commit(&small, 7).is_stored());
+///
+/// let purged = fleet.purge(&doc, &birds, Hard, Durable).await?;
+/// assert_eq!((purged.level(), purged.removed()), (Durable, &[7][..]));
+/// assert!(purged.local().is_durable());
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the removed values are returned here"]
 #[derive(Debug)]
 pub struct Invalidated<L, V> {
@@ -118,9 +159,34 @@ impl<L: Level, V> Invalidated<L, V> {
 
 /// An invalidation that did not reach its level in time. It is applied on this node, and is sent to
 /// the others as soon as that is possible: calling again is not necessary.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine, Reach};
+/// use cache_index_persist::{PersistConfig, Persistent};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let engine = MemoryEngine::new();
+/// engine.stop();
+/// let config = FleetConfig::builder("pop-1").patience(Duration::from_millis(20)).build()?;
+/// let fleet = Fleet::join(cache, config, engine);
+///
+/// let error = fleet.flush_all(Hard, Durable).await.unwrap_err();
+/// assert_eq!((error.wanted(), error.reached()), (Reach::Durable, Reach::Local));
+/// // It is sent when the engine is back.
+/// assert_eq!(fleet.stats().outbox, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct NotReached<V> {
     pub(crate) wanted: Reach,
+    pub(crate) reached: Reach,
     pub(crate) removed: Vec<V>,
     pub(crate) local: Durability,
 }
@@ -129,6 +195,12 @@ impl<V> NotReached<V> {
     /// Returns the level that was asked for.
     pub fn wanted(&self) -> Reach {
         self.wanted
+    }
+
+    /// Returns the level that was reached in time. For `Local`, [`local`](Self::local) has the
+    /// durability on this node's own disk.
+    pub fn reached(&self) -> Reach {
+        self.reached
     }
 
     /// Returns the values that the invalidation removed on this node.
@@ -144,8 +216,11 @@ impl<V> NotReached<V> {
 
 impl<V> fmt::Display for NotReached<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = self.wanted;
-        write!(f, "invalidation is applied on this node, but is not {wanted} yet")
+        let reached = match self.reached {
+            Reach::Local => "applied on this node",
+            Reach::Durable | Reach::Everywhere => "durable",
+        };
+        write!(f, "invalidation is {reached}, but is not {} yet", self.wanted)
     }
 }
 

@@ -10,6 +10,27 @@ use cache_index_persist::{Codec, Durability, Record, Scope};
 use std::time::Duration;
 
 /// The outcome of a request: [`Fleet::request`] returns it.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Severity;
+/// use cache_index::invalidation::InvalidationRequest;
+/// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine, Reach};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// # let config = FleetConfig::builder("pop-1").build()?;
+/// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+/// let request = InvalidationRequest::all(Severity::Hard);
+/// let done = fleet.request(Some("editor"), &fleet.tenant("doc"), &request, Reach::Durable).await;
+/// assert_eq!((done.reached, done.is_reached), (Reach::Durable, true));
+/// assert!(done.local.is_durable());
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the removed values are in the receipt"]
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,7 +39,10 @@ pub struct Requested<V> {
     pub receipt: Receipt<V>,
     /// The known durability on this node's own disk.
     pub local: Durability,
-    /// Whether the level was reached in time. If not, the request is sent as soon as possible.
+    /// The level that was reached in time.
+    pub reached: Reach,
+    /// Whether that is the level that was asked for. If not, the request goes on its way: calling
+    /// again is not necessary.
     pub is_reached: bool,
     /// How long it took.
     pub took: Duration,
@@ -52,14 +76,9 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         let (receipt, logged, reached) = self
             .shared
             .invalidate_by(records, wanted, |cache, _| cache.apply_unlogged(tenant, request));
-        let patience = self.shared.patience();
-        let reached = async {
-            wanted == Reach::Local
-                || tokio::time::timeout(patience, reached).await.is_ok_and(|done| done.is_ok())
-        };
-        let (local, is_reached) = tokio::join!(logged, reached);
+        let (local, reached) = tokio::join!(logged, reached);
         let took = Moment::now().since(began);
-        self.shared.note(wanted, is_reached.then_some(took));
-        Requested { receipt, local, is_reached, took }
+        self.shared.note(wanted, reached, took);
+        Requested { receipt, local, reached, is_reached: reached == wanted, took }
     }
 }

@@ -7,6 +7,29 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// State and counts of a node. [`Fleet::stats`](crate::Fleet::stats) returns them.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_fleet::{Admission, Durable, Fleet, FleetConfig, MemoryEngine, Reach};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// # let config = FleetConfig::builder("pop-1").build()?;
+/// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+/// fleet.serves_fresh().await;
+/// let _ = fleet.flush_all(Hard, Durable).await?;
+///
+/// let stats = fleet.stats();
+/// assert_eq!((stats.gate, stats.is_caught_up, stats.members), (Admission::Serve, true, 1));
+/// assert_eq!(stats.flushes["no position"], 1);
+/// assert_eq!((stats.latency[&Reach::Durable].count, stats.not_reached), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FleetStats {

@@ -3,6 +3,8 @@
 //! Invariant: the numbers are read under the lock of the state machine, so that no message is half
 //! applied. A number covers the own invalidations of the node only if the stream has delivered
 //! them: before that they have no number, and the shield may not have them.
+//!
+//! A number means the same on both only if the message with it has the same id on both.
 
 use crate::engine::{Announcements, Engine};
 use crate::fleet::{Fleet, Watermark};
@@ -18,6 +20,49 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     /// **Locks:** that of the state machine.
     pub fn settled_watermark(&self) -> Option<Watermark> {
         self.shared.settled_watermark()
+    }
+
+    /// Returns a checksum of the id of a message that this node has applied, if it is known: the
+    /// last 8192 are, but not those before a restart or before a flush of everything by the checks.
+    ///
+    /// An older copy of the stream that was restored keeps the creation time, and gives the numbers
+    /// behind its end to other messages. So a number names a message only together with its id: a
+    /// shield compares the checksum of an edge with its own for the same number.
+    ///
+    /// **Cost:** a binary search. **Locks:** that of the state machine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// let engine = MemoryEngine::new();
+    /// let (edge, shield) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    /// let join = |dir: &tempfile::TempDir, name: &str| {
+    ///     let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    ///     let config = FleetConfig::builder(name).build()?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(Fleet::join(cache, config, engine.handle()))
+    /// };
+    /// let (edge, shield) = (join(&edge, "edge")?, join(&shield, "shield")?);
+    /// shield.serves_fresh().await;
+    /// edge.serves_fresh().await;
+    ///
+    /// let asked = edge.numbered_watermark(Duration::from_secs(9)).await.ok_or("no number")?;
+    /// let checksum = edge.checksum(asked.applied).ok_or("flushed meanwhile")?;
+    /// while shield.settled_watermark().is_none_or(|own| own.applied < asked.applied) {
+    ///     tokio::time::sleep(Duration::from_millis(1)).await;
+    /// }
+    /// // The shield has applied the same message, and may answer from its index.
+    /// assert_eq!(shield.checksum(asked.applied), Some(checksum));
+    /// assert_eq!(shield.checksum(u64::MAX), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn checksum(&self, sequence: u64) -> Option<u32> {
+        self.shared.node().lock().id_of(sequence).map(|id| crc32c::crc32c(id.as_bytes()))
     }
 
     /// Returns the watermark that an edge sends to a shield. It first waits until the stream has

@@ -105,12 +105,13 @@ async fn join_fleet(
     words: FleetWords,
     data: Option<&std::path::Path>,
 ) -> Result<(), String> {
-    use app::fleet::{Membership, WhenShut};
+    use app::fleet::{Membership, WhenShut, Words};
     // clap has checked that there is a directory.
     let (Some(url), Some(dir)) = (words.fleet, data) else { return Ok(()) };
     let when_shut = if words.refuse { WhenShut::Refuse } else { WhenShut::ServeStale };
     let fresh_for = Duration::from_secs(words.fresh_for.into());
-    edge.join(Membership::new(&url, words.node, fresh_for, when_shut, dir).await?)?;
+    let settings = Words { name: words.node, fresh_for, is_shield: words.as_shield };
+    edge.join(Membership::new(&url, settings, when_shut, dir).await?)?;
     edge.shield = words.shield.as_deref().map(Shield::new).transpose()?;
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(crate) async fn all(world: &mut World, purges: usize) -> Result<(), Box<dyn 
     }
     burst(world).await?;
     catch_up(world).await?;
-    lost_server(world).await
+    if world.cluster.is_some() { lost_server(world).await } else { Ok(()) }
 }
 
 /// Single purges, one after the other.
@@ -105,13 +105,13 @@ async fn catch_up(world: &mut World) -> Result<(), Box<dyn Error>> {
 /// The server is killed, and comes back.
 async fn lost_server(world: &mut World) -> Result<(), Box<dyn Error>> {
     let began = tokio::time::Instant::now();
-    world.server.kill()?;
+    world.kill_servers()?;
     for node in &world.nodes {
         node.ask("shut").await?;
     }
     let (shut, period) = (began.elapsed().as_secs_f64(), crate::node::FRESH_FOR.as_secs_f64());
     println!("{:<44} {shut:8.2} s of {period} s", "server lost: all gates shut after");
-    world.server.run()?;
+    world.run_servers()?;
     let began = tokio::time::Instant::now();
     world.all_fresh().await?;
     let took = began.elapsed().as_secs_f64();

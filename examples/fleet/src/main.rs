@@ -2,7 +2,9 @@
 //!
 //! ```sh
 //! cargo run --release -p fleet                    # with nats-server on the path
-//! cargo run --release -p fleet -- --rounds 100    # faults only, at random
+//! cargo run --release -p fleet -- --purges 0 --rounds 100                      # faults only
+//! cargo run --release -p fleet -- --purges 0 --rounds 9 --replicas 3 --netns   # three servers
+//! cargo run --release -p fleet -- --nats nats://127.0.0.1:4222                 # a running server
 //! ```
 //!
 //! It ends with the number of stale pictures that any node served as fresh after everything had
@@ -11,16 +13,19 @@
 
 mod chaos;
 mod figures;
+mod net;
 mod node;
 mod remote;
 mod server;
 mod world;
 
 use clap::Parser;
+use net::Net;
+use remote::Stream;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use world::World;
+use world::{Log, World};
 
 /// Three nodes and a nats-server that are killed, frozen, wiped and restored, and a checker.
 #[derive(Clone, Debug, Parser)]
@@ -28,6 +33,15 @@ struct Arguments {
     /// The program of the server; found on the path by default.
     #[arg(long, value_name = "PROGRAM")]
     nats_server: Option<PathBuf>,
+    /// Uses running servers instead of own ones. Then only the nodes are broken.
+    #[arg(long, value_name = "URL,...", conflicts_with_all = ["nats_server", "replicas", "netns"])]
+    nats: Option<String>,
+    /// How many own servers there are. Each has a replica of the stream.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    replicas: u8,
+    /// Gives each node a network namespace, so that its link can be cut. Needs root and `ip`.
+    #[arg(long)]
+    netns: bool,
     /// How many nodes there are.
     #[arg(long, default_value_t = 3)]
     nodes: usize,
@@ -40,8 +54,9 @@ struct Arguments {
     /// The seed of the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Runs as a node: name, directory, URL of the server, directory of the origin.
-    #[arg(long, hide = true, num_args = 4)]
+    /// Runs as a node: name, directory, directory of the origin, URLs of the servers, name of the
+    /// stream, replicas.
+    #[arg(long, hide = true, num_args = 6)]
     node: Vec<String>,
 }
 
@@ -63,15 +78,26 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<bool, Box<dyn Error>> {
-    if let [name, dir, url, origin] = &arguments.node[..] {
-        return node::run(name, dir.as_ref(), url, origin.as_ref()).await.map(|()| true);
+    if let [name, dir, origin, urls, stream, replicas] = &arguments.node[..] {
+        let (urls, stream) = (urls.clone(), stream.clone());
+        let stream = Stream { urls, name: stream, replicas: replicas.parse()? };
+        return node::run(name, dir.as_ref(), origin.as_ref(), stream).await.map(|()| true);
     }
-    let Some(program) = server::find(arguments.nats_server.clone()) else {
-        println!("skipped: no nats-server on the path (see docs/fleet.md for how to install it)");
-        return Ok(true);
+    let log = match (arguments.nats.clone(), server::find(arguments.nats_server.clone())) {
+        (Some(urls), _) => Log::Running(urls),
+        (None, Some(program)) => Log::Own(program, arguments.replicas.into()),
+        (None, None) => {
+            println!("skipped: no nats-server on the path (docs/fleet.md has how to install it)");
+            return Ok(true);
+        }
     };
-    let mut world = World::start(&program, arguments.nodes, arguments.seed).await?;
-    println!("nats-server and {} nodes are up", arguments.nodes);
+    let net = arguments.netns.then(|| Net::new(arguments.nodes)).transpose();
+    let net = net.unwrap_or_else(|reason| {
+        println!("skipped: links that are cut, as they need root and ip: {reason}");
+        None
+    });
+    let mut world = World::start(log, arguments.nodes, net, arguments.seed).await?;
+    println!("{} nodes are up, servers: {}", arguments.nodes, arguments.replicas);
     if arguments.purges > 0 {
         figures::all(&mut world, arguments.purges).await?;
     }

@@ -3,6 +3,7 @@
 //! Each line is a number, a command and its arguments. The answer begins with the same number. Many
 //! commands may be under way at once.
 
+use crate::remote::Stream;
 use cache_index::{Hard, Lookup, OriginPath, VariantKey};
 use cache_index_fleet::{
     Admission, Durable, Everywhere, Fleet, FleetConfig, JetStream, JetStreamConfig, Local, Moment,
@@ -32,13 +33,15 @@ fn key() -> VariantKey<'static> {
 pub(crate) async fn run(
     name: &str,
     dir: &Path,
-    url: &str,
     origin: &Path,
+    stream: Stream,
 ) -> Result<(), Box<dyn Error>> {
     let persist = PersistConfig::builder().snapshot_every(Some(Duration::from_secs(1)));
     let cache = Persistent::<u64>::open(dir, persist.build()?)?;
     let config = FleetConfig::builder(name).fresh_for(FRESH_FOR).longest_fresh_for(FRESH_FOR);
-    let engine = JetStream::connect(JetStreamConfig::new(url)).await?;
+    let subject = stream.name.to_lowercase();
+    let engine = JetStreamConfig::new(stream.urls).stream(stream.name, subject);
+    let engine = JetStream::connect(engine.replicas(stream.replicas)).await?;
     let fleet = Fleet::join(cache, config.build()?, engine);
     let node = Arc::new(Node { fleet, origin: origin.to_owned() });
     let (answers, mut written) = mpsc::unbounded_channel::<String>();

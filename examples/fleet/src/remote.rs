@@ -17,6 +17,14 @@ type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<String>>>>;
 /// Longer than any command takes that succeeds.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The stream of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) urls: String,
+    pub(crate) name: String,
+    pub(crate) replicas: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Remote {
     child: Child,
@@ -26,14 +34,17 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
+    /// Starts a node by a command that runs this program.
     pub(crate) fn start(
+        command: std::process::Command,
         name: &str,
         dir: &Path,
-        url: &str,
         origin: &Path,
+        stream: &Stream,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--node").arg(name).arg(dir).arg(url).arg(origin);
+        let mut command = Command::from(command);
+        command.arg("--node").arg(name).arg(dir).arg(origin);
+        command.args([&stream.urls, &stream.name, &stream.replicas.to_string()]);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

@@ -1,14 +1,19 @@
-//! The nats-server and its store.
+//! The nats-servers and their stores.
 
 use std::error::Error;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A server whose store can be taken away.
+/// Servers whose stores can be taken away. More than one of them form a cluster.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct Cluster {
     program: PathBuf,
+    servers: Vec<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
     dir: PathBuf,
     port: u16,
     child: Option<Child>,
@@ -22,36 +27,82 @@ pub(crate) fn find(named: Option<PathBuf>) -> Option<PathBuf> {
     })
 }
 
-impl Server {
-    pub(crate) fn start(program: &Path, dir: &Path) -> Result<Self, Box<dyn Error>> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        std::fs::create_dir_all(dir)?;
-        let store = dir.join("store").display().to_string();
-        let config = format!(
-            "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?}, sync_interval: always }}\n"
-        );
-        std::fs::write(dir.join("nats.conf"), config)?;
-        let mut server =
-            Self { program: program.to_owned(), dir: dir.to_owned(), port, child: None };
-        server.run()?;
-        Ok(server)
+/// Returns free ports.
+fn ports(count: usize) -> Result<Vec<u16>, Box<dyn Error>> {
+    // All are bound before the first is free again, so that no port is there twice.
+    let bound: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+    let ports: Result<Vec<_>, _> =
+        bound?.iter().map(|at| at.local_addr().map(|address| address.port())).collect();
+    Ok(ports?)
+}
+
+impl Cluster {
+    /// Starts servers that listen for nodes at an address.
+    pub(crate) fn start(
+        program: &Path,
+        dir: &Path,
+        count: usize,
+        address: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let (clients, routes) = (ports(count)?, ports(count)?);
+        let urls: Vec<_> =
+            routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
+        let mut servers = Vec::new();
+        for (at, (&port, route)) in clients.iter().zip(&routes).enumerate() {
+            let dir = dir.join(at.to_string());
+            std::fs::create_dir_all(&dir)?;
+            let store = dir.join("store").display().to_string();
+            let mut config = format!(
+                "server_name: \"n{at}\"\nlisten: \"{address}:{port}\"\n\
+                 jetstream {{ store_dir: {store:?}, sync_interval: always }}\n"
+            );
+            if count > 1 {
+                // Without advice about addresses that a node in another namespace cannot reach.
+                config += &format!(
+                    "cluster {{ name: fleet, listen: \"127.0.0.1:{route}\", no_advertise: true, \
+                     routes: [{}] }}\n",
+                    urls.join(", ")
+                );
+            }
+            std::fs::write(dir.join("nats.conf"), config)?;
+            servers.push(Server { dir, port, child: None });
+        }
+        let mut cluster = Self { program: program.to_owned(), servers };
+        cluster.run()?;
+        Ok(cluster)
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+    pub(crate) fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Returns the addresses of all servers, as a node sees them to which this machine is `host`.
+    pub(crate) fn urls(&self, host: &str) -> String {
+        let urls = self.servers.iter().map(|server| format!("nats://{host}:{}", server.port));
+        urls.collect::<Vec<_>>().join(",")
     }
 
     pub(crate) fn run(&mut self) -> Result<(), Box<dyn Error>> {
+        (0..self.len()).try_for_each(|at| self.run_one(at))
+    }
+
+    pub(crate) fn run_one(&mut self, at: usize) -> Result<(), Box<dyn Error>> {
+        let server = &mut self.servers[at];
         let mut command = Command::new(&self.program);
-        command.arg("-c").arg(self.dir.join("nats.conf"));
+        command.arg("-c").arg(server.dir.join("nats.conf"));
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.child = Some(child.map_err(|error| format!("{}: {error}", self.program.display()))?);
+        server.child = Some(child.map_err(|error| format!("{}: {error}", self.program.display()))?);
         Ok(())
     }
 
-    /// Kills it with SIGKILL.
+    /// Kills all servers with SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<(), Box<dyn Error>> {
-        if let Some(mut child) = self.child.take() {
+        (0..self.len()).try_for_each(|at| self.kill_one(at))
+    }
+
+    /// Kills one server with SIGKILL.
+    pub(crate) fn kill_one(&mut self, at: usize) -> Result<(), Box<dyn Error>> {
+        if let Some(mut child) = self.servers[at].child.take() {
             child.kill()?;
             child.wait()?;
         }
@@ -59,27 +110,35 @@ impl Server {
     }
 
     pub(crate) fn wipe(&self) -> Result<(), Box<dyn Error>> {
-        Ok(std::fs::remove_dir_all(self.dir.join("store"))?)
+        self.servers.iter().try_for_each(|server| remove(&server.dir.join("store")))
     }
 
     pub(crate) fn back_up(&self) -> Result<(), Box<dyn Error>> {
-        let backup = self.dir.join("backup");
-        if backup.exists() {
-            std::fs::remove_dir_all(&backup)?;
-        }
-        copy(&self.dir.join("store"), &backup)
+        self.servers.iter().try_for_each(|server| {
+            remove(&server.dir.join("backup"))?;
+            copy(&server.dir.join("store"), &server.dir.join("backup"))
+        })
     }
 
     pub(crate) fn restore(&self) -> Result<(), Box<dyn Error>> {
         self.wipe()?;
-        copy(&self.dir.join("backup"), &self.dir.join("store"))
+        self.servers
+            .iter()
+            .try_for_each(|server| copy(&server.dir.join("backup"), &server.dir.join("store")))
     }
 }
 
-impl Drop for Server {
+impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+fn remove(dir: &Path) -> Result<(), Box<dyn Error>> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {

@@ -1,17 +1,33 @@
 //! Server, nodes and origin, and the versions that may be served.
 
-use crate::remote::Remote;
-use crate::server::Server;
+use crate::net::Net;
+use crate::remote::{Remote, Stream};
+use crate::server::Cluster;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 /// Pictures that are purged at random.
 pub(crate) const PICTURES: usize = 8;
 
+/// Where the log is.
+#[derive(Clone, Debug)]
+pub(crate) enum Log {
+    /// On servers that somebody else runs.
+    Running(String),
+    /// On so many own servers.
+    Own(PathBuf, usize),
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) server: Server,
+    /// The own servers.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) nodes: Vec<Remote>,
+    /// The networks of the nodes, if they are apart.
+    pub(crate) net: Option<Net>,
+    stream: Stream,
     pub(crate) random: fastrand::Rng,
     dir: tempfile::TempDir,
     versions: Vec<u64>,
@@ -30,16 +46,32 @@ pub(crate) fn picture(at: usize) -> String {
 
 impl World {
     pub(crate) async fn start(
-        program: &Path,
+        log: Log,
         nodes: usize,
+        net: Option<Net>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("origin"))?;
-        let server = Server::start(program, &dir.path().join("nats"))?;
+        let (cluster, stream) = match log {
+            Log::Running(urls) => {
+                // Not that of a fleet which uses the same servers.
+                let name = format!("CACHE_PURGE_TRY_{:08x}", fastrand::u32(..));
+                println!("the stream {name} stays on the server for a day at least");
+                (None, Stream { urls, name, replicas: 1 })
+            }
+            Log::Own(program, count) => {
+                let address = if net.is_some() { "0.0.0.0" } else { "127.0.0.1" };
+                let servers = Cluster::start(&program, &dir.path().join("nats"), count, address)?;
+                let (urls, name) = (servers.urls("127.0.0.1"), "CACHE_PURGE".to_owned());
+                (Some(servers), Stream { urls, name, replicas: count })
+            }
+        };
         let mut world = Self {
-            server,
+            cluster,
             nodes: Vec::new(),
+            net,
+            stream,
             random: fastrand::Rng::with_seed(seed),
             dir,
             versions: vec![0; PICTURES],
@@ -65,8 +97,37 @@ impl World {
     }
 
     fn start_node(&self, node: usize) -> Result<Remote, Box<dyn Error>> {
-        let name = format!("node-{node}");
-        Remote::start(&name, &self.dir.path().join(&name), &self.server.url(), &self.origin())
+        let (name, program) = (format!("node-{node}"), std::env::current_exe()?);
+        let mut stream = self.stream.clone();
+        let command = match &self.net {
+            Some(net) => {
+                if let Some(cluster) = &self.cluster {
+                    stream.urls = cluster.urls(&net.host(node));
+                }
+                net.command(node, program.as_os_str())
+            }
+            None => Command::new(program),
+        };
+        Remote::start(command, &name, &self.dir.path().join(&name), &self.origin(), &stream)
+    }
+
+    /// Kills the own servers.
+    pub(crate) fn kill_servers(&mut self) -> Result<(), Box<dyn Error>> {
+        self.cluster.as_mut().map_or(Ok(()), Cluster::kill)
+    }
+
+    /// Starts the own servers again.
+    pub(crate) fn run_servers(&mut self) -> Result<(), Box<dyn Error>> {
+        self.cluster.as_mut().map_or(Ok(()), Cluster::run)
+    }
+
+    /// Kills the own servers, and changes their stores.
+    pub(crate) fn with_stores(
+        &mut self,
+        change: fn(&Cluster) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        self.kill_servers()?;
+        self.cluster.as_ref().map_or(Ok(()), change)
     }
 
     pub(crate) fn restart_node(&mut self, node: usize) -> Result<(), Box<dyn Error>> {
@@ -94,12 +155,20 @@ impl World {
 
     /// Changes a picture and purges it through a node.
     pub(crate) async fn purge(&mut self, node: usize) -> Result<(), Box<dyn Error>> {
-        let at = self.random.usize(..PICTURES);
         let level = ["local", "durable", "everywhere"][self.random.usize(..3)];
+        self.purge_as(node, level).await
+    }
+
+    pub(crate) async fn purge_as(
+        &mut self,
+        node: usize,
+        level: &str,
+    ) -> Result<(), Box<dyn Error>> {
+        let at = self.random.usize(..PICTURES);
         let version = self.change(at)?;
         let command = format!("purge {} {level}", picture(at));
         let asked = self.nodes[node].ask(&command);
-        let answer = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await??;
+        let answer = tokio::time::timeout(Duration::from_secs(20), asked).await??;
         self.purges += 1;
         // Also one that has not reached its level: the node has it in its outbox.
         self.floors[at] = version;

@@ -137,6 +137,22 @@ pub struct MemoryReader {
 }
 
 /// A copy of a stream, to be restored later.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{Engine, MemoryEngine};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let engine = MemoryEngine::new();
+/// engine.append("a-1", b"one").await?;
+/// let copy = engine.backup();
+/// engine.append("a-2", b"two").await?;
+/// engine.restore(copy);
+/// assert_eq!(engine.info(0).await?.last.sequence, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryBackup(MemoryStream);
 

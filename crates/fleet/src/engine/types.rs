@@ -6,6 +6,28 @@ use std::future::Future;
 /// A log that several nodes append to and read from.
 ///
 /// All methods must end within some seconds: a node tries again after an error.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{AppendError, Engine, MemoryEngine, Reader};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let engine = MemoryEngine::new();
+/// engine.append("a-1", b"one").await?;
+/// assert_eq!(engine.append_expected("b-1", b"two", 0).await, Err(AppendError::WrongLast));
+/// assert_eq!(engine.append_expected("b-1", b"two", 1).await?.sequence, 2);
+///
+/// let info = engine.info(1).await?;
+/// assert_eq!((info.first, info.last.sequence, info.last.id.as_str()), (1, 2, "b-1"));
+/// assert_eq!(info.id_at.as_deref(), Some("a-1"));
+///
+/// let mut reader = engine.read_from(2).await?;
+/// let messages = reader.next().await?;
+/// assert_eq!((messages[0].sequence, messages[0].body.as_slice()), (2, &b"two"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Engine: Send + Sync + 'static {
     /// Reads the stream from some message on.
     type Reader: Reader;
@@ -44,6 +66,21 @@ pub trait Engine: Send + Sync + 'static {
 
 /// A channel between all nodes, beside the stream. Nothing is proven by it: it makes
 /// acknowledgements by all nodes fast.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{Announcements, MemoryEngine};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let engine = MemoryEngine::new();
+/// let other = engine.handle();
+/// // It hears what is announced after it has begun to listen.
+/// let (heard, ()) = tokio::join!(other.hear(), engine.announce(b"news".to_vec()));
+/// assert_eq!(heard, b"news");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Announcements: Send + Sync + 'static {
     /// Sends bytes to all nodes that listen now. They may be lost, and may arrive twice or late.
     fn announce(&self, bytes: Vec<u8>) -> impl Future<Output = ()> + Send;
@@ -99,6 +136,15 @@ pub struct StreamInfo {
 }
 
 /// Why an engine did not answer.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_fleet::{AppendError, EngineError};
+///
+/// let error = AppendError::Unknown(EngineError::new("timed out"));
+/// assert_eq!(error.to_string(), "message may not have been appended: timed out");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineError(String);
 

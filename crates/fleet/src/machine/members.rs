@@ -168,6 +168,12 @@ impl Members {
         }
     }
 
+    /// Returns the id of a message that was applied here, if it is one of the last.
+    pub(crate) fn id_of(&self, sequence: u64) -> Option<&str> {
+        let at = self.recent.binary_search_by_key(&sequence, |recent| recent.0).ok()?;
+        Some(&self.recent[at].1)
+    }
+
     /// Notes an announcement of another node.
     pub(crate) fn on_announcement(&mut self, now: Moment, announcement: Announcement) {
         let author = announcement.author;

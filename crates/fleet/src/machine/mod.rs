@@ -11,4 +11,5 @@ mod over_time;
 mod position;
 
 pub(crate) use follower::FlushReason;
-pub(crate) use node::{AppendResult, Effect, Level, Node, Settings};
+pub(crate) use node::{Effect, Level, Node, Settings};
+pub(crate) use outbox::AppendResult;

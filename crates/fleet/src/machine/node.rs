@@ -6,7 +6,7 @@
 
 use super::follower::{FlushReason, FollowCounts, Follower, Request};
 use super::members::{Announcement, Members};
-use super::outbox::{Outbox, Outgoing, Reached, message_id};
+use super::outbox::{AppendResult, Outbox, Outgoing, Reached, message_id};
 use super::over_time::OverTimes;
 use super::position::Position;
 use crate::engine::{Delivered, StreamInfo};
@@ -106,7 +106,10 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 struct Call {
     level: Level,
-    left: usize,
+    /// Invalidations that the engine has not acknowledged.
+    not_durable: usize,
+    /// Invalidations that some node may not have applied.
+    not_everywhere: usize,
 }
 
 /// A message that is not a batch and is under way.
@@ -206,6 +209,12 @@ impl Node {
         Some((position.created, position.last.sequence))
     }
 
+    /// Returns the id of a message that was applied here, if it is known.
+    pub(crate) fn id_of(&self, sequence: u64) -> Option<&str> {
+        let last = &self.follower.position.as_ref()?.last;
+        if last.sequence == sequence { Some(&last.id) } else { self.members.id_of(sequence) }
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -245,9 +254,17 @@ impl Node {
             self.outbox.accept(record, call, wants_all);
         }
         if level > Level::Local {
-            self.calls.insert(call, Call { level, left: records.len() });
+            let (not_durable, not_everywhere) = (records.len(), records.len());
+            self.calls.insert(call, Call { level, not_durable, not_everywhere });
         }
         call
+    }
+
+    /// Forgets a call whose caller does not wait any longer, and returns the level that it has
+    /// reached. `None`: the level that it wanted.
+    pub(crate) fn give_up(&mut self, call: u64) -> Option<Level> {
+        let call = self.calls.remove(&call)?;
+        Some(if call.not_durable == 0 { Level::Durable } else { Level::Local })
     }
 
     pub(crate) fn release(&mut self, now: Moment, records: &[Record]) {
@@ -461,9 +478,12 @@ impl Node {
     fn reached(&mut self, level: Level, reached: Reached) {
         for id in reached {
             let Some(call) = self.calls.get_mut(&id) else { continue };
-            debug_assert!(level >= call.level);
-            call.left = call.left.saturating_sub(1);
-            if call.left == 0 {
+            let left = match level {
+                Level::Everywhere => &mut call.not_everywhere,
+                Level::Local | Level::Durable => &mut call.not_durable,
+            };
+            *left = left.saturating_sub(1);
+            if *left == 0 && level >= call.level {
                 self.calls.remove(&id);
                 self.effects.push_back(Effect::Done { call: id });
             }
@@ -560,24 +580,6 @@ impl Node {
         let position = self.follower.position.as_ref()?;
         let author = self.settings.author.clone();
         Some(self.members.announce(now, author, position, self.has_left).encode())
-    }
-}
-
-/// The answer of the engine to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AppendResult {
-    Appended(u64),
-    /// It was not appended, as others were.
-    WrongLast,
-    Unknown,
-}
-
-impl AppendResult {
-    fn sequence(self) -> Option<u64> {
-        match self {
-            Self::Appended(sequence) => Some(sequence),
-            Self::WrongLast | Self::Unknown => None,
-        }
     }
 }
 

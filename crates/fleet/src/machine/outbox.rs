@@ -35,9 +35,16 @@ struct Item {
     record: Record,
     state: State,
     /// The calls that wait for it.
-    calls: Vec<u64>,
+    calls: Vec<Waiter>,
     wants_all: bool,
-    is_durable: bool,
+}
+
+/// A call that waits for an invalidation.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    call: u64,
+    /// It has been told that the engine has acknowledged the invalidation.
+    knows_durable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +75,24 @@ pub(crate) struct Outgoing {
     pub(crate) ticket: u64,
     pub(crate) id: String,
     pub(crate) body: Vec<u8>,
+}
+
+/// The answer of the engine to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendResult {
+    Appended(u64),
+    /// It was not appended, as others were.
+    WrongLast,
+    Unknown,
+}
+
+impl AppendResult {
+    pub(super) fn sequence(self) -> Option<u64> {
+        match self {
+            Self::Appended(sequence) => Some(sequence),
+            Self::WrongLast | Self::Unknown => None,
+        }
+    }
 }
 
 /// A message that somebody waits for.
@@ -101,7 +126,7 @@ impl Outbox {
         let item = |record: Record| {
             let (state, calls) = (State::Ready, Vec::new());
             let id = record.outbox?;
-            Some((id, Item { record, state, calls, wants_all: false, is_durable: false }))
+            Some((id, Item { record, state, calls, wants_all: false }))
         };
         let items: BTreeMap<_, _> = loaded.into_iter().filter_map(item).collect();
         Self {
@@ -130,8 +155,9 @@ impl Outbox {
         let id = OutboxId { incarnation: self.incarnation, number: self.next_number };
         self.next_number += 1;
         record.outbox = Some(id);
-        let (record, state, calls) = (record.clone(), State::Accepted, vec![call]);
-        self.items.insert(id, Item { record, state, calls, wants_all, is_durable: false });
+        let calls = vec![Waiter { call, knows_durable: false }];
+        let (record, state) = (record.clone(), State::Accepted);
+        self.items.insert(id, Item { record, state, calls, wants_all });
     }
 
     /// Lets an invalidation be sent, as it is applied here.
@@ -293,11 +319,10 @@ impl Outbox {
         let Some(batch) = self.batches.get(&ticket) else { return Vec::new() };
         let mut reached = Vec::new();
         for id in &batch.items {
-            if let Some(item) = self.items.get_mut(id).filter(|item| !item.is_durable) {
-                item.is_durable = true;
-                if !item.wants_all {
-                    reached.extend(&item.calls);
-                }
+            let Some(item) = self.items.get_mut(id) else { continue };
+            for waiter in item.calls.iter_mut().filter(|waiter| !waiter.knows_durable) {
+                waiter.knows_durable = true;
+                reached.push(waiter.call);
             }
         }
         reached
@@ -353,8 +378,8 @@ impl Outbox {
     pub(crate) fn everywhere(&mut self, ticket: u64) -> Reached {
         let Some(batch) = self.batches.get(&ticket) else { return Vec::new() };
         let items = batch.items.iter().filter_map(|id| self.items.get(id));
-        let reached = items.filter(|item| item.wants_all).flat_map(|item| item.calls.clone());
-        let reached = reached.collect();
+        let waiters = items.filter(|item| item.wants_all).flat_map(|item| &item.calls);
+        let reached = waiters.map(|waiter| waiter.call).collect();
         self.remove(ticket);
         reached
     }

@@ -1,6 +1,7 @@
 //! A fleet on an engine in memory.
 
 use crate::node::{Node, join, key, path, until};
+use cache_index::invalidation::InvalidationRequest;
 use cache_index::{Freshness, Hard, Lookup, OverTime, Severity, Soft};
 use cache_index_fleet::{
     Durable, Engine, Everywhere, Fleet, FleetConfig, Local, MemoryEngine, Reach,
@@ -89,9 +90,37 @@ async fn a_level_that_is_not_reached_is_named() {
         "invalidation is applied on this node, but is not everywhere yet"
     );
     assert!(error.local().is_durable());
+    assert_eq!((error.wanted(), error.reached()), (Reach::Everywhere, Reach::Local));
     assert_eq!((a.stats().not_reached, a.stats().outbox), (1, 1));
     engine.start();
     until("it is sent all the same", || a.stats().outbox == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_level_that_is_reached_is_named() {
+    let engine = MemoryEngine::new();
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let join = |at: usize| {
+        let cache = Persistent::<u64>::open(dirs[at].path(), PersistConfig::default()).unwrap();
+        let config = FleetConfig::builder(format!("node-{at}")).patience(Duration::from_secs(3));
+        let config = config.fresh_for(Duration::from_secs(600)).build().unwrap();
+        Fleet::join(cache, config, engine.handle())
+    };
+    let (a, b) = (join(0), join(1));
+    a.serves_fresh().await;
+    b.serves_fresh().await;
+    until("a has seen a proof of b", || a.stats().members == 2).await;
+    // As a crash: its gate may be open, for all that the others know.
+    drop(b);
+    let error = a.flush_all(Hard, Everywhere).await.unwrap_err();
+    assert_eq!((error.wanted(), error.reached()), (Reach::Everywhere, Reach::Durable));
+    assert_eq!(error.to_string(), "invalidation is durable, but is not everywhere yet");
+    let request = InvalidationRequest::all(Severity::Hard);
+    let done = a.request(None, &a.tenant("doc"), &request, Reach::Everywhere).await;
+    assert_eq!((done.reached, done.is_reached), (Reach::Durable, false));
+    let done = a.request(None, &a.tenant("doc"), &request, Reach::Durable).await;
+    assert_eq!((done.reached, done.is_reached), (Reach::Durable, true));
+    assert_eq!(a.stats().not_reached, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,11 @@ pub(crate) struct FleetWords {
     #[arg(long, requires = "fleet")]
     pub(crate) refuse: bool,
 
+    /// With `--fleet`: other edges ask this one for pictures. A flush over time is a flush at once
+    /// here. Without this option, a running one sends them past the cache of this edge.
+    #[arg(long, requires = "fleet")]
+    pub(crate) as_shield: bool,
+
     /// Ask another edge of the fleet for pictures, and the origin only if that edge fails. Both
     /// must have the same origin.
     #[arg(long, value_name = "http://HOST:PORT", requires = "fleet", conflicts_with_all = ["tenants", "freshness"])]

@@ -7,6 +7,7 @@
 use super::fleet::{Member, Membership};
 use super::level::{Level, Reached};
 use super::store::ObjectId;
+use super::tier::Holds;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
     CacheIndex, Config, FillLease, Generation, Lookup, OriginPath, OverTime, PathPrefix, Reclaimed,
@@ -309,11 +310,32 @@ impl Index {
     }
 
     /// The number of the last invalidation of the fleet that holds here.
+    #[cfg(test)]
+    #[allow(dead_code, reason = "the command is compiled with tests too, and has none")]
     pub(crate) fn applied(&self) -> Option<Watermark> {
         match self {
             #[cfg(feature = "fleet")]
             Self::Fleet(member) => member.applied(),
             _ => None,
+        }
+    }
+
+    /// Compares the number of an edge with what holds here.
+    #[cfg_attr(not(feature = "fleet"), expect(unused_variables, reason = "there is no fleet"))]
+    pub(crate) fn compared(&self, asked: &Watermark) -> Holds {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.compared(asked),
+            _ => Holds::Unknown,
+        }
+    }
+
+    /// Whether a flush over time of the fleet is running here, so that older entries are still there.
+    pub(crate) fn spreads_a_flush(&self) -> bool {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.spreads_a_flush(),
+            _ => false,
         }
     }
 

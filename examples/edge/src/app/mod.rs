@@ -49,5 +49,6 @@ pub(crate) mod shield;
 pub(crate) mod stall;
 pub(crate) mod store;
 pub(crate) mod tenants_file;
+#[cfg_attr(not(feature = "fleet"), allow(dead_code, reason = "only a fleet has a shield"))]
 pub(crate) mod tier;
 pub(crate) mod tour;

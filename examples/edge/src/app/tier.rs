@@ -2,7 +2,8 @@
 //! that it has begun.
 //!
 //! Invariant: an answer from the cache has an echo only if that invalidation was applied here
-//! before the cache was looked at, and only if the cached picture is not stale.
+//! before the cache was looked at, and only if the cached picture is not stale and no flush over
+//! time will kill it later.
 
 use super::edge::Edge;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,9 +26,21 @@ pub(crate) enum Tier {
     Client,
     /// From the cache, with this echo.
     Cached(Watermark),
-    /// Past the cache: the edge knows an invalidation that this shield lacks. An answer of the
-    /// origin deserves this echo, as the origin is asked after that invalidation.
+    /// Past the cache: the edge knows an invalidation that this shield lacks, or a flush over time
+    /// is running here. An answer of the origin deserves this echo, as the origin is asked after
+    /// that invalidation.
     Past(Option<Watermark>),
+}
+
+/// What a shield knows of the number of an edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// The invalidation holds here, with this echo.
+    Echo(Watermark),
+    /// It may be one of those that this shield gets next.
+    NotYet,
+    /// Nothing: it is of another stream, or of a history of the stream that was lost.
+    Unknown,
 }
 
 impl Tier {
@@ -45,15 +58,14 @@ impl Tier {
         }
         let end = Instant::now() + PATIENCE;
         loop {
-            match edge.index.applied() {
-                Some(applied) if asked.allows_keeping(Some(&applied)) => {
-                    return Self::Cached(applied);
+            match edge.index.compared(&asked) {
+                Holds::Echo(echo) => {
+                    // Read after the number: a flush with a larger one is not covered by the echo.
+                    let is_past = edge.index.spreads_a_flush();
+                    return if is_past { Self::Past(Some(asked)) } else { Self::Cached(echo) };
                 }
-                Some(applied) if applied.stream() == asked.stream() && Instant::now() < end => {
-                    sleep(STEP).await;
-                }
-                // Nothing is known of another stream.
-                _ => return Self::Past(Some(asked)),
+                Holds::NotYet if Instant::now() < end => sleep(STEP).await,
+                Holds::NotYet | Holds::Unknown => return Self::Past(Some(asked)),
             }
         }
     }

@@ -2,12 +2,15 @@
 //!
 //! The log is in memory, so that a test can hold what one edge reads from it. The last test uses
 //! the command and a real nats-server.
+//!
+//! `EDGE_FLEET_PURGES=N` sets how many single purges there are under load.
 
 #![allow(clippy::print_stdout, reason = "tests say what they have skipped")]
 
 use crate::app::client::{Answer, Client};
 use crate::app::edge::Edge;
 use crate::app::fleet::{Membership, WhenShut, Wire};
+use crate::app::index::Index;
 use crate::app::origin::gate::Gate;
 use crate::app::server::Running;
 use crate::app::shield::Shield;
@@ -16,7 +19,8 @@ use crate::command::{command, run, start};
 use crate::harness::{BLUE, KEY, RED, Script, Site, eventually, json, picture, setup_in, text};
 use axum::body::Bytes;
 use axum::http::Method;
-use cache_index_fleet::{FleetConfig, MemoryEngine};
+use cache_index::{Freshness, OverTime};
+use cache_index_fleet::{Everywhere, FleetConfig, MemoryEngine};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -24,12 +28,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::task::{JoinHandle, JoinSet};
 
 const BIRDS: &str = "/sample.li/birds.jpg";
 const FRESH_FOR: Duration = Duration::from_secs(2);
 
+/// Pictures that are purged at the same time under load.
+const PURGED: u32 = 8;
+
 /// A shield and two edges.
 struct Fleet {
+    engine: MemoryEngine,
     script: Script,
     shield: Node,
     edges: [Node; 2],
@@ -49,6 +58,16 @@ async fn node(
     shield: Option<SocketAddr>,
     when_shut: WhenShut,
 ) -> Node {
+    node_as(name, engine, script, shield, (when_shut, false)).await
+}
+
+async fn node_as(
+    name: &str,
+    engine: &MemoryEngine,
+    script: &Script,
+    shield: Option<SocketAddr>,
+    (when_shut, is_shield): (WhenShut, bool),
+) -> Node {
     let (dir, reader) = (tempfile::tempdir().unwrap(), Stall::default());
     let gate = Gate::new(Arc::new(script.clone()));
     let mut edge = Edge::new(Arc::new(gate.clone()), setup_in(dir.path())).unwrap();
@@ -56,6 +75,7 @@ async fn node(
         .fresh_for(FRESH_FOR)
         .longest_fresh_for(FRESH_FOR)
         .when_shut(when_shut)
+        .flushes_at_once(is_shield)
         .keep_removed(true);
     let wire = Wire::Memory(engine.handle(), reader.clone());
     edge.join(Membership { config: config.build().unwrap(), wire }).unwrap();
@@ -82,7 +102,11 @@ impl Node {
 
     /// Purges the picture once, and returns the receipt.
     async fn purge(&self, query: &str) -> Value {
-        let body = json!({ "scope": "original", "urls": [BIRDS] }).to_string();
+        self.purge_of(BIRDS, query).await
+    }
+
+    async fn purge_of(&self, picture: &str, query: &str) -> Value {
+        let body = json!({ "scope": "original", "urls": [picture] }).to_string();
         let headers = [("x-client-key", KEY), ("content-type", "application/json")];
         let target = format!("/invalidate{query}");
         let answer =
@@ -114,16 +138,21 @@ impl Node {
 
 impl Fleet {
     async fn start() -> Self {
+        Self::start_with(true).await
+    }
+
+    /// Starts a shield, which is told that it is one or is not.
+    async fn start_with(knows_shield: bool) -> Self {
         let (engine, script) = (MemoryEngine::new(), Script::default());
         script.set(&BIRDS[1..], Ok(picture(RED)));
         let stale = WhenShut::ServeStale;
-        let shield = node("shield", &engine, &script, None, stale).await;
+        let shield = node_as("shield", &engine, &script, None, (stale, knows_shield)).await;
         let at = Some(shield.site.running.delivery);
         let edges = [
             node("one", &engine, &script, at, stale).await,
             node("two", &engine, &script, at, stale).await,
         ];
-        Self { script, shield, edges }
+        Self { engine, script, shield, edges }
     }
 
     fn change(&self, color: [u8; 3]) {
@@ -304,39 +333,115 @@ async fn an_edge_that_cannot_prove_that_it_is_fresh_serves_nothing_as_fresh() {
     }
 }
 
+/// The restored copy has the creation time of the stream, and gives numbers to other messages. The
+/// shield has not noticed it, and its own number is larger than that of the purge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_of_another_history_leaves_no_old_picture() {
+    let fleet = Fleet::start().await;
+    let [one, two] = &fleet.edges;
+    assert_eq!(one.get().await.body, picture(RED), "the shield has it");
+    let copy = fleet.engine.backup();
+    for _ in 0..60 {
+        let _ = one.purge_of("/sample.li/other.jpg", "").await;
+    }
+    fleet.shield.catches_up_with(one).await;
+    fleet.shield.reader.set(true);
+    let _ = one.purge_of("/sample.li/other.jpg", "").await;
+    fleet.shield.reader.arrived().await;
+    fleet.engine.restore(copy);
+    let flushed = async |node: &Node| {
+        while node.fleet().await["flushes"]["stream ends before the position"] != 1 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    for edge in [one, two] {
+        flushed(edge).await;
+        edge.gate_is("serve").await;
+    }
+    fleet.change(BLUE);
+    let _ = one.purge("").await;
+    for edge in [one, two] {
+        edge.catches_up_with(one).await;
+        assert!(edge.number() < fleet.shield.number());
+        let answer = edge.get().await;
+        assert_eq!((&answer.body, answer.header("x-not-kept")), (&picture(BLUE), ""));
+        assert_eq!((edge.get().await.body, edge.get().await.cache()), (picture(BLUE), "HIT"));
+    }
+    fleet.shield.reader.set(false);
+    flushed(&fleet.shield).await;
+    assert_eq!(fleet.shield.get().await.body, picture(BLUE));
+}
+
+/// The entry of the shield is older than the flush, and dies at its moment. An edge would keep it as
+/// one that is newer than the flush.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_over_time_leaves_no_old_picture_of_the_shield() {
+    for knows_shield in [true, false] {
+        let fleet = Fleet::start_with(knows_shield).await;
+        let [one, two] = &fleet.edges;
+        assert_eq!(one.get().await.body, picture(RED), "the shield has it");
+        fleet.change(BLUE);
+        let Index::Fleet(member) = &one.site.edge().index else { unreachable!("it has joined") };
+        let over = OverTime::new(Duration::from_secs(3600)).serving(Freshness::Live);
+        let _ = member.fleet.flush_all_over(over, Everywhere).await.unwrap();
+        let answer = two.get().await;
+        assert_eq!((&answer.body, answer.header("x-not-kept")), (&picture(BLUE), ""));
+        assert_eq!((two.get().await.body, two.get().await.cache()), (picture(BLUE), "HIT"));
+        // The load of the origin is less if the shield knows what it is.
+        let cache = if knows_shield { "HIT" } else { "MISS" };
+        let now = fleet.shield.site.edge().index.applied().unwrap().to_string();
+        let answer = fleet.shield.get_as_edge(&now).await;
+        assert_eq!((&answer.body, answer.cache()), (&picture(BLUE), cache));
+        assert_eq!(answer.header("cache-watermark"), now);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn single_purges_under_load_keep_no_old_picture() {
     let purges =
         std::env::var("EDGE_FLEET_PURGES").map_or(200, |count| count.parse::<u32>().unwrap());
-    let fleet = Fleet::start().await;
-    let version = |number: u32| {
-        let [red, green, blue, _] = number.to_le_bytes();
-        picture([red, green, blue])
-    };
+    let fleet = Arc::new(Fleet::start().await);
+    let path = |at: u32| format!("/sample.li/purged-{at}.jpg");
     let visit = |edge: &Node| {
         let client = edge.site.client.clone();
         tokio::spawn(async move {
-            loop {
-                let _ = client.get(BIRDS).await;
+            for at in (0..PURGED).cycle() {
+                let _ = client.get(&path(at)).await;
             }
         })
     };
     let visitors: Vec<_> = fleet.edges.iter().map(visit).collect();
-    let mut old = 0;
-    for number in 0..purges {
-        fleet.script.set(&BIRDS[1..], Ok(version(number)));
-        let by = &fleet.edges[usize::from(number % 2 == 1)];
-        let _ = by.purge("").await;
-        for edge in &fleet.edges {
-            edge.catches_up_with(by).await;
-            old += usize::from(edge.get().await.body != version(number));
-        }
+    let mut customers = JoinSet::new();
+    for at in 0..PURGED {
+        let fleet = Arc::clone(&fleet);
+        customers.spawn(async move {
+            let mut old = 0;
+            for number in (at..purges).step_by(PURGED as usize) {
+                old += changed_and_purged_once(&fleet, &path(at), number).await;
+            }
+            old
+        });
     }
-    for visitor in visitors {
-        visitor.abort();
-    }
-    assert_eq!(old, 0, "old pictures after {purges} purges");
+    let old: usize = customers.join_all().await.into_iter().sum();
+    visitors.iter().for_each(JoinHandle::abort);
     println!("{purges} purges, old pictures kept: {old}");
+    assert_eq!(old, 0, "old pictures after {purges} purges");
+}
+
+/// Changes a picture, purges it once through one of the edges, and returns how many edges have the
+/// old one.
+async fn changed_and_purged_once(fleet: &Fleet, path: &str, number: u32) -> usize {
+    let [red, green, blue, _] = number.to_le_bytes();
+    let new = picture([red, green, blue]);
+    fleet.script.set(&path[1..], Ok(new.clone()));
+    let by = &fleet.edges[usize::from(number / PURGED % 2 == 1)];
+    let _ = by.purge_of(path, "").await;
+    let mut old = 0;
+    for edge in &fleet.edges {
+        edge.catches_up_with(by).await;
+        old += usize::from(edge.site.get(path).await.body != new);
+    }
+    old
 }
 
 #[tokio::test]
@@ -344,6 +449,7 @@ async fn options_that_need_others_say_so() {
     for (arguments, expected) in [
         (&["--fleet", "nats://127.0.0.1:1"][..], "--data <DIR>"),
         (&["--shield", "http://127.0.0.1:1"][..], "--fleet <nats://HOST:PORT,...>"),
+        (&["--as-shield"][..], "--fleet <nats://HOST:PORT,...>"),
     ] {
         let (code, output, errors) = run(command().args(arguments)).await;
         assert_eq!((code, output.as_str()), (Some(2), ""));
@@ -403,12 +509,14 @@ async fn the_command_joins_a_fleet_on_a_real_server() {
         command.args(["--fresh-for", "2"]);
         command
     };
-    let (_shield, shield, _lines) = start(&mut join(&far)).await;
+    let (_shield, shield, _lines) = start(join(&far).arg("--as-shield")).await;
     let address = format!("http://{}", shield.delivery);
     let (_edge, edge, _lines) = start(join(&near).args(["--shield", &address])).await;
     let now = "/sample.li/now.png";
-    for client in [&shield, &edge] {
+    for (client, is_shield) in [(&shield, true), (&edge, false)] {
         serves(client).await;
+        let stats = client.control(Method::GET, "/stats", &[], Bytes::new()).await.unwrap();
+        assert_eq!(json(&stats)["fleet"]["is_shield"], is_shield);
     }
     let before = edge.get(now).await.unwrap();
     assert_eq!(shield.get(now).await.unwrap().body, before.body, "the edge had asked the shield");

@@ -11,5 +11,7 @@ pub(crate) use cache_index_fleet::WhenShut;
 #[cfg(test)]
 #[allow(unused_imports, reason = "the command is compiled with tests too, and has none")]
 pub(crate) use engine::Wire;
+#[cfg_attr(test, allow(unused_imports, reason = "the tests do not read the command line"))]
+pub(crate) use member::Words;
 pub(crate) use member::{Member, Membership};
 pub(crate) use report::{register, report};

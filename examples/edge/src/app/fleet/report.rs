@@ -35,6 +35,7 @@ pub(crate) fn report(member: &Member, shield: Option<&ShieldCounters>) -> Value 
         .collect();
     json!({
         "node": member.name,
+        "is_shield": member.is_shield,
         "gate": gate(&stats),
         "nodes": stats.members,
         "position": stats.position,
