@@ -64,7 +64,8 @@ impl<V> CacheIndex<V> {
         value: V,
     ) -> Insertion<V> {
         let key = self.core.key(tenant, path);
-        self.core.write(&key, |shard, shared| shard.insert(&key, variant, value, shared))
+        let variant = self.core.new_variant(variant, value);
+        self.core.store(&key, |shard, shared, left| shard.insert(&key, variant, shared, left))
     }
 
     /// Removes one variant and returns its value, but only if it may still be served and holds
