@@ -105,15 +105,19 @@ fn string(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sfv::{BareItem, ListEntry, Parser};
+    use sfv::{BareItem, List, ListEntry, Parser, Token};
 
     /// The parameters, as the grammar reads them.
     fn parameters(status: &CacheStatus) -> Vec<(String, BareItem)> {
         let header = status.to_header();
-        let list = Parser::parse_list(header.as_bytes()).unwrap();
+        let list: List = Parser::new(&header).parse().unwrap();
         let [ListEntry::Item(item)] = list.as_slice() else { panic!("{header:?}") };
-        assert_eq!(item.bare_item, BareItem::Token("edge".to_owned()), "{header:?}");
-        item.params.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        assert_eq!(item.bare_item, token("edge"), "{header:?}");
+        item.params.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+    }
+
+    fn token(text: &str) -> BareItem {
+        Token::from_string(text.to_owned()).unwrap().into()
     }
 
     fn forwarded(why: Why) -> Forwarded {
@@ -132,9 +136,9 @@ mod tests {
         let hit = ("hit".to_owned(), BareItem::Boolean(true));
         for (ttl, is_softened, rest) in [
             (None, false, vec![]),
-            (Some(30), false, vec![("ttl".to_owned(), BareItem::Integer(30))]),
-            (Some(-412), false, vec![("ttl".to_owned(), BareItem::Integer(-412))]),
-            (Some(30), true, vec![("detail".to_owned(), BareItem::Token("stale".to_owned()))]),
+            (Some(30), false, vec![("ttl".to_owned(), BareItem::from(30))]),
+            (Some(-412), false, vec![("ttl".to_owned(), BareItem::from(-412))]),
+            (Some(30), true, vec![("detail".to_owned(), token("stale"))]),
         ] {
             let seen = parameters(&CacheStatus::Hit { ttl, is_softened });
             assert_eq!((&seen[0], &seen[1..]), (&hit, &rest[..]));
@@ -149,13 +153,13 @@ mod tests {
             assert!(seen.iter().all(|(name, _)| name != "hit"), "{seen:?}");
             (status.to_header(), seen)
         };
-        for (why, token) in
+        for (why, why_token) in
             [(Why::UriMiss, "uri-miss"), (Why::VaryMiss, "vary-miss"), (Why::Stale, "stale")]
         {
             let (header, seen) = text(forwarded(why));
-            assert_eq!(header, format!("edge; fwd={token}; fwd-status=200; stored"));
-            assert_eq!(seen[0], ("fwd".to_owned(), BareItem::Token(token.to_owned())));
-            assert_eq!(seen[1], ("fwd-status".to_owned(), BareItem::Integer(200)));
+            assert_eq!(header, format!("edge; fwd={why_token}; fwd-status=200; stored"));
+            assert_eq!(seen[0], ("fwd".to_owned(), token(why_token)));
+            assert_eq!(seen[1], ("fwd-status".to_owned(), BareItem::from(200)));
             assert_eq!(seen[2], ("stored".to_owned(), BareItem::Boolean(true)));
         }
         let rest = Forwarded {
@@ -168,7 +172,8 @@ mod tests {
         };
         let (header, seen) = text(rest.clone());
         assert_eq!(header, r#"edge; fwd=uri-miss; collapsed; ttl=60; detail="a \"b\" \\ c""#);
-        assert_eq!(seen[3], ("detail".to_owned(), BareItem::String("a \"b\" \\ c".to_owned())));
+        let detail = sfv::String::from_string(r#"a "b" \ c"#.to_owned()).unwrap();
+        assert_eq!(seen[3], ("detail".to_owned(), BareItem::String(detail)));
         let (header, _) = text(Forwarded { detail: Some("schön".to_owned()), ..rest });
         assert_eq!(header, "edge; fwd=uri-miss; collapsed; ttl=60");
     }

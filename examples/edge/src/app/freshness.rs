@@ -9,7 +9,7 @@
 use super::fields::{joined, split};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
-use sfv::{BareItem, ListEntry, Parser};
+use sfv::{BareItem, Dictionary, ListEntry, Parser, Version};
 use std::time::Duration;
 
 /// The fields that are read if none are named. The second is older than RFC 9213, and is read by
@@ -146,7 +146,8 @@ impl Directives {
     /// Reads a targeted field: a dictionary (RFC 9213, 2.1). Returns `None` if it is empty or not a
     /// dictionary. A directive with a value of the wrong type is ignored.
     fn structured(text: &str) -> Option<Self> {
-        let dictionary = Parser::parse_dictionary(text.as_bytes()).ok()?;
+        let parser = Parser::new(text).with_version(Version::Rfc8941);
+        let dictionary: Dictionary = parser.parse().ok()?;
         if dictionary.is_empty() {
             return None;
         }
@@ -155,11 +156,11 @@ impl Directives {
             let ListEntry::Item(item) = member else { continue };
             match item.bare_item {
                 BareItem::Boolean(true) => {
-                    directives.flag(name);
+                    directives.flag(name.as_str());
                 }
                 BareItem::Integer(number) => {
                     let number = u64::try_from(number).ok().map(|it| it.min(MOST_SECONDS));
-                    if let (Some(slot), Some(number)) = (directives.slot(name), number) {
+                    if let (Some(slot), Some(number)) = (directives.slot(name.as_str()), number) {
                         *slot = Some(number);
                     }
                 }

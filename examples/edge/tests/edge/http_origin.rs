@@ -80,13 +80,16 @@ fn endless() -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> 
 
 impl Origin {
     async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    async fn start_with(limits: Limits) -> Self {
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
         tokio::spawn(crate::harness::serve_plainly(listener, router));
         let http = Http::new(&format!("http://{address}/pictures/")).unwrap();
-        let limits = Limits { fetch_time: Duration::from_secs(3), ..Limits::default() };
         let edge = Edge::new(Arc::new(http), setup(Grouping::Grouped, limits)).unwrap();
         let running = Running::start(edge).await.unwrap();
         let client = Client::new(running.delivery, running.control);
@@ -129,7 +132,6 @@ async fn what_is_no_picture_is_said_and_never_kept() {
         ("/liar.png", 502, "the source is no JPEG, PNG or WebP picture"),
         ("/half.png", 502, "the origin failed: the picture ends too early"),
         ("/endless.png", 502, "the origin failed: the picture is larger than 33554432 bytes"),
-        ("/slow.png", 504, "the origin took too long"),
         ("/https://evil.example/a.png", 404, "the origin has no such picture"),
     ] {
         for _ in 0..2 {
@@ -144,6 +146,20 @@ async fn what_is_no_picture_is_said_and_never_kept() {
     }
     assert_eq!(origin.running.edge.index.stats().live, 0);
     assert!(!origin.asked.lock().iter().any(|asked| asked.contains("evil")));
+    origin.running.stop().await;
+}
+
+#[tokio::test]
+async fn an_origin_that_does_not_answer_is_given_up() {
+    let limits = Limits { fetch_time: Duration::from_millis(200), ..Limits::default() };
+    let origin = Origin::start_with(limits).await;
+    for _ in 0..2 {
+        let answer = origin.get("/slow.png").await;
+        let seen = (answer.status.as_u16(), text(&answer).trim_end().to_owned());
+        assert_eq!(seen, (504, "the origin took too long".to_owned()));
+        assert_eq!((answer.cache(), answer.header("cache-control")), ("", "no-store"));
+    }
+    assert_eq!(origin.running.edge.index.stats().live, 0);
     origin.running.stop().await;
 }
 
