@@ -13,7 +13,7 @@ enum Fault {
     /// Its link is down, with open connections.
     NodeCutOff,
     ServersKilled,
-    /// Of several servers: the others go on.
+    /// The others go on.
     OneServerKilled,
     StoreWiped,
     StoreRestored,

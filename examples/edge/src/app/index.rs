@@ -330,7 +330,7 @@ impl Index {
         }
     }
 
-    /// Whether a flush over time of the fleet is running here, so that older entries are still there.
+    /// Whether a flush over time is running here, so that older entries are still there.
     pub(crate) fn spreads_a_flush(&self) -> bool {
         match self {
             #[cfg(feature = "fleet")]

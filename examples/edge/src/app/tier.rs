@@ -32,7 +32,7 @@ pub(crate) enum Tier {
     Past(Option<Watermark>),
 }
 
-/// What a shield knows of the number of an edge.
+/// The knowledge of a shield about the number of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// The invalidation holds here, with this echo.

@@ -373,8 +373,8 @@ async fn a_number_of_another_history_leaves_no_old_picture() {
     assert_eq!(fleet.shield.get().await.body, picture(BLUE));
 }
 
-/// The entry of the shield is older than the flush, and dies at its moment. An edge would keep it as
-/// one that is newer than the flush.
+/// The entry of the shield is older than the flush, and dies at its moment. An edge would keep it
+/// as one that is newer than the flush.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_over_time_leaves_no_old_picture_of_the_shield() {
     for knows_shield in [true, false] {
