@@ -11,7 +11,6 @@ use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
 use crate::scopes::Tenant;
 use crate::stats::Stats;
-use crate::variants::LookupKey;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -129,8 +128,7 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let variant = LookupKey { text: variant.as_str(), hash: None };
-        self.core.shard(&key).read().lookup(&key, variant, &self.core.shared)
+        self.core.shard(&key).read().lookup(&key, variant.as_str(), &self.core.shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
@@ -181,18 +179,19 @@ impl<V> CacheIndex<V> {
         for keys in keys.chunks(TOGETHER) {
             let hashed = keys.iter().map(|(path, variant)| {
                 let variant = variant.as_str();
-                (self.core.key(tenant, path), variant, shared.hashing.variant(variant))
+                (self.core.key(tenant, path), variant, shared.hashing.tag(variant))
             });
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
-                for (key, _, hash) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *hash, shared);
+                for (key, _, tag) in &hashed {
+                    self.core.shard(key).read().fetch(*stage, key, *tag, shared);
                 }
             }
-            found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let variant = LookupKey { text: variant, hash: Some(*hash) };
-                self.core.shard(key).read().lookup(key, variant, shared)
-            }));
+            found.extend(
+                hashed.iter().map(|(key, variant, _)| {
+                    self.core.shard(key).read().lookup(key, variant, shared)
+                }),
+            );
         }
         found
     }

@@ -34,7 +34,7 @@ impl<V> Shard<V> {
     {
         let view = Self::view(key, shared);
         let record = self.records.find(key)?;
-        let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
+        let wanted = Wanted::new(variant, &shared.hashing);
         let at = record.find(wanted, &shared.keys)?;
         // The caller's `eq` runs before any change: if it panics, the shard is as it was.
         let (value, freshness) = record.get(at);

@@ -103,7 +103,7 @@ impl<V> Shard<V> {
         let record = id.map(|id| self.records.get(id));
         // Find the variant in it.
         let text = variant.as_str();
-        let wanted = Wanted { text, hash: shared.hashing.variant(text) };
+        let wanted = Wanted::new(text, &shared.hashing);
         let at = record.and_then(|record| record.find(wanted, &shared.keys));
         // Make room, within the limits.
         let admission = match Self::admit(key, text, record, at, shared) {

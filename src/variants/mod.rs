@@ -21,6 +21,6 @@ mod shared_table;
 mod taken;
 
 pub(crate) use dictionary::{Dictionary, KeyId};
-pub(crate) use key::{Entry, LookupKey, NewVariant, SoftenCounts, VariantIndex, Wanted};
+pub(crate) use key::{Entry, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
 pub(crate) use taken::{Numbered, Slot, Taken, TakenEntries};

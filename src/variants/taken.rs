@@ -6,7 +6,7 @@ use super::dictionary::{Dictionary, KeyId};
 use super::key::Entry;
 use super::large::LargeSet;
 use crate::freshness::Freshness;
-use crate::hash::TableHash;
+use crate::hash::KeyTag;
 use std::sync::Arc;
 
 /// A variant of a small set: its value, the number of its key, and the tag of the key's hash.
@@ -43,9 +43,9 @@ pub(crate) enum TakenEntries<V> {
 
 impl<V> Slot<V> {
     #[inline]
-    pub(crate) fn new(key: KeyId, hash: TableHash, value: V) -> Self {
+    pub(crate) fn new(key: KeyId, tag: KeyTag, value: V) -> Self {
         let [a, b, c] = key.to_bytes();
-        Self { value, name: [hash.tag(), a, b, c] }
+        Self { value, name: [tag.get(), a, b, c] }
     }
 
     #[inline]
@@ -167,7 +167,6 @@ impl<V> ExactSizeIterator for TakenEntries<V> {}
 mod tests {
     use super::*;
     use crate::hash::Hashing;
-    use crate::variants::Wanted;
 
     #[test]
     fn text_of_an_entry_is_counted_with_its_two_counts() {
@@ -180,8 +179,8 @@ mod tests {
         let (keys, hashing) = (Arc::new(Dictionary::default()), Hashing::new());
         let slot = |n: usize| {
             let text = format!("?w={n}");
-            let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
-            Slot::new(keys.take(wanted).unwrap(), wanted.hash, n)
+            let key = keys.take(&text, hashing.variant(&text)).unwrap();
+            Slot::new(key, hashing.tag(&text), n)
         };
         let numbered = Numbered::new((0..5).map(slot).collect(), 0b10, &keys);
         let ids: Vec<_> = numbered.slots.as_slice().iter().map(Slot::key).collect();

@@ -197,12 +197,12 @@ impl<V> Records<V> {
             place
         } else {
             let slots = node.rest.count(id.at().lane());
-            let key = (slots < MAX_SLOTS).then(|| keys.take(wanted)).flatten();
+            let key = (slots < MAX_SLOTS).then(|| keys.take(wanted.text, wanted.hash())).flatten();
             if let Some(key) = key {
                 if freshness.is_stale() {
                     node.line.record_mut(id.at()).mark(slots, freshness);
                 }
-                return node.push_slot(id.at(), Slot::new(key, wanted.hash, value));
+                return node.push_slot(id.at(), Slot::new(key, wanted.tag, value));
             }
             self.enlarge(id, keys, hashing)
         };
@@ -364,7 +364,7 @@ impl<V> Records<V> {
         let (gone, kept): (Vec<_>, Vec<_>) =
             set.into_entries_by_age().into_iter().partition(|entry| pick(&entry.key));
         for Entry { key, value, freshness } in kept {
-            let wanted = Wanted { text: &key, hash: hashing.variant(&key) };
+            let wanted = Wanted::new(&key, hashing);
             self.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         }
         Taken::Listed(gone)

@@ -11,7 +11,7 @@ use crate::cpu_prefetch::{Stage, fetch};
 use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
-use crate::hash::TableHash;
+use crate::hash::{KeyTag, TableHash};
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
@@ -193,8 +193,8 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
         let found = match self.large() {
-            None => position(self.slots(), wanted, keys),
-            Some(set) => set.position(wanted),
+            None => position(self.slots(), wanted, keys).map(|(at, _)| at),
+            Some(set) => set.position(wanted.text, wanted.hashing),
         };
         found.map(VariantIndex)
     }
@@ -207,11 +207,10 @@ impl<'a, V> RecordRef<'a, V> {
         keys: &Dictionary,
     ) -> Option<(&'a V, Freshness)> {
         if let Some(set) = self.large() {
-            return set.position(wanted).map(|at| set.get(at));
+            return set.position(wanted.text, wanted.hashing).map(|at| set.get(at));
         }
-        let slots = self.slots();
-        let at = position(slots, wanted, keys)?;
-        Some((slots[at].value(), self.record.freshness(at)))
+        let (at, slot) = position(self.slots(), wanted, keys)?;
+        Some((slot.value(), self.record.freshness(at)))
     }
 
     /// The value of a variant, and whether it is marked stale.
@@ -237,9 +236,15 @@ impl<'a, V> RecordRef<'a, V> {
 /// Finds a variant of a small set: by the tag of its key first, and then by the text.
 #[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
 #[inline(always)]
-fn position<V>(slots: &[Slot<V>], wanted: Wanted<'_>, keys: &Dictionary) -> Option<usize> {
-    let tag = wanted.hash.tag();
-    slots.iter().position(|slot| slot.tag() == tag && keys.matches(slot.key(), wanted.text))
+fn position<'s, V>(
+    slots: &'s [Slot<V>],
+    wanted: Wanted<'_>,
+    keys: &Dictionary,
+) -> Option<(usize, &'s Slot<V>)> {
+    let (tag, mut left) = (wanted.tag.get(), slots.iter());
+    let slot = left.find(|slot| slot.tag() == tag && keys.matches(slot.key(), wanted.text))?;
+    // Not counted on the way.
+    Some((slots.len() - left.len() - 1, slot))
 }
 
 impl<V> Records<V> {
@@ -361,13 +366,7 @@ impl<V> Records<V> {
     }
 
     /// Fetches what a lookup of a path and a variant is about to read.
-    pub(crate) fn fetch(
-        &self,
-        stage: Stage,
-        path: TableHash,
-        variant: TableHash,
-        keys: &Dictionary,
-    ) {
+    pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: KeyTag, keys: &Dictionary) {
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
         if stage == Stage::Bucket {
@@ -382,7 +381,7 @@ impl<V> Records<V> {
             node.rest.fetch(lane);
         } else {
             let slots = node.rest.slots(lane);
-            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.tag()) {
+            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.get()) {
                 keys.fetch(slot.key());
             }
         }
@@ -479,8 +478,8 @@ impl<V> Records<V> {
             }
             for (at, slot) in found.slots().iter().enumerate() {
                 let text = keys.text(slot.key());
-                let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
-                assert_eq!(slot.tag(), wanted.hash.tag(), "{text}");
+                let wanted = Wanted::new(&text, hashing);
+                assert_eq!(slot.tag(), wanted.tag.get(), "{text}");
                 assert_eq!(found.find(wanted, keys), Some(VariantIndex(at)), "{text} occurs once");
                 uses.push(slot.key());
             }
