@@ -152,10 +152,7 @@ impl View {
     /// settled at `since`.
     #[inline]
     pub(crate) fn covering(&self, since: Generation) -> Option<Generation> {
-        if self.spreads.is_none() {
-            return None;
-        }
-        let later = self.spreads().iter().filter(|spread| spread.marker > since);
+        let later = self.spreads.as_ref()?.list().iter().filter(|spread| spread.marker > since);
         later.map(|spread| spread.marker).min()
     }
 
