@@ -11,6 +11,7 @@ use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
 use crate::scopes::Tenant;
 use crate::stats::Stats;
+use crate::variants::Wanted;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -128,7 +129,9 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        self.core.shard(&key).read().lookup(&key, variant.as_str(), &self.core.shared)
+        let shared = &self.core.shared;
+        let wanted = || Wanted::new(variant.as_str(), &shared.hashing);
+        self.core.shard(&key).read().lookup(&key, wanted, shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
@@ -178,20 +181,18 @@ impl<V> CacheIndex<V> {
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(TOGETHER) {
             let hashed = keys.iter().map(|(path, variant)| {
-                let variant = variant.as_str();
-                (self.core.key(tenant, path), variant, shared.hashing.tag(variant))
+                let variant = Wanted::new(variant.as_str(), &shared.hashing);
+                (self.core.key(tenant, path), variant)
             });
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
-                for (key, _, tag) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *tag, shared);
+                for (key, variant) in &hashed {
+                    self.core.shard(key).read().fetch(*stage, key, variant.tag, shared);
                 }
             }
-            found.extend(
-                hashed.iter().map(|(key, variant, _)| {
-                    self.core.shard(key).read().lookup(key, variant, shared)
-                }),
-            );
+            found.extend(hashed.iter().map(|(key, variant)| {
+                self.core.shard(key).read().lookup(key, || *variant, shared)
+            }));
         }
         found
     }

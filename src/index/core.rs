@@ -108,7 +108,7 @@ impl<V> Core<V> {
     }
 
     pub(super) fn check(&self, tenant: &Tenant) {
-        assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
+        assert!(tenant.index() == self.id, "tenant {tenant:?} belongs to another index");
     }
 
     #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]

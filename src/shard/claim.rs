@@ -18,7 +18,7 @@ impl<V: Clone> Shard<V> {
         fills: &OpenFills<V>,
         shared: &Shared,
     ) -> ClaimAnswer<V> {
-        if let Lookup::Live(value) = self.lookup(key, variant.text, shared) {
+        if let Lookup::Live(value) = self.lookup(key, || variant, shared) {
             return ClaimAnswer::Live(value);
         }
         // Again, at the moment at which the open fills are examined. Entries cannot change in

@@ -74,16 +74,19 @@ impl<V> Shard<V> {
         self.records.fetch(stage, key.hash.table(), variant, &shared.keys);
     }
 
-    /// Looks for a variant.
+    /// Looks for a variant, which is asked for only if the path may be there.
     #[inline]
-    pub(crate) fn lookup(&self, key: &PathRef<'_>, variant: &str, shared: &Shared) -> Lookup<V>
+    pub(crate) fn lookup<'k>(
+        &self,
+        key: &PathRef<'_>,
+        variant: impl FnOnce() -> Wanted<'k>,
+        shared: &Shared,
+    ) -> Lookup<V>
     where
         V: Clone,
     {
         match self.records.guess(key) {
-            Some(guess) if guess.is(key) => {
-                self.answer(guess, key, Wanted::new(variant, &shared.hashing), shared)
-            }
+            Some(guess) if guess.is_inside(key) => self.answer(guess, key, variant(), shared),
             None if !self.records.overflows(key) => Lookup::Miss,
             // A copy, made here: the original stays in registers.
             _ => self.lookup_again(key.copy(), variant, shared),
@@ -94,12 +97,17 @@ impl<V> Shard<V> {
     /// memory.
     #[cold]
     #[inline(never)]
-    fn lookup_again(&self, key: PathRef<'_>, variant: &str, shared: &Shared) -> Lookup<V>
+    fn lookup_again<'k>(
+        &self,
+        key: PathRef<'_>,
+        variant: impl FnOnce() -> Wanted<'k>,
+        shared: &Shared,
+    ) -> Lookup<V>
     where
         V: Clone,
     {
         let Some(record) = self.records.find(&key) else { return Lookup::Miss };
-        self.answer(record, &key, Wanted::new(variant, &shared.hashing), shared)
+        self.answer(record, &key, variant(), shared)
     }
 
     #[allow(clippy::inline_always, reason = "a lookup has the record in registers")]

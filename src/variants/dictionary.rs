@@ -122,8 +122,8 @@ impl KeyId {
     }
 
     #[inline]
-    pub(crate) fn from_bytes([a, b, c]: [u8; 3]) -> Self {
-        Self(u32::from_le_bytes([a, b, c, 0]))
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 }
 
@@ -546,7 +546,8 @@ mod tests {
     #[test]
     fn number_fits_into_three_bytes() {
         let last = KeyId::new(PARTS - 1, MAX_LINES - 1);
-        assert_eq!(KeyId::from_bytes(last.to_bytes()), last);
+        let [a, b, c] = last.to_bytes();
+        assert_eq!(KeyId::from_bits(u32::from_le_bytes([a, b, c, 0])), last);
         assert_eq!((last.part(), last.line()), (PARTS - 1, MAX_LINES - 1));
         assert!(place(MAX_LINES - 1).0 < CHUNKS);
     }

@@ -55,8 +55,7 @@ impl<V> Slot<V> {
 
     #[inline]
     pub(crate) fn key(&self) -> KeyId {
-        let [_, a, b, c] = self.name;
-        KeyId::from_bytes([a, b, c])
+        KeyId::from_bits(u32::from_le_bytes(self.name) >> u8::BITS)
     }
 
     #[inline]

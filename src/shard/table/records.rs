@@ -14,7 +14,7 @@ use crate::hash::Hashing;
 use crate::hash::{KeyTag, TableHash};
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use crate::variants::{Dictionary, KeyId, LargeSet, Slot, VariantIndex, Wanted};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -132,6 +132,13 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.owner() == path.owner() && self.text() == path.path
     }
 
+    /// The same in fewer steps, and `false` if the text is outside of the record.
+    #[inline(always)]
+    pub(crate) fn is_inside(self, path: &PathRef<'_>) -> bool {
+        self.record.owner() == path.owner()
+            && self.record.text_of(path.path.len()) == Some(path.path)
+    }
+
     fn node(self) -> NodeRef<'a, V> {
         self.table.node_of(self.id)
     }
@@ -193,7 +200,7 @@ impl<'a, V> RecordRef<'a, V> {
     #[inline(always)]
     pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
         let found = match self.large() {
-            None => position(self.slots(), wanted, keys).map(|(at, _)| at),
+            None => position(self.slots(), wanted, keys),
             Some(set) => set.position(wanted.text, wanted.hashing),
         };
         found.map(VariantIndex)
@@ -209,8 +216,12 @@ impl<'a, V> RecordRef<'a, V> {
         if let Some(set) = self.large() {
             return set.position(wanted.text, wanted.hashing).map(|at| set.get(at));
         }
-        let (at, slot) = position(self.slots(), wanted, keys)?;
-        Some((slot.value(), self.record.freshness(at)))
+        let slots = self.slots();
+        let slot = slots.iter().find(|slot| is(slot, wanted, keys))?;
+        // Nearly always none is stale, and the place of the slot does not matter.
+        let stale = self.record.stale();
+        let is_stale = stale != 0 && stale >> place(slots, slot.key()) & 1 == 1;
+        Some((slot.value(), Freshness::stale_if(is_stale)))
     }
 
     /// The value of a variant, and whether it is marked stale.
@@ -233,18 +244,24 @@ impl<'a, V> RecordRef<'a, V> {
     }
 }
 
-/// Finds a variant of a small set: by the tag of its key first, and then by the text.
+/// Whether a variant of a small set has a key: by the tag first, and then by the text.
 #[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
 #[inline(always)]
-fn position<'s, V>(
-    slots: &'s [Slot<V>],
-    wanted: Wanted<'_>,
-    keys: &Dictionary,
-) -> Option<(usize, &'s Slot<V>)> {
-    let (tag, mut left) = (wanted.tag.get(), slots.iter());
-    let slot = left.find(|slot| slot.tag() == tag && keys.matches(slot.key(), wanted.text))?;
-    // Not counted on the way.
-    Some((slots.len() - left.len() - 1, slot))
+fn is<V>(slot: &Slot<V>, wanted: Wanted<'_>, keys: &Dictionary) -> bool {
+    slot.tag() == wanted.tag.get() && keys.matches(slot.key(), wanted.text)
+}
+
+/// Finds a variant of a small set.
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn position<V>(slots: &[Slot<V>], wanted: Wanted<'_>, keys: &Dictionary) -> Option<usize> {
+    slots.iter().position(|slot| is(slot, wanted, keys))
+}
+
+/// The place of the variant with this key, which is there.
+#[cold]
+fn place<V>(slots: &[Slot<V>], key: KeyId) -> usize {
+    slots.iter().position(|slot| slot.key() == key).unwrap_or_default()
 }
 
 impl<V> Records<V> {
