@@ -7,6 +7,7 @@ use super::dead_queue::DeadQueue;
 use crate::config::{Config, DeadValues};
 #[cfg(feature = "cloudimage")]
 use crate::dry_run::{Extent, Matches};
+use crate::freshness::Freshness;
 use crate::hash::{Hashing, PathHash};
 use crate::limits::Occupancy;
 use crate::monotonic::TimeSource;
@@ -15,9 +16,10 @@ use crate::outcome::{DeadRecord, Insertion, PurgeOutcome};
 use crate::scopes::{AtomicGeneration, Generation, Scopes, Tenant, Tenants};
 use crate::selection::Selection;
 use crate::severity::Severity;
-use crate::shard::{Committed, FillStart, OpenFills, PathRef, PendingId, Shard, Shared};
+use crate::shard::{FillStart, Leftovers, OpenFills, PathRef, PendingId, Shard, Shared};
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, ShardLock};
+use crate::variants::{NewVariant, Wanted};
 use std::sync::Arc;
 
 // The state that the handle and its leases share. The sweep that follows a flush visits all shards
@@ -141,6 +143,8 @@ impl<V> Core<V> {
         &self.shards[hash.shard(self.shards.len())]
     }
 
+    #[allow(clippy::inline_always, reason = "a lease is all that calls it")]
+    #[inline(always)]
     pub(crate) fn commit(
         &self,
         key: &PathRef<'_>,
@@ -148,12 +152,44 @@ impl<V> Core<V> {
         variant: &VariantKey<'_>,
         value: V,
     ) -> Insertion<V> {
-        let fills = self.fills(key);
-        let commit = |shard: &mut Shard<V>, shared: &_| {
-            shard.commit(key, fill, variant, value, fills, shared)
-        };
-        let Committed { insertion, pending } = self.write(key, commit);
+        let (variant, fills) = (self.new_variant(variant, value), self.fills(key));
+        self.store(key, |shard, shared, left| shard.commit(key, fill, variant, fills, shared, left))
+    }
+
+    /// A variant that is to be stored live.
+    #[allow(clippy::inline_always, reason = "most of what it does is hashing")]
+    #[inline(always)]
+    pub(super) fn new_variant<'a>(
+        &'a self,
+        variant: &'a VariantKey<'_>,
+        value: V,
+    ) -> NewVariant<'a, V> {
+        let wanted = Wanted::new(variant.as_str(), &self.shared.hashing);
+        NewVariant { wanted, value, freshness: Freshness::Live }
+    }
+
+    /// The same as [`Self::write`] for a change that stores a value. Its result is large, and is
+    /// not moved.
+    #[allow(clippy::inline_always, reason = "an insert and a commit are all that call it")]
+    #[inline(always)]
+    pub(super) fn store(
+        &self,
+        key: &PathRef<'_>,
+        change: impl FnOnce(&mut Shard<V>, &Shared, &mut Leftovers<V>) -> Insertion<V>,
+    ) -> Insertion<V> {
+        let mut left = Leftovers::default();
+        let mut shard = self.shard(key).write();
+        let insertion = change(&mut shard, &self.shared, &mut left);
+        let Leftovers { dead_record, pending } = left;
+        // Queue before unlocking: see `write`.
+        let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
+        drop(shard);
+        // Dropped when nothing is locked any more.
+        if let Some(dropped) = dropped {
+            drop(dropped);
+        }
         drop(pending);
+        self.maintain();
         insertion
     }
 

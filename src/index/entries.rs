@@ -64,7 +64,8 @@ impl<V> CacheIndex<V> {
         value: V,
     ) -> Insertion<V> {
         let key = self.core.key(tenant, path);
-        self.core.write(&key, |shard, shared| shard.insert(&key, variant, value, shared))
+        let variant = self.core.new_variant(variant, value);
+        self.core.store(&key, |shard, shared, left| shard.insert(&key, variant, shared, left))
     }
 
     /// Removes one variant and returns its value, but only if it may still be served and holds
@@ -72,7 +73,7 @@ impl<V> CacheIndex<V> {
     ///
     /// For evictions: remove the entry only if it still points at this object.
     ///
-    /// **Cost:** O(1).
+    /// **Cost:** O(1) amortized, including a bounded cleanup step after a flush.
     /// **Locks:** one shard, exclusively, while the values are compared and the entry is taken out.
     ///
     /// # Panics
@@ -105,6 +106,7 @@ impl<V> CacheIndex<V> {
         V: PartialEq,
     {
         let key = self.core.key(tenant, path);
-        self.core.shard(&key).write().remove(&key, variant.as_str(), expected, &self.core.shared)
+        self.core
+            .write(&key, |shard, shared| shard.remove(&key, variant.as_str(), expected, shared))
     }
 }

@@ -65,6 +65,7 @@ pub struct FillLease<V> {
 }
 
 impl<V> FillLease<V> {
+    #[inline]
     pub(crate) fn new(
         core: &Arc<Core<V>>,
         key: &PathRef<'_>,

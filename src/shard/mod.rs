@@ -24,4 +24,4 @@ pub(crate) use path_ref::PathRef;
 pub(crate) use pending::PendingId;
 pub(crate) use purge::Swept;
 pub(crate) use restore::Candidate;
-pub(crate) use store::Committed;
+pub(crate) use store::Leftovers;

@@ -58,6 +58,7 @@ pub(crate) struct PathText(SmallVec<[u8; 96]>);
 
 impl PathText {
     /// The bytes are those of a text.
+    #[inline]
     pub(crate) fn new(path: &[u8]) -> Self {
         Self(SmallVec::from_slice(path))
     }
@@ -192,6 +193,7 @@ impl<V> OpenFills<V> {
     }
 
     /// Opens one more fill of the path.
+    #[inline]
     pub(crate) fn open(&self, key: &PathRef<'_>, scopes: &Scopes) -> FillStart {
         let mut fills = self.0.lock();
         let fill = fills.open(key);

@@ -71,7 +71,6 @@ impl<V> Shard<V> {
 
     /// The same before a newer entry is stored. If the record has no room for the older ones beside
     /// it, they die early.
-    #[inline]
     pub(super) fn living_before_store(
         &mut self,
         key: &PathRef<'_>,

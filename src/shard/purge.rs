@@ -28,28 +28,36 @@ impl<V> Shard<V> {
         variant: &str,
         expected: &V,
         shared: &Shared,
-    ) -> Option<V>
+    ) -> (Option<V>, Option<Box<DeadRecord<V>>>)
     where
         V: PartialEq,
     {
         let view = Self::view(key, shared);
-        let record = self.records.find(key)?;
         let wanted = Wanted::new(variant, &shared.hashing);
-        let at = record.find(wanted, &shared.keys)?;
+        let Some(record) = self.records.find(key) else { return (None, None) };
+        let Some(mut at) = record.find(wanted, &shared.keys) else { return (None, None) };
         // The caller's `eq` runs before any change: if it panics, the shard is as it was.
         let (value, freshness) = record.get(at);
         let standing = view.standing_of(record.settled(), freshness);
         if standing == Standing::Dead || value != expected {
-            return None;
+            return (None, None);
         }
+        // Older entries that died beside it go first. A record that has them cannot be settled.
         let id = record.id();
+        let dead_record = self.without_dead(id, key.tenant, &view, shared).dead_record;
+        if dead_record.is_some() {
+            let Some(again) = self.records.get(id).find(wanted, &shared.keys) else {
+                return (None, dead_record);
+            };
+            at = again;
+        }
         let counts = self.tallies.at(key.tenant, &view);
         self.records.settle(id, &view, counts);
         let (value, freshness) = self.records.remove_variant(id, at, &shared.keys, &shared.hashing);
         counts.subtract(freshness);
         shared.occupancy.give_back(0, 1);
         self.drop_if_empty(id, key.tenant, shared);
-        Some(value)
+        (Some(value), dead_record)
     }
 
     /// Purges the path, or the variants of it that `selection` picks.

@@ -236,10 +236,7 @@ impl<V> Shard<V> {
                 self.records.push(key, view.as_of, variant, &shared.keys, &shared.hashing);
             }
             Some(id) => {
-                self.records.settle(id, view, counts);
-                if let Some(marker) = view.covering(self.records.get(id).settled()) {
-                    self.records.mix(id, marker, counts);
-                }
+                self.records.settle_before_store(id, view, counts);
                 self.records.push_variant(id, variant, &shared.keys, &shared.hashing);
             }
         }

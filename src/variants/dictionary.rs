@@ -292,8 +292,13 @@ impl Part {
     #[allow(clippy::inline_always, reason = "most of what a lookup does here")]
     #[inline(always)]
     fn compare(&self, line: u32, text: &str) -> bool {
-        let Some((chunk, at)) = self.chunk(line) else { return false };
-        let (line, bytes) = (&chunk.lines[at], text.as_bytes());
+        self.chunk(line).is_some_and(|(chunk, at)| self.compare_line(&chunk.lines[at], text))
+    }
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn compare_line(&self, line: &Line, text: &str) -> bool {
+        let bytes = text.as_bytes();
         let head = line.head();
         if head & u64::from(u32::MAX) != bytes.len() as u64 {
             return false;
@@ -331,7 +336,7 @@ impl Part {
         if chunk.uses(at).fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).is_err() {
             return false;
         }
-        let right = self.matches(line, text);
+        let right = self.compare_line(&chunk.lines[at], text);
         if !right {
             self.release(line);
         }

@@ -333,3 +333,21 @@ fn export_leaves_out_older_entries_only_if_flushes_shall_have_ended() {
     world.reclaim_all();
     assert_eq!(exported(&world.index, ExportCursor::as_if_ended()), 2);
 }
+
+#[test]
+fn removal_from_a_path_of_older_and_newer_entries_leaves_the_other_newer_ones() {
+    let world = World::new();
+    let [second, third] = ["?w=400", "?w=600"].map(variant);
+    world.index.flush_all_over(MINUTE);
+    let at = &world.paths[0];
+    for (key, value) in [(&second, 1000), (&third, 1001)] {
+        assert!(world.index.insert(&world.tenant, at, key, value).is_stored());
+    }
+    world.index.flush_all(Soft);
+    assert_eq!(world.index.lookup(&world.tenant, at, &third), Lookup::Stale(1001));
+
+    assert_eq!(world.index.remove(&world.tenant, at, &second, &1000), Some(1000));
+    assert_eq!(world.index.lookup(&world.tenant, at, &third), Lookup::Stale(1001));
+    assert_eq!(world.lookup(0), Lookup::Miss);
+    assert_eq!(world.index.stats().stale, world.paths.len());
+}

@@ -31,7 +31,12 @@
  * Threads. Any thread may call any function, with any handle, at the same time, apart from: a
  * ci_lease and a ci_entries, which one thread at a time may use; and the functions that free, which
  * must be the last use of a handle. No function waits for another thread longer than a lock is held
- * over one entry, calls back, reads a file or uses the network.
+ * over one entry, calls back, reads a file or uses the network. An exception is an index of
+ * ci_durable_open(): its purges and flushes wait for the log, and functions whose name begins with
+ * ci_durable_ read and write files.
+ *
+ * Durable indexes are in libraries that were built with the feature "durable". Define
+ * CI_WITH_DURABLE before you include this header.
  *
  * Undefined, everywhere: pointers that are neither NULL nor valid, handles that were freed, texts
  * that are shorter than their length or change during the call.
@@ -40,7 +45,8 @@
  * still hold an object of an earlier run under an id that is counted from 1 again, and would serve
  * it. ci_ids_new() makes ids that no earlier run had.
  *
- * A process that forks: only the child or only the parent may go on using an index.
+ * A process that forks: only the child or only the parent may go on using an index. A durable index
+ * has threads, so only the parent may.
  */
 
 #ifndef CACHE_INDEX_H
@@ -95,6 +101,11 @@
  * All ids of this incarnation were given out.
  */
 #define CI_ERR_EXHAUSTED -8
+
+/**
+ * A file could not be read or written; only from functions whose name begins with `ci_durable_`.
+ */
+#define CI_ERR_IO -9
 
 /**
  * The library has a bug, and has printed its place to standard error. The index can be used and
@@ -239,6 +250,28 @@
 #define CI_SOFT 1
 
 /**
+ * The index is in memory alone: it is empty after a restart.
+ */
+#define CI_IN_MEMORY 0
+
+/**
+ * The invalidation survives a killed process and a power loss.
+ */
+#define CI_DURABLE 1
+
+/**
+ * The operating system has the invalidation. It survives a killed process.
+ */
+#define CI_WRITTEN 2
+
+/**
+ * The invalidation holds in memory, but the log has failed. A crash is followed by a cold start,
+ * where everything is dead, or undoes the invalidation if the disk fails altogether or the index
+ * was closed before. The next snapshot makes the invalidation durable: you need not repeat it.
+ */
+#define CI_NOT_DURABLE 3
+
+/**
  * One picture.
  */
 #define CI_TARGET_PATH 0
@@ -254,6 +287,56 @@
  * tenant.
  */
 #define CI_TARGET_ALL 2
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Invalidations are synced before they are acknowledged, as CI_DURABLE. Concurrent calls share one
+ * sync.
+ */
+#define CI_SYNC_ALWAYS 0
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Invalidations are acknowledged as CI_WRITTEN, and synced `sync_ms` later.
+ */
+#define CI_SYNC_EVERY 1
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Invalidations are acknowledged as CI_WRITTEN, and synced when the operating system does it.
+ */
+#define CI_SYNC_NEVER 2
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * The directory was empty. Each object that you still have is an orphan.
+ */
+#define CI_RECOVERY_NEW 0
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * The snapshot was loaded and the log replayed: every acknowledged invalidation holds.
+ */
+#define CI_RECOVERY_WARM 1
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * The files in the directory cannot be trusted: the index is empty.
+ */
+#define CI_RECOVERY_COLD 2
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * The snapshot is being loaded while the index is used. An entry that is not loaded yet is a miss.
+ */
+#define CI_RECOVERY_LOADING 3
+#endif
 
 /**
  * An iterator over entries. They belong to it alone: no lock is held, and the index may be used
@@ -350,7 +433,8 @@ struct ci_config {
 
 /**
  * More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if,
- * and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
+ * and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct, or
+ * CI_NOT_DURABLE.
  */
 struct ci_error {
   /**
@@ -493,9 +577,9 @@ struct ci_purged {
    */
   int widened;
   /**
-   * Zero.
+   * CI_IN_MEMORY. CI_DURABLE, CI_WRITTEN or CI_NOT_DURABLE for an index of `ci_durable_open`.
    */
-  int reserved;
+  int durability;
 };
 
 /**
@@ -519,7 +603,7 @@ struct ci_entry {
    */
   struct ci_str path;
   /**
-   * The variant; empty for entries of `ci_paths`.
+   * The variant; empty for entries of `ci_paths` and `ci_durable_values`.
    */
   struct ci_str variant;
 };
@@ -708,6 +792,175 @@ struct ci_stats {
   uint64_t bytes;
 };
 
+#if defined(CI_WITH_DURABLE)
+/**
+ * How an index is kept in a directory. Set `size` to `sizeof(struct ci_durable_config)` and the
+ * rest to zero, which stands for the defaults.
+ */
+struct ci_durable_config {
+  /**
+   * `sizeof(struct ci_durable_config)`.
+   */
+  size_t size;
+  /**
+   * CI_SYNC_ALWAYS, CI_SYNC_EVERY or CI_SYNC_NEVER.
+   */
+  int sync;
+  /**
+   * 0: snapshots are written in the background. 1: only by `ci_durable_snapshot` and
+   * `ci_durable_close`; the log grows until then.
+   */
+  int no_background_snapshots;
+  /**
+   * 0: `ci_durable_open` returns when all entries are loaded. 1: it returns before, and threads
+   * load them while the index is used.
+   */
+  int load_in_background;
+  /**
+   * Zero.
+   */
+  int reserved;
+  /**
+   * Milliseconds for CI_SYNC_EVERY, at least 1; else 0.
+   */
+  uint64_t sync_ms;
+  /**
+   * Milliseconds between two snapshots in the background; 300000 by default.
+   */
+  uint64_t snapshot_ms;
+  /**
+   * Bytes of log after which a snapshot is written in the background, at least 4096; 64 MiB by
+   * default.
+   */
+  uint64_t snapshot_bytes;
+  /**
+   * Bytes of a file of the log, a multiple of 4096 from 16384 to 1073741824; 4 MiB by default.
+   */
+  uint64_t segment_bytes;
+  /**
+   * Threads that load a snapshot, up to 64; by default as many as processors, at most 4.
+   */
+  size_t load_threads;
+};
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * The state that was found in the directory. Set `size` to `sizeof(struct ci_recovery)`.
+ */
+struct ci_recovery {
+  /**
+   * `sizeof(struct ci_recovery)`.
+   */
+  size_t size;
+  /**
+   * CI_RECOVERY_*, as the function returns it.
+   */
+  int state;
+  /**
+   * Warm: 1 if the last process called `ci_durable_close`.
+   */
+  int closed;
+  /**
+   * Warm: 1 if the log ended in the middle of a write that was not acknowledged.
+   */
+  int torn;
+  /**
+   * Zero.
+   */
+  int reserved;
+  /**
+   * Warm: entries that were loaded from the snapshot, before the log was replayed.
+   */
+  uint64_t entries;
+  /**
+   * Warm: entries that were refused, because the limits are lower than before.
+   */
+  uint64_t refused;
+  /**
+   * Warm: invalidations of the log that were replayed.
+   */
+  uint64_t replayed;
+  /**
+   * Cold: the name of the kind of reason, zero-terminated: "Damaged". Else empty.
+   */
+  char kind[CI_KIND_SIZE];
+  /**
+   * Cold: the reason, zero-terminated, which begins with the name of the file. Else empty.
+   */
+  char message[CI_MESSAGE_SIZE];
+};
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * A snapshot that was written. Set `size` to `sizeof(struct ci_snapshot)`.
+ */
+struct ci_snapshot {
+  /**
+   * `sizeof(struct ci_snapshot)`.
+   */
+  size_t size;
+  /**
+   * Live and stale entries in it.
+   */
+  uint64_t entries;
+  /**
+   * The length of the file.
+   */
+  uint64_t bytes;
+};
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Counts of the log and of snapshots since the index was opened. Set `size` to
+ * `sizeof(struct ci_durable_stats)`.
+ */
+struct ci_durable_stats {
+  /**
+   * `sizeof(struct ci_durable_stats)`.
+   */
+  size_t size;
+  /**
+   * Invalidations that were given to the log.
+   */
+  uint64_t log_records;
+  /**
+   * Syncs of the log; fewer than records if callers shared them.
+   */
+  uint64_t log_syncs;
+  /**
+   * Bytes in the log since the last snapshot began.
+   */
+  uint64_t log_bytes;
+  /**
+   * Snapshots that were written.
+   */
+  uint64_t snapshots;
+  /**
+   * Snapshots that could not be written.
+   */
+  uint64_t failed_snapshots;
+  /**
+   * Entries of the snapshot that were loaded, while one is being loaded; else 0.
+   */
+  uint64_t loaded_entries;
+  /**
+   * Entries in the snapshot, while one is being loaded; else 0.
+   */
+  uint64_t all_entries;
+  /**
+   * 1 if the log has failed, so that invalidations are CI_NOT_DURABLE. A snapshot heals it.
+   */
+  int has_failed;
+  /**
+   * 1 if a crash now would be followed by a warm start.
+   */
+  int would_start_warm;
+};
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -737,7 +990,8 @@ int ci_index_new(const struct ci_config *config,
 
 /**
  * Frees an index, with all its entries. NULL is allowed. Leases and iterators of the index may be
- * freed later; handles of tenants, too, but they can't be used any more.
+ * freed later; handles of tenants, too, but they can't be used any more. An index of
+ * `ci_durable_open` stays on the disk; this ends its threads, and writes what waits for the log.
  *
  * Undefined: to free an index twice, or while another thread uses it.
  */
@@ -1008,10 +1262,12 @@ int ci_claim(const struct ci_index *index,
  *
  * Owner: `*entries` is yours; free it with `ci_entries_free`.
  *
- * Any thread may call this at any time. It locks one shard.
+ * Any thread may call this at any time. It locks one shard. An index of `ci_durable_open` then
+ * logs the purge, with no lock held, and waits for the log.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
- * invalidated.
+ * Returns CI_OK; CI_NOT_DURABLE, only for an index of `ci_durable_open`: the purge holds, but is
+ * not in the log, and `error` has the reason. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
  */
 int ci_purge(const struct ci_index *index,
              const struct ci_tenant *tenant,
@@ -1075,8 +1331,8 @@ int ci_purge_operations(const struct ci_index *index,
  *
  * `out` may be NULL. Any thread may call this at any time. It locks no shard.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
- * invalidated.
+ * Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
  */
 int ci_purge_prefix(const struct ci_index *index,
                     const struct ci_tenant *tenant,
@@ -1092,7 +1348,8 @@ int ci_purge_prefix(const struct ci_index *index,
  *
  * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+ * Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_ARGUMENT: nothing is invalidated.
  */
 int ci_flush(const struct ci_index *index,
              const struct ci_tenant *tenant,
@@ -1109,7 +1366,8 @@ int ci_flush(const struct ci_index *index,
  * The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
  * may call this at any time. It visits no entry and locks no shard.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+ * Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_ARGUMENT: nothing is invalidated.
  */
 int ci_flush_over(const struct ci_index *index,
                   const struct ci_tenant *tenant,
@@ -1124,7 +1382,8 @@ int ci_flush_over(const struct ci_index *index,
  *
  * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is invalidated.
+ * Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is
+ * invalidated.
  */
 int ci_tenant_forget(const struct ci_index *index,
                      const struct ci_tenant *tenant,
@@ -1283,8 +1542,9 @@ int ci_invalidation_entry(const struct ci_rules *rules,
  * grouping, so that the purge takes the variants with marks as well. Otherwise as
  * `ci_request_target`.
  *
- * If the rules allow wildcards, look at `out->target` first: an entry with a star names a variant
- * of many pictures, and no function purges that. Refuse it, or invalidate the pictures whole.
+ * An entry with a star is an error, also if the rules allow wildcards: no function purges one
+ * variant of many pictures, and the pictures shall not be invalidated whole by mistake.
+ * `out->target` is always CI_TARGET_PATH.
  */
 int ci_variant_entry(const struct ci_rules *rules,
                      struct ci_str text,
@@ -1307,7 +1567,7 @@ int ci_stats_get(const struct ci_index *index,
  * Creates a source of ids for objects that a cache keeps under the id, see "Ids" at the top.
  *
  * `incarnation` is a number that is larger after each start, up to 16777215, such as that of
- * `cache-index-persist`; each has 2^40 ids. 0: the time of the call is used, to the microsecond.
+ * `ci_durable_incarnation`; each has 2^40 ids. 0: the time of the call is used, in microseconds.
  * Ids of a later start are larger, as long as the clock is not set back to the very second of an
  * earlier start. Two sources that are to be distinct must not be created in one microsecond.
  *
@@ -1336,6 +1596,134 @@ int ci_ids_next(const struct ci_ids *ids,
  * Undefined: to free a source twice, or while another thread uses it.
  */
 void ci_ids_free(struct ci_ids *ids);
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Opens the index in a directory, which is created if it is missing. No other index, of this or
+ * another process, may have it open. All functions accept such an index: purges and flushes are
+ * applied, then logged, and say by `ci_purged.durability` and CI_NOT_DURABLE whether they survive
+ * a crash. Fills are saved by snapshots: those since the last one are lost in a crash, and are
+ * misses.
+ *
+ * `directory` is the name as the operating system takes it, which need not be UTF-8. `config` and
+ * `durable` may be NULL, for the defaults.
+ *
+ * Files that cannot be trusted are never used: the index then starts empty. `ci_durable_recovery`
+ * returns which it was, and `ci_durable_values` lists the objects that are still named. Ids of
+ * objects must contain `ci_durable_incarnation`: pass it to `ci_ids_new`.
+ *
+ * Owner: you; end it with `ci_durable_close` and `ci_index_free`. The index has threads of its
+ * own, so open it after `fork`.
+ *
+ * Reads and writes files. Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT, CI_ERR_ARGUMENT:
+ * no file is touched; CI_ERR_IO: the directory is in use, or cannot be read or written.
+ */
+int ci_durable_open(struct ci_str directory,
+                    const struct ci_config *config,
+                    const struct ci_durable_config *durable,
+                    struct ci_index **out,
+                    struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Writes to `*out` the state that was found in the directory. `out` may be NULL.
+ *
+ * Any thread may call this at any time. Returns CI_RECOVERY_*; CI_ERR_NULL, CI_ERR_SIZE;
+ * CI_ERR_ARGUMENT: the index is in memory alone.
+ */
+int ci_durable_recovery(const struct ci_index *index,
+                        struct ci_recovery *out,
+                        struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Waits until the snapshot is loaded, then does what `ci_durable_recovery` does. Only after
+ * `load_in_background` there is something to wait for. Returns CI_RECOVERY_LOADING only if the
+ * index was closed before.
+ *
+ * Any thread may call this at any time. Returns as `ci_durable_recovery`.
+ */
+int ci_durable_wait(const struct ci_index *index,
+                    struct ci_recovery *out,
+                    struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Writes the number of this opening to `*incarnation`. It is larger than those of all earlier
+ * openings of the directory, and durable.
+ *
+ * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
+ * in memory alone.
+ */
+int ci_durable_incarnation(const struct ci_index *index,
+                           uint64_t *incarnation,
+                           struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Lists all values that may be served, for finding objects that no entry names after a start.
+ * First waits until the snapshot is loaded. A fill that is committed meanwhile may be missing: so
+ * delete only objects whose id has an older incarnation than this one.
+ *
+ * Takes eight bytes of memory for each value. `ci_entry` has the value alone.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Any thread may call this at any time. It locks one shard after another, shared. Returns CI_OK;
+ * CI_ERR_NULL; CI_ERR_ARGUMENT: the index is in memory alone.
+ */
+int ci_durable_values(const struct ci_index *index,
+                      struct ci_entries **entries,
+                      struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Writes a snapshot now, or as soon as the last one is loaded. Lookups, fills and invalidations go
+ * on meanwhile. If the log has failed, a snapshot that succeeds starts a new one, and makes all
+ * earlier invalidations durable. `out` may be NULL.
+ *
+ * Any thread may call this at any time; one snapshot is written at a time. Returns CI_OK;
+ * CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is in memory alone; CI_ERR_IO: the last
+ * snapshot and the log remain in use.
+ */
+int ci_durable_snapshot(const struct ci_index *index,
+                        struct ci_snapshot *out,
+                        struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Reads the counts of the log and of snapshots.
+ *
+ * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT:
+ * the index is in memory alone.
+ */
+int ci_durable_stats_get(const struct ci_index *index,
+                         struct ci_durable_stats *out,
+                         struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_DURABLE)
+/**
+ * Writes a last snapshot, ends the threads, and releases the directory. Without it, the next start
+ * is as after a crash. Later purges and flushes hold in memory, and return CI_NOT_DURABLE. A
+ * second call has no effect. Free the index afterwards.
+ *
+ * If a snapshot is still being loaded, no other one is written: the next start is as after a
+ * crash.
+ *
+ * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
+ * in memory alone; CI_ERR_IO: the index is closed all the same, and the next start is without the
+ * fills since the last snapshot, or cold.
+ */
+int ci_durable_close(const struct ci_index *index,
+                     struct ci_error *error);
+#endif
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -229,8 +229,13 @@ impl<T: SizedStruct> OutStruct<T> {
         unsafe { Self::new(pointer, what) }
     }
 
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.0.is_null()
+    }
+
     pub(crate) fn write(&self, value: T) {
-        if !self.0.is_null() {
+        if self.is_wanted() {
             // SAFETY: `new` was promised that the place can be written to.
             unsafe { self.0.write(value.with_size(self.1)) }
         }

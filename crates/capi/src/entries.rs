@@ -18,6 +18,8 @@ enum Source {
     Reclaimed(ReclaimedEntries<u64>),
     Variants(std::vec::IntoIter<VariantKey<'static>>),
     Paths(std::vec::IntoIter<OriginPath<'static>>),
+    #[cfg(feature = "durable")]
+    Values(std::vec::IntoIter<u64>),
 }
 
 /// The texts that the last `ci_entry` points to.
@@ -41,7 +43,7 @@ pub struct ci_entry {
     pub tenant: ci_str,
     /// The picture; only for entries of `ci_reclaim` and `ci_paths`, else empty.
     pub path: ci_str,
-    /// The variant; empty for entries of `ci_paths`.
+    /// The variant; empty for entries of `ci_paths` and `ci_durable_values`.
     pub variant: ci_str,
 }
 
@@ -64,12 +66,19 @@ impl ci_entries {
         Self { source: Source::Paths(paths.into_iter()), current: None }
     }
 
+    #[cfg(feature = "durable")]
+    pub(crate) fn values(values: Vec<u64>) -> Self {
+        Self { source: Source::Values(values.into_iter()), current: None }
+    }
+
     fn len(&self) -> usize {
         match &self.source {
             Source::Purged(entries) => entries.len(),
             Source::Reclaimed(entries) => entries.len(),
             Source::Variants(keys) => keys.len(),
             Source::Paths(paths) => paths.len(),
+            #[cfg(feature = "durable")]
+            Source::Values(values) => values.len(),
         }
     }
 
@@ -86,6 +95,10 @@ impl ci_entries {
             }
             Source::Paths(paths) => {
                 paths.next().map(|path| Current { path: Some(path), ..Current::default() })
+            }
+            #[cfg(feature = "durable")]
+            Source::Values(values) => {
+                values.next().map(|value| Current { value, ..Current::default() })
             }
         };
         self.current.as_ref()

@@ -35,6 +35,9 @@ pub const CI_ERR_CLOSED: c_int = -7;
 /// All ids of this incarnation were given out.
 pub const CI_ERR_EXHAUSTED: c_int = -8;
 
+/// A file could not be read or written; only from functions whose name begins with `ci_durable_`.
+pub const CI_ERR_IO: c_int = -9;
+
 /// The library has a bug, and has printed its place to standard error. The index can be used and
 /// freed; the effect of the failed call is unknown.
 pub const CI_ERR_PANIC: c_int = -128;
@@ -46,7 +49,8 @@ pub const CI_MESSAGE_SIZE: usize = 256;
 pub const CI_KIND_SIZE: usize = 32;
 
 /// More about an error. Set `size` to `sizeof(struct ci_error)`. The library writes the rest if,
-/// and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct.
+/// and only if, the call returns a negative code other than CI_ERR_SIZE for this very struct, or
+/// CI_NOT_DURABLE.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ci_error {
@@ -153,8 +157,15 @@ impl Failure {
     }
 }
 
+impl From<PathError> for Failure {
+    #[cold]
+    fn from(error: PathError) -> Self {
+        Self::path(&error)
+    }
+}
+
 /// Cuts the text between two characters, and ends it with a zero byte.
-fn terminated<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
+pub(crate) fn terminated<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
     let mut bytes = [0; SIZE];
     let end = (0..SIZE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     for (byte, from) in bytes.iter_mut().zip(text.as_bytes().iter().take(end)) {
@@ -177,6 +188,7 @@ pub extern "C" fn ci_code_name(code: c_int) -> *const c_char {
         CI_ERR_TENANT => c"CI_ERR_TENANT",
         CI_ERR_CLOSED => c"CI_ERR_CLOSED",
         CI_ERR_EXHAUSTED => c"CI_ERR_EXHAUSTED",
+        CI_ERR_IO => c"CI_ERR_IO",
         CI_ERR_PANIC => c"CI_ERR_PANIC",
         _ => c"unknown",
     };

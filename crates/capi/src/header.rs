@@ -3,9 +3,9 @@
 use std::path::Path;
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "error", "text", "index", "prepared", "lookup", "lease", "claim", "purge", "entries", "rules",
-    "names", "stats", "ids",
+    "names", "stats", "ids", "durable",
 ];
 
 #[test]

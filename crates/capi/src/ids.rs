@@ -63,7 +63,7 @@ impl ci_ids {
 /// Creates a source of ids for objects that a cache keeps under the id, see "Ids" at the top.
 ///
 /// `incarnation` is a number that is larger after each start, up to 16777215, such as that of
-/// `cache-index-persist`; each has 2^40 ids. 0: the time of the call is used, to the microsecond.
+/// `ci_durable_incarnation`; each has 2^40 ids. 0: the time of the call is used, in microseconds.
 /// Ids of a later start are larger, as long as the clock is not set back to the very second of an
 /// earlier start. Two sources that are to be distinct must not be created in one microsecond.
 ///

@@ -1,5 +1,6 @@
 //! The index and its tenants.
 
+use crate::backing::Backing;
 use crate::boundary::{borrow, guard, hand_over_made, settings, sized, take_back};
 use crate::error::{CI_ERR_TENANT, Failure, ci_error};
 use crate::text::ci_str;
@@ -20,7 +21,7 @@ pub const CI_VERSION_PATCH: u32 = 0;
 pub struct ci_index {
     /// Distinct for each index of the process, also after it was freed.
     pub(crate) id: u64,
-    pub(crate) index: CacheIndex<u64>,
+    pub(crate) index: Backing,
 }
 
 /// The handle of a tenant, which is one customer. Paths of two tenants are always distinct. Any
@@ -31,6 +32,11 @@ pub struct ci_tenant {
 }
 
 impl ci_index {
+    pub(crate) fn new(index: Backing) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), index }
+    }
+
     /// Returns the tenant, if it is of this index.
     #[inline]
     pub(crate) fn own<'a>(&self, tenant: &'a ci_tenant) -> Result<&'a Tenant, Failure> {
@@ -85,6 +91,16 @@ pub(crate) fn flag(value: c_int, name: &str) -> Result<bool, Failure> {
     }
 }
 
+/// Reads the settings of an index, or returns the defaults.
+///
+/// # Safety
+/// A pointer that is not NULL points to a struct of as many bytes as its `size` says.
+pub(crate) unsafe fn config_or_default(config: *const ci_config) -> Result<Config, Failure> {
+    // SAFETY: as promised.
+    let settings = unsafe { settings(config, "config") }?;
+    settings.as_ref().map_or_else(|| Ok(Config::default()), self::config)
+}
+
 fn config(settings: &ci_config) -> Result<Config, Failure> {
     type Set = fn(ConfigBuilder, usize) -> ConfigBuilder;
     let given: [(usize, Set); 6] = [
@@ -127,20 +143,18 @@ pub unsafe extern "C" fn ci_index_new(
     out: *mut *mut ci_index,
     error: *mut ci_error,
 ) -> c_int {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
     let make = || {
         // SAFETY: the caller passes NULL or a valid struct.
-        let settings = unsafe { settings(config, "config") }?;
-        let config = settings.as_ref().map_or_else(|| Ok(Config::default()), self::config)?;
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(ci_index { id, index: CacheIndex::new(config) })
+        let config = unsafe { config_or_default(config) }?;
+        Ok(ci_index::new(Backing::Memory(CacheIndex::new(config))))
     };
     // SAFETY: `out` and `error` are NULL or can be written to.
     unsafe { guard(error, || hand_over_made(out, make)) }
 }
 
 /// Frees an index, with all its entries. NULL is allowed. Leases and iterators of the index may be
-/// freed later; handles of tenants, too, but they can't be used any more.
+/// freed later; handles of tenants, too, but they can't be used any more. An index of
+/// `ci_durable_open` stays on the disk; this ends its threads, and writes what waits for the log.
 ///
 /// Undefined: to free an index twice, or while another thread uses it.
 #[unsafe(no_mangle)]

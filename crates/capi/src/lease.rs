@@ -5,10 +5,12 @@ use crate::error::{CI_ERR_CLOSED, CI_OK, Failure, ci_error};
 use crate::index::{ci_index, ci_tenant};
 use crate::prepared::{ci_key, ci_path};
 use crate::text::ci_str;
-use cache_index::{ClaimLease, FillLease, Freshness, Insertion, Refusal, VariantKey};
+use cache_index::{
+    ClaimLease, FillLease, Freshness, Insertion, OriginPath, Refusal, Tenant, VariantKey,
+};
 use std::cell::Cell;
 use std::ffi::c_int;
-use std::mem::{self, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The index does not hold the value: an invalidation overtook the fill, or a limit is reached. You
@@ -53,12 +55,23 @@ pub const CI_REASON_OTHER: c_int = 255;
 
 /// The permission to store one variant of a picture, taken before the source is read. One thread at
 /// a time may use it; it may move to another thread.
-pub struct ci_lease(State);
+pub struct ci_lease {
+    state: State,
+    fill: Fill,
+}
 
+/// The field of `Fill` that has a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Open(FillLease<u64>),
-    Claimed(ClaimLease<u64>),
+    Open,
+    Claimed,
     Closed,
+}
+
+/// Not an enum: so only the lease itself is copied, which is long, as its path is inside of it.
+union Fill {
+    open: ManuallyDrop<FillLease<u64>>,
+    claimed: ManuallyDrop<ClaimLease<u64>>,
 }
 
 thread_local! {
@@ -92,7 +105,21 @@ pub struct ci_commit {
 sized!(ci_commit);
 
 /// Reports the end of a fill that brought `value`.
+#[inline]
 fn stored(insertion: Insertion<u64>, value: u64, out: &OutStruct<ci_commit>) -> c_int {
+    let code = match &insertion {
+        Insertion::Stored(stored) if stored.freshness == Freshness::Stale => CI_STORED_STALE,
+        Insertion::Stored(_) => CI_STORED,
+        Insertion::Refused(_) => CI_REFUSED,
+    };
+    if out.is_wanted() {
+        out.write(details(insertion, value));
+    }
+    code
+}
+
+#[inline(never)]
+fn details(insertion: Insertion<u64>, value: u64) -> ci_commit {
     let mut commit = ci_commit {
         size: 0,
         reason: CI_REASON_NONE,
@@ -102,7 +129,7 @@ fn stored(insertion: Insertion<u64>, value: u64, out: &OutStruct<ci_commit>) -> 
         replaced: 0,
         evicted: 0,
     };
-    let code = match insertion {
+    match insertion {
         Insertion::Stored(stored) => {
             // The same value again names the object that is in use.
             if let Some(replaced) = stored.replaced.filter(|replaced| *replaced != value) {
@@ -111,15 +138,10 @@ fn stored(insertion: Insertion<u64>, value: u64, out: &OutStruct<ci_commit>) -> 
             if let Some((_, evicted)) = stored.evicted {
                 (commit.has_evicted, commit.evicted) = (1, evicted);
             }
-            if stored.freshness == Freshness::Stale { CI_STORED_STALE } else { CI_STORED }
         }
-        Insertion::Refused(refused) => {
-            commit.reason = reason(refused.reason);
-            CI_REFUSED
-        }
-    };
-    out.write(commit);
-    code
+        Insertion::Refused(refused) => commit.reason = reason(refused.reason),
+    }
+    commit
 }
 
 pub(crate) fn reason(refusal: Refusal) -> c_int {
@@ -136,33 +158,88 @@ pub(crate) fn reason(refusal: Refusal) -> c_int {
     }
 }
 
+/// Copies a lease in two halves, each of which is short enough to be copied without a call.
+///
+/// # Safety
+/// As for `copy_to_nonoverlapping` of one `T`.
+#[inline]
+unsafe fn copy_inline<T>(from: *const T, to: *mut T) {
+    let half = size_of::<T>() / 32 * 16;
+    let (from, to) = (from.cast::<u8>(), to.cast::<u8>());
+    // SAFETY: as promised, for both halves.
+    unsafe {
+        to.copy_from_nonoverlapping(from, half);
+        to.add(half).copy_from_nonoverlapping(from.add(half), size_of::<T>() - half);
+    }
+}
+
 impl ci_lease {
-    /// Hands over a lease.
+    /// Memory of a lease that has ended, for the caller to hand over.
     #[inline]
-    fn hand_over(state: State, out: &Out<*mut Self>) {
-        let spare = SPARE.try_with(Cell::take).ok().flatten();
-        let mut memory = spare.unwrap_or_else(Box::new_uninit);
-        memory.write(Self(state));
-        out.write(Box::into_raw(memory).cast());
+    fn memory() -> Box<MaybeUninit<Self>> {
+        SPARE.try_with(Cell::take).ok().flatten().unwrap_or_else(Box::new_uninit)
+    }
+
+    /// Begins a fill, and hands over its lease.
+    #[inline]
+    fn hand_over_begun(
+        index: &ci_index,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        out: &Out<*mut Self>,
+    ) {
+        let begun = ManuallyDrop::new(index.index.lease(tenant, path));
+        let lease = Box::into_raw(Self::memory()).cast::<Self>();
+        // SAFETY: the memory is that of a `ci_lease`, and no field is read. The lease is moved:
+        // `begun` is not used any more, nor dropped.
+        unsafe {
+            (&raw mut (*lease).state).write(State::Open);
+            copy_inline(&raw const begun, &raw mut (*lease).fill.open);
+        }
+        out.write(lease);
     }
 
     pub(crate) fn hand_over_claimed(lease: ClaimLease<u64>, out: &Out<*mut Self>) {
-        Self::hand_over(State::Claimed(lease), out);
+        let mut memory = Self::memory();
+        let fill = Fill { claimed: ManuallyDrop::new(lease) };
+        memory.write(Self { state: State::Claimed, fill });
+        out.write(Box::into_raw(memory).cast());
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "most of what a commit costs beside the index")]
+    #[inline(always)]
     fn commit(
         &mut self,
         variant: &VariantKey<'_>,
         value: u64,
         out: &OutStruct<ci_commit>,
     ) -> Result<c_int, Failure> {
-        let insertion = match mem::replace(&mut self.0, State::Closed) {
-            State::Open(lease) => lease.commit(variant, value),
-            State::Claimed(lease) => lease.commit_as(variant, value),
-            State::Closed => return Err(closed()),
+        let state = mem::replace(&mut self.state, State::Closed);
+        // SAFETY: the state said which field has a value, and says now that it was taken.
+        let insertion = unsafe {
+            match state {
+                State::Open => ManuallyDrop::take(&mut self.fill.open).commit(variant, value),
+                State::Claimed => {
+                    ManuallyDrop::take(&mut self.fill.claimed).commit_as(variant, value)
+                }
+                State::Closed => return Err(closed()),
+            }
         };
         Ok(stored(insertion, value, out))
+    }
+}
+
+impl Drop for ci_lease {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the state says which field has a value, and nobody uses it after this.
+        unsafe {
+            match mem::replace(&mut self.state, State::Closed) {
+                State::Open => ManuallyDrop::drop(&mut self.fill.open),
+                State::Claimed => ManuallyDrop::drop(&mut self.fill.claimed),
+                State::Closed => {}
+            }
+        }
     }
 }
 
@@ -196,7 +273,7 @@ pub unsafe extern "C" fn ci_lease_take(
             let (index, out) = (borrow(index, "index")?, Out::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
             let path = path.path("path")?;
-            ci_lease::hand_over(State::Open(index.index.lease(tenant, &path)), &out);
+            ci_lease::hand_over_begun(index, tenant, &path, &out);
             Ok(CI_OK)
         })
     }
@@ -218,8 +295,7 @@ pub unsafe extern "C" fn ci_lease_take_prepared(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, Out::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let path = &borrow(path, "path")?.0;
-            ci_lease::hand_over(State::Open(index.index.lease(tenant, path)), &out);
+            ci_lease::hand_over_begun(index, tenant, &borrow(path, "path")?.0, &out);
             Ok(CI_OK)
         })
     }
@@ -288,19 +364,22 @@ pub unsafe extern "C" fn ci_lease_commit_claimed(
     error: *mut ci_error,
 ) -> c_int {
     // SAFETY: the caller passes NULL or a lease that nobody else uses, and NULL or places that can
-    // be written to.
+    // be written to. Its state says which field has a value.
     unsafe {
         guard(error, || {
             let (lease, out) = (borrow_mut(lease, "lease")?, OutStruct::new(out, "out")?);
-            if matches!(lease.0, State::Open(_)) {
-                return Err(Failure::argument("lease names no variant: expected one of ci_claim"));
-            }
-            match mem::replace(&mut lease.0, State::Closed) {
-                State::Claimed(lease) => {
+            match lease.state {
+                State::Open => {
+                    let message = "lease names no variant: expected one of ci_claim";
+                    Err(Failure::argument(message))
+                }
+                State::Closed => Err(closed()),
+                State::Claimed => {
+                    lease.state = State::Closed;
+                    let lease = ManuallyDrop::take(&mut lease.fill.claimed);
                     let value = *lease.value();
                     Ok(stored(lease.commit(), value, &out))
                 }
-                _ => Err(closed()),
             }
         })
     }

@@ -8,8 +8,11 @@
 //!
 //! Not here: any rule of the index. Each function converts its arguments and calls one operation.
 
+mod backing;
 mod boundary;
 mod claim;
+#[cfg(feature = "durable")]
+mod durable;
 mod entries;
 mod error;
 mod ids;
@@ -29,6 +32,8 @@ mod header;
 mod tests;
 
 pub use claim::*;
+#[cfg(feature = "durable")]
+pub use durable::*;
 pub use entries::*;
 pub use error::*;
 pub use ids::*;

@@ -4,7 +4,7 @@ use crate::boundary::{OutStruct, borrow, guard, sized};
 use crate::error::{CI_ERR_BUFFER, CI_OK, Failure, ci_error};
 use crate::rules::ci_rules;
 use crate::text::ci_str;
-use cache_index::canonical::{PathError, Rules, Target};
+use cache_index::canonical::{Rules, Target};
 use std::borrow::Cow;
 use std::ffi::{c_char, c_int};
 
@@ -75,14 +75,14 @@ impl Call {
     /// `buffer`.
     unsafe fn run<'a>(
         &self,
-        read: impl FnOnce(&'a Rules, &'a [u8]) -> Result<Read<'a>, PathError>,
+        read: impl FnOnce(&'a Rules, &'a [u8]) -> Result<Read<'a>, Failure>,
     ) -> Result<c_int, Failure> {
         // SAFETY: as promised.
         let (rules, text, out) = unsafe {
             let out = OutStruct::required(self.out, "out")?;
             (borrow(self.rules, "rules")?, self.text.bytes("text")?, out)
         };
-        let read = read(&rules.0, text).map_err(|error| Failure::path(&error))?;
+        let read = read(&rules.0, text)?;
         let needed = [&read.path, &read.variant].into_iter().map(rewritten).sum();
         let room = if self.buffer.is_null() { 0 } else { self.room };
         let mut names = ci_names {
@@ -103,6 +103,15 @@ impl Call {
         out.write(names);
         Ok(CI_OK)
     }
+}
+
+/// The failure of an entry that names a variant, and a prefix of pictures: its path ends in a star.
+#[cold]
+fn many_pictures(entry: &[u8]) -> Failure {
+    let path = entry.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let at = path.len().saturating_sub(1);
+    let message = format_args!("unexpected wildcard at byte {at}: expected one picture");
+    Failure::text("WildcardWithOperations", at, message)
 }
 
 /// The bytes of a name that had to be rewritten.
@@ -229,8 +238,9 @@ pub unsafe extern "C" fn ci_invalidation_entry(
 /// grouping, so that the purge takes the variants with marks as well. Otherwise as
 /// `ci_request_target`.
 ///
-/// If the rules allow wildcards, look at `out->target` first: an entry with a star names a variant
-/// of many pictures, and no function purges that. Refuse it, or invalidate the pictures whole.
+/// An entry with a star is an error, also if the rules allow wildcards: no function purges one
+/// variant of many pictures, and the pictures shall not be invalidated whole by mistake.
+/// `out->target` is always CI_TARGET_PATH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_variant_entry(
     rules: *const ci_rules,
@@ -247,6 +257,9 @@ pub unsafe extern "C" fn ci_variant_entry(
         guard(error, || {
             call.run(|rules, text| {
                 let entry = rules.variant_entry(text)?;
+                if matches!(entry.target, Target::Prefix(_)) {
+                    return Err(many_pictures(text));
+                }
                 Ok(Read::of(entry.target, entry.variant.into_cow()))
             })
         })

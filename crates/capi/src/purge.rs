@@ -1,8 +1,9 @@
 //! Purges, flushes, reclaim, and lists.
 
+use crate::backing::Known;
 use crate::boundary::{Out, OutStruct, array, borrow, guard, hand_over, hand_over_made, sized};
 use crate::entries::ci_entries;
-use crate::error::{CI_OK, Failure, ci_error};
+use crate::error::{Failure, ci_error};
 use crate::index::{ci_index, ci_tenant};
 use crate::lookup::{CI_LIVE, CI_STALE};
 use crate::rules::ci_rules;
@@ -17,6 +18,20 @@ pub const CI_HARD: c_int = 0;
 
 /// Entries become stale: they may be served while they are refreshed.
 pub const CI_SOFT: c_int = 1;
+
+/// The index is in memory alone: it is empty after a restart.
+pub const CI_IN_MEMORY: c_int = 0;
+
+/// The invalidation survives a killed process and a power loss.
+pub const CI_DURABLE: c_int = 1;
+
+/// The operating system has the invalidation. It survives a killed process.
+pub const CI_WRITTEN: c_int = 2;
+
+/// The invalidation holds in memory, but the log has failed. A crash is followed by a cold start,
+/// where everything is dead, or undoes the invalidation if the disk fails altogether or the index
+/// was closed before. The next snapshot makes the invalidation durable: you need not repeat it.
+pub const CI_NOT_DURABLE: c_int = 3;
 
 /// The receipt of a purge or a flush. Set `size` to `sizeof(struct ci_purged)`.
 #[repr(C)]
@@ -37,14 +52,14 @@ pub struct ci_purged {
     /// 1 if there was no room for one more prefix rule, so that the whole tenant of the oldest rule
     /// was invalidated: more than requested, never less.
     pub widened: c_int,
-    /// Zero.
-    pub reserved: c_int,
+    /// CI_IN_MEMORY. CI_DURABLE, CI_WRITTEN or CI_NOT_DURABLE for an index of `ci_durable_open`.
+    pub durability: c_int,
 }
 
 sized!(ci_purged);
 
 impl ci_purged {
-    fn of(generation: Generation) -> Self {
+    fn of(generation: Generation, known: &Known) -> Self {
         Self {
             size: 0,
             generation: generation.get(),
@@ -52,7 +67,7 @@ impl ci_purged {
             stale_before: 0,
             overtaken_fills: 0,
             widened: 0,
-            reserved: 0,
+            durability: known.durability,
         }
     }
 }
@@ -97,21 +112,23 @@ impl Purge<'_> {
         }
     }
 
-    fn run(self, selection: Selection<'_>) -> c_int {
+    fn run(self, selection: Selection<'_>) -> Result<c_int, Failure> {
         let Self { index, tenant, path, hard, out, entries } = self;
-        let mut receipt;
+        let (mut receipt, known);
         let mut gone = std::ptr::null_mut();
         if hard {
-            let purged = index.index.purge_selected(tenant, &path, selection, Hard);
-            receipt = ci_purged::of(purged.generation());
+            let purged;
+            (purged, known) = index.index.purge_selected(tenant, &path, selection, Hard);
+            receipt = ci_purged::of(purged.generation(), &known);
             receipt.variants = purged.len();
             receipt.overtaken_fills = purged.overtaken_fills();
             if !entries.is_null() {
                 gone = Box::into_raw(Box::new(ci_entries::purged(purged.into_iter())));
             }
         } else {
-            let softened = index.index.purge_selected(tenant, &path, selection, Soft);
-            receipt = ci_purged::of(softened.generation());
+            let softened;
+            (softened, known) = index.index.purge_selected(tenant, &path, selection, Soft);
+            receipt = ci_purged::of(softened.generation(), &known);
             receipt.variants = softened.len();
             receipt.stale_before = softened.stale_before();
             receipt.overtaken_fills = softened.overtaken_fills();
@@ -121,7 +138,7 @@ impl Purge<'_> {
             // SAFETY: `new` was promised that a pointer that is not NULL can be written to.
             unsafe { entries.write(gone) }
         }
-        CI_OK
+        known.end()
     }
 }
 
@@ -140,10 +157,12 @@ impl Purge<'_> {
 ///
 /// Owner: `*entries` is yours; free it with `ci_entries_free`.
 ///
-/// Any thread may call this at any time. It locks one shard.
+/// Any thread may call this at any time. It locks one shard. An index of `ci_durable_open` then
+/// logs the purge, with no lock held, and waits for the log.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
-/// invalidated.
+/// Returns CI_OK; CI_NOT_DURABLE, only for an index of `ci_durable_open`: the purge holds, but is
+/// not in the log, and `error` has the reason. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+/// CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_purge(
     index: *const ci_index,
@@ -159,7 +178,7 @@ pub unsafe extern "C" fn ci_purge(
     unsafe {
         guard(error, || {
             let purge = Purge::new(index, tenant, path, mode, out, entries)?;
-            Ok(purge.run(Selection::All))
+            purge.run(Selection::All)
         })
     }
 }
@@ -198,7 +217,7 @@ pub unsafe extern "C" fn ci_purge_variants(
             let keys =
                 keys.map(|(at, key)| key.key("text").map_err(|failure| failure.of("variants", at)));
             let keys = keys.collect::<Result<Vec<_>, _>>()?;
-            Ok(purge.run(Selection::Keys(&keys)))
+            purge.run(Selection::Keys(&keys))
         })
     }
 }
@@ -236,7 +255,7 @@ pub unsafe extern "C" fn ci_purge_operations(
                 operations.map_err(|failure| failure.of("operations", at))
             });
             let selected = selected.collect::<Result<Vec<_>, _>>()?;
-            Ok(purge.run(Selection::Operations(&selected)))
+            purge.run(Selection::Operations(&selected))
         })
     }
 }
@@ -266,8 +285,8 @@ fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
 ///
 /// `out` may be NULL. Any thread may call this at any time. It locks no shard.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is
-/// invalidated.
+/// Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+/// CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_purge_prefix(
     index: *const ci_index,
@@ -284,15 +303,15 @@ pub unsafe extern "C" fn ci_purge_prefix(
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
             let (prefix, hard) = (prefix.prefix("prefix")?, is_hard(mode)?);
-            let purged = if hard {
+            let (purged, known) = if hard {
                 index.index.purge_prefix(tenant, &prefix, Hard)
             } else {
                 index.index.purge_prefix(tenant, &prefix, Soft)
             };
-            let mut receipt = ci_purged::of(purged.generation());
+            let mut receipt = ci_purged::of(purged.generation(), &known);
             receipt.widened = c_int::from(purged.widened().is_some());
             out.write(receipt);
-            Ok(CI_OK)
+            known.end()
         })
     }
 }
@@ -303,7 +322,8 @@ pub unsafe extern "C" fn ci_purge_prefix(
 ///
 /// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+/// Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+/// CI_ERR_ARGUMENT: nothing is invalidated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_flush(
     index: *const ci_index,
@@ -317,14 +337,14 @@ pub unsafe extern "C" fn ci_flush(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
-            let flushed = match (tenant, is_hard(mode)?) {
+            let (flushed, known) = match (tenant, is_hard(mode)?) {
                 (Some(tenant), true) => index.index.flush_tenant(tenant, Hard),
                 (Some(tenant), false) => index.index.flush_tenant(tenant, Soft),
                 (None, true) => index.index.flush_all(Hard),
                 (None, false) => index.index.flush_all(Soft),
             };
-            out.write(ci_purged::of(flushed.generation()));
-            Ok(CI_OK)
+            out.write(ci_purged::of(flushed.generation(), &known));
+            known.end()
         })
     }
 }
@@ -337,7 +357,8 @@ pub unsafe extern "C" fn ci_flush(
 /// The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
 /// may call this at any time. It visits no entry and locks no shard.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT, CI_ERR_ARGUMENT: nothing is invalidated.
+/// Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+/// CI_ERR_ARGUMENT: nothing is invalidated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_flush_over(
     index: *const ci_index,
@@ -361,12 +382,12 @@ pub unsafe extern "C" fn ci_flush_over(
                 }
             };
             let over = OverTime::new(Duration::from_millis(milliseconds)).serving(serving);
-            let flushed = match tenant {
+            let (flushed, known) = match tenant {
                 Some(tenant) => index.index.flush_tenant_over(tenant, over),
                 None => index.index.flush_all_over(over),
             };
-            out.write(ci_purged::of(flushed.generation()));
-            Ok(CI_OK)
+            out.write(ci_purged::of(flushed.generation(), &known));
+            known.end()
         })
     }
 }
@@ -376,7 +397,8 @@ pub unsafe extern "C" fn ci_flush_over(
 ///
 /// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is invalidated.
+/// Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT: nothing is
+/// invalidated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_tenant_forget(
     index: *const ci_index,
@@ -389,8 +411,9 @@ pub unsafe extern "C" fn ci_tenant_forget(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            out.write(ci_purged::of(index.index.forget_tenant(tenant).generation()));
-            Ok(CI_OK)
+            let (forgotten, known) = index.index.forget_tenant(tenant);
+            out.write(ci_purged::of(forgotten.generation(), &known));
+            known.end()
         })
     }
 }

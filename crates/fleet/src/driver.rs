@@ -19,7 +19,6 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -45,7 +44,6 @@ struct Tally {
     latency: BTreeMap<Reach, Latency>,
     not_reached: u64,
     unknown_tenants: u64,
-    stream: i128,
 }
 
 pub(crate) struct Shared<V: Codec + Clone + Send + Sync + 'static, E> {
@@ -58,10 +56,6 @@ pub(crate) struct Shared<V: Codec + Clone + Send + Sync + 'static, E> {
     calls: Mutex<HashMap<u64, oneshot::Sender<()>>>,
     removed: Mutex<Vec<V>>,
     tally: Mutex<Tally>,
-    // Release and Acquire: a thread that sees `applied` also sees the changes of the index. `begun`
-    // is set before the index is touched.
-    begun: AtomicU64,
-    applied: AtomicU64,
     changed: Notify,
 }
 
@@ -90,8 +84,6 @@ where
     };
     let carried = cache.carried();
     let node = Node::new(Moment::now(), settings, Arc::clone(&gate), carried);
-    // A node that continues knows the messages of its earlier process.
-    let (stream, applied) = node.position().unwrap_or_default();
     let node = Arc::new(Mutex::new(node));
     cache.carry({
         let node = Arc::clone(&node);
@@ -107,9 +99,7 @@ where
         effects,
         calls: Mutex::default(),
         removed: Mutex::default(),
-        tally: Mutex::new(Tally { stream, ..Tally::default() }),
-        begun: AtomicU64::new(applied),
-        applied: AtomicU64::new(applied),
+        tally: Mutex::default(),
         changed: Notify::new(),
     });
     shared.step(|_, _| {});
@@ -148,8 +138,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         let mut removed = Vec::new();
         while let Some(effect) = node.pop() {
             match effect {
-                Effect::Begin(sequence) => self.begun.store(sequence, Ordering::Release),
-                Effect::Applied(sequence) => self.applied.store(sequence, Ordering::Release),
+                // The position says the same to everybody who waits for the lock.
+                Effect::Begin(_) | Effect::Applied(_) => {}
                 Effect::Apply(records) => {
                     removed.extend(records.iter().flat_map(|record| self.apply(record)));
                 }
@@ -246,11 +236,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
     }
 
     pub(crate) fn watermark(&self) -> Watermark {
-        Watermark {
-            stream: self.tally.lock().stream,
-            applied: self.applied.load(Ordering::Acquire),
-            begun: self.begun.load(Ordering::Acquire),
-        }
+        let nothing = Watermark { stream: 0, begun: 0, applied: 0 };
+        self.settled_watermark().unwrap_or(nothing)
     }
 
     /// Returns how far the node has followed the stream, between two messages.
@@ -357,12 +344,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Driver
 
     fn handle(&self, input: Input) {
         self.shared.step(|node, now| match input {
-            Input::Info { attempt, info } => {
-                if let Some(info) = &info {
-                    self.shared.tally.lock().stream = info.created;
-                }
-                node.on_info(now, attempt, info.as_ref());
-            }
+            Input::Info { attempt, info } => node.on_info(now, attempt, info.as_ref()),
             Input::Opened { attempt, is_open } => node.on_opened(now, attempt, is_open),
             Input::Messages { attempt, messages } => node.on_messages(now, attempt, messages),
             Input::ReaderFailed { attempt } => node.on_reader_failed(now, attempt),

@@ -1,12 +1,14 @@
 //! `Background`: the thread that writes snapshots when they are due.
 //!
-//! Invariant: it never wakes up without need; a call that makes a snapshot due wakes it up.
+//! Invariant: it never wakes up without need. A call that makes a snapshot due wakes it up, and so
+//! does a log that fails.
 
 use crate::codec::Codec;
 use crate::config::PersistConfig;
 use crate::log::Log;
 use crate::parts::Parts;
-use parking_lot::{Condvar, Mutex};
+use crate::wake::Wake;
+use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,23 +19,10 @@ use std::time::{Duration, Instant};
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Default)]
-struct Signal {
-    is_ending: bool,
-    /// The log has grown large, or has failed.
-    is_wanted: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    signal: Mutex<Signal>,
-    changed: Condvar,
-}
-
 /// The thread that writes snapshots.
 #[derive(Debug)]
 pub(crate) struct Background {
-    shared: Arc<Shared>,
+    wake: Arc<Wake>,
     snapshot_after_bytes: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -41,36 +30,31 @@ pub(crate) struct Background {
 impl Background {
     pub(crate) fn start<V: Codec + Clone + Send + Sync + 'static>(
         parts: Arc<Parts<V>>,
+        wake: Arc<Wake>,
         config: &PersistConfig,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
         let period = config.snapshot_every();
         let thread = std::thread::Builder::new().name("cache-index-snap".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || shared.run(&parts, period)
+            let wake = Arc::clone(&wake);
+            move || run(&wake, &parts, period)
         })?;
         let snapshot_after_bytes = match period {
             Some(_) => config.snapshot_after_bytes(),
             None => u64::MAX,
         };
-        Ok(Self { shared, snapshot_after_bytes, thread: Mutex::new(Some(thread)) })
+        Ok(Self { wake, snapshot_after_bytes, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Wakes the thread up if the log has grown large or has failed.
+    /// Wakes the thread up if the log has grown large.
     pub(crate) fn consider(&self, log: &Log) {
-        if log.counts().bytes >= self.snapshot_after_bytes || log.fault().is_some() {
-            let mut signal = self.shared.signal.lock();
-            if !signal.is_wanted {
-                signal.is_wanted = true;
-                self.shared.changed.notify_one();
-            }
+        if log.counts().bytes >= self.snapshot_after_bytes {
+            self.wake.ask();
         }
     }
 
     /// Ends the thread, after the snapshot that it is writing.
     pub(crate) fn end(&self) {
-        self.shared.signal.lock().is_ending = true;
-        self.shared.changed.notify_one();
+        self.wake.end();
         if let Some(thread) = self.thread.lock().take() {
             // It has no result. A panic of the caller's `Clone` or `encode` was printed by the
             // thread.
@@ -79,58 +63,27 @@ impl Background {
     }
 }
 
-impl Shared {
-    fn run<V: Codec + Clone>(&self, parts: &Parts<V>, period: Option<Duration>) {
-        if parts.was_damaged() {
-            // Before a crash, so that the next start is not cold again.
-            self.signal.lock().is_wanted = true;
-        }
-        let mut retry = FIRST_RETRY;
-        let mut due = period.map(|period| Instant::now() + period);
-        while self.wait(due) {
-            let result = parts.snapshot();
-            due = if result.is_ok() {
-                retry = FIRST_RETRY;
-                period.map(|period| Instant::now() + period)
-            } else {
-                let wait = retry;
-                retry = LAST_RETRY.min(retry * 2);
-                // Until then nothing wakes the thread but the end: a full disk is not asked again
-                // with every purge.
-                if !self.pause(wait) {
-                    return;
-                }
-                Some(Instant::now())
-            };
-        }
+fn run<V: Codec + Clone>(wake: &Wake, parts: &Parts<V>, period: Option<Duration>) {
+    if parts.was_damaged() {
+        // Before a crash, so that the next start is not cold again.
+        wake.ask();
     }
-
-    /// Waits until a snapshot is due. Returns false at the end.
-    fn wait(&self, due: Option<Instant>) -> bool {
-        let mut signal = self.signal.lock();
-        loop {
-            if signal.is_ending {
-                return false;
+    let mut retry = FIRST_RETRY;
+    let mut due = period.map(|period| Instant::now() + period);
+    while wake.wait(due) {
+        let result = parts.snapshot();
+        due = if result.is_ok() {
+            retry = FIRST_RETRY;
+            period.map(|period| Instant::now() + period)
+        } else {
+            let until = Instant::now() + retry;
+            retry = LAST_RETRY.min(retry * 2);
+            // Until then nothing wakes the thread but the end: a full disk is not asked again with
+            // every purge.
+            if !wake.pause(until) {
+                return;
             }
-            if signal.is_wanted || due.is_some_and(|due| due <= Instant::now()) {
-                // Before the snapshot: a failure of the log during it asks for another one.
-                signal.is_wanted = false;
-                return true;
-            }
-            match due {
-                Some(due) => drop(self.changed.wait_until(&mut signal, due)),
-                None => self.changed.wait(&mut signal),
-            }
-        }
-    }
-
-    /// Waits. Returns false at the end.
-    fn pause(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        let mut signal = self.signal.lock();
-        while !signal.is_ending && Instant::now() < until {
-            self.changed.wait_until(&mut signal, until);
-        }
-        !signal.is_ending
+            Some(Instant::now())
+        };
     }
 }

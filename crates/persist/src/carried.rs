@@ -4,7 +4,7 @@
 //! log, and which invalidations it still has to send. Both belong to the snapshot: a position that
 //! is newer than the entries would hide invalidations from them.
 //!
-//! Invariants: the data is taken after the log has begun a new segment and before the scan. An
+//! Invariants: the data is taken after the end of the log was marked and before the scan. An
 //! invalidation in the outbox is in the snapshot, in the log behind it, or in both.
 
 use crate::bytes::Reader;

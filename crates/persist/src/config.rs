@@ -16,6 +16,22 @@ use std::time::Duration;
 ///
 /// [`Durable`]: crate::Durability::Durable
 /// [`Written`]: crate::Durability::Written
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_persist::{Durability, PersistConfig, Persistent, SyncPolicy};
+/// use std::time::Duration;
+///
+/// let dir = tempfile::tempdir()?;
+/// let policy = SyncPolicy::Every(Duration::from_millis(100));
+/// let config = PersistConfig::builder().sync(policy).build()?;
+/// let cache = Persistent::<u64>::open(dir.path(), config)?;
+/// let flushed = cache.flush_all(Hard);
+/// assert!(matches!(flushed.durability(), Durability::Written));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncPolicy {
     /// Before each acknowledgement. Callers that wait at the same time share one sync.
@@ -56,11 +72,30 @@ pub struct PersistConfig {
 }
 
 /// Builds a [`PersistConfig`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::PersistConfig;
+///
+/// let config = PersistConfig::builder().segment_bytes(1 << 20).load_threads(2).build()?;
+/// assert_eq!((config.segment_bytes(), config.load_threads()), (1 << 20, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct PersistConfigBuilder(PersistConfig);
 
 /// The error for a setting that cannot be used.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::PersistConfig;
+///
+/// let error = PersistConfig::builder().load_threads(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "number of threads that load must be from 1 to 64, got 0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistConfigError {
     setting: &'static str,

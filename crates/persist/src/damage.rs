@@ -32,6 +32,22 @@ pub struct ColdReason {
 }
 
 /// The kinds of [`ColdReason`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{ColdKind, PersistConfig, Persistent, Recovery};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// drop(cache);
+/// std::fs::remove_file(dir.path().join("MANIFEST"))?;
+///
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let Recovery::Cold { reason } = cache.recovery() else { panic!("it is not cold") };
+/// assert_eq!(*reason.kind(), ColdKind::NoManifest);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColdKind {
@@ -95,7 +111,7 @@ impl fmt::Display for ColdReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
         match &self.kind {
-            ColdKind::NoManifest => f.write_str(" is missing: no crash is known to be survived"),
+            ColdKind::NoManifest => f.write_str(" is missing: the other files may lack a purge"),
             ColdKind::Missing => f.write_str(" is missing: the manifest names it"),
             ColdKind::Unreadable(kind) => write!(f, " cannot be read: {kind}"),
             ColdKind::Damaged { byte_offset, expected } => {

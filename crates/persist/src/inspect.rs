@@ -15,6 +15,26 @@ use std::io;
 use std::path::Path;
 
 /// The content of a directory, as [`directory`] returns it.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{PersistConfig, Persistent, inspect};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let (path, key) = ("a/birds.jpg".parse()?, "?w=200".parse()?);
+/// assert!(cache.insert(&cache.tenant("doc"), &path, &key, 7).is_stored());
+/// cache.close()?;
+///
+/// let found = inspect::directory(dir.path(), |_, _| ())?;
+/// assert!(found.manifest.as_ref().is_ok_and(|manifest| manifest.incarnation == 1));
+/// let snapshot = found.snapshot.as_ref().unwrap().as_ref().unwrap();
+/// assert_eq!((snapshot.entries, snapshot.tenants["doc"]), (1, 1));
+/// assert_eq!(found.segments.len(), 1);
+/// assert_eq!(found.cold_reason(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Directory {
@@ -74,7 +94,9 @@ pub struct SnapshotContents {
 pub struct SegmentContents {
     /// The name of the file.
     pub file: String,
-    /// The records with their numbers, or why they cannot be used.
+    /// The records with their numbers, or why they cannot be used. Records up to the
+    /// [watermark](SnapshotContents::watermark) of the snapshot are contained in it, and are not
+    /// replayed.
     pub records: Result<Vec<(u64, Record)>, ColdReason>,
     /// Whether the segment ends in the middle of a write that nobody had been promised.
     pub is_torn: bool,
@@ -185,7 +207,7 @@ pub fn directory_on(
     let mut segments = Vec::new();
     for (at, &id) in manifest.segments.iter().enumerate() {
         let is_last = at + 1 == manifest.segments.len();
-        segments.push(segment(layer, id, is_last, &mut sequence));
+        segments.push(segment(layer, id, (at == 0, is_last), &mut sequence));
         done += len(&FileName::Segment(id).to_string());
         progress(done, total);
     }
@@ -200,18 +222,15 @@ pub fn directory_on(
 fn segment(
     layer: &dyn FileLayer,
     id: FileId,
-    is_last: bool,
+    (is_first, is_last): (bool, bool),
     sequence: &mut Option<u64>,
 ) -> SegmentContents {
     let file = FileName::Segment(id).to_string();
     let read = read_segment(layer, id, is_last).and_then(|segment| {
-        let continues =
-            sequence.is_none_or(|last| last.checked_add(1) == Some(segment.first_sequence));
-        if continues {
-            Ok(segment)
-        } else {
-            Err(ColdReason::damaged(&file, 0, "the record after the last one before it"))
+        if let Some(last) = *sequence {
+            segment.check_order(id, last, is_first)?;
         }
+        Ok(segment)
     });
     *sequence = read.as_ref().ok().map(|segment| segment.last_sequence);
     let is_torn = read.as_ref().is_ok_and(|segment| segment.is_torn);

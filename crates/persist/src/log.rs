@@ -2,17 +2,20 @@
 //!
 //! Invariants: a caller receives `Durable` only after a sync that covers its records has returned.
 //! After any failure nothing more is acknowledged, and the file in question is never synced again,
-//! until [`Log::rotate`] has started a new segment.
+//! until [`Log::mark`] has started a new segment.
 //!
 //! Callers put their records into the open batch and wait. The thread takes the whole batch, writes
 //! it, syncs once, and wakes up every caller with a record in it. Records that arrive during a sync
 //! go with the next one. Callers that were woken up together mostly come again together: the thread
-//! waits for them for up to an eighth of the time of a sync, instead of syncing for the first.
+//! waits for them for up to an eighth of the time of a sync, instead of syncing for the first. They
+//! then go together with the callers that had arrived during the sync. Otherwise there would be two
+//! groups that take turns, and each caller would wait for two syncs.
 
 use crate::config::SyncPolicy;
 use crate::outcome::{Durability, LogError};
 use crate::spare::Spare;
-use crate::writer::{Rotated, Writer};
+use crate::wake::Wake;
+use crate::writer::{Mark, Writer};
 use parking_lot::{Condvar, Mutex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,10 +64,10 @@ struct Batch {
     waiting: Vec<Thread>,
 }
 
-/// A rotation that somebody waits for.
+/// A mark that somebody waits for.
 #[derive(Debug, Default)]
-struct Rotation {
-    promise: Arc<Promise<Result<Rotated, Arc<LogError>>>>,
+struct Marking {
+    promise: Arc<Promise<Result<Mark, Arc<LogError>>>>,
     waiting: Vec<Thread>,
 }
 
@@ -74,9 +77,9 @@ impl Batch {
     }
 }
 
-impl Rotation {
-    fn keep(&mut self, rotated: impl FnOnce() -> Result<Rotated, Arc<LogError>>) {
-        self.promise.keep(rotated, &mut self.waiting);
+impl Marking {
+    fn keep(&mut self, mark: impl FnOnce() -> Result<Mark, Arc<LogError>>) {
+        self.promise.keep(mark, &mut self.waiting);
     }
 }
 
@@ -92,7 +95,7 @@ impl Drop for Batch {
     }
 }
 
-impl Drop for Rotation {
+impl Drop for Marking {
     fn drop(&mut self) {
         self.keep(|| Err(thread_has_ended()));
     }
@@ -103,7 +106,7 @@ struct Queue {
     batch: Batch,
     /// The thread is woken up when this number of callers wait.
     enough: usize,
-    rotation: Option<Rotation>,
+    marking: Option<Marking>,
     /// Set while nothing can be acknowledged.
     fault: Option<Arc<LogError>>,
     /// No further records are taken.
@@ -117,6 +120,8 @@ struct Shared {
     queue: Mutex<Queue>,
     has_work: Condvar,
     policy: SyncPolicy,
+    /// Asks for the snapshot that heals the log, when it has failed.
+    wake: Arc<Wake>,
     // Counters for people. Relaxed: nothing is concluded from them.
     records: AtomicU64,
     syncs: AtomicU64,
@@ -128,7 +133,7 @@ struct Shared {
 pub(crate) struct LogCounts {
     pub(crate) records: u64,
     pub(crate) syncs: u64,
-    /// Since the last rotation.
+    /// Since the last mark.
     pub(crate) bytes: u64,
 }
 
@@ -151,7 +156,7 @@ struct Gathering {
 /// The next job of the thread.
 enum Job {
     Commit(Batch),
-    Rotate(Rotation),
+    Mark(Marking),
     Sync,
     End,
 }
@@ -161,11 +166,16 @@ impl Log {
     ///
     /// # Errors
     /// If the operating system has no thread left.
-    pub(crate) fn start(writer: Writer, policy: SyncPolicy) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        writer: Writer,
+        policy: SyncPolicy,
+        wake: Arc<Wake>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             has_work: Condvar::new(),
             policy,
+            wake,
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             bytes: AtomicU64::new(writer.bytes()),
@@ -206,16 +216,16 @@ impl Log {
         promise.wait()
     }
 
-    /// Ends the current segment and starts another. Heals a log that has failed.
-    pub(crate) fn rotate(&self) -> Result<Rotated, Arc<LogError>> {
+    /// Marks the end of the log for a snapshot. Heals a log that has failed.
+    pub(crate) fn mark(&self) -> Result<Mark, Arc<LogError>> {
         let promise = {
             let mut queue = self.shared.queue.lock();
             if queue.is_ending {
                 return Err(Arc::new(LogError::new("index is closed", None)));
             }
-            let rotation = queue.rotation.get_or_insert_default();
-            rotation.waiting.push(std::thread::current());
-            let promise = Arc::clone(&rotation.promise);
+            let marking = queue.marking.get_or_insert_default();
+            marking.waiting.push(std::thread::current());
+            let promise = Arc::clone(&marking.promise);
             self.shared.has_work.notify_one();
             promise
         };
@@ -265,7 +275,7 @@ impl Drop for End<'_> {
         let waiting = {
             let mut queue = self.0.queue.lock();
             (queue.is_closed, queue.is_ending) = (true, true);
-            (std::mem::take(&mut queue.batch), queue.rotation.take())
+            (std::mem::take(&mut queue.batch), queue.marking.take())
         };
         drop(waiting);
     }
@@ -278,15 +288,15 @@ impl Drop for Log {
 }
 
 impl Gathering {
-    /// Waits for as many callers as were answered now, but not for much longer than it takes them
-    /// to come again.
+    /// Waits for the callers that were answered now, as they mostly come again, beside those that
+    /// wait already: `callers` in all. It does not wait much longer than they take.
     fn after(callers: usize, start: Instant) -> Option<Self> {
         let until = Instant::now() + LONGEST_GATHERING.min(start.elapsed() / 8);
         (callers > 1).then_some(Self { callers, until })
     }
 
     fn goes_on(self, queue: &Queue) -> bool {
-        let is_urgent = queue.rotation.is_some() || queue.is_ending;
+        let is_urgent = queue.marking.is_some() || queue.is_ending;
         !is_urgent && queue.batch.waiting.len() < self.callers && Instant::now() < self.until
     }
 }
@@ -307,15 +317,15 @@ impl Shared {
                         unsynced_since.get_or_insert_with(Instant::now);
                     }
                     self.publish(&writer);
-                    let callers = batch.waiting.len();
+                    let callers = batch.waiting.len() + self.queue.lock().batch.waiting.len();
                     batch.keep(|| durability);
                     gathering = Gathering::after(callers, start);
                 }
-                Job::Rotate(mut rotation) => {
-                    let rotated = writer.rotate();
+                Job::Mark(mut marking) => {
+                    let mark = writer.mark();
                     unsynced_since = None;
                     self.publish(&writer);
-                    rotation.keep(|| rotated);
+                    marking.keep(|| mark);
                 }
                 Job::Sync => {
                     writer.sync();
@@ -336,7 +346,13 @@ impl Shared {
     fn publish(&self, writer: &Writer) {
         self.syncs.store(writer.syncs(), Ordering::Relaxed);
         self.bytes.store(writer.bytes(), Ordering::Relaxed);
-        self.queue.lock().fault = writer.fault();
+        let fault = writer.fault();
+        let has_failed = fault.is_some();
+        self.queue.lock().fault = fault;
+        if has_failed {
+            // Also after a sync that no caller waits for.
+            self.wake.ask();
+        }
     }
 
     fn next(&self, unsynced_since: Option<Instant>, mut gathering: Option<Gathering>) -> Job {
@@ -358,8 +374,8 @@ impl Shared {
             if !queue.batch.payloads.is_empty() {
                 return Job::Commit(std::mem::take(&mut queue.batch));
             }
-            if let Some(rotation) = queue.rotation.take() {
-                return Job::Rotate(rotation);
+            if let Some(marking) = queue.marking.take() {
+                return Job::Mark(marking);
             }
             if queue.is_ending {
                 return Job::End;

@@ -6,6 +6,23 @@ use std::io;
 use std::sync::Arc;
 
 /// The state on disk when an index was opened.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// assert_eq!(*cache.recovery(), Recovery::New);
+/// assert!(cache.flush_all(Hard).is_durable());
+/// drop(cache); // as if the process had crashed
+///
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 1, closed: false, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
@@ -42,6 +59,19 @@ pub enum Recovery {
 
 /// How far the load of an index in use has come.
 /// [`Persistent::loading`](crate::Persistent::loading) returns it.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open_serving(dir.path(), PersistConfig::default())?;
+/// if let Some(loading) = cache.loading() {
+///     println!("{} of {} entries", loading.entries, loading.all_entries);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loading {
@@ -56,6 +86,22 @@ pub struct Loading {
 }
 
 /// The known durability of an invalidation. The invalidation holds in memory in any case.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_persist::{Durability, PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// match cache.flush_all(Hard).durability() {
+///     Durability::Durable => {}
+///     Durability::NotDurable(error) => println!("holds in memory, not durable yet: {error}"),
+///     _ => {}
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -82,6 +128,22 @@ impl Durability {
 }
 
 /// The outcome of an invalidation, and its known durability.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{Hard, OriginPath};
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+/// let purged = cache.purge(&cache.tenant("doc"), &birds, Hard);
+/// assert!(purged.is_durable());
+/// let (removed, durability) = purged.into_parts();
+/// assert!(removed.is_empty() && durability.is_durable());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "an invalidation that is not durable is reported here"]
 #[derive(Clone, Debug)]
 pub struct Acknowledged<T> {
@@ -116,6 +178,22 @@ impl<T> Acknowledged<T> {
 }
 
 /// The reason why the log cannot make records durable.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Hard;
+/// use cache_index_persist::{Durability, PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// cache.close()?;
+/// let flushed = cache.flush_all(Hard);
+/// let Durability::NotDurable(error) = flushed.durability() else { panic!("it is closed") };
+/// assert_eq!(error.to_string(), "index is closed");
+/// assert_eq!(error.io_kind(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LogError {
     what: &'static str,
@@ -146,6 +224,19 @@ impl std::error::Error for LogError {
 }
 
 /// The counts of a snapshot.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{PersistConfig, Persistent};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let written = cache.snapshot()?;
+/// assert_eq!(written.entries, 0);
+/// assert!(written.bytes > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotWritten {
@@ -157,6 +248,20 @@ pub struct SnapshotWritten {
 
 /// The reason why an index could not be opened, or a snapshot could not be written. The state on
 /// disk is still good.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_persist::{PersistConfig, Persistent};
+/// use std::error::Error;
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let error = Persistent::<u64>::open(dir.path(), PersistConfig::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "directory could not be locked: another process may use it");
+/// assert!(error.source().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PersistError {
     what: &'static str,

@@ -95,6 +95,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// **Cost:** O(running flushes).
     /// **Locks:** no shard; flushes take turns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// assert!(cache.flush_tenant_over(&tenant, Duration::from_secs(3600)).is_durable());
+    /// assert_eq!(cache.running_flushes().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn running_flushes(&self) -> Vec<RunningFlush> {
         self.index().running_flushes()
     }

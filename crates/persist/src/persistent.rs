@@ -6,10 +6,9 @@
 use crate::background::Background;
 use crate::codec::Codec;
 use crate::config::PersistConfig;
-use crate::invalidator::Invalidator;
 use crate::layer::{DiskLayer, FileLayer};
 use crate::log::Log;
-use crate::outcome::{Acknowledged, Durability, Loading, PersistError, Recovery, SnapshotWritten};
+use crate::outcome::{Durability, Loading, PersistError, Recovery, SnapshotWritten};
 use crate::parts::{EXPORT_STEP, Parts};
 use crate::record::Record;
 use crate::recover::{self, Recovered, State, When};
@@ -17,11 +16,8 @@ use crate::segment::max_payload;
 use crate::serving::Serving;
 use crate::snapshotter::Snapshotter;
 use crate::stats::PersistStats;
-use cache_index::invalidation::{InvalidationRequest, Receipt};
-use cache_index::{
-    CacheIndex, Claim, ExportCursor, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath,
-    PathPrefix, PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
-};
+use crate::wake::Wake;
+use cache_index::{CacheIndex, ExportCursor, Flushed, Tenant};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -141,6 +137,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{DiskLayer, PersistConfig, Persistent};
+    /// use std::sync::Arc;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let layer = Arc::new(DiskLayer::open(dir.path())?);
+    /// let cache = Persistent::<u64>::open_on(layer, PersistConfig::default())?;
+    /// assert!(cache.flush_all(Hard).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn open_on(layer: Arc<dyn FileLayer>, config: PersistConfig) -> Result<Self, PersistError> {
         Self::start(recover::open(layer, &config, When::First)?, &config)
@@ -173,10 +183,11 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
                 (Recovery::Loading, Some(serving.map_err(no_thread)?))
             }
         };
-        let log = Log::start(writer, config.sync()).map_err(no_thread)?;
+        let wake = Arc::new(Wake::default());
+        let log = Log::start(writer, config.sync(), Arc::clone(&wake)).map_err(no_thread)?;
         let snapshotter = Snapshotter::new(store, carried);
         let parts = Arc::new(Parts { index, log, snapshotter, serving });
-        let background = Background::start(Arc::clone(&parts), config).map_err(no_thread)?;
+        let background = Background::start(Arc::clone(&parts), wake, config).map_err(no_thread)?;
         background.consider(&parts.log);
         let max_payload = max_payload(config.segment_bytes());
         Ok(Self { parts, background, recovery, max_payload, is_closed: AtomicBool::new(false) })
@@ -203,6 +214,17 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Returns the state that was found on disk, or [`Recovery::Loading`] while the snapshot is
     /// being loaded.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(*cache.recovery(), Recovery::New);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recovery(&self) -> &Recovery {
         let loaded = self.parts.serving.as_ref().and_then(|serving| serving.recovery());
         loaded.unwrap_or(&self.recovery)
@@ -212,6 +234,17 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// `None` if nothing is being loaded.
     ///
     /// **Cost:** O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(cache.loading(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn loading(&self) -> Option<Loading> {
         let serving = self.parts.serving.as_ref().filter(|serving| serving.recovery().is_none())?;
         let load = &serving.load;
@@ -238,197 +271,22 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// **Ids of objects must contain it.** A crash loses the fills since the last snapshot, and
     /// also the ids that they used. An id without the incarnation would be assigned again, while
     /// the object of the lost fill still has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(cache.incarnation(), 1);
+    /// drop(cache);
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(cache.incarnation(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn incarnation(&self) -> u64 {
         self.parts.snapshotter.incarnation()
-    }
-
-    /// Returns the handle of a tenant, as [`CacheIndex::tenant`] does.
-    ///
-    /// **Cost:** O(length of the name).
-    /// **Locks:** the table of tenants.
-    pub fn tenant(&self, name: &str) -> Tenant {
-        self.index().tenant(name)
-    }
-
-    /// Looks up a variant, as [`CacheIndex::lookup`] does.
-    ///
-    /// A value that came from disk may name an object that is no longer there, or that was not
-    /// written completely before a power loss: check length, checksum and names in the object's
-    /// header when it is first read.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn lookup(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        variant: &VariantKey<'_>,
-    ) -> Lookup<V> {
-        self.index().lookup(tenant, path, variant)
-    }
-
-    /// Looks up several variants, as [`CacheIndex::lookup_many`] does.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn lookup_many(
-        &self,
-        tenant: &Tenant,
-        keys: &[(&OriginPath<'_>, &VariantKey<'_>)],
-    ) -> Vec<Lookup<V>> {
-        self.index().lookup_many(tenant, keys)
-    }
-
-    /// Starts a fill, as [`CacheIndex::lease`] does. A fill is durable with the next snapshot.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn lease(&self, tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<V> {
-        self.index().lease(tenant, path)
-    }
-
-    /// Looks up a variant, and takes the lease on a miss, as [`CacheIndex::claim`] does. A fill is
-    /// durable with the next snapshot.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn claim(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        variant: &VariantKey<'_>,
-        value: V,
-    ) -> Claim<V> {
-        self.index().claim(tenant, path, variant, value)
-    }
-
-    /// Stores a value without a lease, as [`CacheIndex::insert`] does.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn insert(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        variant: &VariantKey<'_>,
-        value: V,
-    ) -> Insertion<V> {
-        self.index().insert(tenant, path, variant, value)
-    }
-
-    /// Removes a variant that holds `expected`, as [`CacheIndex::remove`] does.
-    ///
-    /// A removal is not an invalidation and not logged: after a crash the entry may be there again.
-    /// If its object is gone, the server notices that when it reads it.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    #[must_use = "the removed value is returned here"]
-    pub fn remove(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        variant: &VariantKey<'_>,
-        expected: &V,
-    ) -> Option<V>
-    where
-        V: PartialEq,
-    {
-        self.index().remove(tenant, path, variant, expected)
-    }
-
-    /// Purges a path, as [`CacheIndex::purge`] does, and logs it.
-    ///
-    /// **Cost:** that of the index, and the wait for the log: a sync under
-    /// [`SyncPolicy::Always`](crate::SyncPolicy::Always).
-    /// **Locks:** those of the index; none while it waits.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn purge<M: Mode>(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        mode: M,
-    ) -> Acknowledged<M::Outcome<V>> {
-        Invalidator::new(self, None).purge(tenant, path, mode)
-    }
-
-    /// Purges some variants of a path, as [`CacheIndex::purge_selected`] does, and logs it.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge).
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn purge_selected<M: Mode>(
-        &self,
-        tenant: &Tenant,
-        path: &OriginPath<'_>,
-        selection: Selection<'_>,
-        mode: M,
-    ) -> Acknowledged<M::Outcome<V>> {
-        Invalidator::new(self, None).purge_selected(tenant, path, selection, mode)
-    }
-
-    /// Purges many paths, as [`CacheIndex::purge_many`] does, and logs them together.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn purge_many<M: Mode>(
-        &self,
-        tenant: &Tenant,
-        paths: &[OriginPath<'_>],
-        mode: M,
-    ) -> Acknowledged<Vec<M::Outcome<V>>> {
-        Invalidator::new(self, None).purge_many(tenant, paths, mode)
-    }
-
-    /// Purges all paths that start with `prefix`, as [`CacheIndex::purge_prefix`] does, and logs
-    /// it.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge).
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn purge_prefix<M: Mode>(
-        &self,
-        tenant: &Tenant,
-        prefix: &PathPrefix<'_>,
-        mode: M,
-    ) -> Acknowledged<PrefixPurged> {
-        Invalidator::new(self, None).purge_prefix(tenant, prefix, mode)
-    }
-
-    /// Flushes a tenant, as [`CacheIndex::flush_tenant`] does, and logs it.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge).
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn flush_tenant<M: Mode>(&self, tenant: &Tenant, mode: M) -> Acknowledged<Flushed> {
-        Invalidator::new(self, None).flush_tenant(tenant, mode)
-    }
-
-    /// Flushes everything, as [`CacheIndex::flush_all`] does, and logs it.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge).
-    pub fn flush_all<M: Mode>(&self, mode: M) -> Acknowledged<Flushed> {
-        Invalidator::new(self, None).flush_all(mode)
-    }
-
-    /// Flushes a tenant, hard, and forgets it, as [`CacheIndex::forget_tenant`] does, and logs it.
-    ///
-    /// After a restart, the tenant has no entries. It is known again if something was stored for a
-    /// later tenant of the same name, and those entries may be lost.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge).
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn forget_tenant(&self, tenant: &Tenant) -> Acknowledged<Flushed> {
-        Invalidator::new(self, None).forget_tenant(tenant)
     }
 
     /// Forgets a tenant in memory.
@@ -438,65 +296,6 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
             Some(serving) => serving.load.forget(tenant.name(), forget),
             None => forget(),
         }
-    }
-
-    /// Returns the tenants, as [`CacheIndex::tenants`] does.
-    pub fn tenants(&self) -> Vec<Tenant> {
-        self.index().tenants()
-    }
-
-    /// Invalidates the targets of a request, as [`CacheIndex::apply`] does, and logs them together.
-    ///
-    /// **Cost, locks:** as [`purge`](Self::purge), with one wait for all.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn apply(
-        &self,
-        tenant: &Tenant,
-        request: &InvalidationRequest,
-    ) -> Acknowledged<Receipt<V>> {
-        Invalidator::new(self, None).apply(tenant, request)
-    }
-
-    /// Returns the same operations on behalf of a person or program, whose name is kept with each
-    /// record.
-    pub fn on_behalf_of<'a>(&'a self, by: &'a str) -> Invalidator<'a, V> {
-        Invalidator::new(self, Some(by))
-    }
-
-    /// Returns the outcome that a request would have, as [`CacheIndex::dry_run`] does.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn dry_run(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<()> {
-        self.index().dry_run(tenant, request)
-    }
-
-    /// Lists the variants of a path, as [`CacheIndex::variants`] does.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn variants(&self, tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>> {
-        self.index().variants(tenant, path)
-    }
-
-    /// Lists the paths that start with `prefix`, as [`CacheIndex::paths`] does.
-    ///
-    /// # Panics
-    /// If `tenant` belongs to another index.
-    pub fn paths(&self, tenant: &Tenant, prefix: &PathPrefix<'_>) -> Vec<OriginPath<'static>> {
-        self.index().paths(tenant, prefix)
-    }
-
-    /// Removes dead entries and returns their values, as [`CacheIndex::reclaim`] does.
-    pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
-        self.index().reclaim(limit)
-    }
-
-    /// Returns the counts of the index, as [`CacheIndex::stats`] does.
-    pub fn stats(&self) -> Stats {
-        self.index().stats()
     }
 
     /// Returns the counts of log and snapshots.
@@ -514,6 +313,22 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// **Cost:** O(entries), in steps of some dozens of paths.
     /// **Locks:** one shard after another, shared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(cache.values().collect::<Vec<u64>>(), [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn values(&self) -> impl Iterator<Item = V> + '_ {
         self.wait_until_loaded();
         let mut cursor = ExportCursor::default();
@@ -535,6 +350,25 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// # Errors
     /// If a file cannot be written, or if the log fails while the snapshot is written. The last
     /// snapshot and the log remain in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert_eq!(cache.snapshot()?.entries, 1);
+    /// drop(cache); // as if the process had crashed
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(matches!(cache.recovery(), Recovery::Warm { entries: 1, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<SnapshotWritten, PersistError> {
         self.parts.snapshot()
     }
@@ -551,6 +385,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// # Errors
     /// If the snapshot or the manifest cannot be written. The index is closed all the same; the
     /// next start is without the fills since the last snapshot, or cold.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// cache.close()?;
+    /// let purged = cache.flush_all(Hard);
+    /// assert!(!purged.is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) -> Result<(), PersistError> {
         if self.is_closed.swap(true, Ordering::Relaxed) {
             return Ok(());

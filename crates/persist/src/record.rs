@@ -10,6 +10,25 @@ use std::fmt;
 use std::time::Duration;
 
 /// One invalidation as the log keeps it.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::Severity;
+/// use cache_index_persist::{PersistConfig, Persistent, Record, Scope};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let record = Record {
+///     unix_millis: 0,
+///     by: Some("alice".to_owned()),
+///     outbox: None,
+///     severity: Severity::Soft,
+///     scope: Scope::Prefix { tenant: "doc".to_owned(), prefix: "a/".to_owned() },
+/// };
+/// assert!(cache.invalidate(&[record]).is_durable());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// When it happened, in milliseconds since 1970, by the wall clock. For people only: nothing is
@@ -44,6 +63,21 @@ pub struct OutboxId {
 }
 
 /// The scope of a [`Record`].
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{OriginPath, Selection};
+/// use cache_index_persist::{PersistConfig, Persistent, Scope};
+///
+/// let dir = tempfile::tempdir()?;
+/// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+/// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+/// let scope = Scope::of_path(&cache.tenant("doc"), &birds, Selection::All);
+/// let expected = Scope::Path { tenant: "doc".to_owned(), path: "a/birds.jpg".to_owned() };
+/// assert_eq!(scope, expected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
@@ -195,6 +229,19 @@ impl Record {
 impl Record {
     /// Returns the same record with a flush at once instead of a flush over time, for one whose
     /// elapsed time is not known any more: no entry that had died before comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{OverTime, Severity};
+    /// use cache_index_persist::{Record, Scope};
+    /// use std::time::Duration;
+    ///
+    /// let over = OverTime::new(Duration::from_secs(60));
+    /// let (severity, scope) = (Severity::Hard, Scope::AllOver { over });
+    /// let record = Record { unix_millis: 0, by: None, outbox: None, severity, scope };
+    /// assert_eq!(record.at_once().scope, Scope::All);
+    /// ```
     #[must_use]
     pub fn at_once(mut self) -> Self {
         self.scope = match self.scope {

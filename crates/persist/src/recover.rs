@@ -198,7 +198,7 @@ struct Log {
     replayed: Replayed,
 }
 
-/// Reads all segments, and passes each record on.
+/// Reads all segments, and passes on each record after the watermark.
 fn replay_log(
     layer: &dyn FileLayer,
     manifest: &Manifest,
@@ -209,15 +209,13 @@ fn replay_log(
     let mut log = Log { sequence: watermark, bytes: 0, last: None, replayed };
     for (at, &id) in manifest.segments.iter().enumerate() {
         let is_last = at + 1 == manifest.segments.len();
-        let name = FileName::Segment(id).to_string();
         let segment = read_segment(layer, id, is_last)?;
-        if Some(segment.first_sequence) != log.sequence.checked_add(1) {
-            return Err(ColdReason::damaged(&name, 0, "the record after the last one before it"));
-        }
-        for (_, record) in &segment.records {
+        segment.check_order(id, log.sequence, at == 0)?;
+        // The snapshot contains the records up to the watermark, and fills after them.
+        for (_, record) in segment.records.iter().filter(|(sequence, _)| *sequence > watermark) {
             replay(record);
+            log.replayed.records += 1;
         }
-        log.replayed.records += segment.records.len() as u64;
         log.replayed.torn = segment.is_torn;
         log.sequence = segment.last_sequence;
         log.bytes += segment.bytes;

@@ -18,6 +18,21 @@ impl Scope {
     }
 
     /// Returns the scopes of [`Persistent::apply`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    /// use cache_index_persist::{PersistConfig, Persistent, Scope};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let rules = Rules::default();
+    /// let request = InvalidationRequest::builder(&rules).original(["/a/1.jpg", "/a/2.jpg"])?;
+    /// assert_eq!(Scope::of_request(&cache.tenant("doc"), &request).len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_request(tenant: &Tenant, request: &InvalidationRequest) -> Vec<Self> {
         request_scopes(tenant, request)
     }
@@ -91,6 +106,21 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let request = InvalidationRequest::builder(&Rules::default()).original(["/a/birds.jpg"])?;
+    /// assert_eq!(cache.apply_unlogged(&cache.tenant("doc"), &request).variants(), 0);
+    /// assert_eq!(cache.persist_stats().log_records, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply_unlogged(&self, tenant: &Tenant, request: &InvalidationRequest) -> Receipt<V> {
         self.index().apply(tenant, request)
     }
@@ -128,6 +158,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// While a snapshot is loaded, which may have any tenant, the result is true.
     ///
     /// **Cost:** O(tenants).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(!cache.knows_tenant("doc"));
+    /// let tenant = cache.tenant("doc");
+    /// assert!(cache.knows_tenant("doc"));
+    /// # drop(tenant);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn knows_tenant(&self, name: &str) -> bool {
         self.loading().is_some() || self.tenants().iter().any(|tenant| tenant.name() == name)
     }
@@ -139,8 +183,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
         self.snapshotter().carried()
     }
 
-    /// Lets each snapshot carry what `source` returns. It is called after the log has begun a new
-    /// segment, and before the entries are read.
+    /// Lets each snapshot carry what `source` returns. It is called after the last record of the
+    /// log was noted, and before the entries are read.
     ///
     /// Until this is called, snapshots carry on the data that was found on disk.
     pub fn carry(&self, source: impl Fn() -> Carried + Send + Sync + 'static) {

@@ -121,6 +121,29 @@ pub(crate) fn read(id: FileId, is_last: bool, bytes: &[u8]) -> Result<Segment, C
 }
 
 impl Segment {
+    /// Checks that no record is missing between those up to `last` and this segment. The first
+    /// segment of a log may begin with records that the snapshot contains, but has all of those
+    /// that had been written when the snapshot began.
+    pub(crate) fn check_order(
+        &self,
+        id: FileId,
+        last: u64,
+        is_first: bool,
+    ) -> Result<(), ColdReason> {
+        let file = FileName::Segment(id).to_string();
+        let next = last.saturating_add(1);
+        let firsts = if is_first { 1..=next } else { next..=next };
+        if !firsts.contains(&self.first_sequence) {
+            return Err(ColdReason::damaged(&file, 0, "the record after the last one before it"));
+        }
+        if self.last_sequence < last {
+            let kind =
+                ColdKind::AcknowledgedRecordMissing { last: self.last_sequence, durable: last };
+            return Err(ColdReason::new(&file, kind));
+        }
+        Ok(())
+    }
+
     /// Takes the records up to the first slot that does not continue them.
     fn take_records(&mut self, file: &str, id: FileId, data: &[u8]) -> Result<(), ColdReason> {
         let mut at = 0;
@@ -315,6 +338,35 @@ mod tests {
         let segment = read(ID, true, &bytes).unwrap();
         assert_eq!((segment.last_sequence, segment.end, segment.is_torn), (8, lost, true));
         assert!(read(ID, false, &bytes).is_err());
+    }
+
+    #[test]
+    fn a_gap_between_snapshot_and_first_segment_is_noticed() {
+        let read = |first, records| read(ID, true, &segment(first, records)).unwrap();
+        let gap = "the record after the last one before it";
+        let expected = |segment: &Segment, last, is_first| {
+            segment.check_order(ID, last, is_first).map_err(|reason| reason.kind().clone())
+        };
+        let damaged = Err(ColdKind::Damaged { byte_offset: 0, expected: gap });
+        // Records 5 to 8. The snapshot may have any of them, all of them, or none.
+        let whole = read(5, 4);
+        for last in 4..=8 {
+            assert_eq!(expected(&whole, last, true), Ok(()), "{last}");
+        }
+        assert_eq!(expected(&whole, 3, true), damaged);
+        // Records that were there when the snapshot was begun are missing.
+        let missing = ColdKind::AcknowledgedRecordMissing { last: 8, durable: 9 };
+        assert_eq!(expected(&whole, 9, true), Err(missing));
+        // A later segment begins where the one before it ends.
+        assert_eq!(expected(&whole, 4, false), Ok(()));
+        for last in [3, 5, 8, u64::MAX] {
+            assert_eq!(expected(&whole, last, false), damaged, "{last}");
+        }
+        // Without a snapshot, there is no record 0.
+        let mut first = read(1, 0);
+        assert_eq!(expected(&first, 0, true), Ok(()));
+        first.first_sequence = 0;
+        assert_eq!(expected(&first, 0, true), damaged);
     }
 
     #[test]

@@ -83,8 +83,8 @@ impl Snapshotter {
     ) -> Result<SnapshotWritten, PersistError> {
         // First the number, then the data to be carried, then the scan.
         let since = log
-            .rotate()
-            .map_err(|error| PersistError::log("new segment could not be started", error))?;
+            .mark()
+            .map_err(|error| PersistError::log("log could not be prepared for it", error))?;
         let carried = self.carried().encode();
         let (snapshot, entries) = self
             .write_file(index, since.watermark, &carried)

@@ -6,7 +6,7 @@ use crate::layer::{FileLayer, LayerLock, retry};
 use crate::manifest::{Keeper, Manifest, SnapshotRef};
 use crate::names::{FileId, FileName};
 use crate::spare::SpareSlot;
-use crate::writer::{BlankSegment, OpenSegment, Rotated, create_segment};
+use crate::writer::{BlankSegment, Mark, OpenSegment, create_segment};
 use parking_lot::Mutex;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -96,6 +96,11 @@ impl Store {
     /// Lets the next manifest name this segment alone.
     pub(crate) fn restart_segments(&self, id: FileId) {
         self.keeper.lock().restart(id);
+        if self.is_covered() {
+            // No manifest is on the disk, so no start reads the segments before. A disk that fails
+            // again and again would keep one for each failure.
+            self.remove_unnamed();
+        }
     }
 
     /// Removes the manifest, as the log has failed.
@@ -117,7 +122,7 @@ impl Store {
 
     /// Makes a snapshot the one to start from, unless the log has failed since the snapshot was
     /// begun. Returns whether it is.
-    pub(crate) fn name_snapshot(&self, snapshot: SnapshotRef, since: Rotated) -> io::Result<bool> {
+    pub(crate) fn name_snapshot(&self, snapshot: SnapshotRef, since: Mark) -> io::Result<bool> {
         let mut keeper = self.keeper.lock();
         if keeper.failures() != since.failures {
             return Ok(false);

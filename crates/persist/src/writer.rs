@@ -18,11 +18,12 @@ use std::sync::Arc;
 /// Zeros are written in pieces of this size.
 const ZEROS: usize = 1 << 18;
 
-/// A segment that has just been started.
+/// The place in the log at which a snapshot begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotated {
-    /// The last record before it: all records up to this one had been applied before.
+pub(crate) struct Mark {
+    /// The last record. It is durable, and all records up to it had been applied before.
     pub(crate) watermark: u64,
+    /// The segment that was running. Records after the watermark are in it and in later ones.
     pub(crate) segment: FileId,
     /// How often the log had failed by then.
     pub(crate) failures: u64,
@@ -196,27 +197,31 @@ impl Writer {
         }
     }
 
-    /// Starts a new segment: of a healthy log when all before it is durable, of a failed one at
-    /// once.
+    /// Marks the end of the log for a snapshot, after a sync if one is due. A failed log starts a
+    /// new segment.
     ///
-    /// A healthy log goes on as it is if there is no room for another segment.
-    pub(crate) fn rotate(&mut self) -> Result<Rotated, Arc<LogError>> {
-        let was_healthy = self.fault.is_none();
-        if was_healthy && self.durable < self.sequence {
+    /// A healthy log goes on in its segment. So a snapshot takes no segment that was prepared, and
+    /// leaves none behind if it finds no room.
+    pub(crate) fn mark(&mut self) -> Result<Mark, Arc<LogError>> {
+        if self.fault.is_none() && self.durable < self.sequence {
             self.try_sync().map_err(|error| self.fail(error))?;
         }
-        let segment = self.create().map_err(Arc::new)?;
-        let id = segment.id;
-        if was_healthy {
-            self.name(segment).map_err(|error| self.fail(error))?;
-        } else {
-            // The next snapshot's manifest will name it.
-            self.store.restart_segments(id);
-            (self.segment, self.durable, self.fault) = (Some(segment), self.sequence, None);
-        }
+        let segment = match &self.segment {
+            Some(segment) => segment.id,
+            None => self.restart()?,
+        };
         self.bytes = 0;
         let (watermark, failures) = (self.sequence, self.store.failures());
-        Ok(Rotated { watermark, segment: id, failures })
+        Ok(Mark { watermark, segment, failures })
+    }
+
+    /// Goes on in a new segment after a failure. The manifest of the next snapshot will name it.
+    fn restart(&mut self) -> Result<FileId, Arc<LogError>> {
+        let segment = self.create().map_err(Arc::new)?;
+        let id = segment.id;
+        self.store.restart_segments(id);
+        (self.segment, self.durable, self.fault) = (Some(segment), self.sequence, None);
+        Ok(id)
     }
 
     fn write(&mut self, payloads: &[Vec<u8>]) -> Result<(), LogError> {

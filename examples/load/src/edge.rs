@@ -19,7 +19,7 @@ const KEY: &str = "key-of-the-load-driver";
 
 /// How long an answer may take. A fill that is queued behind others may take a while; none takes
 /// this long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running edge.
 pub(crate) struct Edge {

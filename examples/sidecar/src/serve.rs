@@ -6,7 +6,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -91,6 +91,9 @@ impl Server {
     /// Only an answer that is stored in the index may be cached under its id.
     async fn fetch(&self, request: &Request<Incoming>, target: &str) -> Response<Body> {
         let id = header(request, ID_HEADER).and_then(|id| u64::from_str_radix(id, 16).ok());
+        // The server caches no answer to another method: such a request would only end the lease of
+        // the id, or remove its entry.
+        let id = id.filter(|_| request.method() == Method::GET);
         let fetch = id.map(|id| self.pictures.fetch(target, id));
         let mut answer = match self.ask_origin(request, target).await {
             Ok(answer) => answer.map(Either::Right),
@@ -122,5 +125,70 @@ impl Server {
             }
         }
         self.http.request(fetch).await.map_err(|error| format!("origin {}: {error}", self.origin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::client::conn::http1::handshake;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, UnixStream};
+
+    /// An origin that answers each request.
+    async fn origin() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let answer =
+                    |_| async { Ok::<_, Infallible>(text(StatusCode::OK, "x".to_owned())) };
+                let connection = http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service_fn(answer));
+                tokio::spawn(connection);
+            }
+        });
+        address.to_string()
+    }
+
+    #[tokio::test]
+    async fn methods_that_are_not_cached_touch_no_entry_and_no_lease() {
+        let pictures = Arc::new(Pictures::new(Duration::from_secs(3600), None));
+        let name = format!("cache-index-sidecar-{}.sock", std::process::id());
+        let socket = std::env::temp_dir().join(name);
+        let origin = origin().await;
+        tokio::spawn({
+            let (socket, pictures) = (socket.clone(), Arc::clone(&pictures));
+            async move { serve(&socket, origin, pictures).await }
+        });
+        let stream = loop {
+            if let Ok(stream) = UnixStream::connect(&socket).await {
+                break stream;
+            }
+            tokio::task::yield_now().await;
+        };
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+
+        let target = "/a.jpg?w=200";
+        let id = pictures.id(target);
+        for (method, stored) in [
+            (Method::POST, false),
+            (Method::GET, true),
+            (Method::POST, false),
+            (Method::GET, false),
+        ] {
+            assert_eq!(pictures.id(target), id, "before {method}");
+            let request = Request::builder().method(&method).uri(target);
+            let request = request.header(ID_HEADER, format!("{id:x}"));
+            let request = request.body(Empty::<Bytes>::new()).unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{method}");
+            let may_cache = !answer.headers().contains_key("x-accel-expires");
+            assert_eq!(may_cache, stored, "{method}");
+        }
+        // The server has asked for it twice, so it has lost it.
+        assert_ne!(pictures.id(target), id);
+        std::fs::remove_file(&socket).unwrap();
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! Invariant: `heap` is kept with each change.
 
-use super::node::{Bucket, Line, Node, NodeMut};
+use super::node::{Bucket, Line, Node, NodeMut, Rest};
 use super::record::{MAX_SLOTS, MAX_TEXT, RecordMut, StoredText};
-use super::records::{PER_BUCKET, RecordId, Records, sibling};
+use super::records::{PER_BUCKET, RecordId, Records, VariantsAt, sibling};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::scopes::{Counts, Generation, Standing, View};
@@ -27,6 +27,18 @@ impl<V> Records<V> {
     #[inline]
     fn record_mut(&mut self, id: RecordId) -> RecordMut<'_> {
         self.lines_of(id).record_mut(id.at())
+    }
+
+    /// Line and slots of a record's node, and the heap bytes of the table.
+    #[inline]
+    fn parts_of(&mut self, id: RecordId) -> (&mut Line, &mut Rest<V>, &mut usize) {
+        if id.depth() == 0 {
+            let Bucket { line, rest } = &mut self.buckets[id.bucket()];
+            (line, rest, &mut self.heap)
+        } else {
+            let NodeMut { line, rest, heap, .. } = self.node_mut(id.bucket(), id.depth());
+            (line, rest, heap)
+        }
     }
 
     #[inline]
@@ -63,8 +75,10 @@ impl<V> Records<V> {
         let hash = path.hash.table();
         let text = self.store_text(path.path);
         let (bucket, depth) = self.free_lane(self.bucket_of(hash));
-        let at = self.node_mut(bucket, depth).push(hash, path.owner(), settled, text);
-        self.push_variant(RecordId::new(bucket, depth, at), variant, keys, hashing);
+        let mut node = self.node_mut(bucket, depth);
+        let at = node.push(hash, path.owner(), settled, text);
+        let variants = VariantsAt::Slots { first: node.rest.len(), count: 0 };
+        self.push_variant_at(RecordId::new(bucket, depth, at), variants, variant, keys, hashing);
     }
 
     pub(super) fn store_text<'t>(&mut self, text: &'t [u8]) -> StoredText<'t> {
@@ -174,6 +188,15 @@ impl<V> Records<V> {
         self.record_mut(id).settle(view.settles_to(settled));
     }
 
+    /// Settles a record before a newer variant is stored in it.
+    #[cold]
+    pub(crate) fn settle_before_store(&mut self, id: RecordId, view: &View, counts: &mut Counts) {
+        self.settle(id, view, counts);
+        if let Some(marker) = view.covering(self.get(id).settled()) {
+            self.mix(id, marker, counts);
+        }
+    }
+
     /// Settles a record, all of whose variants are older than `marker`, at that marker of a flush
     /// over time: the variants are marked stale, and newer ones can be told from them.
     pub(crate) fn mix(&mut self, id: RecordId, marker: Generation, counts: &mut Counts) {
@@ -191,21 +214,55 @@ impl<V> Records<V> {
         keys: &Arc<Dictionary>,
         hashing: &Hashing,
     ) {
-        let NewVariant { wanted, value, freshness } = variant;
-        let mut node = self.node_at(id);
-        let place = if let Some(place) = node.line.record(id.at()).large() {
-            place
-        } else {
-            let slots = node.rest.count(id.at().lane());
-            let key = (slots < MAX_SLOTS).then(|| keys.take(wanted.text, wanted.hash())).flatten();
-            if let Some(key) = key {
+        let variants = self.get(id).variants_at();
+        self.push_variant_at(id, variants, variant, keys, hashing);
+    }
+
+    /// Adds a variant that is not there behind the others, which are here.
+    #[allow(clippy::inline_always, reason = "an insert has its arguments in registers")]
+    #[inline(always)]
+    pub(crate) fn push_variant_at(
+        &mut self,
+        id: RecordId,
+        variants: VariantsAt,
+        variant: NewVariant<'_, V>,
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) {
+        match variants {
+            VariantsAt::Slots { first, count } => {
+                let key = if count < MAX_SLOTS {
+                    keys.take(variant.wanted.text, variant.wanted.hash())
+                } else {
+                    None
+                };
+                let Some(key) = key else {
+                    return self.push_large(id, None, variant, keys, hashing);
+                };
+                let NewVariant { wanted, value, freshness } = variant;
+                let (line, rest, heap) = self.parts_of(id);
                 if freshness.is_stale() {
-                    node.line.record_mut(id.at()).mark(slots, freshness);
+                    line.record_mut(id.at()).mark(count, freshness);
                 }
-                return node.push_slot(id.at(), Slot::new(key, wanted.tag, value));
+                let slot = Slot::new(key, wanted.tag, value);
+                rest.insert_slot(id.at().lane(), first + count, slot, heap);
             }
-            self.enlarge(id, keys, hashing)
-        };
+            VariantsAt::Set { place } => self.push_large(id, Some(place), variant, keys, hashing),
+        }
+    }
+
+    /// Adds a variant to a large set, or to a small one that must become large.
+    #[cold]
+    fn push_large(
+        &mut self,
+        id: RecordId,
+        place: Option<u32>,
+        variant: NewVariant<'_, V>,
+        keys: &Arc<Dictionary>,
+        hashing: &Hashing,
+    ) {
+        let place = place.unwrap_or_else(|| self.enlarge(id, keys, hashing));
+        let NewVariant { wanted, value, freshness } = variant;
         let entry = Entry { key: wanted.text.into(), value, freshness };
         self.edit_set(place, |set| set.push(entry, hashing));
     }
@@ -226,31 +283,34 @@ impl<V> Records<V> {
     }
 
     /// Puts another value into the place of one that is there; it is the youngest from then on, if
-    /// that matters. Returns the old value, and whether that was marked stale.
+    /// that matters. Returns the old value.
+    #[allow(clippy::inline_always, reason = "an insert has its arguments in registers")]
+    #[inline(always)]
     pub(crate) fn replace(
         &mut self,
         id: RecordId,
-        VariantIndex(at): VariantIndex,
+        variants: VariantsAt,
+        (VariantIndex(at), before): (VariantIndex, Freshness),
         value: V,
         freshness: Freshness,
         youngest: bool,
-    ) -> (V, Freshness) {
-        let record = self.lines_of(id).record(id.at());
-        if let Some(place) = record.large() {
-            return self.edit_set(place, |set| set.replace(at, value, freshness));
-        }
-        let before = record.freshness(at);
-        let node = self.node_at(id);
-        let slots = node.rest.slots_mut(id.at().lane());
-        let old = mem::replace(slots[at].value_mut(), value);
+    ) -> V {
+        let (first, count) = match variants {
+            VariantsAt::Slots { first, count } => (first, count),
+            VariantsAt::Set { place } => {
+                return self.edit_set(place, |set| set.replace(at, value, freshness)).0;
+            }
+        };
+        let (line, rest, _) = self.parts_of(id);
+        let slots = rest.slots_in_mut(first + at..first + count);
+        let old = mem::replace(slots[0].value_mut(), value);
         if youngest {
-            slots[at..].rotate_left(1);
-            let slots = slots.len();
-            node.line.record_mut(id.at()).renew(at, slots, freshness);
+            slots.rotate_left(1);
+            line.record_mut(id.at()).renew(at, count, freshness);
         } else if freshness != before {
-            node.line.record_mut(id.at()).mark(at, freshness);
+            line.record_mut(id.at()).mark(at, freshness);
         }
-        (old, before)
+        old
     }
 
     /// Takes a variant out, and returns it with its mark. Its key is still in use.

@@ -39,8 +39,8 @@ pub(super) struct Tags {
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU64);
 
-/// Where each record starts in a block, and where the last one ends: of each lane, the sum of the
-/// sizes before it.
+/// Where each record starts in a block: of each lane, the sum of the sizes before it. The first free
+/// lane, and the one behind the last lane, have the end of the last record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Starts([u16; BYTES]);
 
@@ -101,7 +101,14 @@ impl Tags {
     /// How many records there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.tags.iter().position(|tag| *tag == 0).unwrap_or(LANES)
+        // The lowest bit of each word is exact, as no tag is one.
+        let [first, second, third] = [0, 1, 2].map(|at| zeros(word(&self.tags, at)));
+        let (words, last) = match (first, second) {
+            (0, 0) => (2, third),
+            (0, _) => (1, second),
+            _ => (0, first),
+        };
+        words * WORD + last.trailing_zeros() as usize / 8
     }
 
     #[inline]
@@ -137,6 +144,7 @@ impl Tags {
         word(0) >> 7 | word(1) >> 6 | word(2) >> 5
     }
 
+    #[inline]
     pub(super) fn set(&mut self, lane: usize, hash: TableHash) {
         self.tags[lane] = hash.tag();
         self.confirmed = Confirmed::default();
@@ -210,14 +218,16 @@ impl Starts {
     #[inline]
     pub(super) fn push(&mut self, lane: usize, size: u16) {
         let end = self.end() + size;
-        self.0[lane + 1..].fill(end);
+        self.0[lane + 1] = end;
+        self.0[LANES] = end;
     }
 
     /// Takes a lane out.
     pub(super) fn remove(&mut self, lane: usize) {
         let size = self.size(lane);
         self.0.copy_within(lane + 1.., lane);
-        self.0[lane..].iter_mut().for_each(|start| *start -= size);
+        // Those of free lanes have no meaning, and may be smaller.
+        self.0[lane..].iter_mut().for_each(|start| *start = start.wrapping_sub(size));
     }
 }
 
@@ -235,6 +245,11 @@ impl Lanes {
 
     pub(super) fn set(&mut self, lane: usize, number: u8) {
         self.0[lane] = number;
+    }
+
+    #[inline]
+    pub(super) fn add_one(&mut self, lane: usize) {
+        self.0[lane] += 1;
     }
 
     pub(super) fn remove(&mut self, lane: usize) {
@@ -351,7 +366,7 @@ mod tests {
                 starts.remove(lane);
                 sizes.remove(lane);
             }
-            for lane in 0..=LANES {
+            for lane in 0..=sizes.len() {
                 assert_eq!(starts.of(lane), sizes.iter().take(lane).sum::<u16>());
             }
             assert_eq!(starts.end(), sizes.iter().sum::<u16>());

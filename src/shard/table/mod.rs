@@ -46,4 +46,4 @@ mod tests;
 
 pub(crate) use bulk::NewSlot;
 pub(crate) use record::MAX_SLOTS;
-pub(crate) use records::{RecordId, RecordRef, Records};
+pub(crate) use records::{Located, RecordId, RecordRef, Records};

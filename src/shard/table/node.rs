@@ -202,7 +202,7 @@ impl Lane {
 impl<V> Rest<V> {
     /// Where the slots of a lane are.
     #[inline]
-    fn range(&self, lane: usize) -> Range<usize> {
+    pub(super) fn range(&self, lane: usize) -> Range<usize> {
         let first = self.counts.before(lane);
         first..first + self.counts.get(lane)
     }
@@ -213,9 +213,40 @@ impl<V> Rest<V> {
     }
 
     #[inline]
-    pub(super) fn slots_mut(&mut self, lane: usize) -> &mut [Slot<V>] {
-        let range = self.range(lane);
+    pub(super) fn slots_in(&self, range: Range<usize>) -> &[Slot<V>] {
+        &self.slots[range]
+    }
+
+    #[inline]
+    pub(super) fn slots_in_mut(&mut self, range: Range<usize>) -> &mut [Slot<V>] {
         &mut self.slots[range]
+    }
+
+    /// How many slots there are of all lanes.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Adds a slot of a lane, whose slots end here.
+    #[inline]
+    pub(super) fn insert_slot(&mut self, lane: usize, end: usize, slot: Slot<V>, heap: &mut usize) {
+        let slots = self.slots.len();
+        if slots == self.slots.capacity() {
+            self.resize_slots(slots_with_spare::<V>(slots + 1), heap);
+        }
+        self.slots.insert(end, slot);
+        self.counts.add_one(lane);
+    }
+
+    /// Sets the capacity for slots, which is at least their number.
+    #[inline(never)]
+    fn resize_slots(&mut self, capacity: usize, heap: &mut usize) {
+        let mut slots = Vec::with_capacity(capacity);
+        slots.append(&mut self.slots);
+        *heap -= self.capacity_bytes();
+        self.slots = slots;
+        *heap += self.capacity_bytes();
     }
 
     #[inline]
@@ -283,7 +314,7 @@ impl<'a, V> NodeRef<'a, V> {
         let free = self.tags.len()..LANES;
         assert!(free.clone().all(|lane| self.tags.get(lane) == 0), "free tags");
         let end = self.line.starts.end();
-        assert!(free.clone().all(|lane| self.line.starts.of(lane) == end), "free starts");
+        assert_eq!(self.line.starts.of(free.start), end, "end");
         assert!(free.clone().all(|lane| self.rest.count(lane) == 0), "free counts");
         assert!(self.line.used() <= self.line.block.len(), "the block holds all");
     }
@@ -303,11 +334,7 @@ impl<V> NodeMut<'_, V> {
 
     /// Sets the capacity for slots, which is at least their number.
     fn resize_slots(&mut self, capacity: usize) {
-        let mut slots = Vec::with_capacity(capacity);
-        slots.append(&mut self.rest.slots);
-        *self.heap -= self.rest.capacity_bytes();
-        self.rest.slots = slots;
-        *self.heap += self.rest.capacity_bytes();
+        self.rest.resize_slots(capacity, self.heap);
     }
 
     /// Adds the bytes of a record to a node that is not full. They are yet to be written.
@@ -354,12 +381,7 @@ impl<V> NodeMut<'_, V> {
     #[inline]
     pub(super) fn push_slot(&mut self, at: Lane, slot: Slot<V>) {
         let range = self.rest.range(at.lane());
-        let slots = self.rest.slots.len();
-        if slots == self.rest.slots.capacity() {
-            self.resize_slots(slots_with_spare::<V>(slots + 1));
-        }
-        self.rest.slots.insert(range.end, slot);
-        self.rest.set_count(at.lane(), range.len() + 1);
+        self.rest.insert_slot(at.lane(), range.end, slot, self.heap);
     }
 
     /// Takes a slot out.

@@ -16,6 +16,7 @@ use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, KeyId, LargeSet, Slot, VariantIndex, Wanted};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Records for each bucket, on average. Those that are still to be split hold up to twice as many.
@@ -206,6 +207,33 @@ impl<'a, V> RecordRef<'a, V> {
         found.map(VariantIndex)
     }
 
+    /// Where the variants are, for a write.
+    pub(super) fn variants_at(self) -> VariantsAt {
+        if let Some(place) = self.record.large() {
+            return VariantsAt::Set { place };
+        }
+        let Range { start: first, end } = self.rest.range(self.id.at().lane());
+        VariantsAt::Slots { first, count: end - first }
+    }
+
+    /// Finds a variant, for a write.
+    #[inline(always)]
+    pub(crate) fn locate(self, wanted: Wanted<'_>, keys: &Dictionary) -> Located {
+        let settled = self.settled();
+        if let Some(place) = self.record.large() {
+            let set = self.table.outside.sets.get(place);
+            let found = set
+                .position(wanted.text, wanted.hashing)
+                .map(|at| (VariantIndex(at), set.get(at).1));
+            return Located { settled, len: set.len(), variants: VariantsAt::Set { place }, found };
+        }
+        let Range { start: first, end } = self.rest.range(self.id.at().lane());
+        let at = position(self.rest.slots_in(first..end), wanted, keys);
+        let found = at.map(|at| (VariantIndex(at), self.record.freshness(at)));
+        let len = end - first;
+        Located { settled, len, variants: VariantsAt::Slots { first, count: len }, found }
+    }
+
     /// Finds a variant. Returns its value, and whether it is marked stale.
     #[inline(always)]
     pub(crate) fn look_up(
@@ -243,6 +271,30 @@ impl<'a, V> RecordRef<'a, V> {
         listed.map(|(at, slot)| (keys.text(slot.key()), self.record.freshness(at))).collect()
     }
 }
+
+/// Where the variants of a record are, until one is added or removed in its bucket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum VariantsAt {
+    /// In the node's slots: the first, and how many.
+    Slots { first: usize, count: usize },
+    /// In a large set: its place outside.
+    Set { place: u32 },
+}
+
+/// The result of a search for a variant that is about to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Located {
+    pub(crate) settled: Generation,
+    /// How many variants there are.
+    pub(crate) len: usize,
+    pub(crate) variants: VariantsAt,
+    /// The variant, and whether it is marked stale.
+    pub(crate) found: Option<(VariantIndex, Freshness)>,
+}
+
+/// The record of a path is not where it is nearly always.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrongGuess;
 
 /// Whether a variant of a small set has a key: by the tag first, and then by the text.
 #[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
@@ -366,6 +418,23 @@ impl<V> Records<V> {
         }
     }
 
+    /// Finds the record of a path, and a variant in it, for a write. Returns an error if the record
+    /// must be searched, see [`Self::id_of`].
+    #[allow(clippy::inline_always, reason = "as for the methods of a record")]
+    #[inline(always)]
+    pub(crate) fn locate(
+        &self,
+        path: &PathRef<'_>,
+        wanted: Wanted<'_>,
+        keys: &Dictionary,
+    ) -> Result<Option<(RecordId, Located)>, WrongGuess> {
+        match self.guess(path) {
+            Some(guess) if guess.is(path) => Ok(Some((guess.id, guess.locate(wanted, keys)))),
+            None if !self.overflows(path) => Ok(None),
+            _ => Err(WrongGuess),
+        }
+    }
+
     /// The record of a path that shares its tag with others, or has a bucket of several nodes.
     #[cold]
     #[inline(never)]
@@ -406,8 +475,14 @@ impl<V> Records<V> {
 
     #[inline]
     pub(crate) fn get(&self, id: RecordId) -> RecordRef<'_, V> {
-        let node = self.node_of(id);
-        RecordRef { table: self, id, rest: node.rest, record: node.record(id.at()) }
+        let (line, rest) = if id.depth() == 0 {
+            let Bucket { line, rest } = &self.buckets[id.bucket()];
+            (line, rest)
+        } else {
+            let NodeRef { line, rest, .. } = self.further_node(id);
+            (line, rest)
+        };
+        RecordRef { table: self, id, rest, record: line.record(id.at()) }
     }
 
     #[inline]

@@ -69,11 +69,13 @@ impl World {
         let Self { records, keys, hashing, expected, .. } = self;
         let wanted = Wanted::new(&text, hashing);
         let variants = expected.entry(path.clone()).or_default();
-        let there = id.and_then(|id| Some((id, records.get(id).find(wanted, keys)?)));
-        if let Some((id, at)) = there {
+        let located = id.map(|id| (id, records.get(id).locate(wanted, keys)));
+        let there = located.and_then(|(id, located)| Some((id, located.variants, located.found?)));
+        if let Some((id, at, found)) = there {
             let was = variants.iter().position(|(key, ..)| *key == text).unwrap();
             let (_, old, mark) = variants.remove(was);
-            assert_eq!(records.replace(id, at, value, freshness, true), (old, mark));
+            assert_eq!((Some(found.0), found.1), (records.get(id).find(wanted, keys), mark));
+            assert_eq!(records.replace(id, at, found, value, freshness, true), old);
         } else if let Some(id) = id {
             records.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         } else {

@@ -294,3 +294,32 @@ fn long_message_is_cut_between_characters_and_terminated() {
     let error = error::Failure::argument(long).to_c();
     assert_eq!(message(&error), "\u{e9}".repeat((CI_MESSAGE_SIZE - 1) / 2));
 }
+
+#[test]
+fn one_variant_of_many_pictures_is_refused() {
+    let (wild, plain) = (rules(true), rules(false));
+    let mut out = sized_struct::<ci_names>();
+    let mut entry = |rules: &super::calls::Owned<ci_rules>, entry| {
+        out.target = 9;
+        // SAFETY: all pointers are valid.
+        let (code, error) = failed(|e| unsafe {
+            ci_variant_entry(rules.0, text(entry), null_mut(), 0, &raw mut out, e)
+        });
+        assert_eq!((code, out.target), (CI_ERR_TEXT, 9), "{entry}");
+        (error.at, kind(&error).to_owned(), message(&error).to_owned())
+    };
+    for (starred, at) in [
+        ("sample.li/*?w=6", 10),
+        ("sample.li/*", 10),
+        ("a*?width=6&h=1", 1),
+        ("*?w=6", 0),
+        ("*", 0),
+    ] {
+        let expected = format!("unexpected wildcard at byte {at}: expected one picture");
+        assert_eq!(entry(&wild, starred), (at, "WildcardWithOperations".to_owned(), expected));
+    }
+    // Rules without wildcards refuse each star.
+    let (at, kind, message) = entry(&plain, "sample.li/*?w=6");
+    assert_eq!((at, &*kind), (10, "WildcardNotAllowed"));
+    assert!(message.starts_with("wildcard not allowed at byte 10: expected "), "{message}");
+}

@@ -151,8 +151,6 @@ fn plain_variant_takes_those_with_marks_but_no_other_spelling() {
     assert_eq!((&*other_path, &*marked), ("sample.li/a.jpg", "?w=600@https"));
     let entry = names(ci_variant_entry, &grouping, "https://sample.li/a.jpg?width=600");
     assert_eq!(entry, (CI_TARGET_PATH, path.clone(), plain.clone()));
-    let starred = names(ci_variant_entry, &rules(true), "sample.li/*?w=6");
-    assert_eq!((starred.0, &*starred.2), (CI_TARGET_PREFIX, "?w=6"));
 
     let index = index(1, false);
     let tenant = tenant(&index, "doc");

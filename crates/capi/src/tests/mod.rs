@@ -3,5 +3,7 @@
 mod bad_input;
 mod calls;
 mod documented;
+#[cfg(feature = "durable")]
+mod durable;
 mod sequences;
 mod threads;

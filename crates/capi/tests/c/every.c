@@ -279,6 +279,9 @@ static void names(void) {
   CHECK(ci_variant_entry(rules, str("sample.li/a.jpg?width=2"), buffer, sizeof buffer, &names,
                          &error) == CI_OK);
   CHECK(names.target == CI_TARGET_PATH && is(names.variant, "?w=2"));
+  CHECK(ci_variant_entry(rules, str("sample.li/x/*?w=2"), buffer, sizeof buffer, &names, &error) ==
+        CI_ERR_TEXT);
+  CHECK(error.at == 12 && strcmp(error.kind, "WildcardWithOperations") == 0);
   CHECK(ci_request_target(rules, str("/Sample.LI/a.jpg"), buffer, 3, &names, &error) ==
         CI_ERR_BUFFER);
   CHECK(names.needed == strlen("sample.li/a.jpg"));

@@ -20,7 +20,7 @@ pub(crate) fn key() -> VariantKey<'static> {
 
 pub(crate) fn config(name: &str) -> FleetConfig {
     let config = FleetConfig::builder(name).fresh_for(FRESH_FOR).longest_fresh_for(FRESH_FOR);
-    config.when_shut(WhenShut::Refuse).keep_removed(true).build().unwrap()
+    config.when_shut(WhenShut::Refuse).keep_removed(true).patience(LIMIT).build().unwrap()
 }
 
 pub(crate) fn join<E: Engine + Announcements>(dir: &Path, name: &str, engine: E) -> Fleet<u64, E> {

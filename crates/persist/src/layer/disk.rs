@@ -33,7 +33,9 @@ impl DiskLayer {
     /// If the directory cannot be created.
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
-        let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        // The last ancestor of a relative path is empty: the current directory, which is there.
+        let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
         if !missing.is_empty() {
             fs::create_dir_all(&dir)?;
             // New names must be as durable as the data that is written under them.
@@ -122,3 +124,19 @@ struct DiskLock {
 }
 
 impl LayerLock for DiskLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_relative_directory_is_created_below_the_current_one() {
+        let unique = tempfile::tempdir_in(".").unwrap();
+        let name = PathBuf::from(unique.path().file_name().unwrap());
+        unique.close().unwrap();
+        let layer = DiskLayer::open(name.join("index"));
+        let was_created = name.join("index").is_dir();
+        fs::remove_dir_all(&name).unwrap();
+        assert!(layer.is_ok() && was_created, "{layer:?}");
+    }
+}

@@ -19,6 +19,57 @@ use std::io::{self, ErrorKind};
 ///
 /// Every call may fail with any [`io::Error`]. Calls that fail with [`ErrorKind::Interrupted`] are
 /// repeated by the caller.
+///
+/// # Examples
+///
+/// A layer that counts the syncs of the directory:
+///
+/// ```
+/// use cache_index_persist::{DiskLayer, FileLayer, LayerFile, LayerLock};
+/// use cache_index_persist::{PersistConfig, Persistent};
+/// use std::io;
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// #[derive(Debug)]
+/// struct Counting {
+///     disk: DiskLayer,
+///     dir_syncs: AtomicU64,
+/// }
+///
+/// impl FileLayer for Counting {
+///     fn lock(&self, name: &str) -> io::Result<Box<dyn LayerLock>> {
+///         self.disk.lock(name)
+///     }
+///     fn list(&self) -> io::Result<Vec<String>> {
+///         self.disk.list()
+///     }
+///     fn create(&self, name: &str) -> io::Result<Box<dyn LayerFile>> {
+///         self.disk.create(name)
+///     }
+///     fn open(&self, name: &str) -> io::Result<Box<dyn LayerFile>> {
+///         self.disk.open(name)
+///     }
+///     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+///         self.disk.rename(from, to)
+///     }
+///     fn remove(&self, name: &str) -> io::Result<()> {
+///         self.disk.remove(name)
+///     }
+///     fn sync_dir(&self) -> io::Result<()> {
+///         self.dir_syncs.fetch_add(1, Ordering::Relaxed);
+///         self.disk.sync_dir()
+///     }
+/// }
+///
+/// let dir = tempfile::tempdir()?;
+/// let disk = DiskLayer::open(dir.path())?;
+/// let layer = Arc::new(Counting { disk, dir_syncs: AtomicU64::new(0) });
+/// let cache = Persistent::<u64>::open_on(layer.clone(), PersistConfig::default())?;
+/// assert_eq!(cache.incarnation(), 1);
+/// assert!(layer.dir_syncs.load(Ordering::Relaxed) > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait FileLayer: Send + Sync + fmt::Debug {
     /// Locks the directory for this process until the returned value is dropped.
     ///

@@ -7,6 +7,7 @@
 mod crashes;
 mod damage;
 mod faults;
+mod full_disk;
 mod golden;
 mod history;
 mod operations;

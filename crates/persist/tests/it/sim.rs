@@ -58,6 +58,10 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     is_off: bool,
+    /// Files with names that begin like this find no room to grow.
+    full: Option<&'static str>,
+    /// Files with names that begin like this cannot be synced.
+    unsynced: Option<&'static str>,
     lie: Option<Lie>,
     before_sync: Hook,
     /// Whether a file was synced again after a sync of it had failed.
@@ -92,6 +96,16 @@ impl Sim {
     pub(crate) fn fail(&self, call: u64, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.calls + call, fault));
+    }
+
+    /// Lets files with names that begin with `prefix` find no room to grow.
+    pub(crate) fn full(&self, prefix: Option<&'static str>) {
+        self.state().full = prefix;
+    }
+
+    /// Lets no file with a name that begins with `prefix` be synced.
+    pub(crate) fn fail_syncs(&self, prefix: Option<&'static str>) {
+        self.state().unsynced = prefix;
     }
 
     pub(crate) fn lie(&self, lie: Option<Lie>) {
@@ -360,6 +374,10 @@ impl LayerFile for SimFile {
         let is_short = state.call()?;
         let len = if is_short { bytes.len().div_ceil(2) } else { bytes.len() };
         let sector = state.sector;
+        let grows = offset + len as u64 > state.inodes[self.inode].data.len() as u64;
+        if grows && state.full.is_some_and(|prefix| self.name.starts_with(prefix)) {
+            return Err(ErrorKind::StorageFull.into());
+        }
         state.inodes[self.inode].write(&bytes[..len], usize::try_from(offset).unwrap(), sector);
         Ok(len)
     }
@@ -373,7 +391,11 @@ impl LayerFile for SimFile {
         if state.inodes[self.inode].has_failed {
             state.was_retried = true;
         }
-        if let Err(error) = state.call() {
+        let fails = state.unsynced.is_some_and(|prefix| self.name.starts_with(prefix));
+        let called = state
+            .call()
+            .and_then(|_| if fails { Err(io::Error::other("input/output error")) } else { Ok(()) });
+        if let Err(error) = called {
             // The kernel gives up on the data that it could not write, and a later sync will not
             // try again.
             if error.kind() != ErrorKind::Interrupted && !state.is_off {

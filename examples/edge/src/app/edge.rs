@@ -28,8 +28,8 @@ use axum::body::Bytes;
 use cache_index::canonical::{Grouping, Target};
 use cache_index::invalidation::{InvalidationRequest, InvalidationScope};
 use cache_index::{
-    Config, DeadValues, FillLease, Freshness, Insertion, Lookup, OriginPath, Refusal, Severity,
-    Tenant, VariantKey, WhenFull,
+    Config, DeadValues, FillLease, Freshness, Insertion, Lookup, OriginPath, OverTime, Refusal,
+    Severity, Tenant, VariantKey, WhenFull,
 };
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -73,6 +73,9 @@ pub(crate) struct Limits {
     pub(crate) write_time: Duration,
     /// Whether `Accept` decides between WebP and JPEG.
     pub(crate) negotiate: bool,
+    /// The clock of flushes over time.
+    #[cfg(test)]
+    pub(crate) clock: Option<cache_index::ManualClock>,
 }
 
 impl Default for Limits {
@@ -87,6 +90,8 @@ impl Default for Limits {
             body_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
             negotiate: false,
+            #[cfg(test)]
+            clock: None,
         }
     }
 }
@@ -416,10 +421,7 @@ impl Edge {
             // Not revealed to the sender: it may be another tenant.
             warn!(tenant = widened.name(), "all of it invalidated, to make room for a wildcard");
         }
-        if let Safety::NotDurable(reason) = &safety {
-            self.metrics.not_durable.inc();
-            warn!(reason, "an invalidation is not durable");
-        }
+        self.note(&safety);
         let summary = Summary::of(&receipt, request).with_safety(safety).with_reached(reached);
         if request.severity() == Severity::Hard && summary.is_broad() {
             self.lag.lock().waiting.get_or_insert(begun);
@@ -427,6 +429,25 @@ impl Edge {
         }
         self.store.delete(receipt.into_removed().map(|(_, id)| id));
         summary
+    }
+
+    /// Flushes everything of a customer, spread over a duration. Objects are deleted in the
+    /// background, as their entries die. Waits as [`apply`](Self::apply) does.
+    pub(crate) fn flush_over(&self, account: &Account, over: OverTime, level: Level) -> Summary {
+        let begun = Instant::now();
+        let (generation, safety, reached) =
+            self.index.flush_over(&account.tenant, over, account.token(), level);
+        self.metrics.purge_seconds.observe(seconds(begun.elapsed()));
+        self.fills.overtake(|(number, _, _)| *number == account.number);
+        self.note(&safety);
+        Summary::of_flush_over(generation, over).with_safety(safety).with_reached(reached)
+    }
+
+    fn note(&self, safety: &Safety) {
+        if let Safety::NotDurable(reason) = safety {
+            self.metrics.not_durable.inc();
+            warn!(reason, "an invalidation is not durable");
+        }
     }
 
     fn overtake(&self, account: &Account, request: &InvalidationRequest) {
@@ -507,7 +528,13 @@ fn index_and_store(
     limits: &Limits,
     data: Option<DataSettings>,
 ) -> Result<(Index, ObjectStore), String> {
-    let config = Config::builder()
+    let builder = Config::builder();
+    #[cfg(test)]
+    let builder = match &limits.clock {
+        Some(clock) => builder.manual_clock(clock),
+        None => builder,
+    };
+    let config = builder
         // The server must delete objects, so the index must return the values that a flush has
         // killed.
         .dead_values(DeadValues::Queue)

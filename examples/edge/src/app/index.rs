@@ -9,8 +9,8 @@ use super::level::{Level, Reached};
 use super::store::ObjectId;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
 use cache_index::{
-    CacheIndex, Config, FillLease, Lookup, OriginPath, PathPrefix, Reclaimed, Stats, Tenant,
-    VariantKey,
+    CacheIndex, Config, FillLease, Generation, Lookup, OriginPath, OverTime, PathPrefix, Reclaimed,
+    Stats, Tenant, VariantKey,
 };
 use cache_index_watermark::Watermark;
 use serde::Serialize;
@@ -224,6 +224,36 @@ impl Index {
             Self::Fleet(member) => {
                 let (receipt, safety, reached) = member.apply(tenant, request, by, level);
                 (receipt, safety, Some(reached))
+            }
+        }
+    }
+
+    /// Flushes a tenant, spread over a duration. Otherwise as [`apply`](Self::apply). In a fleet,
+    /// each edge has a generation of its own, and none is returned.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no log"))]
+    #[cfg_attr(not(feature = "fleet"), expect(unused_variables, reason = "there is no fleet"))]
+    pub(crate) fn flush_over(
+        &self,
+        tenant: &Tenant,
+        over: OverTime,
+        by: &str,
+        level: Level,
+    ) -> (Option<Generation>, Safety, Option<Reached>) {
+        match self {
+            Self::Memory(index) => {
+                let flushed = index.flush_tenant_over(tenant, over);
+                (Some(flushed.generation()), Safety::Memory, None)
+            }
+            #[cfg(unix)]
+            Self::Durable(index) => {
+                let flushed = index.on_behalf_of(by).flush_tenant_over(tenant, over);
+                let (flushed, safety) = safety(flushed);
+                (Some(flushed.generation()), safety, None)
+            }
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => {
+                let (safety, reached) = member.flush_over(tenant, over, level);
+                (None, safety, Some(reached))
             }
         }
     }

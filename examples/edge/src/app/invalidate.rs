@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::hints;
 use super::level::Level;
 use super::metrics::seconds;
+use super::query::{Run, check_over_time};
 use super::receipt::{self, Record, Summary};
 use super::request_id::RequestId;
 use axum::body::{Body, Bytes};
@@ -89,20 +90,10 @@ enum Done {
     Tried(Summary),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Run {
-    Real(Level),
-    Dry,
-}
-
 async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     let (parts, body) = request.into_parts();
     let checked = authorize(edge, &parts).and_then(|account| {
-        let run = match parts.uri.query() {
-            None => Run::Real(Level::default()),
-            Some("dry_run=1") => Run::Dry,
-            Some(query) => Run::Real(level(edge, query)?),
-        };
+        let run = Run::from_query(parts.uri.query(), edge.index.is_in_fleet())?;
         Ok((account, run))
     });
     let (account, run) = match checked {
@@ -115,23 +106,13 @@ async fn handle(edge: &Arc<Edge>, request: Request) -> Result<Done, Fault> {
     let bytes = read(edge, &account, &parts.headers, body).await?;
     // A dry run counts the matches of a wildcard, and visits every picture for that.
     // With an index in a directory, it waits for a sync.
-    if bytes.len() < LARGE_BODY && matches!(run, Run::Real(_)) && !edge.index.is_durable() {
+    if bytes.len() < LARGE_BODY && matches!(run, Run::Real { .. }) && !edge.index.is_durable() {
         return carry_out(edge, account, run, &bytes);
     }
     let (edge, span) = (Arc::clone(edge), Span::current());
     let work = move || span.in_scope(|| carry_out(&edge, account, run, &bytes));
     let crashed = |_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed");
     task::spawn_blocking(work).await.map_err(crashed)?
-}
-
-/// Reads how far an invalidation must get.
-fn level(edge: &Edge, query: &str) -> Result<Level, Fault> {
-    if !edge.index.is_in_fleet() {
-        return Err(Fault::bad_request("unknown query: expected none, or dry_run=1"));
-    }
-    let expected = "unknown query: expected none, dry_run=1, level=local, level=durable or \
-                    level=everywhere";
-    Level::from_query(query).ok_or_else(|| Fault::bad_request(expected))
 }
 
 /// Reads the request, carries it out, and returns the outcome.
@@ -143,11 +124,20 @@ fn carry_out(edge: &Edge, account: Arc<Account>, run: Run, bytes: &[u8]) -> Resu
         .map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let request = InvalidationRequest::from_json(bytes, &account.filing, &limits)
         .map_err(|error| fault(&error, bytes))?;
-    let Run::Real(level) = run else {
-        let receipt = edge.index.dry_run(&account.tenant, &request);
-        return Ok(Done::Tried(Summary::of(&receipt, &request)));
+    let (level, over) = match run {
+        Run::Real { level, over } => (level, over),
+        Run::Dry => {
+            let receipt = edge.index.dry_run(&account.tenant, &request);
+            return Ok(Done::Tried(Summary::of(&receipt, &request)));
+        }
     };
-    let record = apply(edge, &account, &request, level);
+    let record = match over {
+        None => apply(edge, &account, &request, level),
+        Some(over) => {
+            check_over_time(&request)?;
+            remember(edge, &account, None, edge.flush_over(&account, over, level))
+        }
+    };
     Ok(Done::Applied(account, record))
 }
 
@@ -159,12 +149,22 @@ pub(crate) fn apply(
     level: Level,
 ) -> Arc<Record> {
     let summary = edge.apply(account, request, level);
-    let labels = [("scope", summary.scope), ("mode", summary.mode)];
-    edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
     let received = match request.scope() {
         InvalidationScope::All => None,
         _ => Some(request.texts().map(|text| String::from_utf8_lossy(text).into_owned()).collect()),
     };
+    remember(edge, account, received, summary)
+}
+
+/// Counts an invalidation, and remembers its receipt. `received` are the entries of the request.
+fn remember(
+    edge: &Edge,
+    account: &Account,
+    received: Option<Vec<String>>,
+    summary: Summary,
+) -> Arc<Record> {
+    let labels = [("scope", summary.scope), ("mode", summary.mode)];
+    edge.metrics.purges.get_or_create(&labels).inc_by(summary.entries() as u64);
     account.history.remember(Record::new(received, summary))
 }
 

@@ -27,12 +27,12 @@ pub(crate) struct Reached {
 }
 
 impl Level {
-    /// Reads the query of a request to invalidate.
-    pub(crate) fn from_query(query: &str) -> Option<Self> {
-        match query {
-            "level=local" => Some(Self::Local),
-            "level=durable" => Some(Self::Durable),
-            "level=everywhere" => Some(Self::Everywhere),
+    /// Reads the name of a level.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "local" => Some(Self::Local),
+            "durable" => Some(Self::Durable),
+            "everywhere" => Some(Self::Everywhere),
             _ => None,
         }
     }

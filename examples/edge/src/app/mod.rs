@@ -36,6 +36,7 @@ pub(crate) mod origin;
 pub(crate) mod orphans;
 pub(crate) mod page;
 pub(crate) mod purge;
+pub(crate) mod query;
 pub(crate) mod receipt;
 pub(crate) mod render;
 pub(crate) mod request_id;

@@ -7,11 +7,11 @@
 use super::hints;
 use super::index::Safety;
 use super::level::Reached;
-use cache_index::Severity;
 use cache_index::canonical::Target;
 use cache_index::invalidation::{
     EntryOutcome, EntryReceipt, InvalidationRequest, InvalidationScope, Receipt,
 };
+use cache_index::{Generation, OverTime, Severity};
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
 use uuid::Uuid;
@@ -26,7 +26,11 @@ pub(crate) struct Summary {
     pub(crate) scope: &'static str,
     pub(crate) mode: &'static str,
     /// The number of the last purge or flush that the request caused.
-    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    /// The duration of a flush that is spread over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_seconds: Option<u64>,
     entries: Vec<Line>,
     /// Entries that repeated an earlier entry.
     duplicates: usize,
@@ -74,7 +78,8 @@ impl Summary {
         Self {
             scope: scope(request.scope()),
             mode: mode(request.severity()),
-            generation: receipt.generation().get(),
+            generation: Some(receipt.generation().get()),
+            over_seconds: None,
             entries: receipt.entries().iter().map(|entry| Line::of(entry, &texts)).collect(),
             duplicates: receipt.duplicates(),
             durability: None,
@@ -83,6 +88,34 @@ impl Summary {
             variants: receipt.variants(),
             overtaken_fills: receipt.overtaken_fills(),
             matched_nothing: receipt.matched_nothing(),
+        }
+    }
+
+    /// A flush of everything, spread over a duration.
+    pub(crate) fn of_flush_over(generation: Option<Generation>, over: OverTime) -> Self {
+        let everything = Line {
+            position: None,
+            origin: "/*".to_owned(),
+            variant: None,
+            outcome: EntryOutcome::Invalidated.as_str(),
+            variants: None,
+            stale_before: None,
+            overtaken_fills: None,
+            hint: None,
+        };
+        Self {
+            scope: scope(InvalidationScope::All),
+            mode: mode(Severity::Hard),
+            generation: generation.map(Generation::get),
+            over_seconds: Some(over.duration().as_secs()),
+            entries: vec![everything],
+            duplicates: 0,
+            durability: None,
+            durability_error: None,
+            reached: None,
+            variants: 0,
+            overtaken_fills: 0,
+            matched_nothing: 0,
         }
     }
 
@@ -117,8 +150,12 @@ impl Summary {
         let broad = self.entries.iter().filter(|line| line.variants.is_none()).count();
         let mut parts = Vec::new();
         if broad > 0 {
-            parts.push(match self.scope {
-                "all" => "everything invalidated".to_owned(),
+            parts.push(match (self.scope, self.over_seconds) {
+                (_, Some(1)) => "everything will be invalidated within 1 second".to_owned(),
+                (_, Some(seconds)) => {
+                    format!("everything will be invalidated within {seconds} seconds")
+                }
+                ("all", None) => "everything invalidated".to_owned(),
                 // A valid wildcard may still match nothing, and that looks like success.
                 _ => format!("{} invalidated ({NOT_COUNTED})", count(broad, "wildcard")),
             });

@@ -30,7 +30,7 @@ const RENDITIONS: [&str; 3] = [
 ];
 
 /// How long something that happens in the background may take. It only turns a hang into a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes the tour and writes its table. `true` if every step held.
 pub(crate) async fn tour(out: &mut impl Write) -> Result<bool, String> {

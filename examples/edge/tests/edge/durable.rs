@@ -13,6 +13,7 @@ use crate::command::{command, run, start};
 use crate::harness::{
     BLUE, KEY, PATIENCE, RED, Script, Site, eventually, json, picture, setup_in, text,
 };
+use axum::http::Method;
 use cache_index::{OriginPath, VariantKey};
 use pictures::{Format, Picture};
 use serde_json::{Value, json};
@@ -80,6 +81,25 @@ async fn filled(dir: &TempDir) -> Site {
     }
     site.edge().index.snapshot();
     site
+}
+
+#[tokio::test]
+async fn a_flush_over_time_has_ended_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = filled(&dir).await;
+    let headers = [("x-client-key", KEY), ("content-type", "application/json")];
+    let (target, body) = ("/invalidate?over=3600&serving=live", r#"{"scope":"all"}"#);
+    let answer = site.client.control(Method::POST, target, &headers, body.into()).await.unwrap();
+    assert_eq!(json(&answer)["invalidation"]["durability"], "durable");
+    site.expect(BIRDS, 200, "HIT").await;
+
+    let site = restart(site, || setup_in(dir.path())).await;
+    assert_eq!(data(&site).await["recovery"]["state"], "warm");
+    for target in [BIRDS, BOAT, LARGE_BOAT] {
+        site.expect(target, 200, "MISS").await;
+    }
+    cleared(&site).await;
+    site.assert_agreement();
 }
 
 #[tokio::test]

@@ -171,6 +171,26 @@ async fn a_purge_through_one_edge_reaches_all_and_one_purge_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flush_over_time_reaches_every_edge() {
+    let fleet = Fleet::start().await;
+    let [one, two] = &fleet.edges;
+    for node in [one, two] {
+        assert_eq!(node.get().await.body, picture(RED));
+    }
+    let headers = [("x-client-key", KEY), ("content-type", "application/json")];
+    let target = "/invalidate?over=3600&level=everywhere";
+    let body = Bytes::from_static(br#"{"scope":"all"}"#);
+    let answer = one.site.client.control(Method::POST, target, &headers, body).await.unwrap();
+    let told = &json(&answer)["invalidation"];
+    assert_eq!((&told["level"], &told["durability"]), (&json!("everywhere"), &json!("durable")));
+    assert_eq!(told["over_seconds"], 3600);
+    for node in [one, two, &fleet.shield] {
+        let stats = node.site.edge().index.stats();
+        assert_eq!((stats.live, stats.stale), (0, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shield_that_is_behind_does_not_answer_from_its_cache() {
     let fleet = Fleet::start().await;
     let one = &fleet.edges[0];

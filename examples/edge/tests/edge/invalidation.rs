@@ -347,7 +347,10 @@ async fn options_that_do_not_exist_are_not_ignored() {
         let answer =
             site.client.control(Method::POST, target, &headers, body.clone()).await.unwrap();
         let seen = (answer.status.as_u16(), reason(&answer));
-        assert_eq!(seen, (400, "unknown query: expected none, or dry_run=1".to_owned()));
+        assert_eq!(
+            seen,
+            (400, "unknown query: expected none, dry_run=1 or over=SECONDS".to_owned())
+        );
     }
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let answer =

@@ -22,6 +22,7 @@ mod folder;
 mod harness;
 mod http_origin;
 mod invalidation;
+mod over;
 mod race;
 mod reports;
 mod soft;

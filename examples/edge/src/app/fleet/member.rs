@@ -4,10 +4,11 @@ use super::engine::Wire;
 use crate::app::index::Safety;
 use crate::app::level::{Level, Reached};
 use crate::app::store::ObjectId;
-use cache_index::Tenant;
 use cache_index::invalidation::{InvalidationRequest, Receipt};
+use cache_index::{OverTime, Tenant};
 use cache_index_fleet::{
-    Fleet, FleetConfig, JetStream, JetStreamConfig, Reach, Watermark as Numbers, WhenShut,
+    Durable, Everywhere, Fleet, FleetConfig, Invalidated, JetStream, JetStreamConfig, Local,
+    NotReached, Reach, Watermark as Numbers, WhenShut,
 };
 use cache_index_persist::{Durability, Persistent};
 use cache_index_watermark::Watermark;
@@ -97,16 +98,27 @@ impl Member {
         };
         let call = self.fleet.request(Some(by), tenant, request, wanted);
         let done = Handle::current().block_on(call);
-        let safety = match done.local {
-            Durability::Durable => Safety::Durable,
-            other => Safety::NotDurable(format!("{other:?}")),
-        };
-        let reached = if done.is_reached {
-            Reached { level, level_not_reached: None }
-        } else {
-            Reached { level: Level::Local, level_not_reached: Some(level) }
-        };
-        (done.receipt, safety, reached)
+        (done.receipt, safety(&done.local), reached(level, done.is_reached))
+    }
+
+    /// Flushes a tenant on all edges, spread over a duration. Waits for the level: not for a thread
+    /// of the runtime.
+    pub(crate) fn flush_over(
+        &self,
+        tenant: &Tenant,
+        over: OverTime,
+        level: Level,
+    ) -> (Safety, Reached) {
+        let (durability, is_reached) = Handle::current().block_on(async {
+            match level {
+                Level::Local => told(self.fleet.flush_tenant_over(tenant, over, Local).await),
+                Level::Durable => told(self.fleet.flush_tenant_over(tenant, over, Durable).await),
+                Level::Everywhere => {
+                    told(self.fleet.flush_tenant_over(tenant, over, Everywhere).await)
+                }
+            }
+        });
+        (safety(&durability), reached(level, is_reached))
     }
 
     /// The number of the last invalidation that holds here, as a shield compares it.
@@ -117,6 +129,32 @@ impl Member {
     /// The number to send to a shield. The lease must have been taken before.
     pub(crate) async fn begun(&self, patience: Duration) -> Option<Watermark> {
         text(self.fleet.numbered_watermark(patience).await?)
+    }
+}
+
+/// Returns the durability on this edge's own disk, and whether the level was reached. A flush
+/// removes no value at once.
+fn told<L: cache_index_fleet::Level>(
+    outcome: Result<Invalidated<L, ObjectId>, NotReached<ObjectId>>,
+) -> (Durability, bool) {
+    match outcome {
+        Ok(invalidated) => (invalidated.local().clone(), true),
+        Err(not_reached) => (not_reached.local().clone(), false),
+    }
+}
+
+fn safety(durability: &Durability) -> Safety {
+    match durability {
+        Durability::Durable => Safety::Durable,
+        other => Safety::NotDurable(format!("{other:?}")),
+    }
+}
+
+fn reached(level: Level, is_reached: bool) -> Reached {
+    if is_reached {
+        Reached { level, level_not_reached: None }
+    } else {
+        Reached { level: Level::Local, level_not_reached: Some(level) }
     }
 }
 

@@ -1,0 +1,102 @@
+//! `Backing`: the index behind a handle, in memory alone or with a log and snapshots.
+//!
+//! Invariant: only this module calls an index. So an invalidation of a durable index reaches its
+//! log, by whichever function of the interface.
+
+use crate::error::{CI_OK, Failure};
+use crate::purge::CI_IN_MEMORY;
+use cache_index::{
+    CacheIndex, Claim, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, OverTime,
+    PathPrefix, PrefixPurged, Reclaimed, Selection, Stats, Tenant, VariantKey,
+};
+#[cfg(feature = "durable")]
+use cache_index_persist::Persistent;
+use std::ffi::c_int;
+
+pub(crate) enum Backing {
+    Memory(CacheIndex<u64>),
+    #[cfg(feature = "durable")]
+    Durable(Box<Persistent<u64>>),
+}
+
+/// Tells whether an invalidation survives a crash.
+pub(crate) struct Known {
+    pub(crate) durability: c_int,
+    /// The reason why it may be lost.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Known {
+    const IN_MEMORY: Self = Self { durability: CI_IN_MEMORY, failure: None };
+
+    /// Ends a call that has invalidated, and has written its results.
+    pub(crate) fn end(self) -> Result<c_int, Failure> {
+        self.failure.map_or(Ok(CI_OK), Err)
+    }
+}
+
+/// Operations that a log need not know.
+macro_rules! unlogged {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
+        #[inline]
+        pub(crate) fn $name(&self, $($argument: $type),*) -> $out {
+            match self {
+                Self::Memory(index) => index.$name($($argument),*),
+                #[cfg(feature = "durable")]
+                Self::Durable(index) => index.$name($($argument),*),
+            }
+        }
+    )*};
+}
+
+/// Operations that invalidate.
+macro_rules! logged {
+    ($($name:ident$(<$mode:ident>)?($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
+        pub(crate) fn $name$(<$mode: Mode>)?(&self, $($argument: $type),*) -> ($out, Known) {
+            match self {
+                Self::Memory(index) => (index.$name($($argument),*), Known::IN_MEMORY),
+                #[cfg(feature = "durable")]
+                Self::Durable(index) => {
+                    let (outcome, durability) = index.$name($($argument),*).into_parts();
+                    (outcome, crate::durable::known(&durability))
+                }
+            }
+        }
+    )*};
+}
+
+impl Backing {
+    unlogged! {
+        tenant(name: &str) -> Tenant;
+        lookup(tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Lookup<u64>;
+        lookup_many(
+            tenant: &Tenant, keys: &[(&OriginPath<'_>, &VariantKey<'_>)]
+        ) -> Vec<Lookup<u64>>;
+        lease(tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<u64>;
+        claim(
+            tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>, value: u64
+        ) -> Claim<u64>;
+        insert(
+            tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>, value: u64
+        ) -> Insertion<u64>;
+        remove(
+            tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>, expected: &u64
+        ) -> Option<u64>;
+        variants(tenant: &Tenant, path: &OriginPath<'_>) -> Vec<VariantKey<'static>>;
+        paths(tenant: &Tenant, prefix: &PathPrefix<'_>) -> Vec<OriginPath<'static>>;
+        reclaim(limit: usize) -> Reclaimed<u64>;
+        stats() -> Stats;
+    }
+
+    logged! {
+        purge_selected<M>(
+            tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>, mode: M
+        ) -> M::Outcome<u64>;
+        purge_prefix<M>(tenant: &Tenant, prefix: &PathPrefix<'_>, mode: M) -> PrefixPurged;
+        flush_tenant<M>(tenant: &Tenant, mode: M) -> Flushed;
+        flush_all<M>(mode: M) -> Flushed;
+        flush_tenant_over(tenant: &Tenant, over: OverTime) -> Flushed;
+        flush_all_over(over: OverTime) -> Flushed;
+        forget_tenant(tenant: &Tenant) -> Flushed;
+    }
+}
