@@ -11,7 +11,7 @@ use crate::names::{OriginPath, PathPrefix, VariantKey};
 use crate::outcome::{Lookup, Reclaimed};
 use crate::scopes::Tenant;
 use crate::stats::Stats;
-use crate::variants::LookupKey;
+use crate::variants::Wanted;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
@@ -129,8 +129,9 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let variant = LookupKey { text: variant.as_str(), hash: None };
-        self.core.shard(&key).read().lookup(&key, variant, &self.core.shared)
+        let shared = &self.core.shared;
+        let wanted = || Wanted::new(variant.as_str(), &shared.hashing);
+        self.core.shard(&key).read().lookup(&key, wanted, shared)
     }
 
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
@@ -180,18 +181,17 @@ impl<V> CacheIndex<V> {
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(TOGETHER) {
             let hashed = keys.iter().map(|(path, variant)| {
-                let variant = variant.as_str();
-                (self.core.key(tenant, path), variant, shared.hashing.variant(variant))
+                let variant = Wanted::new(variant.as_str(), &shared.hashing);
+                (self.core.key(tenant, path), variant)
             });
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
-                for (key, _, hash) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, *hash, shared);
+                for (key, variant) in &hashed {
+                    self.core.shard(key).read().fetch(*stage, key, variant.tag, shared);
                 }
             }
-            found.extend(hashed.iter().map(|(key, variant, hash)| {
-                let variant = LookupKey { text: variant, hash: Some(*hash) };
-                self.core.shard(key).read().lookup(key, variant, shared)
+            found.extend(hashed.iter().map(|(key, variant)| {
+                self.core.shard(key).read().lookup(key, || *variant, shared)
             }));
         }
         found

@@ -116,8 +116,7 @@ impl<V> CacheIndex<V> {
         V: Clone,
     {
         let key = self.core.key(tenant, path);
-        let text = variant.as_str();
-        let wanted = Wanted { text, hash: self.core.shared.hashing.variant(text) };
+        let wanted = Wanted::new(variant.as_str(), &self.core.shared.hashing);
         let fills = self.core.fills(&key);
         let answer =
             self.core.shard(&key).read().claim(&key, wanted, &value, fills, &self.core.shared);

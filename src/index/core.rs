@@ -110,7 +110,7 @@ impl<V> Core<V> {
     }
 
     pub(super) fn check(&self, tenant: &Tenant) {
-        assert_eq!(tenant.index(), self.id, "tenant {tenant:?} belongs to another index");
+        assert!(tenant.index() == self.id, "tenant {tenant:?} belongs to another index");
     }
 
     #[allow(clippy::inline_always, reason = "most of what a lookup of a missing path does")]
@@ -160,12 +160,11 @@ impl<V> Core<V> {
     #[allow(clippy::inline_always, reason = "most of what it does is hashing")]
     #[inline(always)]
     pub(super) fn new_variant<'a>(
-        &self,
+        &'a self,
         variant: &'a VariantKey<'_>,
         value: V,
     ) -> NewVariant<'a, V> {
-        let text = variant.as_str();
-        let wanted = Wanted { text, hash: self.shared.hashing.variant(text) };
+        let wanted = Wanted::new(variant.as_str(), &self.shared.hashing);
         NewVariant { wanted, value, freshness: Freshness::Live }
     }
 

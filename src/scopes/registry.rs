@@ -91,7 +91,7 @@ impl Scopes {
 
     /// Returns the current view of the scopes that cover all of the tenant's paths.
     pub(crate) fn view(&self, tenant: &Tenant) -> View {
-        self.consistent(tenant, LastInvalidations::default, PathSpreads::default)
+        self.consistent(tenant, LastInvalidations::default, || None)
     }
 
     /// Returns the current view of the scopes that cover the path, for an entry that was live at
@@ -109,8 +109,7 @@ impl Scopes {
             if whole.newest().max(refused) <= as_of {
                 let forgotten = tenant.is_forgotten_by(own);
                 let prefix = LastInvalidations::default();
-                let spreads = PathSpreads::default();
-                return View { as_of, whole, prefix, refused, spreads, forgotten };
+                return View { as_of, whole, prefix, refused, spreads: None, forgotten };
             }
         }
         self.view_with_rules(tenant, path, since)
@@ -139,7 +138,7 @@ impl Scopes {
         &self,
         tenant: &Tenant,
         prefix: impl Fn() -> LastInvalidations,
-        spreads: impl Fn() -> PathSpreads,
+        spreads: impl Fn() -> Option<PathSpreads>,
     ) -> View {
         loop {
             let as_of = self.broad.load();
@@ -152,10 +151,12 @@ impl Scopes {
             let refused = self.all.over_time().max(tenant.horizon().over_time());
             // A flush over time whose horizon is not yet written, and that this thread or another
             // may publish.
-            let refused = refused.max(spreads.newest());
+            let refused =
+                refused.max(spreads.map_or(Generation::START, |spreads| spreads.newest()));
             let newest = whole.newest().max(prefix.newest()).max(refused);
             if newest <= as_of {
-                if spreads.timed && self.broad.load() != as_of {
+                let timed = spreads.is_some_and(|spreads| spreads.timed);
+                if timed && self.broad.load() != as_of {
                     // The clock was read in between: the answer must be of one moment.
                     continue;
                 }
@@ -169,11 +170,11 @@ impl Scopes {
     }
 
     /// Returns the flushes over time that cover a path, and notices the end of one.
-    fn spreads_of(&self, tenant: &Tenant, path: &[u8]) -> PathSpreads {
+    fn spreads_of(&self, tenant: &Tenant, path: &[u8]) -> Option<PathSpreads> {
         // Acquire: pairs with the release in `count_spreads`. If a flush is gone because a hard one
         // made it void, the horizon of the hard one is visible.
         if self.open_spreads.load(Ordering::Acquire) == 0 {
-            return PathSpreads::default();
+            return None;
         }
         let (spreads, due) = self.spreads.read().of_path(tenant, path, || self.time.now());
         if let Some(now) = due {

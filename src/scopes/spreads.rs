@@ -12,14 +12,11 @@
 use super::generation::Generation;
 use super::over_time::{OverTime, fraction, offset};
 use super::tenant::Tenant;
-use super::view::{PathSpread, PathSpreads, Standing};
+use super::view::{MOST_SPREADS, PathSpread, PathSpreads, Standing};
 use crate::freshness::Freshness;
 use crate::monotonic::nanoseconds;
 use hashbrown::HashMap;
 use std::time::Duration;
-
-/// How many flushes of one scope are kept. One more takes effect at once.
-const MOST: usize = 4;
 
 /// The dead entries of a running flush are swept this often.
 const SLICES: u64 = 8;
@@ -91,9 +88,9 @@ impl Spreads {
         }
     }
 
-    /// Whether there is no room for one more flush of the scope.
+    /// Whether there is no room for one more flush of the scope, which takes effect at once then.
     pub(crate) fn is_full(&self, scope: Option<&Tenant>) -> bool {
-        self.of(scope).len() >= MOST
+        self.of(scope).len() >= MOST_SPREADS
     }
 
     /// Adds a flush of everything or of a tenant that begins at `now`.
@@ -138,20 +135,23 @@ impl Spreads {
         tenant: &Tenant,
         path: &[u8],
         clock: impl FnOnce() -> u64,
-    ) -> (PathSpreads, Option<u64>) {
+    ) -> (Option<PathSpreads>, Option<u64>) {
         let covering = || self.all.iter().chain(self.of(Some(tenant)));
+        if covering().next().is_none() {
+            return (None, None);
+        }
         let is_running = covering().any(|spread| spread.ended.is_none());
         let (now, fraction) = if is_running { (clock(), fraction(path)) } else { (0, 0) };
-        let mut found = PathSpreads { timed: is_running, ..PathSpreads::default() };
+        let mut found = PathSpreads::new(is_running);
         for spread in covering() {
             let state = match spread.ended {
                 Some(_) => Standing::Dead,
                 None => spread.state(now, fraction),
             };
-            found.list.push(PathSpread { marker: spread.marker, state });
+            found.push(PathSpread { marker: spread.marker, state });
         }
         let is_due = is_running && covering().any(|spread| spread.is_due(now));
-        (found, is_due.then_some(now))
+        (Some(found), is_due.then_some(now))
     }
 
     pub(crate) fn is_due(&self, now: u64) -> bool {

@@ -4,10 +4,13 @@
 use super::generation::Generation;
 use super::horizon::LastInvalidations;
 use crate::freshness::Freshness;
-use smallvec::SmallVec;
+
+/// How many flushes over time of one scope are kept.
+pub(super) const MOST_SPREADS: usize = 4;
 
 /// The last invalidations of the scopes that cover a path, or a tenant, at one moment.
-#[derive(Clone, Debug)]
+// Nothing in it is dropped: a store that meets no flush over time pays one byte for them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     /// The newest broad invalidation that this view knows of.
     pub(crate) as_of: Generation,
@@ -17,8 +20,8 @@ pub(crate) struct View {
     pub(super) prefix: LastInvalidations,
     /// The last flush over time of everything or of the tenant: it refuses older fills at once.
     pub(super) refused: Generation,
-    /// The flushes over time that cover the path.
-    pub(super) spreads: PathSpreads,
+    /// The flushes over time that cover the path, if any.
+    pub(super) spreads: Option<PathSpreads>,
     /// Whether the tenant is forgotten.
     pub(super) forgotten: bool,
 }
@@ -42,17 +45,34 @@ pub(super) struct PathSpread {
 }
 
 /// The flushes over time that cover a path.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct PathSpreads {
-    pub(super) list: SmallVec<[PathSpread; 2]>,
+    /// Those of everything and those of the tenant; the first `len` of these.
+    list: [PathSpread; 2 * MOST_SPREADS],
+    len: usize,
     /// Whether the clock was read for them.
     pub(super) timed: bool,
 }
 
 impl PathSpreads {
+    /// A list without any.
+    pub(super) fn new(timed: bool) -> Self {
+        let none = PathSpread { marker: Generation::START, state: Standing::Untouched };
+        Self { list: [none; 2 * MOST_SPREADS], len: 0, timed }
+    }
+
+    pub(super) fn push(&mut self, spread: PathSpread) {
+        self.list[self.len] = spread;
+        self.len += 1;
+    }
+
+    fn list(&self) -> &[PathSpread] {
+        &self.list[..self.len]
+    }
+
     /// The newest number that one of them has published, or is about to.
     pub(super) fn newest(&self) -> Generation {
-        let newest = self.list.iter().map(|spread| spread.marker.next()).max();
+        let newest = self.list().iter().map(|spread| spread.marker.next()).max();
         newest.unwrap_or(Generation::START)
     }
 }
@@ -70,11 +90,16 @@ impl LastInvalidations {
 }
 
 impl View {
+    #[inline]
+    fn spreads(&self) -> &[PathSpread] {
+        self.spreads.as_ref().map_or(&[], PathSpreads::list)
+    }
+
     /// Returns the standing of an entry that was live at `since`. In a mixed record, that is one of
     /// the newer entries.
     pub(crate) fn standing(&self, since: Generation) -> Standing {
         let plain = self.whole.or(self.prefix).standing(since);
-        let later = self.spreads.list.iter().filter(|spread| spread.marker > since);
+        let later = self.spreads().iter().filter(|spread| spread.marker > since);
         later.fold(plain, |standing, spread| standing.max(spread.state))
     }
 
@@ -120,17 +145,14 @@ impl View {
     /// Whether a record that is settled at `since` has variants that are older than a flush over
     /// time, marked stale, beside newer ones.
     pub(crate) fn is_mixed(&self, since: Generation) -> bool {
-        self.spreads.list.iter().any(|spread| spread.marker == since)
+        self.spreads().iter().any(|spread| spread.marker == since)
     }
 
     /// Returns the marker of the first flush over time that covers a record, not dead, that is
     /// settled at `since`.
     #[inline]
     pub(crate) fn covering(&self, since: Generation) -> Option<Generation> {
-        if self.spreads.list.is_empty() {
-            return None;
-        }
-        let later = self.spreads.list.iter().filter(|spread| spread.marker > since);
+        let later = self.spreads.as_ref()?.list().iter().filter(|spread| spread.marker > since);
         later.map(|spread| spread.marker).min()
     }
 
@@ -141,14 +163,14 @@ impl View {
         if self.standing(marker) != Standing::Untouched || self.covering(marker).is_some() {
             return Standing::Dead;
         }
-        let own = self.spreads.list.iter().find(|spread| spread.marker == marker);
+        let own = self.spreads().iter().find(|spread| spread.marker == marker);
         own.map_or(Standing::Dead, |spread| spread.state.max(Standing::Stale))
     }
 
     /// Returns the generation at which a record, not dead, can be settled that is settled at
     /// `since`.
     pub(crate) fn settles_to(&self, since: Generation) -> Generation {
-        if self.spreads.list.is_empty() {
+        if self.spreads.is_none() {
             self.as_of
         } else if self.is_mixed(since) {
             since
@@ -159,15 +181,17 @@ impl View {
 
     /// Returns the same view as though all flushes over time had ended.
     pub(crate) fn with_spreads_ended(mut self) -> Self {
-        self.spreads.list.iter_mut().for_each(|spread| spread.state = Standing::Dead);
+        let spreads = self.spreads.iter_mut().flat_map(|spreads| &mut spreads.list);
+        spreads.for_each(|spread| spread.state = Standing::Dead);
         self
     }
 
     /// Returns the same view without the flush over time of this marker, for a record that is mixed
     /// no longer.
     pub(crate) fn without(&self, marker: Generation) -> Self {
-        let mut view = self.clone();
-        view.spreads.list.retain(|spread| spread.marker != marker);
-        view
+        let mut kept = PathSpreads::new(self.spreads.is_some_and(|spreads| spreads.timed));
+        let others = self.spreads().iter().filter(|spread| spread.marker != marker);
+        others.for_each(|spread| kept.push(*spread));
+        Self { spreads: Some(kept).filter(|kept| kept.len > 0), ..*self }
     }
 }

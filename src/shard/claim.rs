@@ -6,7 +6,7 @@ use super::path_ref::PathRef;
 use crate::freshness::Freshness;
 use crate::outcome::Lookup;
 use crate::scopes::{Standing, View};
-use crate::variants::{LookupKey, Wanted};
+use crate::variants::Wanted;
 
 impl<V: Clone> Shard<V> {
     /// Looks for a variant. Unless it is live, looks among the open fills, and opens one.
@@ -18,8 +18,7 @@ impl<V: Clone> Shard<V> {
         fills: &OpenFills<V>,
         shared: &Shared,
     ) -> ClaimAnswer<V> {
-        let asked = LookupKey { text: variant.text, hash: Some(variant.hash) };
-        if let Lookup::Live(value) = self.lookup(key, asked, shared) {
+        if let Lookup::Live(value) = self.lookup(key, || variant, shared) {
             return ClaimAnswer::Live(value);
         }
         // Again, at the moment at which the open fills are examined. Entries cannot change in

@@ -12,15 +12,15 @@
 
 use super::noted_purges::NotedPurges;
 use super::path_ref::PathRef;
-use super::table::{RecordRef, Records};
+use super::table::{RecordId, RecordRef, Records};
 use crate::cpu_prefetch::Stage;
 use crate::freshness::Freshness;
-use crate::hash::{Hashing, TableHash};
+use crate::hash::{Hashing, KeyTag};
 use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
 use crate::scopes::{Generation, Scopes, Standing, Tallies, View};
 use crate::stats::ShardStats;
-use crate::variants::{Dictionary, LookupKey, Wanted};
+use crate::variants::{Dictionary, Wanted};
 use std::sync::Arc;
 
 /// The data that all shards of an index share.
@@ -70,33 +70,26 @@ impl<V> Shard<V> {
     }
 
     /// Fetches what a lookup is about to read.
-    pub(crate) fn fetch(
-        &self,
-        stage: Stage,
-        key: &PathRef<'_>,
-        variant: TableHash,
-        shared: &Shared,
-    ) {
+    pub(crate) fn fetch(&self, stage: Stage, key: &PathRef<'_>, variant: KeyTag, shared: &Shared) {
         self.records.fetch(stage, key.hash.table(), variant, &shared.keys);
     }
 
-    /// Looks for a variant, whose key is hashed only if the path may be there.
+    /// Looks for a variant, which is asked for only if the path may be there.
     #[inline]
-    pub(crate) fn lookup(
+    pub(crate) fn lookup<'k>(
         &self,
         key: &PathRef<'_>,
-        variant: LookupKey<'_>,
+        variant: impl FnOnce() -> Wanted<'k>,
         shared: &Shared,
     ) -> Lookup<V>
     where
         V: Clone,
     {
         match self.records.guess(key) {
-            Some(guess) if guess.is(key) => {
-                Self::answer(guess, key, variant.wanted(&shared.hashing), shared)
-            }
+            Some(guess) if guess.is_inside(key) => self.answer(guess, key, variant(), shared),
             None if !self.records.overflows(key) => Lookup::Miss,
-            _ => self.lookup_again(key, variant, shared),
+            // A copy, made here: the original stays in registers.
+            _ => self.lookup_again(key.copy(), variant, shared),
         }
     }
 
@@ -104,17 +97,23 @@ impl<V> Shard<V> {
     /// memory.
     #[cold]
     #[inline(never)]
-    fn lookup_again(&self, key: &PathRef<'_>, variant: LookupKey<'_>, shared: &Shared) -> Lookup<V>
+    fn lookup_again<'k>(
+        &self,
+        key: PathRef<'_>,
+        variant: impl FnOnce() -> Wanted<'k>,
+        shared: &Shared,
+    ) -> Lookup<V>
     where
         V: Clone,
     {
-        let Some(record) = self.records.find(key) else { return Lookup::Miss };
-        Self::answer(record, key, variant.wanted(&shared.hashing), shared)
+        let Some(record) = self.records.find(&key) else { return Lookup::Miss };
+        self.answer(record, &key, variant(), shared)
     }
 
     #[allow(clippy::inline_always, reason = "a lookup has the record in registers")]
     #[inline(always)]
     fn answer(
+        &self,
         record: RecordRef<'_, V>,
         key: &PathRef<'_>,
         wanted: Wanted<'_>,
@@ -130,7 +129,7 @@ impl<V> Shard<V> {
         let standing = if record.settled() >= shared.scopes.broad() {
             Standing::Untouched
         } else {
-            Self::standing_now(record, freshness, key, shared)
+            self.standing_now(record.id(), freshness, key.copy(), shared)
         };
         match standing {
             Standing::Dead => Lookup::Miss,
@@ -143,11 +142,13 @@ impl<V> Shard<V> {
     /// for the next lookup.
     #[inline(never)]
     fn standing_now(
-        record: RecordRef<'_, V>,
+        &self,
+        id: RecordId,
         freshness: Freshness,
-        key: &PathRef<'_>,
+        key: PathRef<'_>,
         shared: &Shared,
     ) -> Standing {
+        let record = self.records.get(id);
         if record.is_confirmed(shared.scopes.broad()) {
             return Standing::Untouched;
         }

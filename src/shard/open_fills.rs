@@ -233,7 +233,7 @@ impl<V> OpenFills<V> {
                 let fill = fills.open(key);
                 let (clock, broad) = (scopes.clock.load_relaxed(), view.as_of);
                 let text: Arc<str> = variant.text.into();
-                let named = (Arc::clone(&text), variant.hash);
+                let named = (Arc::clone(&text), variant.hash());
                 let pending = fills.pending.add(fill, named, [clock, broad], value);
                 let began = FillStart { clock, broad, fill };
                 let start = ClaimStart { began, pending, variant: text };
@@ -319,6 +319,7 @@ impl<V> Fills<V> {
             return None;
         }
         let fill = self.table.find(key.hash.table().spread(), |fill| fill.is_of(key))?;
+        let variant = (variant.text, variant.hash());
         self.pending.find(fill.number, variant, |pending| {
             fill.purged.max(fill.softened) <= pending.clock
                 && view.standing_of_fill(pending.broad, fill.retired) == Standing::Untouched

@@ -12,3 +12,11 @@ pub(crate) struct PathRef<'a> {
     /// them again.
     pub(crate) path: &'a [u8],
 }
+
+impl PathRef<'_> {
+    /// A copy that a function can have in memory, while the original stays in registers.
+    #[inline]
+    pub(crate) fn copy(&self) -> Self {
+        Self { hash: self.hash, tenant: self.tenant, path: self.path }
+    }
+}

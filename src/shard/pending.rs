@@ -7,7 +7,6 @@
 
 use crate::hash::TableHash;
 use crate::scopes::Generation;
-use crate::variants::Wanted;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -58,11 +57,11 @@ impl<V> PendingValues<V> {
     pub(super) fn find(
         &self,
         fill: u64,
-        variant: Wanted<'_>,
+        (variant, hash): (&str, TableHash),
         is_valid: impl Fn(&Pending<V>) -> bool,
     ) -> Option<&V> {
-        let found = self.table.find(spread(fill, variant.hash), |pending| {
-            pending.fill == fill && *pending.variant == *variant.text && is_valid(pending)
+        let found = self.table.find(spread(fill, hash), |pending| {
+            pending.fill == fill && *pending.variant == *variant && is_valid(pending)
         });
         found.map(|pending| &pending.value)
     }
@@ -112,13 +111,13 @@ mod tests {
 
     const START: [Generation; 2] = [Generation::START; 2];
 
-    fn wanted(text: &str) -> Wanted<'_> {
+    fn wanted(text: &str) -> (&str, TableHash) {
         // Equal hashes, so that only the texts and the fills distinguish the values.
-        Wanted { text, hash: TableHash::new(7) }
+        (text, TableHash::new(7))
     }
 
     fn variant(text: &str) -> (Arc<str>, TableHash) {
-        (text.into(), wanted(text).hash)
+        (text.into(), wanted(text).1)
     }
 
     #[test]

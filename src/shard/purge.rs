@@ -40,7 +40,7 @@ impl<V> Shard<V> {
         V: PartialEq,
     {
         let view = Self::view(key, shared);
-        let wanted = Wanted { text: variant, hash: shared.hashing.variant(variant) };
+        let wanted = Wanted::new(variant, &shared.hashing);
         let Some(record) = self.records.find(key) else { return (None, None) };
         let Some(mut at) = record.find(wanted, &shared.keys) else { return (None, None) };
         // The caller's `eq` runs before any change: if it panics, the shard is as it was.

@@ -40,12 +40,6 @@ impl<V> RestoredEntries<V> {
     }
 }
 
-impl<V> Candidate<'_, V> {
-    fn wanted(&self) -> Wanted<'_> {
-        Wanted { text: self.key.as_str(), hash: self.hash }
-    }
-}
-
 /// The invalidations of a path since the restore began, and the limits.
 struct Judge<'a> {
     noted: NotedOfPath<'a>,
@@ -170,13 +164,14 @@ impl<V> Shard<V> {
         let mut slots = Slots::new();
         let mut is_complete = true;
         for entry in entries {
-            let Some(key) = shared.keys.take(entry.wanted()) else {
+            let Some(key) = shared.keys.take(entry.key.as_str(), entry.hash) else {
                 is_complete = false;
                 break;
             };
             // A key has one number.
             is_complete &= slots.iter().all(|slot: &NewSlot| slot.key != key);
-            slots.push(NewSlot { key, hash: entry.hash, freshness: entry.freshness });
+            let tag = shared.hashing.tag(entry.key.as_str());
+            slots.push(NewSlot { key, tag, freshness: entry.freshness });
         }
         if is_complete && shared.occupancy.take_path(slots.len()) {
             return Some(slots);
@@ -214,7 +209,8 @@ impl<V> Shard<V> {
         restored: &mut RestoredEntries<V>,
     ) -> Living<V> {
         let record = self.records.find(key);
-        if record.is_some_and(|record| record.find(entry.wanted(), &shared.keys).is_some()) {
+        let wanted = Wanted::new(entry.key.as_str(), &shared.hashing);
+        if record.is_some_and(|record| record.find(wanted, &shared.keys).is_some()) {
             restored.refuse(entry.value, Refusal::Newer);
             return Living { id: record.map(RecordRef::id), dead_record: None };
         }
@@ -229,8 +225,8 @@ impl<V> Shard<V> {
             restored.refuse(entry.value, reason);
             return living;
         }
-        let Candidate { key: variant, hash, value, freshness } = entry;
-        let wanted = Wanted { text: variant.as_str(), hash };
+        let Candidate { key: variant, value, freshness, .. } = entry;
+        let wanted = Wanted::new(variant.as_str(), &shared.hashing);
         let variant = NewVariant { wanted, value, freshness };
         let counts = self.tallies.at(key.tenant, view);
         counts.add(freshness);

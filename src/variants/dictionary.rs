@@ -27,11 +27,10 @@
 //! The shared text of the first key of a number stays as well, if it fits into one line, so that it
 //! is cloned without a lock. A later key of the number has its shared text behind a lock.
 
-use super::key::Wanted;
 use super::key_state::KeyState;
 use super::shared_table::SharedTable;
 use crate::cpu_prefetch::fetch;
-use crate::hash::TableHash;
+use crate::hash::{TableHash, last_word};
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -89,7 +88,8 @@ struct Chunk {
 }
 
 /// The length of the text in the low half of the first word, one more than the number of the line
-/// with its continuation in the high half, and text in the others, padded with zeros.
+/// with its continuation in the high half, and text in the others. The last of them has the last eight bytes of the
+/// text, some of which may be in the word before: so no comparison needs to cut them out.
 // Relaxed throughout: the text of a number that is in use does not change, and the lock or the
 // count through which a thread learned that the number is in use orders the text before its reads.
 #[derive(Debug, Default)]
@@ -133,48 +133,33 @@ fn place(line: u32) -> (usize, usize) {
     (chunk, line - (FIRST << chunk))
 }
 
-/// Eight bytes of text, or the less than eight at its end.
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
 impl Line {
     #[inline]
     fn head(&self) -> u64 {
         self.0[0].load(Ordering::Relaxed)
     }
 
-    /// Whether the text of this line is `bytes`, which fit into it.
+    /// Whether the text of this line is `bytes`, which fit into it. They are as many as the line
+    /// has.
     #[inline]
     fn holds(&self, bytes: &[u8]) -> bool {
-        let (words, rest) = bytes.split_at(bytes.len() / 8 * 8);
         let mut stored = self.0[1..].iter();
-        for (word, stored) in words.chunks_exact(8).zip(&mut stored) {
+        let words = bytes.chunks_exact(8);
+        let has_rest = !words.remainder().is_empty();
+        for (word, stored) in words.zip(&mut stored) {
             let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
             if stored.load(Ordering::Relaxed) != word {
                 return false;
             }
         }
-        rest.is_empty() || {
-            let word = match bytes.last_chunk() {
-                // The last eight bytes, without those that were in a word. In two steps, as each
-                // may be of 0 to 32 bits.
-                Some(last) => {
-                    u64::from_le_bytes(*last) >> (4 * (8 - rest.len())) >> (4 * (8 - rest.len()))
-                }
-                None => word(rest),
-            };
-            stored.next().is_some_and(|stored| stored.load(Ordering::Relaxed) == word)
-        }
+        let is_last = |stored: &AtomicU64| stored.load(Ordering::Relaxed) == last_word(bytes);
+        !has_rest || stored.next().is_some_and(is_last)
     }
 
     fn write(&self, head: u64, bytes: &[u8]) {
         self.0[0].store(head, Ordering::Relaxed);
-        for (to, bytes) in self.0[1..].iter().zip(bytes.chunks(8)) {
-            to.store(word(bytes), Ordering::Relaxed);
+        for (at, to) in self.0[1..].iter().enumerate().take(bytes.len().div_ceil(8)) {
+            to.store(last_word(&bytes[..bytes.len().min(8 * at + 8)]), Ordering::Relaxed);
         }
     }
 }
@@ -232,9 +217,9 @@ impl Dictionary {
     /// Uses a key once more. Returns `None` if that would need a new number and none is left.
     ///
     /// **Locks:** the part, if the key is new.
-    pub(crate) fn take(&self, wanted: Wanted<'_>) -> Option<KeyId> {
-        let part = Self::part_of(wanted.hash);
-        self.parts[part].take(wanted).map(|line| KeyId::new(part, line))
+    pub(crate) fn take(&self, text: &str, hash: TableHash) -> Option<KeyId> {
+        let part = Self::part_of(hash);
+        self.parts[part].take(text, hash).map(|line| KeyId::new(part, line))
     }
 
     /// Uses a key once less.
@@ -320,9 +305,9 @@ impl Part {
         &chunk.states[at]
     }
 
-    fn take(&self, wanted: Wanted<'_>) -> Option<u32> {
-        let known = self.by_text.find(wanted.hash, |line| self.use_known(line, wanted.text));
-        known.or_else(|| self.take_new(wanted))
+    fn take(&self, text: &str, hash: TableHash) -> Option<u32> {
+        let known = self.by_text.find(hash, |line| self.use_known(line, text));
+        known.or_else(|| self.take_new(text, hash))
     }
 
     /// Adds a use to a line if it has a use and this text. A line that was found without a lock may
@@ -340,17 +325,17 @@ impl Part {
     }
 
     #[cold]
-    fn take_new(&self, wanted: Wanted<'_>) -> Option<u32> {
+    fn take_new(&self, text: &str, hash: TableHash) -> Option<u32> {
         let mut inner = self.inner.lock();
         // Another thread may have been faster, and a key whose last use has ended is there until it
         // is freed under this lock.
-        if let Some(line) = self.by_text.find(wanted.hash, |line| self.matches(line, wanted.text)) {
+        if let Some(line) = self.by_text.find(hash, |line| self.matches(line, text)) {
             self.state(line).revive();
             return Some(line);
         }
-        let line = self.write(wanted.text, &mut inner)?;
-        inner.text += self.state(line).begin(wanted);
-        self.by_text.insert(wanted.hash, line, inner.keys);
+        let line = self.write(text, &mut inner)?;
+        inner.text += self.state(line).begin(text, hash);
+        self.by_text.insert(hash, line, inner.keys);
         inner.keys += 1;
         Some(line)
     }
@@ -467,7 +452,7 @@ mod tests {
 
         fn take(&self, text: &str) -> KeyId {
             let hash = self.hashing.variant(text);
-            self.keys.take(Wanted { text, hash }).expect("numbers are left")
+            self.keys.take(text, hash).expect("numbers are left")
         }
     }
 
@@ -529,12 +514,12 @@ mod tests {
         let hash = TableHash::new(7);
         // The first and the last third of all lines: one text of many lines each.
         let long = "?".repeat((MAX_LINES as usize - 1) * LINE_TEXT);
-        let most = part.take(Wanted { text: &long, hash }).expect("all lines but one");
-        let last = part.take(Wanted { text: "?w=1", hash }).expect("one line");
-        assert_eq!(part.take(Wanted { text: "?w=2", hash }), None);
-        assert_eq!(part.take(Wanted { text: "?w=1", hash }), Some(last), "has a number");
+        let most = part.take(&long, hash).expect("all lines but one");
+        let last = part.take("?w=1", hash).expect("one line");
+        assert_eq!(part.take("?w=2", hash), None);
+        assert_eq!(part.take("?w=1", hash), Some(last), "has a number");
         part.release(most);
-        assert!(part.take(Wanted { text: "?w=2", hash }).is_some());
+        assert!(part.take("?w=2", hash).is_some());
     }
 
     #[test]

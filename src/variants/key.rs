@@ -1,29 +1,28 @@
 //! A key that is looked for, and an entry with its key.
 
 use crate::freshness::Freshness;
-use crate::hash::{Hashing, TableHash};
+use crate::hash::{Hashing, KeyTag, TableHash};
 use std::sync::Arc;
 
-/// A key that is looked for.
+/// A key that is looked for. Its hash is computed only where it is needed: few keys are found by
+/// their tags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) text: &'a str,
-    pub(crate) hash: TableHash,
+    pub(crate) tag: KeyTag,
+    pub(crate) hashing: &'a Hashing,
 }
 
-/// A key that is looked for, with its hash if that is known already.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LookupKey<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) hash: Option<TableHash>,
-}
-
-impl<'a> LookupKey<'a> {
-    #[allow(clippy::inline_always, reason = "most of what it does is hashing, in a lookup")]
+impl<'a> Wanted<'a> {
+    #[allow(clippy::inline_always, reason = "a good part of a lookup")]
     #[inline(always)]
-    pub(crate) fn wanted(self, hashing: &Hashing) -> Wanted<'a> {
-        let hash = self.hash.unwrap_or_else(|| hashing.variant(self.text));
-        Wanted { text: self.text, hash }
+    pub(crate) fn new(text: &'a str, hashing: &'a Hashing) -> Self {
+        Self { text, tag: hashing.tag(text), hashing }
+    }
+
+    #[inline]
+    pub(crate) fn hash(self) -> TableHash {
+        self.hashing.variant(self.text)
     }
 }
 

@@ -6,7 +6,6 @@
 //! - The shared text changes only while the number has no use. So a holder of a use reads it as it
 //!   is; and without a lock, if the text is that of the first key that had the number.
 
-use super::key::Wanted;
 use crate::hash::TableHash;
 use crate::sync::{AtomicU64, Ordering, RwLock};
 use std::sync::{Arc, OnceLock};
@@ -83,8 +82,7 @@ impl KeyState {
     }
 
     /// Begins with one use of a new key. Returns how many more bytes of shared text there are.
-    pub(super) fn begin(&self, wanted: Wanted<'_>) -> usize {
-        let Wanted { text, hash } = wanted;
+    pub(super) fn begin(&self, text: &str, hash: TableHash) -> usize {
         let mut more = 0;
         let mut share = || {
             more += SHARED + text.len();
@@ -121,8 +119,8 @@ impl KeyState {
 mod tests {
     use super::*;
 
-    fn wanted(text: &str) -> Wanted<'_> {
-        Wanted { text, hash: TableHash::new(7) }
+    fn hash() -> TableHash {
+        TableHash::new(7)
     }
 
     #[test]
@@ -133,30 +131,30 @@ mod tests {
     #[test]
     fn text_is_that_of_the_present_key_and_the_first_one_stays() {
         let state = KeyState::default();
-        assert_eq!(state.begin(wanted("?w=1")), SHARED + 4);
+        assert_eq!(state.begin("?w=1", hash()), SHARED + 4);
         assert!(state.use_again());
         assert_eq!((&*state.text(), state.uses()), ("?w=1", 2));
         assert!(!state.end_use());
         assert!(state.end_use());
         assert!(!state.use_again(), "it has no use");
-        assert_eq!(state.end(), Some((TableHash::new(7), 0)));
+        assert_eq!(state.end(), Some((hash(), 0)));
         assert_eq!(state.end(), None);
 
-        assert_eq!(state.begin(wanted("?w=22")), SHARED + 5);
+        assert_eq!(state.begin("?w=22", hash()), SHARED + 5);
         assert_eq!((&*state.text(), state.uses()), ("?w=22", 1));
         assert!(state.end_use());
-        assert_eq!(state.end(), Some((TableHash::new(7), SHARED + 5)));
+        assert_eq!(state.end(), Some((hash(), SHARED + 5)));
 
-        assert_eq!(state.begin(wanted("?w=1")), 0, "it is there");
+        assert_eq!(state.begin("?w=1", hash()), 0, "it is there");
         assert_eq!((&*state.text(), state.uses()), ("?w=1", 1));
     }
 
     #[test]
     fn long_text_goes_with_its_key() {
         let (state, long) = (KeyState::default(), "?".repeat(FIRST_TEXT + 1));
-        assert_eq!(state.begin(wanted(&long)), SHARED + long.len());
+        assert_eq!(state.begin(&long, hash()), SHARED + long.len());
         assert_eq!(*state.text(), *long);
         assert!(state.end_use());
-        assert_eq!(state.end(), Some((TableHash::new(7), SHARED + long.len())));
+        assert_eq!(state.end(), Some((hash(), SHARED + long.len())));
     }
 }

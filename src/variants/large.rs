@@ -7,7 +7,7 @@
 //! dictionary had no number left for one of its keys.
 
 use super::index_table::IndexTable;
-use super::key::{Entry, SoftenCounts, Wanted};
+use super::key::{Entry, SoftenCounts};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use std::mem;
@@ -53,9 +53,10 @@ impl<V> LargeSet<V> {
         self.entries.len()
     }
 
-    pub(crate) fn position(&self, wanted: Wanted<'_>) -> Option<usize> {
-        let is = |at: u32| *self.entries[at as usize].key == *wanted.text;
-        self.table.find(wanted.hash, is).map(|at| at as usize)
+    #[inline(never)]
+    pub(crate) fn position(&self, key: &str, hashing: &Hashing) -> Option<usize> {
+        let is = |at: u32| *self.entries[at as usize].key == *key;
+        self.table.find(hashing.variant(key), is).map(|at| at as usize)
     }
 
     pub(crate) fn get(&self, at: usize) -> (&V, Freshness) {
@@ -167,8 +168,7 @@ impl<V> LargeSet<V> {
         assert_eq!(self.table.len(), self.entries.len(), "table");
         assert!(self.ages.iter().all(|age| *age < self.next_age), "an entry younger than the set");
         for (at, entry) in self.entries.iter().enumerate() {
-            let wanted = Wanted { text: &entry.key, hash: hashing.variant(&entry.key) };
-            let found = self.position(wanted);
+            let found = self.position(&entry.key, hashing);
             assert_eq!(found, Some(at), "{} occurs once", entry.key);
         }
     }

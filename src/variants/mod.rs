@@ -22,6 +22,6 @@ mod shared_table;
 mod taken;
 
 pub(crate) use dictionary::{Dictionary, KeyId};
-pub(crate) use key::{Entry, LookupKey, NewVariant, SoftenCounts, VariantIndex, Wanted};
+pub(crate) use key::{Entry, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
 pub(crate) use taken::{Slot, Taken};

@@ -6,7 +6,7 @@ use super::dictionary::{Dictionary, KeyId};
 use super::key::Entry;
 use super::large::LargeSet;
 use crate::freshness::Freshness;
-use crate::hash::TableHash;
+use crate::hash::KeyTag;
 use std::sync::Arc;
 
 /// A variant of a small set: its value, the number of its key, and the tag of the key's hash.
@@ -62,8 +62,8 @@ struct Marks {
 
 impl<V> Slot<V> {
     #[inline]
-    pub(crate) fn new(key: KeyId, hash: TableHash, value: V) -> Self {
-        let name = key.number() << 8 | u32::from(hash.tag());
+    pub(crate) fn new(key: KeyId, tag: KeyTag, value: V) -> Self {
+        let name = key.number() << 8 | u32::from(tag.get());
         Self { value, name: name.to_le_bytes() }
     }
 
@@ -244,7 +244,6 @@ impl<V> Taken<V> {
 mod tests {
     use super::*;
     use crate::hash::Hashing;
-    use crate::variants::Wanted;
 
     #[test]
     fn text_of_an_entry_is_counted_with_its_two_counts() {
@@ -257,8 +256,8 @@ mod tests {
         let (keys, hashing) = (Arc::new(Dictionary::default()), Hashing::new());
         let slot = |n: usize| {
             let text = format!("?w={n}");
-            let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
-            Slot::new(keys.take(wanted).unwrap(), wanted.hash, n)
+            let key = keys.take(&text, hashing.variant(&text)).unwrap();
+            Slot::new(key, hashing.tag(&text), n)
         };
         for count in 1..=2 * FEW {
             let slots: Vec<_> = (0..count).map(slot).collect();

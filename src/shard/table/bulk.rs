@@ -5,7 +5,7 @@
 use super::record::MAX_SLOTS;
 use super::records::{PER_BUCKET, RecordRef, Records};
 use crate::freshness::Freshness;
-use crate::hash::TableHash;
+use crate::hash::KeyTag;
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, KeyId, Slot};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewSlot {
     pub(crate) key: KeyId,
-    pub(crate) hash: TableHash,
+    pub(crate) tag: KeyTag,
     pub(crate) freshness: Freshness,
 }
 
@@ -43,7 +43,7 @@ impl<V> Records<V> {
         node.reserve(0, slots.len());
         for ((slot, value), number) in slots.iter().zip(values).zip(0..) {
             node.line.record_mut(at).mark(number, slot.freshness);
-            node.push_slot(at, Slot::new(slot.key, slot.hash, value));
+            node.push_slot(at, Slot::new(slot.key, slot.tag, value));
         }
     }
 }

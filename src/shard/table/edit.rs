@@ -268,7 +268,11 @@ impl<V> Records<V> {
     ) {
         match variants {
             VariantsAt::Slots { first, count } => {
-                let key = if count < MAX_SLOTS { keys.take(variant.wanted) } else { None };
+                let key = if count < MAX_SLOTS {
+                    keys.take(variant.wanted.text, variant.wanted.hash())
+                } else {
+                    None
+                };
                 let Some(key) = key else {
                     return self.push_large(id, None, variant, keys, hashing);
                 };
@@ -277,7 +281,7 @@ impl<V> Records<V> {
                 if freshness.is_stale() {
                     line.record_mut(id.at()).mark(count, freshness);
                 }
-                let slot = Slot::new(key, wanted.hash, value);
+                let slot = Slot::new(key, wanted.tag, value);
                 rest.insert_slot(id.at().lane(), first + count, slot, heap);
             }
             VariantsAt::Set { place } => self.push_large(id, Some(place), variant, keys, hashing),
@@ -457,7 +461,7 @@ impl<V> Records<V> {
         let (gone, kept): (Vec<_>, Vec<_>) =
             set.into_entries_by_age().into_iter().partition(|entry| pick(&entry.key));
         for Entry { key, value, freshness } in kept {
-            let wanted = Wanted { text: &key, hash: hashing.variant(&key) };
+            let wanted = Wanted::new(&key, hashing);
             self.push_variant(id, NewVariant { wanted, value, freshness }, keys, hashing);
         }
         Taken::Listed(gone)

@@ -149,6 +149,13 @@ impl<'a> Record<'a> {
         u16::from_le_bytes(array(&self.head[TEXT]))
     }
 
+    /// The text, if it is of this length and inside.
+    #[inline]
+    pub(super) fn text_of(self, len: usize) -> Option<&'a [u8]> {
+        // The length of a text outside is beyond the end of any block.
+        self.rest.get(..len).filter(|_| usize::from(self.length() & !LARGE) == len)
+    }
+
     #[inline]
     pub(super) fn text(self) -> StoredText<'a> {
         let len = self.length() & !LARGE;

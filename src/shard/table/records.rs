@@ -11,10 +11,10 @@ use crate::cpu_prefetch::{Stage, fetch};
 use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
-use crate::hash::TableHash;
+use crate::hash::{KeyTag, TableHash};
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, LargeSet, Slot, VariantIndex, Wanted};
+use crate::variants::{Dictionary, KeyId, LargeSet, Slot, VariantIndex, Wanted};
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -133,6 +133,13 @@ impl<'a, V> RecordRef<'a, V> {
         self.record.owner() == path.owner() && self.text() == path.path
     }
 
+    /// The same in fewer steps, and `false` if the text is outside of the record.
+    #[inline(always)]
+    pub(crate) fn is_inside(self, path: &PathRef<'_>) -> bool {
+        self.record.owner() == path.owner()
+            && self.record.text_of(path.path.len()) == Some(path.path)
+    }
+
     fn node(self) -> NodeRef<'a, V> {
         self.table.node_of(self.id)
     }
@@ -195,7 +202,7 @@ impl<'a, V> RecordRef<'a, V> {
     pub(crate) fn find(self, wanted: Wanted<'_>, keys: &Dictionary) -> Option<VariantIndex> {
         let found = match self.large() {
             None => position(self.slots(), wanted, keys),
-            Some(set) => set.position(wanted),
+            Some(set) => set.position(wanted.text, wanted.hashing),
         };
         found.map(VariantIndex)
     }
@@ -215,7 +222,9 @@ impl<'a, V> RecordRef<'a, V> {
         let settled = self.settled();
         if let Some(place) = self.record.large() {
             let set = self.table.outside.sets.get(place);
-            let found = set.position(wanted).map(|at| (VariantIndex(at), set.get(at).1));
+            let found = set
+                .position(wanted.text, wanted.hashing)
+                .map(|at| (VariantIndex(at), set.get(at).1));
             return Located { settled, len: set.len(), variants: VariantsAt::Set { place }, found };
         }
         let Range { start: first, end } = self.rest.range(self.id.at().lane());
@@ -233,11 +242,14 @@ impl<'a, V> RecordRef<'a, V> {
         keys: &Dictionary,
     ) -> Option<(&'a V, Freshness)> {
         if let Some(set) = self.large() {
-            return set.position(wanted).map(|at| set.get(at));
+            return set.position(wanted.text, wanted.hashing).map(|at| set.get(at));
         }
         let slots = self.slots();
-        let at = position(slots, wanted, keys)?;
-        Some((slots[at].value(), self.record.freshness(at)))
+        let slot = slots.iter().find(|slot| is(slot, wanted, keys))?;
+        // Nearly always none is stale, and the place of the slot does not matter.
+        let stale = self.record.stale();
+        let is_stale = stale != 0 && stale >> place(slots, slot.key()) & 1 == 1;
+        Some((slot.value(), Freshness::stale_if(is_stale)))
     }
 
     /// The value of a variant, and whether it is marked stale.
@@ -284,12 +296,24 @@ pub(crate) struct Located {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WrongGuess;
 
-/// Finds a variant of a small set: by the tag of its key first, and then by the text.
+/// Whether a variant of a small set has a key: by the tag first, and then by the text.
 #[allow(clippy::inline_always, reason = "a lookup has all of this in registers")]
 #[inline(always)]
+fn is<V>(slot: &Slot<V>, wanted: Wanted<'_>, keys: &Dictionary) -> bool {
+    slot.tag() == wanted.tag.get() && keys.matches(slot.key(), wanted.text)
+}
+
+/// Finds a variant of a small set.
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
 fn position<V>(slots: &[Slot<V>], wanted: Wanted<'_>, keys: &Dictionary) -> Option<usize> {
-    let tag = wanted.hash.tag();
-    slots.iter().position(|slot| slot.tag() == tag && keys.matches(slot.key(), wanted.text))
+    slots.iter().position(|slot| is(slot, wanted, keys))
+}
+
+/// The place of the variant with this key, which is there.
+#[cold]
+fn place<V>(slots: &[Slot<V>], key: KeyId) -> usize {
+    slots.iter().position(|slot| slot.key() == key).unwrap_or_default()
 }
 
 impl<V> Records<V> {
@@ -428,13 +452,7 @@ impl<V> Records<V> {
     }
 
     /// Fetches what a lookup of a path and a variant is about to read.
-    pub(crate) fn fetch(
-        &self,
-        stage: Stage,
-        path: TableHash,
-        variant: TableHash,
-        keys: &Dictionary,
-    ) {
+    pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: KeyTag, keys: &Dictionary) {
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
         if stage == Stage::Bucket {
@@ -449,7 +467,7 @@ impl<V> Records<V> {
             node.rest.fetch(lane);
         } else {
             let slots = node.rest.slots(lane);
-            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.tag()) {
+            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.get()) {
                 keys.fetch(slot.key());
             }
         }
@@ -552,8 +570,8 @@ impl<V> Records<V> {
             }
             for (at, slot) in found.slots().iter().enumerate() {
                 let text = keys.text(slot.key());
-                let wanted = Wanted { text: &text, hash: hashing.variant(&text) };
-                assert_eq!(slot.tag(), wanted.hash.tag(), "{text}");
+                let wanted = Wanted::new(&text, hashing);
+                assert_eq!(slot.tag(), wanted.tag.get(), "{text}");
                 assert_eq!(found.find(wanted, keys), Some(VariantIndex(at)), "{text} occurs once");
                 uses.push(slot.key());
             }

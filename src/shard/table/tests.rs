@@ -65,9 +65,9 @@ impl World {
         let hash = self.hashing.path(tenant.id(), &path);
         let named = PathRef { hash, tenant: &tenant, path: path.as_bytes() };
         let text = key(variant);
-        let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
         let id = self.id(n);
         let Self { records, keys, hashing, expected, .. } = self;
+        let wanted = Wanted::new(&text, hashing);
         let variants = expected.entry(path.clone()).or_default();
         let located = id.map(|id| (id, records.get(id).locate(wanted, keys)));
         let there = located.and_then(|(id, located)| Some((id, located.variants, located.found?)));
@@ -97,10 +97,10 @@ impl World {
         let (mut slots, mut variants) = (Vec::new(), Vec::new());
         for variant in first..first + count {
             let text = key(variant);
-            let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+            let wanted = Wanted::new(&text, &self.hashing);
             let freshness = Freshness::stale_if(variant % 3 == 0);
-            let key = self.keys.take(wanted).unwrap();
-            slots.push(NewSlot { key, hash: wanted.hash, freshness });
+            let key = self.keys.take(wanted.text, wanted.hash()).unwrap();
+            slots.push(NewSlot { key, tag: wanted.tag, freshness });
             variants.push((text, variant, freshness));
         }
         let values = variants.iter().map(|(_, value, _)| *value);
@@ -111,7 +111,7 @@ impl World {
     fn remove_variant(&mut self, n: usize, variant: usize) {
         let Some(id) = self.id(n) else { return };
         let text = key(variant);
-        let wanted = Wanted { text: &text, hash: self.hashing.variant(&text) };
+        let wanted = Wanted::new(&text, &self.hashing);
         let variants = self.expected.get_mut(&path(n)).unwrap();
         let was = variants.iter().position(|(key, ..)| *key == text);
         let at = self.records.get(id).find(wanted, &self.keys);
@@ -192,7 +192,7 @@ impl World {
                 variants.iter().filter(|(_, _, freshness)| freshness.is_stale()).count()
             );
             for (text, value, freshness) in variants {
-                let wanted = Wanted { text, hash: self.hashing.variant(text) };
+                let wanted = Wanted::new(text, &self.hashing);
                 let at = record.find(wanted, &self.keys).expect("it was stored");
                 assert_eq!(record.get(at), (value, *freshness), "{path} {text}");
             }

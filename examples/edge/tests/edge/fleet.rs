@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use tokio::task::{JoinHandle, JoinSet};
 
 const BIRDS: &str = "/sample.li/birds.jpg";
-const FRESH_FOR: Duration = Duration::from_secs(2);
+const FRESH_FOR: Duration = Duration::from_secs(6);
 
 /// Pictures that are purged at the same time under load.
 const PURGED: u32 = 8;
@@ -213,9 +213,10 @@ async fn a_flush_over_time_reaches_every_edge() {
     let told = &json(&answer)["invalidation"];
     assert_eq!((&told["level"], &told["durability"]), (&json!("everywhere"), &json!("durable")));
     assert_eq!(told["over_seconds"], 3600);
-    for node in [one, two, &fleet.shield] {
+    // A shield flushes at once, so that no edge fetches an old picture from it and keeps it.
+    for (node, stale) in [(one, 1), (two, 1), (&fleet.shield, 0)] {
         let stats = node.site.edge().index.stats();
-        assert_eq!((stats.live, stats.stale), (0, 1));
+        assert_eq!((stats.live, stats.stale), (0, stale));
     }
 }
 

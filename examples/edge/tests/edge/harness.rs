@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 pub(crate) const KEY: &str = "a-key-for-tests";
 
 /// The time limit of a test for any step. No step is expected to take long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A small picture in one color.
 pub(crate) fn picture(color: [u8; 3]) -> Bytes {
