@@ -13,10 +13,7 @@
 use cache_index::{
     CacheIndex, ExportCursor, Freshness, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey,
 };
-use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine, Moment};
-use cache_index_persist::{PersistConfig, Persistent};
 use std::hint::black_box;
-use std::time::Duration;
 
 /// The number of stored paths, and of operations of most kinds.
 const PATHS: usize = 4000;
@@ -40,9 +37,8 @@ struct World {
 type Operation = (&'static str, usize, fn(&World));
 
 /// The counted operations: the name, the number of repetitions, and the function.
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 13] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
-    ("look-up-hit-gated", PATHS, World::look_up_gated),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
     ("look-up-variant-miss", PATHS, |world| {
         world.look_up(|at| (at, VARIANTS + at % VARIANTS), false);
@@ -119,36 +115,6 @@ impl World {
             }
         });
         assert_eq!(found, if expected { PATHS } else { 0 });
-    }
-
-    /// The same as a hit, behind the gate of a fleet. The caller has read the clock.
-    fn look_up_gated(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.expect("a runtime");
-        let dir = tempfile::tempdir().expect("a directory");
-        let cache = Persistent::open(dir.path(), PersistConfig::default()).expect("a new index");
-        let config = FleetConfig::builder("one").fresh_for(Duration::from_secs(3600)).build();
-        let fleet: Fleet<u64, _> = runtime.block_on(async {
-            let fleet = Fleet::join(cache, config.expect("settings"), MemoryEngine::new());
-            fleet.serves_fresh().await;
-            fleet
-        });
-        let tenant = fleet.tenant("site");
-        for path in &self.paths[..PATHS] {
-            for (key, value) in self.keys[..VARIANTS].iter().zip(0..) {
-                assert!(fleet.local().insert(&tenant, path, key, value).is_stored());
-            }
-        }
-        let (mut found, now) = (0, Moment::now());
-        measured(&mut || {
-            for at in 0..PATHS {
-                let (path, key) = (&self.paths[at], &self.keys[at % VARIANTS]);
-                let now = black_box(now);
-                let hit = fleet.lookup_at(now, &tenant, path, key);
-                found += usize::from(matches!(hit, Lookup::Live(_)));
-            }
-        });
-        assert_eq!(found, PATHS);
     }
 
     /// New paths, of one variant.
