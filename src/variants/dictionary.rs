@@ -88,8 +88,9 @@ struct Chunk {
 }
 
 /// The length of the text in the low half of the first word, one more than the number of the line
-/// with its continuation in the high half, and text in the others. The last of them has the last eight bytes of the
-/// text, some of which may be in the word before: so no comparison needs to cut them out.
+/// with its continuation in the high half, and text in the others. The last of them has the last
+/// eight bytes of the text. The word before may have some of them too, so that no comparison needs
+/// to cut bytes out.
 // Relaxed throughout: the text of a number that is in use does not change, and the lock or the
 // count through which a thread learned that the number is in use orders the text before its reads.
 #[derive(Debug, Default)]

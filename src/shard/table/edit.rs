@@ -111,8 +111,8 @@ impl<V> Records<V> {
 
     /// Takes a record out that is settled at a generation or later, and puts its variants into
     /// `taken`, which has none.
-    // Into `taken`, so that nothing is moved on the way to the caller. And not by an id, so that the
-    // record is looked for once.
+    // Into `taken`, so that nothing is moved on the way to the caller. And not by an id, so that
+    // the record is looked for once.
     #[inline]
     pub(crate) fn remove_settled(
         &mut self,

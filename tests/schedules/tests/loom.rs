@@ -205,8 +205,8 @@ fn line_of_a_key_is_used_again_under_a_reader() {
     });
 }
 
-/// A purge reads the text of a key whose last use ends, and whose line is given to another key: each
-/// purge returns its own key, whether the line had a key before or not.
+/// A purge reads the text of a key whose last use ends, and whose line is given to another key:
+/// each purge returns its own key, whether the line had a key before or not.
 #[test]
 fn line_of_a_key_is_used_again_under_a_purge() {
     for has_had_a_key in [false, true] {

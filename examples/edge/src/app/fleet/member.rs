@@ -181,8 +181,8 @@ impl Member {
     }
 }
 
-/// Returns the durability on this edge's own disk, the level that was reached, and whether it is the
-/// one that was asked for. A flush removes no value at once.
+/// Returns the durability on this edge's own disk, the level that was reached, and whether it is
+/// the one that was asked for. A flush removes no value at once.
 fn told<L: cache_index_fleet::Level>(
     outcome: Result<Invalidated<L, ObjectId>, NotReached<ObjectId>>,
 ) -> (Durability, Reach, bool) {
