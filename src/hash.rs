@@ -118,8 +118,8 @@ impl Hashing {
         TableHash(hasher.finish() as u32)
     }
 
-    /// Returns the tag of a variant key: the highest byte of a sum of its words of eight bytes, each
-    /// times a random factor. Some of the words overlap.
+    /// Returns the tag of a variant key: the highest byte of a sum of its words of eight bytes,
+    /// each times a random factor. Some of the words overlap.
     ///
     /// It costs a third of the hash. In return, keys with equal tags are easier to find. A record
     /// compares at most 32 keys by their tags, so such keys cost at most that many comparisons of
