@@ -373,6 +373,12 @@ impl Scopes {
         usize::try_from(self.open_rules.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    /// How many flushes over time have not been swept to their end. Rules stay open beside them.
+    #[cfg(fuzzing)]
+    pub(crate) fn open_spreads(&self) -> u64 {
+        self.open_spreads.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn rule_bytes(&self) -> usize {
         self.rules.read().bytes()
     }
