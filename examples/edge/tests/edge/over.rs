@@ -2,12 +2,13 @@
 
 use crate::app::client::Answer;
 use crate::app::edge::{Limits, Setup};
-use crate::harness::{BLUE, KEY, RED, Site, eventually, json, picture, setup};
+use crate::harness::{BLUE, KEY, PATIENCE, RED, Site, eventually, json, picture, setup};
 use axum::http::Method;
 use cache_index::ManualClock;
 use cache_index::canonical::Grouping;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::timeout;
 
 const BIRDS: &str = "/sample.li/birds.jpg";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -67,7 +68,12 @@ async fn stale_pictures_are_refreshed_and_the_refreshed_ones_stay() {
     let site = filled(&clock).await;
     flush(&site, "over=60").await;
     assert_eq!(site.expect(BIRDS, 200, "STALE").await.body, picture(RED));
-    eventually(|| site.edge().index.stats().live == 1).await;
+    let refreshed = async {
+        while site.get(BIRDS).await.body != picture(BLUE) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, refreshed).await.unwrap();
     assert_eq!(site.expect(BIRDS, 200, "HIT").await.body, picture(BLUE));
     clock.advance(MINUTE);
     assert_eq!(site.expect(BIRDS, 200, "HIT").await.body, picture(BLUE));
