@@ -76,14 +76,13 @@ impl<V> Shard<V> {
         fills: &OpenFills<V>,
         shared: &Shared,
     ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
+        let mark = self.mark_purge(key, selection, severity, fills, shared);
         match severity {
             Severity::Hard => {
-                let mark = self.mark_purge(key, selection, severity, fills, shared);
                 let (purged, dead_record) = self.purge_hard(key, selection, mark, shared);
                 (PurgeOutcome::Hard(purged), dead_record)
             }
             Severity::Soft => {
-                let mark = self.mark_purge(key, selection, severity, fills, shared);
                 let (softened, dead_record) = self.purge_soft(key, selection, mark, shared);
                 (PurgeOutcome::Soft(softened), dead_record)
             }
@@ -118,8 +117,7 @@ impl<V> Shard<V> {
 
     /// Takes the number of a purge, and marks the open fills with it, whether the path has a record
     /// or not.
-    #[inline]
-    pub(crate) fn mark_purge(
+    fn mark_purge(
         &mut self,
         key: &PathRef<'_>,
         selection: Selection<'_>,

@@ -426,3 +426,45 @@ impl Outbox {
 pub(crate) fn message_id(author: &Author, incarnation: u64, ticket: u64) -> String {
     format!("{}-{incarnation}-{:016x}-{ticket}", author.name, author.session)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: u64 = 7;
+
+    /// Sends what waits, and returns the calls for which an invalidation is durable then.
+    fn send(outbox: &mut Outbox, sequence: u64) -> Reached {
+        let author =
+            Author { session: 1, period: Duration::from_secs(5), name: "node-1".to_owned() };
+        let now = Moment::from_nanos(sequence);
+        let outgoing = outbox.next(now, &author, Vec::new).expect("something waits");
+        outbox.on_appended(now, outgoing.ticket, Some(sequence))
+    }
+
+    /// One of three invalidations was durable before the stream lost it, and before it was replaced,
+    /// with a second one, by a flush. It counts once.
+    #[test]
+    fn a_call_is_told_once_for_each_invalidation_also_after_a_loss_and_a_collapse() {
+        let mut outbox = Outbox::new(1, 2, Vec::new());
+        let ids = [(); 3].map(|()| {
+            let mut record = Record {
+                unix_millis: 0,
+                by: None,
+                outbox: None,
+                severity: Severity::Hard,
+                scope: Scope::All,
+            };
+            outbox.accept(&mut record, CALL, false);
+            record.outbox.expect("it has a number")
+        });
+        outbox.release(ids[0]);
+        assert_eq!(send(&mut outbox, 1), [CALL]);
+        outbox.resend_all();
+        outbox.release(ids[1]);
+        assert_eq!((outbox.collapsed, outbox.len()), (1, 2));
+        assert_eq!(send(&mut outbox, 2), [CALL], "only the second one is news");
+        outbox.release(ids[2]);
+        assert_eq!(send(&mut outbox, 3), [CALL]);
+    }
+}
