@@ -442,8 +442,8 @@ mod tests {
         outbox.on_appended(now, outgoing.ticket, Some(sequence))
     }
 
-    /// One of three invalidations was durable before the stream lost it, and before it was replaced,
-    /// with a second one, by a flush. It counts once.
+    /// One of three invalidations was durable before the stream lost it, and a flush replaced it
+    /// together with a second one. It counts once.
     #[test]
     fn a_call_is_told_once_for_each_invalidation_also_after_a_loss_and_a_collapse() {
         let mut outbox = Outbox::new(1, 2, Vec::new());
