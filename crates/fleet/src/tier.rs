@@ -23,7 +23,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     }
 
     /// Returns a checksum of the id of a message that this node has applied, if it is known: the
-    /// last 8192 are, but not those before a restart or before a flush of everything by the checks.
+    /// last 8192 are, but not those before the node joined, before a restart, or before a flush of
+    /// everything by the checks.
     ///
     /// An older copy of the stream that was restored keeps the creation time, and gives the numbers
     /// behind its end to other messages. So a number names a message only together with its id: a
@@ -46,8 +47,10 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///     let config = FleetConfig::builder(name).build()?;
     ///     Ok::<_, Box<dyn std::error::Error>>(Fleet::join(cache, config, engine.handle()))
     /// };
-    /// let (edge, shield) = (join(&edge, "edge")?, join(&shield, "shield")?);
+    /// // The shield joins first: it knows no message from before that.
+    /// let shield = join(&shield, "shield")?;
     /// shield.serves_fresh().await;
+    /// let edge = join(&edge, "edge")?;
     /// edge.serves_fresh().await;
     ///
     /// let asked = edge.numbered_watermark(Duration::from_secs(9)).await.ok_or("no number")?;
