@@ -11,7 +11,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a script")]
 
 use cache_index::{
-    CacheIndex, ExportCursor, Freshness, Hard, Insertion, Lookup, OriginPath, Tenant, VariantKey,
+    CacheIndex, ExportCursor, Freshness, Hard, Insertion, Lookup, OriginPath, PathPrefix, Tenant,
+    VariantKey,
 };
 use std::hint::black_box;
 
@@ -37,7 +38,7 @@ struct World {
 type Operation = (&'static str, usize, fn(&World));
 
 /// The counted operations: the name, the number of repetitions, and the function.
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
     ("look-up-variant-miss", PATHS, |world| {
@@ -52,6 +53,7 @@ const OPERATIONS: [Operation; 13] = [
     ("export", PATHS * VARIANTS, World::export),
     ("purge-4", PURGES, |world| world.purge(FEW)),
     ("purge-32", PURGES, |world| world.purge(PURGED)),
+    ("purge-prefix", PURGES, World::purge_prefixes),
     ("check-names", PATHS, |_| World::check_names()),
 ];
 
@@ -233,5 +235,19 @@ impl World {
             }
         });
         assert_eq!(gone, PURGES * variants);
+    }
+
+    /// Purges folders. Each leaves a rule, as nothing is reclaimed.
+    fn purge_prefixes(&self) {
+        let folder = |n| format!("shop.example.com/catalog{:03}/products/{n:08}/", n % 100);
+        let folders: Vec<_> = (0..PURGES).map(folder).collect();
+        let prefixes = folders.iter().map(|text| PathPrefix::from_canonical(text));
+        let prefixes: Vec<_> = prefixes.map(|prefix| prefix.expect("canonical")).collect();
+        measured(&mut || {
+            for prefix in &prefixes {
+                let _ = black_box(self.index.purge_prefix(&self.tenant, prefix, Hard));
+            }
+        });
+        assert_eq!(self.index.stats().prefix_rules, PURGES);
     }
 }

@@ -228,7 +228,7 @@ impl<V> Core<V> {
             (purged.generation, purged.voided) = (mark.generation, mark.overtaken);
         } else {
             let dead_record;
-            (*purged, dead_record) = shard.purge_hard(key, Selection::All, mark, &self.shared);
+            (*purged, dead_record) = shard.purge_unsettled(key, mark, fills, &self.shared);
             let dropped = dead_record.and_then(|dead_record| self.queue_boxed(dead_record));
             drop(shard);
             drop(dropped);

@@ -9,6 +9,7 @@ mod horizon;
 mod over_time;
 mod prefix_purges;
 mod registry;
+mod rule_ages;
 mod spreads;
 mod tally;
 mod tenant;

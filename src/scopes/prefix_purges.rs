@@ -12,6 +12,7 @@
 
 use super::generation::Generation;
 use super::horizon::LastInvalidations;
+use super::rule_ages::RuleAges;
 use super::tenant::Tenant;
 use crate::severity::Severity;
 use hashbrown::HashMap;
@@ -31,8 +32,7 @@ struct TenantRules {
 #[derive(Debug, Default)]
 pub(crate) struct PrefixPurges {
     by_tenant: HashMap<u32, TenantRules, ahash::RandomState>,
-    /// By the newest generation of each rule; generations are unique.
-    by_age: BTreeMap<Generation, (u32, Arc<str>)>,
+    by_age: RuleAges,
 }
 
 impl PrefixPurges {
@@ -72,7 +72,7 @@ impl PrefixPurges {
         });
         let mut rule = match rules.by_prefix.entry_ref(prefix) {
             EntryRef::Occupied(known) => {
-                self.by_age.remove(&known.get().newest());
+                self.by_age.remove(known.get().newest());
                 known
             }
             EntryRef::Vacant(new) => {
@@ -84,31 +84,29 @@ impl PrefixPurges {
             Severity::Hard => rule.get_mut().hard = generation,
             Severity::Soft => rule.get_mut().soft = generation,
         }
-        self.by_age.insert(generation, (tenant.id(), Arc::clone(rule.key())));
+        self.by_age.push(generation, tenant.id(), Arc::clone(rule.key()));
     }
 
     /// Takes out the rule that was not renewed for the longest time.
     pub(crate) fn remove_oldest(&mut self) -> Option<(Tenant, LastInvalidations)> {
-        let (_, (tenant, prefix)) = self.by_age.pop_first()?;
+        let (tenant, prefix) = self.by_age.pop_oldest()?;
         self.remove(tenant, &prefix)
     }
 
     /// Takes out the rules that nothing older than `settled` is left of.
     pub(crate) fn retire(&mut self, settled: Generation) {
-        while self.by_age.first_key_value().is_some_and(|(generation, _)| *generation <= settled) {
+        while self.by_age.oldest().is_some_and(|generation| generation <= settled) {
             self.remove_oldest();
         }
-        if self.by_age.is_empty() {
+        if self.by_age.len() == 0 {
             // The memory of many rules goes with them.
             *self = Self::default();
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let text: usize = self.by_age.values().map(|(_, prefix)| prefix.len()).sum();
-        let node = size_of::<(Generation, (u32, Arc<str>))>();
         let tables: usize = self.by_tenant.values().map(|r| r.by_prefix.allocation_size()).sum();
-        text + tables + self.by_age.len() * node + self.by_tenant.allocation_size()
+        self.by_age.bytes() + tables + self.by_tenant.allocation_size()
     }
 
     fn remove(&mut self, tenant: u32, prefix: &str) -> Option<(Tenant, LastInvalidations)> {

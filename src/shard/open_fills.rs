@@ -15,6 +15,8 @@
 //!   marked it.
 //! - A lease that begins after the mark, while the purge still unlinks the record, comes after the
 //!   purge: neither a lookup nor a commit sees the record in between, as both need the shard.
+//! - A purge of a record that a broad invalidation may have reached takes its view of the scopes
+//!   under both locks, so that it happens at one moment for the fills and for the entries.
 //! - A commit closes its fill while it holds the shard exclusively. So no purge comes between the
 //!   check and the write.
 //! - A claim looks for the entry and for a pending value under both locks, with the shard's shared.
@@ -255,7 +257,8 @@ impl<V> OpenFills<V> {
         self.0.lock().close(hash, began, pending)
     }
 
-    /// Takes the number of a purge of the path and marks the open fills with it.
+    /// Takes the number of a purge of the path and marks the open fills with it. For a purge of a
+    /// record that no broad invalidation has reached.
     #[inline]
     pub(crate) fn purge(
         &self,
@@ -267,6 +270,22 @@ impl<V> OpenFills<V> {
         let generation = scopes.clock.next();
         let overtaken = if fills.leases == 0 { 0 } else { fills.purge(key, severity, generation) };
         PurgeMark { generation, overtaken }
+    }
+
+    /// The same, with the view of the scopes at that moment.
+    pub(crate) fn purge_with_view(
+        &self,
+        key: &PathRef<'_>,
+        severity: Severity,
+        scopes: &Scopes,
+    ) -> (PurgeMark, View) {
+        let mut fills = self.0.lock();
+        let generation = scopes.clock.next();
+        let overtaken = fills.purge(key, severity, generation);
+        // Under the lock: between two locks, a fill could begin, and the moment of the path could
+        // come in a flush over time. The purge would come before the fill, and after that moment.
+        let view = scopes.view_of(key.tenant, key.path, Generation::START);
+        (PurgeMark { generation, overtaken }, view)
     }
 
     /// How many leases of the path a purge could still overtake.

@@ -76,22 +76,23 @@ impl<V> Shard<V> {
         fills: &OpenFills<V>,
         shared: &Shared,
     ) -> (PurgeOutcome<V>, Option<Box<DeadRecord<V>>>) {
-        let mark = self.mark_purge(key, selection, severity, fills, shared);
+        self.counters.purges += 1;
+        let (mark, view) = self.mark_purge(key, selection, severity, fills, shared);
         match severity {
             Severity::Hard => {
-                let (purged, dead_record) = self.purge_hard(key, selection, mark, shared);
+                let (purged, dead_record) = self.purge_hard(key, selection, mark, &view, shared);
                 (PurgeOutcome::Hard(purged), dead_record)
             }
             Severity::Soft => {
-                let (softened, dead_record) = self.purge_soft(key, selection, mark, shared);
+                let (softened, dead_record) = self.purge_soft(key, selection, mark, &view, shared);
                 (PurgeOutcome::Soft(softened), dead_record)
             }
         }
     }
 
     /// Takes the variants of a path out, for a hard purge that has marked the open fills. Returns
-    /// `false` if nothing is done yet, and [`Self::purge_hard`] is needed: mostly because a broad
-    /// invalidation came since the record or the tally of the tenant was last touched, and it
+    /// `false` if nothing is done yet, and [`Self::purge_unsettled`] is needed: mostly because a
+    /// broad invalidation came since the record or the tally of the tenant was last touched, and it
     /// matters of which kind it was.
     #[inline]
     pub(crate) fn take_settled(
@@ -115,8 +116,24 @@ impl<V> Shard<V> {
         true
     }
 
+    /// Purges the path, hard, after `first` has marked its open fills and
+    /// [`Self::take_settled`] has done nothing. It marks the fills again: those that have begun
+    /// since come before this purge as well.
+    #[inline(never)]
+    pub(crate) fn purge_unsettled(
+        &mut self,
+        key: &PathRef<'_>,
+        first: PurgeMark,
+        fills: &OpenFills<V>,
+        shared: &Shared,
+    ) -> (Purged<V>, Option<Box<DeadRecord<V>>>) {
+        let (mut mark, view) = self.mark_purge(key, Selection::All, Severity::Hard, fills, shared);
+        mark.overtaken += first.overtaken;
+        self.purge_hard(key, Selection::All, mark, &view, shared)
+    }
+
     /// Takes the number of a purge, and marks the open fills with it, whether the path has a record
-    /// or not.
+    /// or not. Returns the view of the scopes at that moment.
     fn mark_purge(
         &mut self,
         key: &PathRef<'_>,
@@ -124,17 +141,16 @@ impl<V> Shard<V> {
         severity: Severity,
         fills: &OpenFills<V>,
         shared: &Shared,
-    ) -> PurgeMark {
-        let mark = fills.purge(key, severity, &shared.scopes);
-        self.counters.purges += 1;
+    ) -> (PurgeMark, View) {
+        let (mark, view) = fills.purge_with_view(key, severity, &shared.scopes);
         if let Some(noted) = &mut self.noted {
             noted.add(key, selection, severity, mark.generation);
         }
-        mark
+        (mark, view)
     }
 
-    /// The same for a hard purge of the path, which a restore under way notes apart, so that there
-    /// is no selection to pass on.
+    /// The same for a hard purge of the path, without a view. A restore under way notes it apart,
+    /// so that there is no selection to pass on.
     #[inline]
     pub(crate) fn mark_purge_of_path(
         &mut self,
@@ -159,24 +175,23 @@ impl<V> Shard<V> {
     }
 
     /// Takes out the variants that a hard purge picks, after it has marked the open fills.
-    #[inline(never)]
-    pub(crate) fn purge_hard(
+    fn purge_hard(
         &mut self,
         key: &PathRef<'_>,
         selection: Selection<'_>,
         mark: PurgeMark,
+        view: &View,
         shared: &Shared,
     ) -> (Purged<V>, Option<Box<DeadRecord<V>>>) {
         // Entries that a broad invalidation killed are returned by `reclaim`; this purge does not
         // return them, so that nobody gets them twice.
-        let view = Self::view(key, shared);
-        let Living { id, dead_record } = self.living(key, &view, shared);
+        let Living { id, dead_record } = self.living(key, view, shared);
         let variants = match id {
             None => Taken::none(),
             Some(id) if selection == Selection::All => {
-                self.take_whole(id, key.tenant, &view, shared)
+                self.take_whole(id, key.tenant, view, shared)
             }
-            Some(id) => self.take_selected(id, key.tenant, selection, &view, shared),
+            Some(id) => self.take_selected(id, key.tenant, selection, view, shared),
         };
         (mark.with(variants), dead_record)
     }
@@ -187,11 +202,11 @@ impl<V> Shard<V> {
         key: &PathRef<'_>,
         selection: Selection<'_>,
         mark: PurgeMark,
+        view: &View,
         shared: &Shared,
     ) -> (Softened, Option<Box<DeadRecord<V>>>) {
-        let view = Self::view(key, shared);
-        let Living { id, dead_record } = self.living_before_soft_purge(key, &view, shared);
-        let soften = |id| self.soften_selected(id, key.tenant, selection, &view, shared);
+        let Living { id, dead_record } = self.living_before_soft_purge(key, view, shared);
+        let soften = |id| self.soften_selected(id, key.tenant, selection, view, shared);
         let SoftenCounts { made_stale, already_stale } = id.map(soften).unwrap_or_default();
         let PurgeMark { generation, overtaken } = mark;
         let (count, stale_before) = (made_stale, already_stale);

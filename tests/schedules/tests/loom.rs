@@ -339,6 +339,43 @@ fn store_against_the_end_of_a_flush_over_time() {
     });
 }
 
+/// A purge happens at one moment for entries and fills: a fill that begins after it, and ends after
+/// the entries' moment, is stored as though there had been no purge; so the purge came before that
+/// moment, and found the entry.
+fn purge_at_a_moment_of_a_flush_over_time(purge: fn(&World) -> usize) {
+    model(move || {
+        let world = World::with_entry(1);
+        world.index.flush_all_over(OverTime::new(MINUTE).serving(Freshness::Live));
+        // The filler has nothing to sweep, and so does not wait for the shard.
+        assert!(world.reclaim().is_empty());
+        let filler = Arc::clone(&world);
+        let filler = thread::spawn(move || {
+            let lease = filler.lease();
+            filler.clock.advance(MINUTE);
+            lease.commit(&filler.key, 2)
+        });
+        let found = purge(&world);
+        if let Insertion::Stored(stored) = filler.join().unwrap() {
+            let came_later = matches!(world.lookup(), Lookup::Miss | Lookup::Stale(_));
+            if stored.freshness == Freshness::Live && !came_later {
+                assert_eq!(found, 1, "the purge marked no fill, and met no entry either");
+            }
+        }
+    });
+}
+
+#[test]
+fn purge_at_the_end_of_a_flush_over_time() {
+    purge_at_a_moment_of_a_flush_over_time(|world| world.purge().len());
+}
+
+#[test]
+fn soft_purge_at_the_end_of_a_flush_over_time() {
+    purge_at_a_moment_of_a_flush_over_time(|world| {
+        world.index.purge(&world.tenant, &world.path, Soft).len()
+    });
+}
+
 /// A lease that was taken before is committed while the invalidation runs: in the end the value is
 /// not served.
 fn commit_against(invalidate: Invalidate, present: bool) {
