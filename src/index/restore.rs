@@ -24,6 +24,7 @@ use crate::names::{OriginPath, VariantKey};
 use crate::outcome::Restored;
 use crate::scopes::Tenant;
 use crate::shard::{Candidate, RestoreStart};
+use crate::variants::RecentKeys;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ pub struct Restore<V> {
     core: Arc<Core<V>>,
     /// When it began in each shard.
     began: Box<[RestoreStart]>,
+    recent: Box<RecentKeys>,
 }
 
 impl<V> CacheIndex<V> {
@@ -87,7 +89,7 @@ impl<V> CacheIndex<V> {
         core.pass.lock().restores += 1;
         let shards = core.shards.iter();
         let began = shards.map(|cell| cell.shard.write().begin_restore(&core.shared)).collect();
-        Restore { core, began }
+        Restore { core, began, recent: Box::default() }
     }
 }
 
@@ -118,13 +120,14 @@ impl<V> Restore<V> {
         let key = self.core.key(tenant, path);
         let hashing = &self.core.shared.hashing;
         let candidates = entries.into_iter().map(|(key, value, freshness)| {
-            let hash = hashing.variant(key.as_str());
-            Candidate { key, hash, value, freshness }
+            let sum = hashing.sum(key.as_str());
+            Candidate { key, sum, value, freshness }
         });
         let candidates: Vec<_> = candidates.collect();
         let began = self.began[key.hash.shard(self.began.len())];
-        let restored =
-            self.core.write(&key, |shard, shared| shard.restore(&key, began, candidates, shared));
+        let restored = self.core.write(&key, |shard, shared| {
+            shard.restore(&key, began, candidates, &self.recent, shared)
+        });
         Restored { stored: restored.stored, refused: restored.refused }
     }
 }

@@ -223,6 +223,12 @@ impl Dictionary {
         self.parts[part].take(text, hash).map(|line| KeyId::new(part, line))
     }
 
+    /// Uses a key once more if this number is in use for it. The number is a guess.
+    #[inline]
+    pub(crate) fn take_known(&self, id: KeyId, text: &str) -> bool {
+        self.parts[id.part()].use_known(id.line(), text)
+    }
+
     /// Uses a key once less.
     ///
     /// **Locks:** the part, if this was the last use.

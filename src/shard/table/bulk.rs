@@ -5,32 +5,22 @@
 use super::record::MAX_SLOTS;
 use super::records::{PER_BUCKET, RecordRef, Records};
 use crate::freshness::Freshness;
-use crate::hash::KeyTag;
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
-use crate::variants::{Dictionary, KeyId, Slot};
+use crate::variants::{Dictionary, Slot};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A variant of a new record. Its key is in use already.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSlot {
-    pub(crate) key: KeyId,
-    pub(crate) tag: KeyTag,
-    pub(crate) freshness: Freshness,
-}
-
 impl<V> Records<V> {
-    /// Adds a record with at least one and at most [`MAX_SLOTS`] variants of different keys. The
-    /// path is not there.
+    /// Adds a record with at least one and at most [`MAX_SLOTS`] variants of different keys, whose
+    /// keys are in use already. The path is not there. Returns how many are stale.
     pub(crate) fn push_many(
         &mut self,
         path: &PathRef<'_>,
         settled: Generation,
-        slots: &[NewSlot],
-        values: impl ExactSizeIterator<Item = V>,
-    ) {
-        assert!((1..=MAX_SLOTS).contains(&slots.len()) && values.len() == slots.len(), "slots");
+        slots: impl ExactSizeIterator<Item = (Slot<V>, Freshness)>,
+    ) -> usize {
+        assert!((1..=MAX_SLOTS).contains(&slots.len()), "slots");
         if self.len >= self.tags.len() * PER_BUCKET {
             self.split();
         }
@@ -40,11 +30,18 @@ impl<V> Records<V> {
         let (bucket, depth) = self.free_lane(self.bucket_of(hash));
         let mut node = self.node_mut(bucket, depth);
         let at = node.push(hash, path.owner(), settled, text);
-        node.reserve(0, slots.len());
-        for ((slot, value), number) in slots.iter().zip(values).zip(0..) {
-            node.line.record_mut(at).mark(number, slot.freshness);
-            node.push_slot(at, Slot::new(slot.key, slot.tag, value));
+        let (mut stale, mut next) = (0, 1);
+        let slots = slots.map(|(slot, freshness)| {
+            stale |= if freshness.is_stale() { next } else { 0 };
+            next = u32::wrapping_shl(next, 1);
+            slot
+        });
+        node.extend_slots(at, slots);
+        if stale == 0 {
+            return 0;
         }
+        node.line.record_mut(at).set_stale(stale);
+        stale.count_ones() as usize
     }
 }
 

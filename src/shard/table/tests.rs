@@ -3,14 +3,14 @@
 use super::lanes::{Confirmed, Tags};
 use super::node::Bucket;
 use super::records::*;
-use super::{MAX_SLOTS, NewSlot, Removal};
+use super::{MAX_SLOTS, Removal};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::hash::TableHash;
 use crate::scopes::Tenants;
 use crate::scopes::{Generation, Tenant};
 use crate::shard::PathRef;
-use crate::variants::{Dictionary, NewVariant, SoftenCounts, Wanted};
+use crate::variants::{Dictionary, NewVariant, Slot, SoftenCounts, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,11 +100,11 @@ impl World {
             let wanted = Wanted::new(&text, &self.hashing);
             let freshness = Freshness::stale_if(variant % 3 == 0);
             let key = self.keys.take(wanted.text, wanted.hash()).unwrap();
-            slots.push(NewSlot { key, tag: wanted.tag, freshness });
+            slots.push((Slot::new(key, wanted.tag, variant), freshness));
             variants.push((text, variant, freshness));
         }
-        let values = variants.iter().map(|(_, value, _)| *value);
-        self.records.push_many(&named, Generation::START, &slots, values);
+        let stale = self.records.push_many(&named, Generation::START, slots.into_iter());
+        assert_eq!(stale, variants.iter().filter(|(_, _, freshness)| freshness.is_stale()).count());
         self.expected.insert(path, variants);
     }
 
