@@ -55,6 +55,8 @@ struct SomePurged {
 pub(crate) struct NotedPurges {
     paths: HashTable<PathPurges>,
     pub(super) restores: usize,
+    /// How many paths there will be, as far as the restores have told.
+    pub(super) expected: usize,
 }
 
 /// The purges of one path.

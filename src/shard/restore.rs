@@ -89,6 +89,20 @@ impl<V> Shard<V> {
         if noted.restores == 0 { self.noted.take() } else { None }
     }
 
+    /// Expects so many more paths, while the restore is under way. Returns how many there will be.
+    pub(crate) fn expect(&mut self, paths: usize) -> usize {
+        let expected = self.records.len().saturating_add(paths);
+        if let Some(noted) = &mut self.noted {
+            noted.expected = noted.expected.max(expected);
+        }
+        expected
+    }
+
+    /// Makes room for as many paths, in bounded steps. Returns whether there is.
+    pub(crate) fn grow_towards(&mut self, paths: usize) -> bool {
+        self.records.grow_towards(paths)
+    }
+
     /// Stores the entries of a path where nothing newer is.
     pub(crate) fn restore(
         &mut self,
@@ -210,7 +224,9 @@ impl<V> Shard<V> {
         let slots = entries.into_iter().zip(numbers).map(|(entry, number)| {
             (Slot::new(number, entry.sum.tag(), entry.value), entry.freshness)
         });
-        let stale = self.records.push_many(key, view.as_of, slots);
+        let expected = self.noted.as_ref().map_or(0, |noted| noted.expected);
+        let more = expected.saturating_sub(self.records.len());
+        let stale = self.records.push_many(key, view.as_of, more, slots);
         let counts = self.tallies.at(key.tenant, view);
         counts.paths += 1;
         counts.live += len - stale;

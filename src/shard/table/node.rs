@@ -415,6 +415,20 @@ impl<V> NodeMut<'_, V> {
         self.resize_slots(if slots == 0 { 0 } else { slots_with_spare::<V>(slots) });
     }
 
+    /// Makes room for a record with so many slots. If there is none, makes room for so many more of
+    /// them.
+    #[inline]
+    pub(super) fn reserve_for_records(&mut self, size: usize, slots: usize, more: usize) {
+        let used = self.line.used();
+        if more > 0 && used + size > self.line.block.len() {
+            self.resize_block(used, whole_chunk(used + size * (1 + more)));
+        }
+        let needed = self.rest.slots.len() + slots;
+        if needed > self.rest.slots.capacity() {
+            self.resize_slots(slots_with_spare::<V>(needed + slots * more));
+        }
+    }
+
     /// Makes room for records that are about to be moved here.
     pub(super) fn reserve(&mut self, bytes: usize, slots: usize) {
         let used = self.line.used();
