@@ -35,12 +35,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// # Cost, locks and errors
 ///
-/// | | cost | locks | errors |
-/// |---|---|---|---|
-/// | lookups, fills, lists, `stats` | that of the index; no I/O | those of the index | none |
-/// | purges and flushes | that of the index, and a wait for the log: a sync with [`SyncPolicy::Always`], which callers share | those of the index; none while the caller waits | [`Durability::NotDurable`]: the invalidation holds in memory |
-/// | [`snapshot`](Self::snapshot), [`close`](Self::close) | O(entries), and a few syncs | one shard after another, shared, in short steps | [`PersistError`]: the last snapshot and the log remain |
-/// | [`open`](Self::open) | O(entries and records of the log), and a few syncs | the directory | [`PersistError`]; data that cannot be trusted is no error, but a [cold start](Recovery::Cold) |
+/// - Lookups, fills, lists and `stats`: the cost and locks of the index, no I/O, and no errors.
+/// - Purges and flushes: the cost and locks of the index. The caller then waits for the log, and
+///   holds no lock: with [`SyncPolicy::Always`] for a sync, which callers share. If the log fails,
+///   the invalidation holds in memory and is [`Durability::NotDurable`].
+/// - [`snapshot`](Self::snapshot) and [`close`](Self::close): O(entries) and a few syncs; one shard
+///   after another, shared, in short steps. After an error, the last snapshot and the log remain.
+/// - [`open`](Self::open): O(entries and records of the log) and a few syncs; the directory stays
+///   locked. Data that cannot be trusted is no error, but a [cold start](Recovery::Cold).
 ///
 /// [`SyncPolicy::Always`]: crate::SyncPolicy::Always
 ///
