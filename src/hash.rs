@@ -22,6 +22,10 @@ pub(crate) struct TableHash(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyTag(u8);
 
+/// A sum over all bytes of a key. Different keys have different sums, but for a few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeySum(u64);
+
 impl PathHash {
     /// Returns the low half.
     #[allow(clippy::cast_possible_truncation, reason = "that is what it is for")]
@@ -93,6 +97,20 @@ impl KeyTag {
     }
 }
 
+impl KeySum {
+    /// The highest byte: the lower bits depend on fewer bits of the key.
+    #[inline]
+    pub(crate) fn tag(self) -> KeyTag {
+        KeyTag(self.0.to_be_bytes()[0])
+    }
+
+    /// Forty bits behind the tag.
+    #[inline]
+    pub(crate) fn check(self) -> u64 {
+        self.0 << 8 >> 24
+    }
+}
+
 impl Hashing {
     pub(crate) fn new() -> Self {
         let state = random_state();
@@ -118,8 +136,7 @@ impl Hashing {
         TableHash(hasher.finish() as u32)
     }
 
-    /// Returns the tag of a variant key: the highest byte of a sum of its words of eight bytes,
-    /// each times a random factor. Some of the words overlap.
+    /// Returns the tag of a variant key.
     ///
     /// It costs a third of the hash. In return, keys with equal tags are easier to find. A record
     /// compares at most 32 keys by their tags, so such keys cost at most that many comparisons of
@@ -127,6 +144,14 @@ impl Hashing {
     #[allow(clippy::inline_always, reason = "a good part of a lookup")]
     #[inline(always)]
     pub(crate) fn tag(&self, key: &str) -> KeyTag {
+        self.sum(key).tag()
+    }
+
+    /// Returns the sum of a variant key: of its words of eight bytes, each times a random factor.
+    /// Some of the words overlap.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    pub(crate) fn sum(&self, key: &str) -> KeySum {
         let (key, [a, b, c, d]) = (key.as_bytes(), self.factors);
         let last = last_word(key).wrapping_add(key.len() as u64).wrapping_mul(a);
         let sum = match (key.first_chunk(), key.last_chunk()) {
@@ -141,7 +166,7 @@ impl Hashing {
                 last.wrapping_add(u64::from_le_bytes(*first).wrapping_mul(b))
             }),
         };
-        KeyTag(sum.to_be_bytes()[0])
+        KeySum(sum)
     }
 }
 

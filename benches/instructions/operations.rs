@@ -145,6 +145,7 @@ impl World {
     fn restore_paths(&self) {
         let restore = self.index.begin_restore();
         measured(&mut || {
+            restore.reserve(PATHS);
             for path in &self.paths[PATHS..] {
                 let entries =
                     self.keys[..VARIANTS].iter().map(|key| (key.borrowed(), 7, Freshness::Live));

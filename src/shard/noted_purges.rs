@@ -55,6 +55,8 @@ struct SomePurged {
 pub(crate) struct NotedPurges {
     paths: HashTable<PathPurges>,
     pub(super) restores: usize,
+    /// How many paths there will be, as far as the restores have told.
+    pub(super) expected: usize,
 }
 
 /// The purges of one path.
@@ -133,6 +135,11 @@ impl NotedPurges {
 }
 
 impl NotedOfPath<'_> {
+    /// Whether there was none.
+    pub(super) fn is_none(self) -> bool {
+        self.0.is_none()
+    }
+
     /// The effect of the purges since a generation on a variant.
     pub(super) fn overtaken(self, since: Generation, variant: &str) -> Overtaken {
         self.0.map_or(Overtaken::No, |purges| purges.overtaken(since, variant))

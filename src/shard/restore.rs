@@ -8,22 +8,21 @@ use super::noted_purges::{NotedOfPath, NotedPurges, RestoreStart};
 use super::open_fills::Overtaken;
 use super::over_time::Living;
 use super::path_ref::PathRef;
-use super::table::{MAX_SLOTS, NewSlot, RecordRef};
+use super::table::{MAX_SLOTS, RecordRef};
 use crate::freshness::Freshness;
-use crate::hash::TableHash;
+use crate::hash::KeySum;
 use crate::names::VariantKey;
 use crate::outcome::{DeadRecord, Refusal, Refused};
 use crate::scopes::{LastInvalidations, Standing, View};
-use crate::variants::{NewVariant, Wanted};
-use smallvec::SmallVec;
+use crate::variants::{KeyId, NewVariant, RecentKeys, Slot, Wanted};
 
-/// The slots of a path that is to be added.
-type Slots = SmallVec<[NewSlot; MAX_SLOTS]>;
+/// The numbers of the keys of a path that is to be added, from the first on.
+type Numbers = [KeyId; MAX_SLOTS];
 
 /// An entry that is to be restored.
 pub(crate) struct Candidate<'k, V> {
     pub(crate) key: VariantKey<'k>,
-    pub(crate) hash: TableHash,
+    pub(crate) sum: KeySum,
     pub(crate) value: V,
     pub(crate) freshness: Freshness,
 }
@@ -51,6 +50,14 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Whether all entries may be stored as they are, as nearly always.
+    fn stores_all<V>(&self, entries: &[Candidate<'_, V>]) -> bool {
+        self.noted.is_none()
+            && self.path_reason.is_none()
+            && self.standing == Standing::Untouched
+            && entries.iter().all(|entry| entry.key.as_str().len() <= self.key_length)
+    }
+
     /// Returns the freshness with which the entry may be stored, or why it may not.
     fn judge<V>(&self, entry: &Candidate<'_, V>) -> Result<Freshness, Refusal> {
         let variant = entry.key.as_str();
@@ -82,12 +89,27 @@ impl<V> Shard<V> {
         if noted.restores == 0 { self.noted.take() } else { None }
     }
 
+    /// Expects so many more paths, while the restore is under way. Returns how many there will be.
+    pub(crate) fn expect(&mut self, paths: usize) -> usize {
+        let expected = self.records.len().saturating_add(paths);
+        if let Some(noted) = &mut self.noted {
+            noted.expected = noted.expected.max(expected);
+        }
+        expected
+    }
+
+    /// Makes room for as many paths, in bounded steps. Returns whether there is.
+    pub(crate) fn grow_towards(&mut self, paths: usize) -> bool {
+        self.records.grow_towards(paths)
+    }
+
     /// Stores the entries of a path where nothing newer is.
     pub(crate) fn restore(
         &mut self,
         key: &PathRef<'_>,
         began: RestoreStart,
         mut entries: Vec<Candidate<'_, V>>,
+        recent: &RecentKeys,
         shared: &Shared,
     ) -> (RestoredEntries<V>, Option<Box<DeadRecord<V>>>) {
         let view = Self::view(key, shared);
@@ -99,9 +121,9 @@ impl<V> Shard<V> {
         // Entries that a broad invalidation killed go first.
         let mut living = self.living(key, &view, shared);
         if living.id.is_none() {
-            if let Some(slots) = Self::numbers(&entries, shared) {
-                restored.stored += slots.len();
-                self.restore_path(key, &slots, entries, &view);
+            if let Some(numbers) = Self::numbers(&entries, recent, shared) {
+                restored.stored += entries.len();
+                self.restore_path(key, numbers, entries, &view);
                 return (restored, living.dead_record);
             }
         }
@@ -137,6 +159,9 @@ impl<V> Shard<V> {
         let noted = self.noted.as_ref().map(|noted| noted.of_path(key)).unwrap_or_default();
         let key_length = shared.limits.key_length;
         let judge = Judge { noted, began, standing, path_reason, key_length };
+        if judge.stores_all(entries) {
+            return;
+        }
         let mut any_refused = false;
         for entry in &mut *entries {
             match judge.judge(entry) {
@@ -157,27 +182,32 @@ impl<V> Shard<V> {
     /// Takes a number for each key, and room for a new path with these entries. Returns `None`, and
     /// takes nothing, if the entries are to be stored one by one: they are too many, not all of
     /// them have a number, or a key occurs twice.
-    fn numbers(entries: &[Candidate<'_, V>], shared: &Shared) -> Option<Slots> {
+    fn numbers(
+        entries: &[Candidate<'_, V>],
+        recent: &RecentKeys,
+        shared: &Shared,
+    ) -> Option<Numbers> {
         if entries.len() > MAX_SLOTS.min(shared.limits.variants) {
             return None;
         }
-        let mut slots = Slots::new();
-        let mut is_complete = true;
+        let Shared { keys, hashing, .. } = shared;
+        let mut numbers = [KeyId::from_number(0); MAX_SLOTS];
+        let (mut taken, mut is_complete) = (0, true);
         for entry in entries {
-            let Some(key) = shared.keys.take(entry.key.as_str(), entry.hash) else {
+            let Some(key) = recent.take(entry.key.as_str(), entry.sum, keys, hashing) else {
                 is_complete = false;
                 break;
             };
             // A key has one number.
-            is_complete &= slots.iter().all(|slot: &NewSlot| slot.key != key);
-            let tag = shared.hashing.tag(entry.key.as_str());
-            slots.push(NewSlot { key, tag, freshness: entry.freshness });
+            is_complete &= !numbers[..taken].contains(&key);
+            numbers[taken] = key;
+            taken += 1;
         }
-        if is_complete && shared.occupancy.take_path(slots.len()) {
-            return Some(slots);
+        if is_complete && shared.occupancy.take_path(taken) {
+            return Some(numbers);
         }
-        for slot in slots {
-            shared.keys.release(slot.key);
+        for key in &numbers[..taken] {
+            keys.release(*key);
         }
         None
     }
@@ -186,17 +216,21 @@ impl<V> Shard<V> {
     fn restore_path(
         &mut self,
         key: &PathRef<'_>,
-        slots: &[NewSlot],
+        numbers: Numbers,
         entries: Vec<Candidate<'_, V>>,
         view: &View,
     ) {
+        let len = entries.len();
+        let slots = entries.into_iter().zip(numbers).map(|(entry, number)| {
+            (Slot::new(number, entry.sum.tag(), entry.value), entry.freshness)
+        });
+        let expected = self.noted.as_ref().map_or(0, |noted| noted.expected);
+        let more = expected.saturating_sub(self.records.len());
+        let stale = self.records.push_many(key, view.as_of, more, slots);
         let counts = self.tallies.at(key.tenant, view);
         counts.paths += 1;
-        for slot in slots {
-            counts.add(slot.freshness);
-        }
-        let values = entries.into_iter().map(|entry| entry.value);
-        self.records.push_many(key, view.as_of, slots, values);
+        counts.live += len - stale;
+        counts.stale += stale;
     }
 
     /// Adds one entry to a record, or in a new one, if the variant is not there.

@@ -223,6 +223,11 @@ impl Dictionary {
         self.parts[part].take(text, hash).map(|line| KeyId::new(part, line))
     }
 
+    /// Uses a key once more if this number is in use for it. The number is a guess.
+    pub(crate) fn take_known(&self, id: KeyId, text: &str) -> bool {
+        self.parts[id.part()].use_known(id.line(), text)
+    }
+
     /// Uses a key once less.
     ///
     /// **Locks:** the part, if this was the last use.
@@ -313,6 +318,8 @@ impl Part {
 
     /// Adds a use to a line if it has a use and this text. A line that was found without a lock may
     /// have been given to another key.
+    #[allow(clippy::inline_always, reason = "most of what taking a known key does")]
+    #[inline(always)]
     fn use_known(&self, line: u32, text: &str) -> bool {
         let Some((chunk, at)) = self.chunk(line) else { return false };
         if !chunk.states[at].use_again() {

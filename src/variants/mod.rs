@@ -18,10 +18,12 @@ mod index_table;
 mod key;
 mod key_state;
 mod large;
+mod recent_keys;
 mod shared_table;
 mod taken;
 
 pub(crate) use dictionary::{Dictionary, KeyId};
 pub(crate) use key::{Entry, NewVariant, SoftenCounts, VariantIndex, Wanted};
 pub(crate) use large::LargeSet;
+pub(crate) use recent_keys::RecentKeys;
 pub(crate) use taken::{Slot, Taken};

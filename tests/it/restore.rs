@@ -204,6 +204,60 @@ fn paths_with_many_variants_and_with_repeated_ones_are_restored() {
     assert_eq!((restored.stored, world.index.stats().paths), (0, 5));
 }
 
+/// Restores paths of six variants, after `reserve`. Returns the index, and its bytes at first.
+fn restored_after(reserve: impl Fn(&Restore<u64>), paths: u64) -> (CacheIndex<u64>, usize) {
+    let index = CacheIndex::new(Config::builder().shards(4).build().unwrap());
+    let tenant = index.tenant("doc");
+    let restore = index.begin_restore();
+    reserve(&restore);
+    let reserved = index.stats().bytes;
+    for n in 0..paths {
+        let keys = (0..6).map(|k| (variant(&format!("?w={k}")), n, Freshness::Live));
+        assert_eq!(restore.path(&tenant, &path(&format!("a/{n}.jpg")), keys).stored, 6);
+    }
+    drop(restore);
+    (index, reserved)
+}
+
+#[test]
+fn reserved_room_is_used_and_costs_little_memory() {
+    const PATHS: u64 = 20_000;
+    let (plain, empty) = restored_after(|_| {}, PATHS);
+    let (index, reserved) = restored_after(|restore| restore.reserve(20_000), PATHS);
+    assert!(reserved > empty + 20_000 * 10, "{reserved} bytes were reserved");
+    assert_eq!((index.stats().live, index.stats().paths), (6 * 20_000, 20_000));
+    let tenant = index.tenant("doc");
+    for n in 0..PATHS {
+        let found = index.lookup(&tenant, &path(&format!("a/{n}.jpg")), &variant("?w=5"));
+        assert_eq!(found, Lookup::Live(n));
+    }
+    let (with, without) = (index.stats().bytes, plain.stats().bytes);
+    assert!(with * 20 < without * 21, "{with} bytes with room, {without} without");
+}
+
+#[test]
+fn reserved_room_is_limited_by_the_paths_of_the_index_and_by_memory() {
+    let limited = Config::builder().shards(4).max_paths(100).build().unwrap();
+    for (config, most) in [(limited, 100_000), (Config::default(), usize::MAX)] {
+        let index = CacheIndex::<u64>::new(config);
+        let restore = index.begin_restore();
+        restore.reserve(usize::MAX);
+        assert!(index.stats().bytes < most);
+        let one = [(variant("?"), 1, Freshness::Live)];
+        assert_eq!(restore.path(&index.tenant("doc"), &path("a/1.jpg"), one).stored, 1);
+    }
+}
+
+#[test]
+fn reserved_room_that_stays_empty_is_given_back_after_a_flush() {
+    let (index, _) = restored_after(|restore| restore.reserve(100_000), 100);
+    let before = index.stats().bytes;
+    index.flush_all(Hard);
+    while !index.reclaim(1000).is_done() {}
+    let after = index.stats().bytes;
+    assert!(after * 4 < before, "{before} bytes before, {after} after");
+}
+
 #[test]
 fn noted_purges_are_given_back_when_the_last_restore_ends() {
     let world = World::new();

@@ -27,9 +27,15 @@ struct Arguments {
     /// How many purges are acknowledged one by one.
     #[arg(long, default_value_t = 500)]
     purges: usize,
+    /// Values are random numbers, as ids of objects may be, and not counted.
+    #[arg(long)]
+    random_values: bool,
     /// Only opens the directory, with this number of threads.
     #[arg(long, hide = true)]
     open: Option<usize>,
+    /// Only restores the entries from memory.
+    #[arg(long, hide = true)]
+    restore: bool,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -39,9 +45,14 @@ fn main() -> Outcome<()> {
     if let Some(threads) = arguments.open {
         return open(&arguments.dir, threads);
     }
+    if arguments.restore {
+        let names = Names::new(arguments.entries, arguments.random_values)?;
+        println!("{}", restore(&names).as_micros());
+        return Ok(());
+    }
     let dir = tempfile::tempdir_in(&arguments.dir)?;
     acknowledgements(dir.path(), arguments.purges)?;
-    snapshots(&dir.path().join("entries"), arguments.entries)
+    snapshots(&dir.path().join("entries"), arguments.entries, arguments.random_values)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -124,27 +135,23 @@ fn beside(time: Duration, other: Duration) -> String {
     format!("{}.{:02}", percent / 100, percent % 100)
 }
 
-fn snapshots(dir: &Path, entries: u64) -> Outcome<()> {
-    let (inserted, count) = fill(dir, entries)?;
-    let restored = restore(entries)?;
+fn snapshots(dir: &Path, entries: u64, is_random: bool) -> Outcome<()> {
+    let names = Names::new(entries, is_random)?;
+    let (inserted, count) = fill(dir, &names)?;
+    drop(names);
+    // Restoring and opening have processes of their own: their memory is new, and theirs alone.
+    let size = entries.to_string();
+    let arguments = ["--restore", "--entries", &size];
+    let values = is_random.then_some("--random-values");
+    let [micros] = apart(arguments.into_iter().chain(values))?;
+    let restored = Duration::from_micros(micros);
     println!(
         "restoring path by path          {restored:>12?}   {} of inserting one by one",
         beside(restored, inserted)
     );
-    // In processes of their own, whose memory is that of the opening alone.
     for threads in [1, 2] {
-        let program = std::env::current_exe()?;
-        let output = std::process::Command::new(program)
-            .args(["--open", &threads.to_string(), "--dir"])
-            .arg(dir)
-            .output()?;
-        let words: Vec<u64> = String::from_utf8(output.stdout)?
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
-        let [micros, found, peak, index] = words[..] else {
-            return Err("the process that opens has failed".into());
-        };
+        let (number, dir) = (threads.to_string(), dir.to_str().ok_or("the path is no text")?);
+        let [micros, found, peak, index] = apart(["--open", &number, "--dir", dir])?;
         assert_eq!(found, count);
         let time = Duration::from_micros(micros);
         println!(
@@ -160,31 +167,40 @@ fn snapshots(dir: &Path, entries: u64) -> Outcome<()> {
     Ok(())
 }
 
+/// Runs this program with other arguments, and returns the numbers that it prints.
+fn apart<'a, const N: usize>(arguments: impl IntoIterator<Item = &'a str>) -> Outcome<[u64; N]> {
+    let output = std::process::Command::new(std::env::current_exe()?).args(arguments).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let numbers: Vec<u64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    numbers.try_into().map_err(|_| "the process of its own has failed".into())
+}
+
 /// The names of pictures with six renditions each, together about as many as asked for.
 struct Names {
     paths: Vec<OriginPath<'static>>,
     keys: [VariantKey<'static>; 6],
+    is_random: bool,
 }
 
 impl Names {
-    fn new(entries: u64) -> Outcome<Self> {
+    fn new(entries: u64, is_random: bool) -> Outcome<Self> {
         let keys = ["?", "?w=200", "?w=400", "?h=100&w=200", "?h=400&w=600", "?w=800"];
         let keys = keys.map(|key| VariantKey::from_canonical(key).expect("the key is canonical"));
         let paths = (0..entries.div_ceil(keys.len() as u64))
             .map(|at| format!("sample.li/shop/pictures/{at}.jpg").parse())
             .collect::<Result<_, _>>()?;
-        Ok(Self { paths, keys })
+        Ok(Self { paths, keys, is_random })
     }
 
     /// The value of a rendition.
     fn value(&self, path: usize, key: usize) -> u64 {
-        (path * self.keys.len() + key) as u64
+        let number = (path * self.keys.len() + key) as u64;
+        if self.is_random { fastrand::Rng::with_seed(number).u64(..) } else { number }
     }
 }
 
 /// Fills an index one by one, and saves it. Returns the time of the insertions, and their number.
-fn fill(dir: &Path, entries: u64) -> Outcome<(Duration, u64)> {
-    let names = Names::new(entries)?;
+fn fill(dir: &Path, names: &Names) -> Outcome<(Duration, u64)> {
     let config = PersistConfig::builder().snapshot_every(None).build()?;
     let cache = Persistent::<u64>::open(dir, config)?;
     let tenant = cache.tenant("doc");
@@ -221,18 +237,18 @@ fn export_steps(cache: &Persistent<u64>) {
 }
 
 /// Restores the same entries from memory, and returns the time.
-fn restore(entries: u64) -> Outcome<Duration> {
-    let names = Names::new(entries)?;
+fn restore(names: &Names) -> Duration {
     let index = CacheIndex::<u64>::default();
     let tenant = index.tenant("doc");
     let restore = index.begin_restore();
     let start = Stopwatch::start();
+    restore.reserve(names.paths.len());
     for (at, path) in names.paths.iter().enumerate() {
         let keys = names.keys.iter().enumerate();
         let entries = keys.map(|(k, key)| (key.borrowed(), names.value(at, k), Freshness::Live));
         let _ = restore.path(&tenant, path, entries);
     }
-    Ok(start.elapsed())
+    start.elapsed()
 }
 
 /// Opens a directory, and prints the time in microseconds, the entries, the peak of the memory in

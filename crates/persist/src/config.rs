@@ -119,36 +119,95 @@ impl PersistConfig {
     /// - a snapshot every 300 seconds and after 64 MiB of log
     /// - segments of 4 MiB
     /// - a snapshot is loaded by as many threads as there are processors, at most 4
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().build();
+    /// assert!(config.is_ok());
+    /// ```
     pub fn builder() -> PersistConfigBuilder {
         PersistConfigBuilder::default()
     }
 
     /// Returns the configuration of the index in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// assert!(PersistConfig::default().index().shards().is_power_of_two());
+    /// ```
     pub fn index(&self) -> &Config {
         &self.index
     }
 
     /// Returns when the log is synced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, SyncPolicy};
+    ///
+    /// assert_eq!(PersistConfig::default().sync(), SyncPolicy::Always);
+    /// ```
     pub fn sync(&self) -> SyncPolicy {
         self.sync
     }
 
     /// Returns how often a snapshot is written in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    /// use std::time::Duration;
+    ///
+    /// let period = PersistConfig::default().snapshot_every();
+    /// assert_eq!(period, Some(Duration::from_secs(300)));
+    /// ```
     pub fn snapshot_every(&self) -> Option<Duration> {
         self.snapshot_every
     }
 
     /// Returns after how many bytes of log a snapshot is written in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// assert_eq!(PersistConfig::default().snapshot_after_bytes(), 64 << 20);
+    /// ```
     pub fn snapshot_after_bytes(&self) -> u64 {
         self.snapshot_after_bytes
     }
 
     /// Returns the size of a segment of the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// assert_eq!(PersistConfig::default().segment_bytes(), 4 << 20);
+    /// ```
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
 
     /// Returns how many threads load a snapshot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// assert!((1..=4).contains(&PersistConfig::default().load_threads()));
+    /// ```
     pub fn load_threads(&self) -> usize {
         self.load_threads
     }
@@ -178,12 +237,34 @@ impl Default for PersistConfig {
 
 impl PersistConfigBuilder {
     /// Sets the configuration of the index in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Config;
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let index = Config::builder().shards(64).build()?;
+    /// let config = PersistConfig::builder().index(index).build()?;
+    /// assert_eq!(config.index().shards(), 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn index(mut self, index: Config) -> Self {
         self.0.index = index;
         self
     }
 
     /// Sets when the log is synced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, SyncPolicy};
+    ///
+    /// let config = PersistConfig::builder().sync(SyncPolicy::Never).build()?;
+    /// assert_eq!(config.sync(), SyncPolicy::Never);
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn sync(mut self, sync: SyncPolicy) -> Self {
         self.0.sync = sync;
         self
@@ -192,6 +273,16 @@ impl PersistConfigBuilder {
     /// Sets how often a snapshot is written in the background; `None` for never. Without snapshots,
     /// a restarted index has no fills, and the log grows. A snapshot still heals a log that has
     /// failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().snapshot_every(None).build()?;
+    /// assert_eq!(config.snapshot_every(), None);
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn snapshot_every(mut self, period: Option<Duration>) -> Self {
         self.0.snapshot_every = period;
         self
@@ -199,6 +290,16 @@ impl PersistConfigBuilder {
 
     /// Sets after how many bytes of log a snapshot is written in the background, at least 4096. It
     /// does not apply if `snapshot_every` is `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().snapshot_after_bytes(1 << 20).build()?;
+    /// assert_eq!(config.snapshot_after_bytes(), 1 << 20);
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn snapshot_after_bytes(mut self, bytes: u64) -> Self {
         self.0.snapshot_after_bytes = bytes;
         self
@@ -208,6 +309,16 @@ impl PersistConfigBuilder {
     /// [`PersistConfig::MIN_SEGMENT_BYTES`] to [`PersistConfig::MAX_SEGMENT_BYTES`]. A record may
     /// take a quarter of it, and at most 64 KiB. A longer record is replaced by the purge of a
     /// whole path, of a whole tenant, or of everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().segment_bytes(1 << 20).build()?;
+    /// assert_eq!(config.segment_bytes(), 1 << 20);
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.0.segment_bytes = bytes;
         self
@@ -215,6 +326,16 @@ impl PersistConfigBuilder {
 
     /// Sets how many threads load a snapshot, from 1 to [`PersistConfig::MAX_LOAD_THREADS`]. Each
     /// needs memory for a block of the snapshot, about 2 MiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().load_threads(2).build()?;
+    /// assert_eq!(config.load_threads(), 2);
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn load_threads(mut self, threads: usize) -> Self {
         self.0.load_threads = threads;
         self
@@ -225,6 +346,16 @@ impl PersistConfigBuilder {
     /// # Errors
     /// If a size is out of its range or not a multiple of 4096, a period is zero, or there are too
     /// many or too few threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::PersistConfig;
+    ///
+    /// let config = PersistConfig::builder().load_threads(2).build()?;
+    /// assert!(PersistConfig::builder().segment_bytes(5000).build().is_err());
+    /// # Ok::<(), cache_index_persist::PersistConfigError>(())
+    /// ```
     pub fn build(self) -> Result<PersistConfig, PersistConfigError> {
         let error = |setting, expected, got| Err(PersistConfigError { setting, expected, got });
         let sizes = PersistConfig::MIN_SEGMENT_BYTES..=PersistConfig::MAX_SEGMENT_BYTES;

@@ -97,11 +97,43 @@ impl ColdReason {
     }
 
     /// Returns the name of the file, without its directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// drop(cache);
+    /// std::fs::remove_file(dir.path().join("MANIFEST"))?;
+    ///
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let Recovery::Cold { reason } = cache.recovery() else { panic!("it has no manifest") };
+    /// assert_eq!(reason.file(), "MANIFEST");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn file(&self) -> &str {
         &self.file
     }
 
     /// Returns what is wrong with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{ColdKind, PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// drop(cache);
+    /// std::fs::remove_file(dir.path().join("MANIFEST"))?;
+    ///
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let Recovery::Cold { reason } = cache.recovery() else { panic!("it has no manifest") };
+    /// assert_eq!(*reason.kind(), ColdKind::NoManifest);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> &ColdKind {
         &self.kind
     }

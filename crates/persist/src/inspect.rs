@@ -121,6 +121,21 @@ impl Directory {
 
     /// Returns why an index would start cold here, or `None` if it would start warm. Only the
     /// values themselves are not checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent, inspect};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// drop(cache);
+    /// assert_eq!(inspect::directory(dir.path(), |_, _| ())?.cold_reason(), None);
+    /// std::fs::remove_file(dir.path().join("MANIFEST"))?;
+    /// let found = inspect::directory(dir.path(), |_, _| ())?;
+    /// assert_eq!(found.cold_reason().map(|reason| reason.file()), Some("MANIFEST"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cold_reason(&self) -> Option<&ColdReason> {
         let snapshot = self.snapshot.as_ref().and_then(|snapshot| snapshot.as_ref().err());
         let mut segments =

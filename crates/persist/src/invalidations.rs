@@ -270,6 +270,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Returns the same operations on behalf of a person or program, whose name is kept with each
     /// record.
     ///
+    /// **Cost:** O(1). No locks.
+    ///
     /// # Examples
     ///
     /// ```
@@ -286,6 +288,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Returns the outcome that a request would have, as [`CacheIndex::dry_run`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::dry_run`]. No I/O.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.

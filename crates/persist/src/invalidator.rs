@@ -107,6 +107,24 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::purge`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// let purged = cache.on_behalf_of("alice").purge(&tenant, &birds, Hard);
+    /// assert_eq!(purged.outcome().len(), 1);
+    /// assert!(purged.is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn purge<M: Mode>(
         &self,
         tenant: &Tenant,
@@ -117,6 +135,25 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::purge_selected`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, OriginPath, Selection, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// let keys = [small];
+    /// let alice = cache.on_behalf_of("alice");
+    /// let purged = alice.purge_selected(&tenant, &birds, Selection::Keys(&keys), Hard);
+    /// assert_eq!(purged.outcome().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn purge_selected<M: Mode>(
         &self,
         tenant: &Tenant,
@@ -129,6 +166,25 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::purge_many`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// let paths = [birds, OriginPath::from_canonical("a/boat.jpg")?];
+    /// let purged = cache.on_behalf_of("alice").purge_many(&tenant, &paths, Hard);
+    /// let counts: Vec<_> = purged.outcome().iter().map(|purged| purged.len()).collect();
+    /// assert_eq!(counts, [1, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn purge_many<M: Mode>(
         &self,
         tenant: &Tenant,
@@ -141,6 +197,20 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::purge_prefix`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, PathPrefix};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let prefix = PathPrefix::from_canonical("a/")?;
+    /// assert!(cache.on_behalf_of("alice").purge_prefix(&tenant, &prefix, Hard).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn purge_prefix<M: Mode>(
         &self,
         tenant: &Tenant,
@@ -153,6 +223,19 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::flush_tenant`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// assert!(cache.on_behalf_of("alice").flush_tenant(&tenant, Hard).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_tenant<M: Mode>(&self, tenant: &Tenant, mode: M) -> Acknowledged<Flushed> {
         let outcome = self.cache.index().flush_tenant(tenant, mode);
         let scope = Scope::Tenant { tenant: tenant.name().to_owned() };
@@ -160,12 +243,37 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::flush_all`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Soft;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(cache.on_behalf_of("alice").flush_all(Soft).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_all<M: Mode>(&self, mode: M) -> Acknowledged<Flushed> {
         let outcome = self.cache.index().flush_all(mode);
         self.acknowledge(outcome, severity::<M>(), vec![Scope::All])
     }
 
     /// Does what [`Persistent::forget_tenant`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// assert!(cache.on_behalf_of("alice").forget_tenant(&tenant).is_durable());
+    /// assert!(!cache.knows_tenant("doc"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forget_tenant(&self, tenant: &Tenant) -> Acknowledged<Flushed> {
         let outcome = self.cache.forget(tenant);
         let scope = Scope::ForgetTenant { tenant: tenant.name().to_owned() };
@@ -173,6 +281,22 @@ impl<'a, V: Codec + Clone + Send + Sync + 'static> Invalidator<'a, V> {
     }
 
     /// Does what [`Persistent::apply`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let rules = Rules::default();
+    /// let request = InvalidationRequest::builder(&rules).original(["/a/1.jpg"])?;
+    /// assert!(cache.on_behalf_of("alice").apply(&tenant, &request).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(
         &self,
         tenant: &Tenant,

@@ -66,6 +66,11 @@ impl Load {
         self.blocks.load(Ordering::Relaxed)
     }
 
+    /// Makes room in an index that is about to be loaded.
+    pub(crate) fn reserve<V>(&self, restore: &Restore<V>) {
+        restore.reserve(self.snapshot.likely_paths());
+    }
+
     /// Lets all threads end after the block that they work on.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);

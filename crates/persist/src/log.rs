@@ -206,6 +206,8 @@ impl Log {
             if let Some(fault) = &queue.fault {
                 return Durability::NotDurable(Arc::clone(fault));
             }
+            // Before the batch is taken, so that no sync is seen without its records.
+            self.shared.records.fetch_add(payloads.len() as u64, Ordering::Relaxed);
             queue.batch.payloads.extend(payloads);
             queue.batch.waiting.push(std::thread::current());
             if queue.batch.waiting.len() >= queue.enough {
@@ -310,9 +312,7 @@ impl Shared {
             match self.next(unsynced_since, gathering.take()) {
                 Job::Commit(mut batch) => {
                     let start = Instant::now();
-                    let records = batch.payloads.len() as u64;
                     let durability = writer.commit(&batch.payloads, self.policy);
-                    self.records.fetch_add(records, Ordering::Relaxed);
                     if matches!(durability, Durability::Written) {
                         unsynced_since.get_or_insert_with(Instant::now);
                     }

@@ -37,6 +37,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// written completely before a power loss: check length, checksum and names in the object's
     /// header when it is first read.
     ///
+    /// **Cost, locks:** as [`CacheIndex::lookup`]. No I/O.
+    ///
     /// # Panics
     /// If `tenant` belongs to another index.
     ///
@@ -65,6 +67,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Looks up several variants, as [`CacheIndex::lookup_many`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::lookup_many`]. No I/O.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -96,6 +100,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Starts a fill, as [`CacheIndex::lease`] does. A fill is durable with the next snapshot.
     ///
+    /// **Cost, locks:** as [`CacheIndex::lease`]. No I/O.
+    ///
     /// # Panics
     /// If `tenant` belongs to another index.
     ///
@@ -121,6 +127,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Looks up a variant, and takes the lease on a miss, as [`CacheIndex::claim`] does. A fill is
     /// durable with the next snapshot.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::claim`]. No I/O.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -153,6 +161,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Stores a value without a lease, as [`CacheIndex::insert`] does.
     ///
+    /// **Cost, locks:** as [`CacheIndex::insert`]. No I/O.
+    ///
     /// # Panics
     /// If `tenant` belongs to another index.
     ///
@@ -184,6 +194,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// A removal is not an invalidation and not logged: after a crash the entry may be there again.
     /// If its object is gone, the server notices that when it reads it.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::remove`]. No I/O.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -219,11 +231,27 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Returns the tenants, as [`CacheIndex::tenants`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::tenants`]. No I/O.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// assert_eq!(cache.tenants(), [tenant]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn tenants(&self) -> Vec<Tenant> {
         self.index().tenants()
     }
 
     /// Lists the variants of a path, as [`CacheIndex::variants`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::variants`]. No I/O.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -249,6 +277,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Lists the paths that start with `prefix`, as [`CacheIndex::paths`] does.
     ///
+    /// **Cost, locks:** as [`CacheIndex::paths`]. No I/O.
+    ///
     /// # Panics
     /// If `tenant` belongs to another index.
     ///
@@ -273,11 +303,35 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     }
 
     /// Removes dead entries and returns their values, as [`CacheIndex::reclaim`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::reclaim`]. No I/O.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Config, DeadValues, Hard, OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let queue = Config::builder().dead_values(DeadValues::Queue).build()?;
+    /// let config = PersistConfig::builder().index(queue).build()?;
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), config)?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert!(cache.flush_all(Hard).is_durable());
+    /// let dead: Vec<_> = cache.reclaim(100).into_iter().map(|dead| dead.value).collect();
+    /// assert_eq!(dead, [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
         self.index().reclaim(limit)
     }
 
     /// Returns the counts of the index, as [`CacheIndex::stats`] does.
+    ///
+    /// **Cost, locks:** as [`CacheIndex::stats`]. No I/O.
     ///
     /// # Examples
     ///

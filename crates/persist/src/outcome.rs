@@ -122,6 +122,15 @@ pub enum Durability {
 
 impl Durability {
     /// Returns whether the invalidation survives a power loss.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::Durability;
+    ///
+    /// assert!(Durability::Durable.is_durable());
+    /// assert!(!Durability::Written.is_durable());
+    /// ```
     pub fn is_durable(&self) -> bool {
         matches!(self, Self::Durable)
     }
@@ -157,21 +166,74 @@ impl<T> Acknowledged<T> {
     }
 
     /// Returns the outcome of the invalidation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let flushed = cache.flush_all(Hard);
+    /// assert!(flushed.outcome().generation().get() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn outcome(&self) -> &T {
         &self.outcome
     }
 
     /// Returns its known durability.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{Durability, PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let flushed = cache.flush_all(Hard);
+    /// assert!(matches!(flushed.durability(), Durability::Durable));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn durability(&self) -> &Durability {
         &self.durability
     }
 
     /// Returns whether it survives a power loss.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(cache.flush_all(Hard).is_durable());
+    /// cache.close()?;
+    /// assert!(!cache.flush_all(Hard).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_durable(&self) -> bool {
         self.durability.is_durable()
     }
 
     /// Returns both.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let (flushed, durability) = cache.flush_all(Hard).into_parts();
+    /// assert!(flushed.generation().get() > 0 && durability.is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_parts(self) -> (T, Durability) {
         (self.outcome, self.durability)
     }
@@ -206,6 +268,21 @@ impl LogError {
     }
 
     /// Returns the kind of the failed call of the file layer, if there was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{Durability, PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// cache.close()?;
+    /// let flushed = cache.flush_all(Hard);
+    /// let Durability::NotDurable(error) = flushed.durability() else { panic!("it is closed") };
+    /// assert_eq!(error.io_kind(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.source.as_ref().map(io::Error::kind)
     }

@@ -14,6 +14,19 @@ use cache_index::{Flushed, OverTime, RunningFlush, Severity, Tenant};
 
 impl<V: Codec + Clone + Send + Sync + 'static> Invalidator<'_, V> {
     /// Does what [`Persistent::flush_all_over`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let over = Duration::from_secs(3600);
+    /// assert!(cache.on_behalf_of("alice").flush_all_over(over).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_all_over(&self, over: impl Into<OverTime>) -> Acknowledged<Flushed> {
         let over = over.into();
         let outcome = self.index().flush_all_over(over);
@@ -24,6 +37,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Invalidator<'_, V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let over = Duration::from_secs(3600);
+    /// assert!(cache.on_behalf_of("alice").flush_tenant_over(&tenant, over).is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_tenant_over(
         &self,
         tenant: &Tenant,
@@ -81,6 +108,24 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Lookup, OriginPath, VariantKey};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    /// use std::time::Duration;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let tenant = cache.tenant("doc");
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(cache.insert(&tenant, &birds, &small, 7).is_stored());
+    /// assert!(cache.flush_tenant_over(&tenant, Duration::from_secs(3600)).is_durable());
+    /// assert_eq!(cache.lookup(&tenant, &birds, &small), Lookup::Stale(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_tenant_over(
         &self,
         tenant: &Tenant,

@@ -33,6 +33,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Dropping it ends the threads and writes the waiting records to the log, but writes no snapshot:
 /// see [`close`](Self::close).
 ///
+/// # Cost, locks and errors
+///
+/// - Lookups, fills, lists and `stats`: the cost and locks of the index, no I/O, and no errors.
+/// - Purges and flushes: the cost and locks of the index. The caller then waits for the log, and
+///   holds no lock: with [`SyncPolicy::Always`] for a sync, which callers share. If the log fails,
+///   the invalidation holds in memory and is [`Durability::NotDurable`].
+/// - [`snapshot`](Self::snapshot) and [`close`](Self::close): O(entries) and a few syncs; one shard
+///   after another, shared, in short steps. After an error, the last snapshot and the log remain.
+/// - [`open`](Self::open): O(entries and records of the log) and a few syncs; the directory stays
+///   locked. Data that cannot be trusted is no error, but a [cold start](Recovery::Cold).
+///
+/// [`SyncPolicy::Always`]: crate::SyncPolicy::Always
+///
 /// # Examples
 ///
 /// ```
@@ -82,6 +95,22 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// # Errors
     /// If the directory cannot be read or is in use, or if a new segment or manifest cannot be
     /// written.
+    ///
+    /// **Locks:** the file `LOCK` of the directory, until the index is closed or dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(*cache.recovery(), Recovery::New);
+    ///
+    /// // One process, one index.
+    /// assert!(Persistent::<u64>::open(dir.path(), PersistConfig::default()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(dir: impl AsRef<Path>, config: PersistConfig) -> Result<Self, PersistError> {
         Self::open_on(disk(dir.as_ref())?, config)
     }
@@ -163,6 +192,19 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{DiskLayer, PersistConfig, Persistent, Recovery};
+    /// use std::sync::Arc;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let layer = Arc::new(DiskLayer::open(dir.path())?);
+    /// let cache = Persistent::<u64>::open_serving_on(layer, PersistConfig::default())?;
+    /// assert_eq!(*cache.wait_until_loaded(), Recovery::New);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one index")]
     pub fn open_serving_on(
         layer: Arc<dyn FileLayer>,
@@ -215,6 +257,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Returns the state that was found on disk, or [`Recovery::Loading`] while the snapshot is
     /// being loaded.
     ///
+    /// **Cost:** O(1). No locks.
+    ///
     /// # Examples
     ///
     /// ```
@@ -258,6 +302,22 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
 
     /// Waits until the snapshot is loaded, and returns the state that was found on disk. Returns
     /// [`Recovery::Loading`] only if the index was closed before.
+    ///
+    /// **Cost:** the rest of the load.
+    /// **Locks:** none of the index; it blocks the calling thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{PersistConfig, Persistent, Recovery};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// cache.close()?;
+    /// let cache = Persistent::<u64>::open_serving(dir.path(), PersistConfig::default())?;
+    /// assert!(matches!(cache.wait_until_loaded(), Recovery::Warm { entries: 0, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_until_loaded(&self) -> &Recovery {
         if let Some(serving) = &self.parts.serving {
             serving.wait();
@@ -271,6 +331,8 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// **Ids of objects must contain it.** A crash loses the fills since the last snapshot, and
     /// also the ids that they used. An id without the incarnation would be assigned again, while
     /// the object of the lost fill still has it.
+    ///
+    /// **Cost:** O(1). No locks.
     ///
     /// # Examples
     ///
@@ -301,6 +363,20 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Returns the counts of log and snapshots.
     ///
     /// **Cost:** O(1).
+    /// **Locks:** that of the log's queue, for a moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert!(cache.flush_all(Hard).is_durable());
+    /// assert_eq!(cache.persist_stats().log_records, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn persist_stats(&self) -> PersistStats {
         PersistStats::new(self.parts.log.counts(), self.parts.log.fault(), &self.parts.snapshotter)
     }

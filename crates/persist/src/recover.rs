@@ -178,6 +178,7 @@ fn load_now<V: Codec + Send + Sync>(
     restore: &Restore<V>,
     threads: usize,
 ) -> Result<LoadCounts, ColdReason> {
+    load.reserve(restore);
     let others = load.blocks().min(threads as u64).saturating_sub(1);
     std::thread::scope(|scope| {
         for _ in 0..others {

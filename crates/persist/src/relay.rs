@@ -13,6 +13,20 @@ use std::sync::Arc;
 
 impl Scope {
     /// Returns the scope of [`Persistent::purge_selected`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{OriginPath, Selection};
+    /// use cache_index_persist::{PersistConfig, Persistent, Scope};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// let birds = OriginPath::from_canonical("a/birds.jpg")?;
+    /// let scope = Scope::of_path(&cache.tenant("doc"), &birds, Selection::All);
+    /// assert_eq!(scope, Scope::Path { tenant: "doc".into(), path: "a/birds.jpg".into() });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_path(tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>) -> Self {
         path_scope(tenant, path, selection)
     }
@@ -179,6 +193,19 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// Returns the data that the next snapshot will carry. Before [`carry`](Self::carry) was
     /// called, this is the data found on disk: the position of the snapshot, and the outbox of the
     /// snapshot and the log.
+    ///
+    /// **Cost:** O(length of the data).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{Carried, PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// assert_eq!(cache.carried(), Carried::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn carried(&self) -> Carried {
         self.snapshotter().carried()
     }
@@ -187,6 +214,21 @@ impl<V: Codec + Clone + Send + Sync + 'static> Persistent<V> {
     /// log was noted, and before the entries are read.
     ///
     /// Until this is called, snapshots carry on the data that was found on disk.
+    ///
+    /// **Cost:** O(1).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::{Carried, PersistConfig, Persistent};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// cache.carry(Carried::default);
+    /// cache.snapshot()?;
+    /// assert_eq!(cache.carried(), Carried::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn carry(&self, source: impl Fn() -> Carried + Send + Sync + 'static) {
         self.snapshotter().carry(Carrier::Source(Arc::new(source)));
     }

@@ -67,7 +67,7 @@ impl Serving {
                 (Arc::clone(&serving), Arc::clone(index), Arc::clone(&restore));
             let name = format!("cache-index-load-{number}");
             let thread = std::thread::Builder::new().name(name).spawn(move || {
-                this.work(&index_of_thread, restore);
+                this.work(&index_of_thread, restore, number == 0);
             });
             match thread {
                 Ok(thread) => serving.threads.lock().push(thread),
@@ -79,8 +79,13 @@ impl Serving {
         Ok(serving)
     }
 
-    fn work<V: Codec>(&self, index: &CacheIndex<V>, restore: Arc<Restore<V>>) {
-        let worked = catch_unwind(AssertUnwindSafe(|| self.load.work(index, &restore)));
+    fn work<V: Codec>(&self, index: &CacheIndex<V>, restore: Arc<Restore<V>>, is_first: bool) {
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            if is_first {
+                self.load.reserve(&restore);
+            }
+            self.load.work(index, &restore);
+        }));
         if worked.is_err() {
             // The codec or the file layer has panicked, and it is not known how far the block came.
             let kind = ColdKind::Unreadable(io::ErrorKind::Other);

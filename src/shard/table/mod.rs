@@ -44,7 +44,6 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bulk::NewSlot;
 pub(crate) use edit::Removal;
 pub(crate) use record::MAX_SLOTS;
 pub(crate) use records::{Located, RecordId, RecordRef, Records};

@@ -384,13 +384,6 @@ impl<V> NodeMut<'_, V> {
         self.resize_block(left, if left == 0 { 0 } else { whole_chunk(left) });
     }
 
-    /// Adds a slot behind those of a record.
-    #[inline]
-    pub(super) fn push_slot(&mut self, at: Lane, slot: Slot<V>) {
-        let range = self.rest.range(at.lane());
-        self.rest.insert_slot(at.lane(), range.end, slot, self.heap);
-    }
-
     /// Takes a slot out.
     pub(super) fn remove_slot(&mut self, at: Lane, slot: usize) -> Slot<V> {
         let range = self.rest.range(at.lane());
@@ -422,6 +415,20 @@ impl<V> NodeMut<'_, V> {
         self.resize_slots(if slots == 0 { 0 } else { slots_with_spare::<V>(slots) });
     }
 
+    /// Makes room for a record with so many slots. If there is none, makes room for so many more of
+    /// them.
+    #[inline]
+    pub(super) fn reserve_for_records(&mut self, size: usize, slots: usize, more: usize) {
+        let used = self.line.used();
+        if more > 0 && used + size > self.line.block.len() {
+            self.resize_block(used, whole_chunk(used + size * (1 + more)));
+        }
+        let needed = self.rest.slots.len() + slots;
+        if needed > self.rest.slots.capacity() {
+            self.resize_slots(slots_with_spare::<V>(needed + slots * more));
+        }
+    }
+
     /// Makes room for records that are about to be moved here.
     pub(super) fn reserve(&mut self, bytes: usize, slots: usize) {
         let used = self.line.used();
@@ -443,6 +450,12 @@ impl<V> NodeMut<'_, V> {
     ) {
         let at = self.push_bytes(hash, bytes.len());
         self.line.block[at.start()..][..bytes.len()].copy_from_slice(bytes);
+        self.extend_slots(at, slots);
+    }
+
+    /// Adds slots to the last record, which has none.
+    #[inline]
+    pub(super) fn extend_slots(&mut self, at: Lane, slots: impl ExactSizeIterator<Item = Slot<V>>) {
         self.rest.set_count(at.lane(), slots.len());
         self.reserve(0, slots.len());
         self.rest.slots.extend(slots);

@@ -317,7 +317,6 @@ fn place<V>(slots: &[Slot<V>], key: KeyId) -> usize {
 }
 
 impl<V> Records<V> {
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

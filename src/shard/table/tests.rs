@@ -3,14 +3,14 @@
 use super::lanes::{Confirmed, Tags};
 use super::node::Bucket;
 use super::records::*;
-use super::{MAX_SLOTS, NewSlot, Removal};
+use super::{MAX_SLOTS, Removal};
 use crate::freshness::Freshness;
 use crate::hash::Hashing;
 use crate::hash::TableHash;
 use crate::scopes::Tenants;
 use crate::scopes::{Generation, Tenant};
 use crate::shard::PathRef;
-use crate::variants::{Dictionary, NewVariant, SoftenCounts, Wanted};
+use crate::variants::{Dictionary, NewVariant, Slot, SoftenCounts, Wanted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,11 +100,11 @@ impl World {
             let wanted = Wanted::new(&text, &self.hashing);
             let freshness = Freshness::stale_if(variant % 3 == 0);
             let key = self.keys.take(wanted.text, wanted.hash()).unwrap();
-            slots.push(NewSlot { key, tag: wanted.tag, freshness });
+            slots.push((Slot::new(key, wanted.tag, variant), freshness));
             variants.push((text, variant, freshness));
         }
-        let values = variants.iter().map(|(_, value, _)| *value);
-        self.records.push_many(&named, Generation::START, &slots, values);
+        let stale = self.records.push_many(&named, Generation::START, n % 40, slots.into_iter());
+        assert_eq!(stale, variants.iter().filter(|(_, _, freshness)| freshness.is_stale()).count());
         self.expected.insert(path, variants);
     }
 
@@ -296,6 +296,37 @@ fn bucket_is_that_of_the_low_bits_or_of_one_bit_less() {
     };
     assert_eq!(buckets(8), [0, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(buckets(6), [0, 1, 2, 3, 4, 5, 2, 3]);
+}
+
+#[test]
+fn each_bucket_gets_its_share_of_more_records() {
+    let mut records = Records::<usize>::default();
+    for buckets in 1..=70 {
+        records.split_for_test();
+        let all = u32::try_from(buckets).unwrap().next_power_of_two();
+        let mut expected = vec![0; buckets];
+        (0..all).for_each(|hash| expected[records.bucket_of(TableHash::new(hash))] += 3);
+        let shares = (0..buckets).map(|bucket| records.share(bucket, 3 * all as usize));
+        assert_eq!(shares.collect::<Vec<_>>(), expected, "{buckets} buckets");
+        assert!((0..buckets).all(|bucket| records.share(bucket, usize::MAX) > 1 << 50));
+    }
+}
+
+#[test]
+fn table_that_has_grown_ahead_keeps_its_records_and_splits_no_more() {
+    let mut world = World::with_paths(300);
+    let mut steps = 0;
+    while !world.records.grow_towards(2000) {
+        world.check();
+        steps += 1;
+    }
+    assert!(steps > 5, "{steps} steps");
+    assert_eq!(world.records.buckets(), 2000_usize.div_ceil(PER_BUCKET));
+    (300..2000).for_each(|n| world.push_many(n, n, 1 + n % 7));
+    assert_eq!(world.records.buckets(), 2000_usize.div_ceil(PER_BUCKET));
+    world.check();
+    assert!(world.records.grow_towards(usize::MAX), "there is no such room");
+    world.check();
 }
 
 #[test]

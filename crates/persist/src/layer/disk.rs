@@ -31,6 +31,17 @@ impl DiskLayer {
     ///
     /// # Errors
     /// If the directory cannot be created.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::DiskLayer;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let layer = DiskLayer::open(dir.path().join("a/b"))?;
+    /// assert!(layer.dir().is_dir());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
         // The last ancestor of a relative path is empty: the current directory, which is there.
@@ -49,6 +60,16 @@ impl DiskLayer {
     }
 
     /// Returns the path of the directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_persist::DiskLayer;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// assert_eq!(DiskLayer::open(dir.path())?.dir(), dir.path());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn dir(&self) -> &Path {
         &self.dir
     }

@@ -12,6 +12,9 @@ use crate::layer::{LayerFile, read_all, retry};
 use crate::manifest::SnapshotRef;
 use crate::names::{FileId, FileName};
 
+/// Hardly a path with its entries takes fewer bytes. Room for a path in an index is about as much.
+const MIN_PATH_LEN: u64 = 16;
+
 /// The header and the counts of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SnapshotSummary {
@@ -232,6 +235,16 @@ impl Snapshot {
     pub(crate) fn carried(&self) -> Result<Carried, ColdReason> {
         Carried::decode(&self.summary.carried)
             .ok_or_else(|| self.damaged(HEADER_LEN as u64, "well-formed carried data"))
+    }
+
+    /// Returns about how many paths there are; no more than the length of the file lets expect, if
+    /// the counts are wrong.
+    pub(crate) fn likely_paths(&self) -> usize {
+        let blocks =
+            self.headers.iter().map(|header| Block { index: 0, offset: 0, header: *header });
+        let stored: u64 = blocks.map(|block| u64::from(block.stored_len())).sum();
+        let paths = self.summary.paths.min(stored / MIN_PATH_LEN);
+        usize::try_from(paths).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn name(&self) -> &str {

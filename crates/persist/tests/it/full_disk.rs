@@ -1,6 +1,7 @@
 //! Disks without room for some files, and logs that fail again and again.
 
 use crate::sim::{Fault, Sim};
+use crate::wait_until;
 use cache_index::{Hard, Lookup, OriginPath, Tenant, VariantKey};
 use cache_index_persist::{Durability, PersistConfig, Persistent, Recovery, SyncPolicy};
 use std::sync::Arc;
@@ -99,14 +100,10 @@ fn a_snapshot_does_not_take_the_segment_that_the_log_needs() {
     let cache = open(&sim, SyncPolicy::Always);
     let tenant = cache.tenant("doc");
     purge(&cache, &tenant, 70);
-    while segments(&sim).len() == 1 {
-        std::thread::yield_now();
-    }
+    wait_until("a segment is prepared", || segments(&sim).len() == 2);
     let spare = segments(&sim)[1].clone();
     // The spare is written in pieces.
-    while sim.read(&spare).unwrap().len() < 16 << 10 {
-        std::thread::yield_now();
-    }
+    wait_until("it is written", || sim.read(&spare).unwrap().len() == 16 << 10);
     for _ in 0..3 {
         assert!(cache.snapshot().is_ok());
         purge(&cache, &tenant, 1);
@@ -156,10 +153,8 @@ fn a_failed_sync_in_the_background_is_healed_without_another_call() {
     sim.fail(1, Fault::Eio);
     let purged = cache.purge(&tenant, &path("a/1.jpg"), Hard);
     assert!(matches!(purged.durability(), Durability::Written), "{purged:?}");
-    // Only the log's own thread can ask for this snapshot. Without it, this loop does not end.
-    while cache.persist_stats().snapshots == 0 {
-        std::thread::yield_now();
-    }
+    // Only the log's own thread can ask for this snapshot.
+    wait_until("a snapshot is written", || cache.persist_stats().snapshots > 0);
     let stats = cache.persist_stats();
     assert!(stats.fault.is_none() && stats.would_start_warm, "{stats:?}");
     drop(cache);

@@ -17,6 +17,17 @@ mod relay;
 mod serving;
 mod sim;
 
+use std::time::{Duration, Instant};
+
+/// Waits until something is so. The limit only ends a test that would wait for ever.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(600), "has waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// How often the random tests are repeated.
 fn scale() -> u64 {
     std::env::var("PERSIST_SCALE")

@@ -1,6 +1,7 @@
 //! The operations on a real file system.
 
 use crate::sim::Sim;
+use crate::wait_until;
 use cache_index::canonical::Rules;
 use cache_index::invalidation::InvalidationRequest;
 use cache_index::{Config, Hard, Lookup, OriginPath, PathPrefix, Selection, Soft, VariantKey};
@@ -9,7 +10,6 @@ use cache_index_persist::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn path(text: &str) -> OriginPath<'_> {
@@ -65,36 +65,38 @@ fn a_closed_index_holds_in_memory_and_promises_nothing() {
 fn callers_that_wait_together_share_syncs() {
     const THREADS: usize = 32;
     let sim = Sim::new(4096);
-    let cache = crate::history::open(&sim).unwrap();
+    let cache = Arc::new(crate::history::open(&sim).unwrap());
     let tenant = cache.tenant("doc");
-    let started = Arc::new(AtomicUsize::new(0));
     sim.before_sync({
-        let started = Arc::clone(&started);
+        let cache = Arc::downgrade(&cache);
+        // The first sync takes until the records of all callers are given to the log.
         move || {
-            // The first sync takes until all others are about to wait, and a while longer.
-            while started.load(Ordering::SeqCst) < THREADS {
-                std::thread::yield_now();
-            }
-            (0..1000).for_each(|_| std::thread::yield_now());
+            let Some(cache) = cache.upgrade() else { return };
+            wait_until("all callers wait", || cache.persist_stats().log_records == THREADS as u64);
         }
     });
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (cache, tenant, started) = (&cache, &tenant, &started);
+            let (cache, tenant) = (&cache, &tenant);
             scope.spawn(move || {
                 let path: OriginPath<'_> = format!("a/{thread}.jpg").parse().unwrap();
-                started.fetch_add(1, Ordering::SeqCst);
                 assert!(cache.purge(tenant, &path, Hard).is_durable());
             });
         }
     });
     let stats = cache.persist_stats();
     assert_eq!(stats.log_records, THREADS as u64);
-    assert!(stats.log_syncs <= 8, "{} syncs for {THREADS} records", stats.log_syncs);
+    assert!(stats.log_syncs <= 2, "{} syncs for {THREADS} records", stats.log_syncs);
 }
 
 #[test]
 fn next_segment_is_prepared_before_it_is_needed() {
+    // The thread that prepares it may be slow. Then the log does not wait for it.
+    assert!((0..100).any(|_| is_next_segment_used()), "no prepared segment was used");
+}
+
+/// Fills a segment, and another one. Returns whether the second was one that had been prepared.
+fn is_next_segment_used() -> bool {
     let sim = Sim::new(4096);
     let cache = crate::history::open(&sim).unwrap();
     let tenant = cache.tenant("doc");
@@ -111,23 +113,22 @@ fn next_segment_is_prepared_before_it_is_needed() {
     purge(64);
     assert_eq!(logs().len(), 1);
     purge(6);
-    while logs().len() == 1 {
-        std::thread::yield_now();
-    }
+    wait_until("a segment is prepared", || logs().len() == 2);
     let prepared = logs()[1].clone();
+    wait_until("it is written", || sim.read(&prepared).unwrap().len() == 16 << 10);
     assert!(sim.read(&prepared).unwrap().iter().all(|&byte| byte == 0));
     purge(60);
-    assert!(sim.read(&prepared).unwrap().iter().any(|&byte| byte != 0), "it is in use");
-    assert_eq!(logs().len(), 2);
+    if logs().len() > 2 || sim.read(&prepared).unwrap().iter().all(|&byte| byte == 0) {
+        return false;
+    }
     // Another one, which is not used, and is removed.
     purge(64);
-    while logs().len() == 2 {
-        std::thread::yield_now();
-    }
+    wait_until("another segment is prepared", || logs().len() == 3);
     drop(cache);
     assert_eq!(logs().len(), 2);
     let cache = crate::history::open(&sim).unwrap();
     assert!(matches!(cache.recovery(), Recovery::Warm { replayed: 194, .. }));
+    true
 }
 
 #[test]
@@ -152,9 +153,7 @@ fn records_that_wait_are_synced_within_the_period() {
     let tenant = cache.tenant("doc");
     // Ends as soon as one sync has come by itself; the second purge is not what causes it.
     let _ = cache.purge(&tenant, &path("a/1.jpg"), Hard);
-    while cache.persist_stats().log_syncs == 0 {
-        std::thread::yield_now();
-    }
+    wait_until("a sync has come", || cache.persist_stats().log_syncs > 0);
 }
 
 #[test]
@@ -162,9 +161,7 @@ fn snapshots_are_written_by_time_and_by_size() {
     let dir = tempfile::tempdir().unwrap();
     let by_time = PersistConfig::builder().snapshot_every(Some(Duration::from_millis(1)));
     let cache = Persistent::<u64>::open(dir.path().join("time"), by_time.build().unwrap()).unwrap();
-    while cache.persist_stats().snapshots < 2 {
-        std::thread::yield_now();
-    }
+    wait_until("two snapshots are written", || cache.persist_stats().snapshots >= 2);
     let by_size = PersistConfig::builder().snapshot_after_bytes(4096).build().unwrap();
     let cache = Persistent::<u64>::open(dir.path().join("size"), by_size).unwrap();
     let tenant = cache.tenant("doc");
@@ -188,9 +185,7 @@ fn a_process_that_crashes_again_and_again_does_not_fill_the_disk() {
     }
     // The segments of the processes before are reason enough for a snapshot.
     let cache = open();
-    while cache.persist_stats().snapshots == 0 {
-        std::thread::yield_now();
-    }
+    wait_until("a snapshot is written", || cache.persist_stats().snapshots > 0);
     drop(cache);
     let files = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(files, 4, "lock, manifest, snapshot and segment");

@@ -2,11 +2,13 @@
 
 use crate::history::config;
 use crate::sim::Sim;
+use crate::wait_until;
 use cache_index::{Hard, Lookup, OriginPath, PathPrefix, Selection, Soft, Tenant, VariantKey};
 use cache_index_persist::{Codec, PersistError, Persistent, Recovery};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// The gates that are open.
 static OPEN: (Mutex<BTreeSet<u64>>, Condvar) = (Mutex::new(BTreeSet::new()), Condvar::new());
@@ -173,11 +175,10 @@ fn snapshots_wait_until_everything_is_loaded() {
             is_started.store(true, Ordering::SeqCst);
             cache.snapshot().unwrap().entries
         });
-        while !is_started.load(Ordering::SeqCst) {
-            std::thread::yield_now();
-        }
-        // A snapshot that did not wait would be written meanwhile, without the entries.
-        (0..10_000).for_each(|_| std::thread::yield_now());
+        wait_until("the thread has started", || is_started.load(Ordering::SeqCst));
+        // A snapshot that did not wait would be written meanwhile, without the entries. There is no
+        // event to wait for: one that waits does nothing.
+        std::thread::sleep(Duration::from_millis(100));
         open_gate(3);
         written.join().unwrap()
     });
@@ -220,9 +221,7 @@ fn damage_that_is_found_while_it_is_loaded_flushes_everything() {
     assert_eq!(cache.values().count(), 0);
     assert!(cache.insert(&doc, &path(1), &key("?"), Gated(7)).is_stored());
     // A snapshot is written without being asked for, so that the next start is warm.
-    while cache.persist_stats().snapshots == 0 {
-        std::thread::yield_now();
-    }
+    wait_until("a snapshot is written", || cache.persist_stats().snapshots > 0);
     drop(cache);
     assert!(matches!(open(&sim).recovery(), Recovery::Warm { .. }));
     // A damaged footer is found at once.
