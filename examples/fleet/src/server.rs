@@ -1,5 +1,6 @@
 //! The nats-servers and their stores.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::error::Error;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,22 @@ impl Cluster {
         if let Some(mut child) = self.servers[at].child.take() {
             child.kill()?;
             child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Stops all servers with SIGSTOP. Their connections stay open.
+    pub(crate) fn freeze(&self) -> Result<(), Box<dyn Error>> {
+        self.signal(Signal::STOP)
+    }
+
+    pub(crate) fn thaw(&self) -> Result<(), Box<dyn Error>> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Box<dyn Error>> {
+        for child in self.servers.iter().filter_map(|server| server.child.as_ref()) {
+            kill_process(Pid::from_child(child), signal)?;
         }
         Ok(())
     }

@@ -313,6 +313,21 @@ async fn a_node_that_leaves_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_of_the_same_name_is_noticed_by_both() {
+    let engine = MemoryEngine::new();
+    let (dirs, [a, b]) = pair(&engine);
+    let dir = tempfile::tempdir().unwrap();
+    let twin = join(dir.path(), "node-0", engine.handle());
+    until("both notice it", || a.stats().namesakes == 1 && twin.stats().namesakes == 1).await;
+    assert_eq!(b.stats().namesakes, 0);
+    // The next process of a node is none.
+    drop((a, twin));
+    let a = join(dirs[0].path(), "node-0", engine.handle());
+    until("the others are heard", || a.stats().members == 2).await;
+    assert_eq!(a.stats().namesakes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_callers_share_messages() {
     let engine = MemoryEngine::new();
     let (_dirs, [a, b]) = pair(&engine);

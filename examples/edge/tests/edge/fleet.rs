@@ -16,7 +16,9 @@ use crate::app::server::Running;
 use crate::app::shield::Shield;
 use crate::app::stall::Stall;
 use crate::command::{command, run, start};
-use crate::harness::{BLUE, KEY, PATIENCE, RED, Script, Site, eventually, json, picture, setup_in, text};
+use crate::harness::{
+    BLUE, KEY, PATIENCE, RED, Script, Site, eventually, json, picture, setup_in, text,
+};
 use axum::body::Bytes;
 use axum::http::Method;
 use cache_index::{Freshness, OverTime};
@@ -197,6 +199,7 @@ async fn a_purge_through_one_edge_reaches_all_and_one_purge_is_enough() {
     let metrics = text(&two.site.ask("/metrics").await);
     for line in [
         "edge_fleet_nodes 3",
+        "edge_fleet_namesakes 0",
         "edge_fleet_gate{state=\"serve\"} 1",
         "edge_fleet_flushes_total{reason=\"no position\"} 1",
         "edge_shield_proven_total 2",
