@@ -229,7 +229,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         let removed = apply(&self.cache, &records);
         self.step(|node, now| node.release(now, &records));
         let logged = self.log(records);
-        // The log's own thread reports its failures, and the thread that waits for it does not panic.
+        // Neither the log's own thread nor the one that waits for it panics.
         let logged = async move { logged.await.expect("the runtime of the fleet is running") };
         (removed, logged, Arc::clone(self).reached(call, wanted, is_done))
     }
