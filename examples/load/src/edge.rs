@@ -98,12 +98,7 @@ impl Http {
     }
 
     pub(crate) async fn invalidate(&self, body: String) -> Result<Answer, String> {
-        self.invalidate_as("", body).await
-    }
-
-    /// Invalidates with a query.
-    pub(crate) async fn invalidate_as(&self, query: &str, body: String) -> Result<Answer, String> {
-        self.control("POST", &format!("/invalidate{query}"), body.into()).await
+        self.control("POST", "/invalidate", body.into()).await
     }
 
     async fn control(&self, method: &str, target: &str, body: Bytes) -> Result<Answer, String> {

@@ -4,16 +4,14 @@
 //! counts the fetches from the origin in each second. The time is simulated and the requests have a
 //! fixed seed, so each run prints the same figures.
 
-mod chart;
-
 use cache_index::{
     CacheIndex, Config, Freshness, Hard, Lookup, ManualClock, OriginPath, OverTime, Tenant,
     VariantKey,
 };
-use chart::{COLORS, Line, draw};
 use clap::Parser;
+use plotters::prelude::*;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,12 +45,21 @@ const SIZES: [&str; 5] = ["100w", "200w", "400w", "800w", "1600w"];
 struct Way {
     name: &'static str,
     over_time: Option<Freshness>,
+    color: RGBColor,
 }
 
 const WAYS: [Way; 3] = [
-    Way { name: "at once", over_time: None },
-    Way { name: "over time, stale until then", over_time: Some(Freshness::Stale) },
-    Way { name: "over time, live until then", over_time: Some(Freshness::Live) },
+    Way { name: "at once", over_time: None, color: RGBColor(0xb0, 0x3a, 0x2e) },
+    Way {
+        name: "over time, stale until then",
+        over_time: Some(Freshness::Stale),
+        color: RGBColor(0x8d, 0xa0, 0xb8),
+    },
+    Way {
+        name: "over time, live until then",
+        over_time: Some(Freshness::Live),
+        color: RGBColor(0x0b, 0x6e, 0x4f),
+    },
 ];
 
 /// The counts of one second.
@@ -102,12 +109,7 @@ fn run(args: &Args) -> Result<(), String> {
     }
     streams::print(&text).map_err(|error| error.to_string())?;
     if let Some(file) = &args.chart {
-        let line = |((way, seconds), color): (&(&Way, Vec<Second>), _)| {
-            let fetches = seconds.iter().copied().map(Second::fetches).collect();
-            Line { name: way.name, color, fetches }
-        };
-        let lines: Vec<_> = runs.iter().zip(COLORS).map(line).collect();
-        draw(&lines, file).map_err(|error| format!("{}: {error}", file.display()))?;
+        draw(&runs, file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
 }
@@ -189,4 +191,42 @@ impl Site {
         }
         assert!(self.index.lease(&self.tenant, path).commit(size, ()).is_stored());
     }
+}
+
+fn draw(
+    runs: &[(&Way, Vec<Second>)],
+    file: &Path,
+) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    const LEFT: i32 = 70;
+    const BOTTOM: i32 = 300;
+    const WIDTH: i32 = 760;
+    let most = runs.iter().flat_map(|(_, seconds)| seconds).map(|second| second.fetches());
+    let most = f64::from(most.max().unwrap_or(1).max(1));
+    let count = i32::try_from(runs[0].1.len()).unwrap_or(1);
+    let root = SVGBackend::new(file, (860, 350)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let title = ("sans-serif", 16).into_font().style(FontStyle::Bold);
+    root.draw(&Text::new("fetches from the origin in each second", (14, 12), title))?;
+    #[expect(clippy::cast_possible_truncation, reason = "pixels")]
+    let y = |fetches: f64| BOTTOM - (fetches / most * 240.0).round() as i32;
+    for part in [0.0, 0.5, 1.0] {
+        let line = vec![(LEFT, y(most * part)), (LEFT + WIDTH, y(most * part))];
+        root.draw(&PathElement::new(line, RGBColor(0xd9, 0xd3, 0xc2)))?;
+        let label = format!("{:.0}", most * part);
+        root.draw(&Text::new(label, (14, y(most * part) - 8), ("sans-serif", 15)))?;
+    }
+    for second in (0..count).step_by(10) {
+        let x = LEFT + second * WIDTH / count;
+        root.draw(&Text::new(format!("{second} s"), (x, BOTTOM + 8), ("sans-serif", 15)))?;
+    }
+    for (row, (way, seconds)) in (0..).zip(runs) {
+        let points = (0..).zip(seconds).map(|(second, counts)| {
+            (LEFT + second * WIDTH / count, y(f64::from(counts.fetches())))
+        });
+        root.draw(&PathElement::new(points.collect::<Vec<_>>(), way.color.stroke_width(2)))?;
+        let top = 50 + row * 22;
+        root.draw(&Rectangle::new([(520, top), (540, top + 12)], way.color.filled()))?;
+        root.draw(&Text::new(way.name, (548, top), ("sans-serif", 15)))?;
+    }
+    root.present()
 }

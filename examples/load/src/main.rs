@@ -10,10 +10,8 @@
 //! Exit code 1 if a picture was too old, an answer was not the expected one, or store and index of
 //! the edge differ at the end.
 
-mod chart;
 mod clients;
 mod edge;
-mod flush;
 mod invalidations;
 mod origin;
 mod report;
@@ -56,19 +54,6 @@ pub(crate) struct Args {
     #[arg(long)]
     plant: bool,
 
-    /// Shows the load of the origin after a flush, at once and over so many seconds, instead of
-    /// invalidating all the time. Each picture has one rendition.
-    #[arg(long, value_name = "SECONDS")]
-    flush_over: Option<u64>,
-
-    /// How many requests there are a second, with `--flush-over`.
-    #[arg(long, default_value_t = 1000, requires = "flush_over")]
-    requests: u32,
-
-    /// Writes a chart as well, with `--flush-over`.
-    #[arg(long, value_name = "FILE.svg", requires = "flush_over")]
-    chart: Option<std::path::PathBuf>,
-
     /// The built edge, if it isn't beside this program.
     #[arg(long)]
     edge: Option<std::path::PathBuf>,
@@ -89,9 +74,6 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<bool, String> {
     if args.pictures == 0 || args.renditions == 0 || args.clients == 0 {
         return Err("pictures, renditions and clients must be more than none".to_owned());
-    }
-    if let Some(over) = args.flush_over {
-        return flush::run(&args, over).await.map(|()| true);
     }
     let end = Duration::try_from_secs_f64(args.minutes * 60.0);
     let end = end.ok().filter(|end| !end.is_zero()).ok_or("minutes must be more than none")?;

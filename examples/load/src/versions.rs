@@ -7,11 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The versions of each picture, by its number.
-pub(crate) struct Versions {
-    pictures: Vec<Picture>,
-    /// How often the origin was asked for one.
-    fetches: AtomicU32,
-}
+pub(crate) struct Versions(Vec<Picture>);
 
 #[derive(Default)]
 struct Picture {
@@ -31,38 +27,28 @@ pub(crate) struct Floor {
 
 impl Versions {
     pub(crate) fn new(pictures: usize) -> Self {
-        let pictures = (0..pictures).map(|_| Picture::default()).collect();
-        Self { pictures, fetches: AtomicU32::new(0) }
+        Self((0..pictures).map(|_| Picture::default()).collect())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.pictures.len()
-    }
-
-    pub(crate) fn note_fetch(&self) {
-        self.fetches.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Returns how often the origin was asked since the last call.
-    pub(crate) fn take_fetches(&self) -> u32 {
-        self.fetches.swap(0, Ordering::SeqCst)
+        self.0.len()
     }
 
     // Sequentially consistent throughout: this is the clock of the check, and not part of the
     // measurement.
 
     pub(crate) fn at_origin(&self, number: usize) -> Option<u32> {
-        self.pictures.get(number).map(|picture| picture.at_origin.load(Ordering::SeqCst))
+        self.0.get(number).map(|picture| picture.at_origin.load(Ordering::SeqCst))
     }
 
     /// The picture changes.
     pub(crate) fn change(&self, number: usize) -> u32 {
-        self.pictures[number].at_origin.fetch_add(1, Ordering::SeqCst) + 1
+        self.0[number].at_origin.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Records that all versions older than `version` were invalidated.
     pub(crate) fn invalidated(&self, number: usize, version: u32, softly: bool) {
-        let picture = &self.pictures[number];
+        let picture = &self.0[number];
         picture.any.fetch_max(version, Ordering::SeqCst);
         if !softly {
             picture.hard.fetch_max(version, Ordering::SeqCst);
@@ -70,7 +56,7 @@ impl Versions {
     }
 
     pub(crate) fn floor(&self, number: usize) -> Floor {
-        let picture = &self.pictures[number];
+        let picture = &self.0[number];
         Floor { hard: picture.hard.load(Ordering::SeqCst), any: picture.any.load(Ordering::SeqCst) }
     }
 }
