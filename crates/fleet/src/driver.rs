@@ -8,6 +8,7 @@ use crate::engine::{Announcements, AppendError, Delivered, Engine, Reader, Strea
 use crate::fleet::Watermark;
 use crate::gate::Gate;
 use crate::level::Reach;
+use crate::logger::Logger;
 use crate::machine::{AppendResult, Effect, FlushReason, Node, Settings};
 use crate::message::Author;
 use crate::stats::{FleetStats, Latency};
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -53,6 +55,8 @@ pub(crate) struct Shared<V: Codec + Clone + Send + Sync + 'static, E> {
     engine: Arc<E>,
     config: FleetConfig,
     effects: mpsc::UnboundedSender<Effect>,
+    logger: Logger,
+    runtime: Handle,
     calls: Mutex<HashMap<u64, oneshot::Sender<()>>>,
     removed: Mutex<Vec<V>>,
     tally: Mutex<Tally>,
@@ -97,6 +101,8 @@ where
         engine: Arc::new(engine),
         config,
         effects,
+        logger: Logger::default(),
+        runtime: Handle::current(),
         calls: Mutex::default(),
         removed: Mutex::default(),
         tally: Mutex::default(),
@@ -222,13 +228,21 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         }
         let removed = apply(&self.cache, &records);
         self.step(|node, now| node.release(now, &records));
-        let shared = Arc::clone(self);
-        let logged = tokio::task::spawn_blocking(move || shared.cache.log_applied(&records));
-        let logged = async move {
-            // The log's own thread reports its failures; this one does not panic.
-            logged.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-        };
+        let logged = self.log(records);
+        // Neither the log's own thread nor the one that waits for it panics.
+        let logged = async move { logged.await.expect("the runtime of the fleet is running") };
         (removed, logged, Arc::clone(self).reached(call, wanted, is_done))
+    }
+
+    /// Writes records that are applied to the log of this node.
+    fn log(self: &Arc<Self>, records: Vec<Record>) -> oneshot::Receiver<Durability> {
+        let (durability, must_write) = self.logger.add(records);
+        if must_write {
+            let shared = Arc::clone(self);
+            let write = move || shared.logger.write_all(|batch| shared.cache.log_applied(batch));
+            self.runtime.spawn_blocking(write);
+        }
+        durability
     }
 
     /// Waits until a call has reached its level, or returns the level that it has reached in time.
@@ -304,6 +318,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
             bad_announcements: counts.bad_announcements,
             latency: tally.latency.clone(),
             not_reached: tally.not_reached,
+            namesakes: outcome.namesakes,
         }
     }
 

@@ -208,6 +208,26 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, OriginPath, Selection, VariantKey};
+    /// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let keys = [VariantKey::from_canonical("?w=200")?];
+    /// let (doc, selected) = (fleet.tenant("doc"), Selection::Keys(&keys));
+    /// let purged = fleet.purge_selected(&doc, &birds, selected, Hard, Durable).await?;
+    /// assert!(purged.removed().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn purge_selected<M: Mode, L: Level>(
         &self,
         tenant: &Tenant,
@@ -227,6 +247,24 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, PathPrefix};
+    /// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let avatars = PathPrefix::from_canonical("sample.li/avatars/")?;
+    /// let purged = fleet.purge_prefix(&fleet.tenant("doc"), &avatars, Hard, Durable).await?;
+    /// assert!(purged.local().is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn purge_prefix<M: Mode, L: Level>(
         &self,
         tenant: &Tenant,
@@ -242,6 +280,23 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Soft;
+    /// use cache_index_fleet::{Everywhere, Fleet, FleetConfig, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let flushed = fleet.flush_tenant(&fleet.tenant("doc"), Soft, Everywhere).await?;
+    /// assert_eq!(flushed.level(), Everywhere);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn flush_tenant<M: Mode, L: Level>(
         &self,
         tenant: &Tenant,
@@ -256,6 +311,23 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine, Local};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let flushed = fleet.flush_all(Hard, Local).await?;
+    /// assert!(flushed.local().is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn flush_all<M: Mode, L: Level>(
         &self,
         mode: M,
@@ -307,6 +379,26 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine, Local};
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// // A new node flushes everything before it serves as fresh.
+    /// fleet.serves_fresh().await;
+    /// let minute = Duration::from_secs(60);
+    /// let _ = fleet.flush_tenant_over(&fleet.tenant("doc"), minute, Local).await?;
+    /// assert_eq!(fleet.local().running_flushes().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn flush_tenant_over<L: Level>(
         &self,
         tenant: &Tenant,
@@ -321,6 +413,25 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::InvalidationRequest;
+    /// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let request = InvalidationRequest::builder(&Rules::default()).original(["/a/birds.jpg"])?;
+    /// let purged = fleet.apply(&fleet.tenant("doc"), &request, Durable).await?;
+    /// assert!(purged.local().is_durable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn apply<L: Level>(
         &self,
         tenant: &Tenant,
@@ -338,6 +449,25 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// As [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Severity;
+    /// use cache_index_fleet::{Durable, Fleet, FleetConfig, MemoryEngine};
+    /// use cache_index_persist::Scope;
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let scopes = vec![Scope::Tenant { tenant: "doc".to_owned() }, Scope::All];
+    /// let done = fleet.invalidate(Some("editor"), Severity::Hard, scopes, Durable).await?;
+    /// assert_eq!(done.level(), Durable);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn invalidate<L: Level>(
         &self,
         by: Option<&str>,
@@ -392,6 +522,23 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     /// Shuts the gate for good, and tells the other nodes, which then do not wait for this one. The
     /// index stays open: for a caller that cannot give the fleet away, as [`leave`](Self::leave)
     /// needs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_fleet::{Admission, Fleet, FleetConfig, MemoryEngine, Moment};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// fleet.serves_fresh().await;
+    /// fleet.retire().await;
+    /// assert_eq!(fleet.gate(Moment::now()), Admission::ServeStale);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn retire(&self) {
         self.shared.leave().await;
     }
@@ -401,6 +548,24 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Errors
     /// If the last snapshot cannot be written: see [`Persistent::close`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// fleet.serves_fresh().await;
+    /// fleet.leave().await?;
+    /// // The directory is free for the next process.
+    /// let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn leave(self) -> Result<(), PersistError> {
         self.shared.leave().await;
         self.driver.abort();

@@ -8,6 +8,7 @@ mod engine;
 mod fleet;
 mod gate;
 mod level;
+mod logger;
 mod machine;
 mod message;
 mod request;

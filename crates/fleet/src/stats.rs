@@ -79,6 +79,9 @@ pub struct FleetStats {
     pub latency: BTreeMap<Reach, Latency>,
     /// Invalidations that did not reach their level in time.
     pub not_reached: u64,
+    /// Other nodes that run with the name of this one. Each of them may skip invalidations of the
+    /// other: one must be stopped, and joined again with another name and an empty directory.
+    pub namesakes: usize,
 }
 
 /// How long invalidations took to reach their level.

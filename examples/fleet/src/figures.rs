@@ -1,6 +1,9 @@
 //! The figures of a fleet that is well, and of one whose server goes away.
 
+use crate::node::FRESH_FOR;
+use crate::server::Cluster;
 use crate::world::World;
+use cache_index_fleet::Moment;
 use std::error::Error;
 use std::time::Duration;
 
@@ -25,7 +28,49 @@ pub(crate) async fn all(world: &mut World, purges: usize) -> Result<(), Box<dyn 
     }
     burst(world).await?;
     catch_up(world).await?;
-    if world.cluster.is_some() { lost_server(world).await } else { Ok(()) }
+    idle(world).await?;
+    if world.cluster.is_some() {
+        frozen_server(world).await?;
+        lost_server(world).await?;
+    }
+    Ok(())
+}
+
+/// Nobody purges: only ticks are appended.
+async fn idle(world: &mut World) -> Result<(), Box<dyn Error>> {
+    const QUARTERS: u32 = 40;
+    world.all_fresh().await?;
+    let position = async |world: &World| -> Result<u32, Box<dyn Error>> {
+        Ok(world.nodes[0].ask("position").await?.parse()?)
+    };
+    let (before, began) = (position(world).await?, Moment::now());
+    tokio::time::sleep(FRESH_FOR / 4 * QUARTERS).await;
+    let ticks = position(world).await? - before;
+    let quarters = Moment::now().since(began).as_secs_f64() / (FRESH_FOR / 4).as_secs_f64();
+    let rate = f64::from(ticks) / quarters;
+    println!("{:<44} {rate:8.2} ticks per T/4 of the whole fleet", "nobody purges");
+    Ok(())
+}
+
+/// Waits until each node has noticed that the servers are gone, and prints when the last one had.
+async fn noticed(world: &World, what: &str, began: Moment) -> Result<(), Box<dyn Error>> {
+    let mut last = began;
+    for node in &world.nodes {
+        last = last.max(Moment::from_nanos(node.ask("lost").await?.parse()?));
+    }
+    let took = last.since(began).as_secs_f64();
+    println!("{:<44} {took:8.2} s", format!("{what}: noticed by all nodes after"));
+    Ok(())
+}
+
+/// The server stops to answer, with open connections.
+async fn frozen_server(world: &mut World) -> Result<(), Box<dyn Error>> {
+    let began = Moment::now();
+    world.cluster.as_ref().map_or(Ok(()), Cluster::freeze)?;
+    let done = noticed(world, "server frozen", began).await;
+    world.cluster.as_ref().map_or(Ok(()), Cluster::thaw)?;
+    done?;
+    world.all_fresh().await
 }
 
 /// Single purges, one after the other.
@@ -104,13 +149,14 @@ async fn catch_up(world: &mut World) -> Result<(), Box<dyn Error>> {
 
 /// The server is killed, and comes back.
 async fn lost_server(world: &mut World) -> Result<(), Box<dyn Error>> {
-    let began = tokio::time::Instant::now();
+    let began = Moment::now();
     world.kill_servers()?;
+    noticed(world, "server killed", began).await?;
     for node in &world.nodes {
         node.ask("shut").await?;
     }
-    let (shut, period) = (began.elapsed().as_secs_f64(), crate::node::FRESH_FOR.as_secs_f64());
-    println!("{:<44} {shut:8.2} s of {period} s", "server lost: all gates shut after");
+    let (shut, period) = (Moment::now().since(began).as_secs_f64(), FRESH_FOR.as_secs_f64());
+    println!("{:<44} {shut:8.2} s of {period} s", "server killed: all gates shut after");
     world.run_servers()?;
     let began = tokio::time::Instant::now();
     world.all_fresh().await?;

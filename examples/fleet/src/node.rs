@@ -86,6 +86,13 @@ impl Node {
                 }
                 Ok(Moment::now().as_nanos().to_string())
             }
+            ["lost"] => {
+                while self.fleet.stats().is_caught_up {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(Moment::now().as_nanos().to_string())
+            }
+            ["position"] => Ok(self.fleet.stats().position.to_string()),
             ["settled"] => {
                 while self.fleet.stats().outbox > 0 || !self.fleet.stats().is_caught_up {
                     tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,5 +1,6 @@
 //! The nats-servers and their stores.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::error::Error;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -27,13 +28,15 @@ pub(crate) fn find(named: Option<PathBuf>) -> Option<PathBuf> {
     })
 }
 
-/// Returns free ports.
-fn ports(count: usize) -> Result<Vec<u16>, Box<dyn Error>> {
-    // All are bound before the first is free again, so that no port is there twice.
-    let bound: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    let ports: Result<Vec<_>, _> =
-        bound?.iter().map(|at| at.local_addr().map(|address| address.port())).collect();
-    Ok(ports?)
+/// Returns free ports, and none of those that the system gives to clients: while a server is down,
+/// a connection of a client could have such a port, even one to itself.
+fn ports(count: usize) -> Vec<u16> {
+    let mut random = fastrand::Rng::new();
+    let ports = std::iter::repeat_with(|| random.u16(10_000..30_000));
+    // All stay bound until the last one is found, so that no port is there twice.
+    let bound = ports.filter_map(|port| Some((port, TcpListener::bind(("0.0.0.0", port)).ok()?)));
+    let bound: Vec<_> = bound.take(count).collect();
+    bound.into_iter().map(|(port, _)| port).collect()
 }
 
 impl Cluster {
@@ -44,11 +47,12 @@ impl Cluster {
         count: usize,
         address: &str,
     ) -> Result<Self, Box<dyn Error>> {
-        let (clients, routes) = (ports(count)?, ports(count)?);
+        let all = ports(2 * count);
+        let (clients, routes) = all.split_at(count);
         let urls: Vec<_> =
             routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
         let mut servers = Vec::new();
-        for (at, (&port, route)) in clients.iter().zip(&routes).enumerate() {
+        for (at, (&port, route)) in clients.iter().zip(routes).enumerate() {
             let dir = dir.join(at.to_string());
             std::fs::create_dir_all(&dir)?;
             let store = dir.join("store").display().to_string();
@@ -105,6 +109,22 @@ impl Cluster {
         if let Some(mut child) = self.servers[at].child.take() {
             child.kill()?;
             child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Stops all servers with SIGSTOP. Their connections stay open.
+    pub(crate) fn freeze(&self) -> Result<(), Box<dyn Error>> {
+        self.signal(Signal::STOP)
+    }
+
+    pub(crate) fn thaw(&self) -> Result<(), Box<dyn Error>> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Box<dyn Error>> {
+        for child in self.servers.iter().filter_map(|server| server.child.as_ref()) {
+            kill_process(Pid::from_child(child), signal)?;
         }
         Ok(())
     }

@@ -79,6 +79,8 @@ struct Heard {
     author: Author,
     beat: u64,
     at: Moment,
+    /// When it was heard first.
+    since: Moment,
     has_left: bool,
     /// Announced, but not yet compared with the messages applied here.
     pending: Option<(u64, String)>,
@@ -184,6 +186,7 @@ impl Members {
             author: author.clone(),
             beat: 0,
             at: now,
+            since: now,
             has_left: false,
             pending: None,
             confirmed: 0,
@@ -239,6 +242,15 @@ impl Members {
     /// Returns the nodes that may serve as fresh, with this one.
     pub(crate) fn count(&self, now: Moment) -> usize {
         self.fresh(now).count() + 1
+    }
+
+    /// Returns how many other nodes run with the name of this one. An announcement that an earlier
+    /// process has sent before its end may arrive late, but not for a whole period.
+    pub(crate) fn namesakes(&self, own: &Author) -> usize {
+        let is_one = |heard: &&Heard| {
+            heard.author.name == own.name && heard.at.since(heard.since) >= own.period
+        };
+        self.heard.values().filter(is_one).count()
     }
 
     fn fresh(&self, now: Moment) -> impl Iterator<Item = (u64, Proven)> + '_ {
@@ -395,6 +407,25 @@ mod tests {
         assert_eq!(members.on_echo(at(9_000), &echo), Some(at(100)));
         assert_eq!(members.on_echo(at(9_000), &Echo { beat: 99, ..echo }), None);
         assert_eq!(members.on_echo(at(9_000), &Echo { session: 2, ..echo }), None);
+    }
+
+    #[test]
+    fn a_node_that_is_heard_for_a_period_under_the_own_name_is_a_namesake() {
+        let mut members = members();
+        let named = |beat, name: &str| {
+            let author = Author { name: name.to_owned(), ..author(2) };
+            Announcement { author, ..announcement(2, beat, 9, "m9") }
+        };
+        for (beat, millis, name, expected) in [
+            (1, 100, "pop-1", 0),
+            // The end of an earlier process.
+            (2, 4_900, "pop-1", 0),
+            (3, 5_100, "pop-1", 1),
+            (4, 5_200, "pop-2", 0),
+        ] {
+            members.on_announcement(at(millis), named(beat, name));
+            assert_eq!(members.namesakes(&author(1)), expected, "{millis} ms");
+        }
     }
 
     #[test]

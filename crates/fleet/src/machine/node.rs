@@ -101,6 +101,7 @@ pub(crate) struct Outcome {
     pub(crate) is_caught_up: bool,
     pub(crate) outbox: usize,
     pub(crate) members: usize,
+    pub(crate) namesakes: usize,
 }
 
 #[derive(Debug)]
@@ -200,6 +201,7 @@ impl Node {
             is_caught_up: self.follower.is_caught_up(),
             outbox: self.outbox.len(),
             members: self.members.count(now),
+            namesakes: self.members.namesakes(&self.settings.author),
         }
     }
 

@@ -25,11 +25,20 @@ fn program() -> Option<PathBuf> {
     found
 }
 
+/// Returns a free port, and none of those that the system gives to clients: while the server is
+/// down, a connection of a client could have such a port, even one to itself.
+fn free_port() -> u16 {
+    let mut random = fastrand::Rng::new();
+    let ports = std::iter::repeat_with(|| random.u16(10_000..30_000));
+    let mut free = ports.filter(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    free.next().unwrap()
+}
+
 impl Server {
     pub(crate) fn start() -> Option<Self> {
         let program = program()?;
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let store = dir.path().join("store");
         let config = format!(
             "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {:?}, sync_interval: always }}\n",

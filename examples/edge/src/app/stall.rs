@@ -28,8 +28,12 @@ impl Stall {
     }
 
     pub(crate) async fn passed(&self) {
-        self.waiting.send_modify(|waiting| *waiting += 1);
-        let _ = self.is_set.subscribe().wait_for(|is_set| !is_set).await;
-        self.waiting.send_modify(|waiting| *waiting -= 1);
+        let mut is_set = self.is_set.subscribe();
+        // Only those are counted that are held.
+        if *is_set.borrow_and_update() {
+            self.waiting.send_modify(|waiting| *waiting += 1);
+            let _ = is_set.wait_for(|is_set| !is_set).await;
+            self.waiting.send_modify(|waiting| *waiting -= 1);
+        }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn report(member: &Member, shield: Option<&ShieldCounters>) -> Value 
         "resent": stats.resent,
         "invalidations": stats.invalidations,
         "not_reached": stats.not_reached,
+        "namesakes": stats.namesakes,
         "latency": latency,
         "shield": shield.map(ShieldCounters::report),
     })
@@ -60,6 +61,7 @@ pub(crate) fn register(registry: &mut Registry, member: &Member) {
         ("position", "The last message of the log that holds here", stats.position),
         ("lag", "Messages of the log that do not hold here yet", stats.lag),
         ("outbox", "Own invalidations that the log has not delivered", stats.outbox as u64),
+        ("namesakes", "Other edges that run with the name of this one", stats.namesakes as u64),
     ] {
         gauge(registry, name, help, value);
     }
