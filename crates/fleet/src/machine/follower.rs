@@ -43,9 +43,12 @@ pub(crate) enum FlushReason {
 }
 
 impl FlushReason {
-    /// Whether messages are gone from the stream that this node had applied and others may not.
+    /// Whether messages are gone that this node had applied and others may not.
+    ///
+    /// A stream with another creation may be an earlier one, restored after this node had followed
+    /// a later one. A node that was away all the time finds its position in it, and notices nothing.
     pub(crate) fn is_loss(self) -> bool {
-        matches!(self, Self::EndsBefore | Self::OtherMessage)
+        matches!(self, Self::CreatedAnew | Self::EndsBefore | Self::OtherMessage)
     }
 }
 
@@ -218,8 +221,7 @@ impl Follower {
                 // the flush comes behind it.
                 let owes_loss = self.position.as_ref().is_some_and(|position| position.owes_loss);
                 let mut position = Position::end_of(info);
-                position.owes_loss =
-                    reason.is_loss() || owes_loss && reason != FlushReason::CreatedAnew;
+                position.owes_loss = reason.is_loss() || owes_loss;
                 self.position = Some(position);
                 (self.must_flush, self.gap) = (false, None);
                 self.attempt += 1;
@@ -339,14 +341,14 @@ mod tests {
         let flush = Request::Flush(FlushReason::CreatedAnew);
         assert_eq!(requests, [Request::Close, flush, Request::Open { attempt: 2, first: 5 }]);
         let position = follower.position.expect("a position");
-        assert_eq!(position, Position { created: 2, last: message(4), owes_loss: false });
+        assert_eq!(position, Position { created: 2, last: message(4), owes_loss: true });
     }
 
     #[test]
     fn each_check_has_its_reason_and_a_loss_is_owed_to_the_others() {
         let gone = StreamInfo { id_at: None, ..info(1, 12, 9) };
         let cases = [
-            (info(2, 12, 9), FlushReason::CreatedAnew, false),
+            (info(2, 12, 9), FlushReason::CreatedAnew, true),
             (info(1, 8, 9), FlushReason::EndsBefore, true),
             (info(1, 12, 8), FlushReason::OtherMessage, true),
             (StreamInfo { first: 11, ..gone.clone() }, FlushReason::Missed, false),
