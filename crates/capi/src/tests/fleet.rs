@@ -133,35 +133,38 @@ fn invalidate(name: &str, pair: &Pair, level: c_int, mode: c_int) -> (c_int, ci_
     (code, out, read(values).into_iter().map(|(.., value)| value).collect())
 }
 
+/// Invalidates on one node by the function of this name, and looks at both.
+fn reaches_the_other_node(name: &str, mode: c_int, expected: c_int) {
+    let pair = Pair::new(&format!("{name} {mode}"), |_| {});
+    pair.fill(0, "a/1", 7);
+    pair.fill(1, "a/1", 8);
+    let (code, out, values) = invalidate(name, &pair, CI_REACH_EVERYWHERE, mode);
+    assert_eq!((code, out.reach), (CI_OK, CI_REACH_EVERYWHERE), "{name}");
+    assert_eq!((out.durability, out.values), (CI_DURABLE, values.len()), "{name}");
+    let states = (pair.state(0, "a/1"), pair.state(1, "a/1"));
+    assert_eq!(states, (expected, expected), "{name}, mode {mode}");
+    let is_purge = ["ci_fleet_purge", "ci_fleet_purge_variants", "ci_fleet_request"];
+    let is_purge = is_purge.contains(&name) && mode == CI_HARD;
+    assert_eq!(values, if is_purge { vec![7] } else { vec![] }, "{name}, mode {mode}");
+    let mut removed = null_mut();
+    // SAFETY: all pointers are valid.
+    let code = unsafe { ci_fleet_removed(pair.nodes[1].0, &raw mut removed, null_mut()) };
+    assert_eq!(code, CI_OK);
+    let removed: Vec<_> = read(removed).into_iter().map(|(.., value)| value).collect();
+    assert_eq!(removed, if is_purge { vec![8] } else { vec![] }, "{name}, mode {mode}");
+}
+
+/// At the same time, as a new node waits for those that it may not know yet.
 #[test]
 fn each_function_that_invalidates_reaches_the_other_node() {
-    for name in INVALIDATIONS {
-        for (mode, expected) in [(CI_HARD, CI_MISS), (CI_SOFT, CI_STALE)] {
-            let only_hard = ["ci_fleet_flush_over", "ci_fleet_tenant_forget"].contains(&name);
-            if only_hard && mode == CI_SOFT {
-                continue;
+    std::thread::scope(|scope| {
+        for name in INVALIDATIONS {
+            scope.spawn(move || reaches_the_other_node(name, CI_HARD, CI_MISS));
+            if !["ci_fleet_flush_over", "ci_fleet_tenant_forget"].contains(&name) {
+                scope.spawn(move || reaches_the_other_node(name, CI_SOFT, CI_STALE));
             }
-            let pair = Pair::new(&format!("{name} {mode}"), |_| {});
-            pair.fill(0, "a/1", 7);
-            pair.fill(1, "a/1", 8);
-            assert_eq!((pair.state(0, "a/1"), pair.state(1, "a/1")), (CI_LIVE, CI_LIVE));
-            let (code, out, values) = invalidate(name, &pair, CI_REACH_EVERYWHERE, mode);
-            assert_eq!((code, out.reach), (CI_OK, CI_REACH_EVERYWHERE), "{name}");
-            assert_eq!(out.durability, CI_DURABLE, "{name}");
-            assert_eq!(out.values, values.len());
-            let states = (pair.state(0, "a/1"), pair.state(1, "a/1"));
-            assert_eq!(states, (expected, expected), "{name}, mode {mode}");
-            let is_purge = ["ci_fleet_purge", "ci_fleet_purge_variants", "ci_fleet_request"];
-            let is_purge = is_purge.contains(&name) && mode == CI_HARD;
-            assert_eq!(values, if is_purge { vec![7] } else { vec![] }, "{name}, mode {mode}");
-            let mut removed = null_mut();
-            // SAFETY: all pointers are valid.
-            let code = unsafe { ci_fleet_removed(pair.nodes[1].0, &raw mut removed, null_mut()) };
-            assert_eq!(code, CI_OK);
-            let removed: Vec<_> = read(removed).into_iter().map(|(.., value)| value).collect();
-            assert_eq!(removed, if is_purge { vec![8] } else { vec![] }, "{name}, mode {mode}");
         }
-    }
+    });
 }
 
 #[test]
