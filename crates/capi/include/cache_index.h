@@ -33,10 +33,12 @@
  * must be the last use of a handle. No function waits for another thread longer than a lock is held
  * over one entry, calls back, reads a file or uses the network. An exception is an index of
  * ci_durable_open(): its purges and flushes wait for the log, and functions whose name begins with
- * ci_durable_ read and write files.
+ * ci_durable_ read and write files. Those whose name begins with ci_fleet_ wait for other nodes, as
+ * they say.
  *
  * Durable indexes are in libraries that were built with the feature "durable". Define
- * CI_WITH_DURABLE before you include this header.
+ * CI_WITH_DURABLE before you include this header. Fleets are in those with the feature "fleet".
+ * Define CI_WITH_DURABLE and CI_WITH_FLEET.
  *
  * Undefined, everywhere: pointers that are neither NULL nor valid, handles that were freed, texts
  * that are shorter than their length or change during the call.
@@ -103,7 +105,8 @@
 #define CI_ERR_EXHAUSTED -8
 
 /**
- * A file could not be read or written; only from functions whose name begins with `ci_durable_`.
+ * A file could not be read or written, or a thread not be started; only from functions whose name
+ * begins with `ci_durable_` or `ci_fleet_`.
  */
 #define CI_ERR_IO -9
 
@@ -336,6 +339,92 @@
  * The snapshot is being loaded while the index is used. An entry that is not loaded yet is a miss.
  */
 #define CI_RECOVERY_LOADING 3
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * While the gate is shut, a live value is CI_STALE.
+ */
+#define CI_SHUT_STALE 0
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * While the gate is shut, each lookup is CI_MISS.
+ */
+#define CI_SHUT_REFUSE 1
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The node has proof that it knows the invalidations of all nodes: it serves as fresh.
+ */
+#define CI_GATE_OPEN 0
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The node has no such proof, and was configured with CI_SHUT_STALE.
+ */
+#define CI_GATE_STALE 1
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The node has no such proof, and was configured with CI_SHUT_REFUSE.
+ */
+#define CI_GATE_REFUSE 2
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Applied on this node, and written to its log. It is sent to the others as soon as possible.
+ */
+#define CI_REACH_LOCAL 0
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The stream has it as well: each node applies it, or shuts its gate.
+ */
+#define CI_REACH_DURABLE 1
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Each node that may serve as fresh has applied it.
+ */
+#define CI_REACH_EVERYWHERE 2
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The invalidation holds on this node, but has not reached the level in time. It is sent as soon as
+ * possible, also after a restart: you need not repeat it. `ci_reached` has the level that it
+ * reached.
+ */
+#define CI_NOT_REACHED 4
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The bytes of `ci_watermark.text`, with the final zero byte.
+ */
+#define CI_WATERMARK_SIZE 96
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Go to the source: the cache may be older than an invalidation that the edge knows.
+ */
+#define CI_TIER_PAST 0
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Answer from the cache.
+ */
+#define CI_TIER_CACHE 1
 #endif
 
 /**
@@ -961,6 +1050,203 @@ struct ci_durable_stats {
 };
 #endif
 
+#if defined(CI_WITH_FLEET)
+/**
+ * How an index joins a fleet. Set `size` to `sizeof(struct ci_fleet_config)` and the rest to zero,
+ * which stands for the defaults.
+ */
+struct ci_fleet_config {
+  /**
+   * `sizeof(struct ci_fleet_config)`.
+   */
+  size_t size;
+  /**
+   * Milliseconds for which the node serves as fresh after a proof, 200 to 3600000; 5000 by
+   * default.
+   */
+  uint64_t fresh_for_ms;
+  /**
+   * The longest such time of any node of the fleet; 10000 by default, or `fresh_for_ms` if that
+   * is longer.
+   */
+  uint64_t longest_fresh_for_ms;
+  /**
+   * Milliseconds for which a call waits for its level; 15000 by default.
+   */
+  uint64_t patience_ms;
+  /**
+   * Invalidations that may wait until they can be sent, at least 2; 100000 by default. One more,
+   * and a flush of everything takes their place.
+   */
+  size_t outbox_limit;
+  /**
+   * CI_SHUT_STALE or CI_SHUT_REFUSE.
+   */
+  int when_shut;
+  /**
+   * 1: values that invalidations of other nodes remove are kept for `ci_fleet_removed`, which
+   * you must then call. 0: they are dropped.
+   */
+  int keep_removed;
+  /**
+   * 1: flushes over time are applied at once on this node. For a shield, from which other nodes
+   * fetch.
+   */
+  int flush_at_once;
+  /**
+   * Servers that keep the stream, if it is created, up to 5; 1 by default.
+   */
+  int replicas;
+  /**
+   * The stream of the fleet; `CACHE_PURGE` by default. It is created if it is missing.
+   */
+  struct ci_str stream;
+  /**
+   * The only subject of the stream; `cache.purge` by default. Set it if, and only if, `stream`
+   * is set.
+   */
+  struct ci_str subject;
+  /**
+   * Milliseconds for which the stream keeps messages, if it is created; 7 days by default.
+   */
+  uint64_t max_age_ms;
+  /**
+   * Milliseconds that a request to a server may take; 2000 by default.
+   */
+  uint64_t timeout_ms;
+};
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * State and counts of a node. Set `size` to `sizeof(struct ci_fleet_stats)`.
+ */
+struct ci_fleet_stats {
+  /**
+   * `sizeof(struct ci_fleet_stats)`.
+   */
+  size_t size;
+  /**
+   * CI_GATE_*.
+   */
+  int gate;
+  /**
+   * 1 if the node follows the stream and has nothing left to apply.
+   */
+  int is_caught_up;
+  /**
+   * The last message of the stream that was applied.
+   */
+  uint64_t position;
+  /**
+   * Messages that were in the stream when the reader was opened, and are not applied yet.
+   */
+  uint64_t lag;
+  /**
+   * Own invalidations that the stream has not delivered yet.
+   */
+  uint64_t outbox;
+  /**
+   * Nodes that may serve as fresh, with this one.
+   */
+  uint64_t members;
+  /**
+   * Messages that were applied.
+   */
+  uint64_t messages;
+  /**
+   * Invalidations of other nodes that were applied.
+   */
+  uint64_t invalidations;
+  /**
+   * Proofs that nothing was missing.
+   */
+  uint64_t proofs;
+  /**
+   * Flushes of everything, because invalidations may be missing.
+   */
+  uint64_t flushes;
+  /**
+   * Those of them because the stream has lost messages that some node had applied.
+   */
+  uint64_t losses;
+  /**
+   * Messages that were sent again.
+   */
+  uint64_t resent;
+  /**
+   * How often the outbox was full, so that everything is flushed.
+   */
+  uint64_t collapsed;
+  /**
+   * Messages that were missing between two others, until they were read again.
+   */
+  uint64_t gaps;
+  /**
+   * Damaged messages, and those of an unknown version. Everything was flushed.
+   */
+  uint64_t unreadable;
+  /**
+   * Invalidations that have reached CI_REACH_LOCAL, CI_REACH_DURABLE and CI_REACH_EVERYWHERE, as
+   * they were asked to.
+   */
+  uint64_t reached[3];
+  /**
+   * The longest time that such invalidations took, in microseconds.
+   */
+  uint64_t longest_us[3];
+  /**
+   * Invalidations that did not reach their level in time.
+   */
+  uint64_t not_reached;
+};
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The receipt of an invalidation of a fleet. Set `size` to `sizeof(struct ci_reached)`.
+ */
+struct ci_reached {
+  /**
+   * `sizeof(struct ci_reached)`.
+   */
+  size_t size;
+  /**
+   * CI_REACH_*: the level that was reached.
+   */
+  int reach;
+  /**
+   * CI_DURABLE, CI_WRITTEN or CI_NOT_DURABLE: on the disk of this node.
+   */
+  int durability;
+  /**
+   * Values that were removed on this node. 0 for a prefix and for a flush, whose values come from
+   * `ci_reclaim`, and for a soft invalidation.
+   */
+  size_t values;
+};
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * The value of a header `Cache-Watermark`. Set `size` to `sizeof(struct ci_watermark)`.
+ */
+struct ci_watermark {
+  /**
+   * `sizeof(struct ci_watermark)`.
+   */
+  size_t size;
+  /**
+   * The bytes of `text`, without the final zero byte.
+   */
+  size_t len;
+  /**
+   * Zero-terminated.
+   */
+  char text[CI_WATERMARK_SIZE];
+};
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1234,8 +1520,12 @@ int ci_remove(const struct ci_index *index,
  *
  * Any thread may call this at any time. It locks one shard, shared.
  *
- * Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT:
- * nothing is claimed.
+ * In a fleet, while the gate is shut: a live value is CI_STALE without a lease. With
+ * CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL: go
+ * to the source, and do not store the answer.
+ *
+ * Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED, or CI_MISS in a fleet; CI_ERR_NULL,
+ * CI_ERR_TENANT, CI_ERR_TEXT: nothing is claimed.
  */
 int ci_claim(const struct ci_index *index,
              const struct ci_tenant *tenant,
@@ -1718,11 +2008,287 @@ int ci_durable_stats_get(const struct ci_index *index,
  * crash.
  *
  * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
- * in memory alone; CI_ERR_IO: the index is closed all the same, and the next start is without the
- * fills since the last snapshot, or cold.
+ * in memory alone, or in a fleet, see `ci_fleet_leave`; CI_ERR_IO: the index is closed all the
+ * same, and the next start is without the fills since the last snapshot, or cold.
  */
 int ci_durable_close(const struct ci_index *index,
                      struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Joins a fleet with an index of `ci_durable_open`. From then on, `index` is one of the fleet, and
+ * there is no way around it:
+ * - `ci_lookup`, `ci_lookup_prepared`, `ci_lookup_many` and `ci_claim` are behind the gate. It is
+ *   shut until the node has caught up, and whenever the node has no proof that it knows the
+ *   invalidations of all nodes. Then answers are as `when_shut` says.
+ * - The functions that invalidate, from `ci_purge` to `ci_tenant_forget`, return CI_ERR_ARGUMENT
+ *   and change nothing, as they would not reach the other nodes. Those of this section do.
+ * - All other functions go on as before. Handles of tenants and leases stay valid.
+ *
+ * `urls` are those of the NATS servers, separated by commas, such as `nats://10.0.0.1:4222`, with
+ * `user:password@` before the host if needed. They need not run yet. `name` is 1 to 64 letters,
+ * digits, `-`, `_` and `.`, and that of no other node. **A directory must always have the same
+ * name**: it contains the invalidations that the node still has to send. `config` may be NULL.
+ *
+ * The library starts two threads of its own, and some more while it waits for files. They end with
+ * `ci_index_free`. So join after `fork`.
+ *
+ * Undefined: to use the index in another thread during this call.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT; CI_ERR_ARGUMENT: a setting, or the index is
+ * in memory alone or in a fleet already; CI_ERR_IO: no threads. The index is then as before.
+ */
+int ci_fleet_join(struct ci_index *index,
+                  struct ci_str urls,
+                  struct ci_str name,
+                  const struct ci_fleet_config *config,
+                  struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Returns the state of the gate, as lookups find it now. Any thread may call this at any time. It
+ * locks nothing.
+ *
+ * Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
+ * in no fleet.
+ */
+int ci_fleet_gate(const struct ci_index *index,
+                  struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Waits until the gate is open, for at most so many milliseconds. Blocks the calling thread.
+ *
+ * Any thread may call this at any time. Returns 1 if the gate is open, else 0; CI_ERR_NULL;
+ * CI_ERR_ARGUMENT: the index is in no fleet.
+ */
+int ci_fleet_wait(const struct ci_index *index,
+                  uint64_t milliseconds,
+                  struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Takes the values that invalidations of other nodes have removed since the last call, for you to
+ * delete their objects. None unless `keep_removed` is set. `ci_entry` has the value alone. Values
+ * that a flush or a prefix purge killed come from `ci_reclaim`.
+ *
+ * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ *
+ * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
+ * in no fleet.
+ */
+int ci_fleet_removed(const struct ci_index *index,
+                     struct ci_entries **entries,
+                     struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Reads state and counts of a node. Any thread may call this at any time.
+ *
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is in no fleet.
+ */
+int ci_fleet_stats_get(const struct ci_index *index,
+                       struct ci_fleet_stats *out,
+                       struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Leaves the fleet: shuts the gate for good, tells the other nodes, so that they do not wait for
+ * this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the other
+ * nodes wait for this one until its time of freshness is over. Free the index afterwards, which
+ * ends the threads. A second call has no effect.
+ *
+ * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
+ * in no fleet; CI_ERR_IO as `ci_durable_close`.
+ */
+int ci_fleet_leave(const struct ci_index *index,
+                   struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates all variants of a picture on all nodes. `mode` is CI_HARD or CI_SOFT, `level` one of
+ * CI_REACH_*. It holds on this node at once, and is on its way to the others, whatever the level.
+ *
+ * **Blocks the calling thread** until the level is reached, for at most `patience_ms`.
+ *
+ * `out` may be NULL. `*values` are the values that went on this node, so that you can delete the
+ * objects: `ci_entry` has the value alone. `values` may be NULL: they are then lost to you. Other
+ * nodes get theirs from `ci_fleet_removed`.
+ *
+ * Owner: `*values` is yours; free it with `ci_entries_free`.
+ *
+ * Any thread may call this at any time. Returns CI_OK: the level is reached. CI_NOT_REACHED: it
+ * holds on this node and goes on its way. CI_NOT_DURABLE: the level is reached, but the log of this
+ * node has failed. `error` has the reason of both. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
+ */
+int ci_fleet_purge(const struct ci_index *index,
+                   const struct ci_tenant *tenant,
+                   struct ci_str path,
+                   int mode,
+                   int level,
+                   struct ci_reached *out,
+                   struct ci_entries **values,
+                   struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates `count` variants of a picture on all nodes. The texts select variants as those of
+ * `ci_purge_variants` do. Otherwise as `ci_fleet_purge`.
+ *
+ * Returns as `ci_fleet_purge`; `ci_error.element` is the wrong variant. CI_ERR_ARGUMENT also if
+ * `count` is 0.
+ */
+int ci_fleet_purge_variants(const struct ci_index *index,
+                            const struct ci_tenant *tenant,
+                            struct ci_str path,
+                            const struct ci_str *variants,
+                            size_t count,
+                            int mode,
+                            int level,
+                            struct ci_reached *out,
+                            struct ci_entries **values,
+                            struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates on all nodes every picture whose path begins with `prefix`, as `ci_purge_prefix`
+ * does. The values that died come from `ci_reclaim`, on each node.
+ *
+ * Blocks, and returns, as `ci_fleet_purge`.
+ */
+int ci_fleet_purge_prefix(const struct ci_index *index,
+                          const struct ci_tenant *tenant,
+                          struct ci_str prefix,
+                          int mode,
+                          int level,
+                          struct ci_reached *out,
+                          struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates on all nodes all that belongs to `tenant`, or everything if `tenant` is NULL, as
+ * `ci_flush` does. The values that died come from `ci_reclaim`, on each node.
+ *
+ * Blocks, and returns, as `ci_fleet_purge`.
+ */
+int ci_fleet_flush(const struct ci_index *index,
+                   const struct ci_tenant *tenant,
+                   int mode,
+                   int level,
+                   struct ci_reached *out,
+                   struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates on all nodes all that belongs to `tenant`, or everything if `tenant` is NULL, hard,
+ * spread over a number of milliseconds, as `ci_flush_over` does. Each node measures the time
+ * itself, from when it applies the flush. A node that finds the flush when it catches up flushes at
+ * once.
+ *
+ * The level is reached when the flush has begun, and not when it has ended. Blocks, and returns, as
+ * `ci_fleet_purge`.
+ */
+int ci_fleet_flush_over(const struct ci_index *index,
+                        const struct ci_tenant *tenant,
+                        uint64_t milliseconds,
+                        int until,
+                        int level,
+                        struct ci_reached *out,
+                        struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Flushes `tenant` on all nodes, hard, and forgets it, as `ci_tenant_forget` does.
+ *
+ * Blocks, and returns, as `ci_fleet_purge`.
+ */
+int ci_fleet_tenant_forget(const struct ci_index *index,
+                           const struct ci_tenant *tenant,
+                           int level,
+                           struct ci_reached *out,
+                           struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Invalidates on all nodes what a request names, in JSON, as the body of `POST /invalidate`:
+ * `{"scope":"original","urls":["/sample.li/birds.jpg"],"mode":"soft"}`. The scope is `original`,
+ * `urls` or `all`; `all` is the tenant. `rules` read the entries. Otherwise as `ci_fleet_purge`.
+ *
+ * Returns as `ci_fleet_purge`; CI_ERR_TEXT: the request is wrong, and `ci_error.element` is the
+ * entry, if it is one.
+ */
+int ci_fleet_request(const struct ci_index *index,
+                     const struct ci_tenant *tenant,
+                     const struct ci_rules *rules,
+                     struct ci_str body,
+                     int level,
+                     struct ci_reached *out,
+                     struct ci_entries **values,
+                     struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Writes the watermark that this node, an edge, sends to a shield in the header `Cache-Watermark`.
+ * Take the lease of the fill **before** this call. It waits until the stream has delivered the own
+ * invalidations that were made before, for at most so many milliseconds, and blocks the calling
+ * thread.
+ *
+ * Any thread may call this at any time. Returns 1 and the watermark; 0: there is none in time, and
+ * `*out` is left as it is. Then don't keep the answer of the shield. CI_ERR_NULL, CI_ERR_SIZE;
+ * CI_ERR_ARGUMENT: the index is in no fleet.
+ */
+int ci_fleet_watermark(const struct ci_index *index,
+                       uint64_t milliseconds,
+                       struct ci_watermark *out,
+                       struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Tells this node, a shield, how to answer an edge that sent the watermark `asked`. Call it
+ * **before** you look into the cache. If this node is behind the edge, it waits for at most so many
+ * milliseconds, and blocks the calling thread.
+ *
+ * Send `out->text` with the answer, in the header `Cache-Watermark`: an edge keeps no answer
+ * without it. Leave it out if you answer from the cache with a stale value.
+ *
+ * Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT: `asked`
+ * is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the
+ * index is in no fleet.
+ */
+int ci_fleet_watermark_check(const struct ci_index *index,
+                             struct ci_str asked,
+                             uint64_t milliseconds,
+                             struct ci_watermark *out,
+                             struct ci_error *error);
+#endif
+
+#if defined(CI_WITH_FLEET)
+/**
+ * Tells an edge whether it may keep the answer of a shield: `sent` is the watermark that it sent,
+ * `echo` the one that came with the answer, or empty.
+ *
+ * Any thread may call this at any time. Returns 1: keep it. 0: only serve it, also if `echo` is no
+ * watermark. CI_ERR_NULL; CI_ERR_TEXT: `sent` is no watermark.
+ */
+int ci_fleet_watermark_keeps(struct ci_str sent,
+                             struct ci_str echo,
+                             struct ci_error *error);
 #endif
 
 #ifdef __cplusplus

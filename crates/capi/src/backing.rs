@@ -1,9 +1,12 @@
-//! `Backing`: the index behind a handle, in memory alone or with a log and snapshots.
+//! `Backing`: the index behind a handle, in memory alone, with a log and snapshots, or in a fleet.
 //!
-//! Invariant: only this module calls an index. So an invalidation of a durable index reaches its
-//! log, by whichever function of the interface.
+//! Invariant: only this module and `member` call an index. So an invalidation of a durable index
+//! reaches its log, and one of an index in a fleet the fleet, by whichever function of the
+//! interface. And every value to serve has passed the gate of the fleet.
 
 use crate::error::{CI_OK, Failure};
+#[cfg(feature = "fleet")]
+use crate::member::Member;
 use crate::purge::CI_IN_MEMORY;
 use cache_index::{
     CacheIndex, Claim, FillLease, Flushed, Insertion, Lookup, Mode, OriginPath, OverTime,
@@ -17,6 +20,8 @@ pub(crate) enum Backing {
     Memory(CacheIndex<u64>),
     #[cfg(feature = "durable")]
     Durable(Box<Persistent<u64>>),
+    #[cfg(feature = "fleet")]
+    Fleet(Box<Member>),
 }
 
 /// Tells whether an invalidation survives a crash.
@@ -35,7 +40,15 @@ impl Known {
     }
 }
 
-/// Operations that a log need not know.
+/// An index whose invalidations concern no other node. Only it has functions that invalidate: those
+/// of an index in a fleet must reach the fleet, and are in `Member`.
+pub(crate) enum Alone<'a> {
+    Memory(&'a CacheIndex<u64>),
+    #[cfg(feature = "durable")]
+    Durable(&'a Persistent<u64>),
+}
+
+/// Operations that a log and a fleet need not know.
 macro_rules! unlogged {
     ($($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
         #[inline]
@@ -44,6 +57,24 @@ macro_rules! unlogged {
                 Self::Memory(index) => index.$name($($argument),*),
                 #[cfg(feature = "durable")]
                 Self::Durable(index) => index.$name($($argument),*),
+                #[cfg(feature = "fleet")]
+                Self::Fleet(member) => member.local().$name($($argument),*),
+            }
+        }
+    )*};
+}
+
+/// Operations that return values to serve: a fleet's are behind its gate.
+macro_rules! gated {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
+        #[inline]
+        pub(crate) fn $name(&self, $($argument: $type),*) -> $out {
+            match self {
+                Self::Memory(index) => index.$name($($argument),*),
+                #[cfg(feature = "durable")]
+                Self::Durable(index) => index.$name($($argument),*),
+                #[cfg(feature = "fleet")]
+                Self::Fleet(member) => member.$name($($argument),*),
             }
         }
     )*};
@@ -66,16 +97,52 @@ macro_rules! logged {
 }
 
 impl Backing {
-    unlogged! {
-        tenant(name: &str) -> Tenant;
+    /// Returns the index if it is in no fleet.
+    #[cfg_attr(
+        not(feature = "fleet"),
+        allow(clippy::unnecessary_wraps, reason = "only an index in a fleet is refused")
+    )]
+    pub(crate) fn alone(&self) -> Result<Alone<'_>, Failure> {
+        match self {
+            Self::Memory(index) => Ok(Alone::Memory(index)),
+            #[cfg(feature = "durable")]
+            Self::Durable(index) => Ok(Alone::Durable(index)),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(_) => {
+                let message = "index is in a fleet: expected a function of ci_fleet_";
+                Err(Failure::argument(message))
+            }
+        }
+    }
+
+    /// Claims a variant. `None` if the gate of a fleet forbids the answer.
+    #[inline]
+    pub(crate) fn claim(
+        &self,
+        tenant: &Tenant,
+        path: &OriginPath<'_>,
+        key: &VariantKey<'_>,
+        value: u64,
+    ) -> Option<Claim<u64>> {
+        match self {
+            Self::Memory(index) => Some(index.claim(tenant, path, key, value)),
+            #[cfg(feature = "durable")]
+            Self::Durable(index) => Some(index.claim(tenant, path, key, value)),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(member) => member.claim(tenant, path, key, value),
+        }
+    }
+
+    gated! {
         lookup(tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Lookup<u64>;
         lookup_many(
             tenant: &Tenant, keys: &[(&OriginPath<'_>, &VariantKey<'_>)]
         ) -> Vec<Lookup<u64>>;
+    }
+
+    unlogged! {
+        tenant(name: &str) -> Tenant;
         lease(tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<u64>;
-        claim(
-            tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>, value: u64
-        ) -> Claim<u64>;
         insert(
             tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>, value: u64
         ) -> Insertion<u64>;
@@ -87,7 +154,9 @@ impl Backing {
         reclaim(limit: usize) -> Reclaimed<u64>;
         stats() -> Stats;
     }
+}
 
+impl Alone<'_> {
     logged! {
         purge_selected<M>(
             tenant: &Tenant, path: &OriginPath<'_>, selection: Selection<'_>, mode: M

@@ -4,7 +4,7 @@ use crate::boundary::{Out, borrow, guard};
 use crate::error::ci_error;
 use crate::index::{ci_index, ci_tenant};
 use crate::lease::ci_lease;
-use crate::lookup::{CI_LIVE, CI_STALE};
+use crate::lookup::{CI_LIVE, CI_MISS, CI_STALE};
 use crate::text::ci_str;
 use cache_index::Claim;
 use std::ffi::c_int;
@@ -34,8 +34,12 @@ pub const CI_CLAIMED: c_int = 4;
 ///
 /// Any thread may call this at any time. It locks one shard, shared.
 ///
-/// Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED; CI_ERR_NULL, CI_ERR_TENANT, CI_ERR_TEXT:
-/// nothing is claimed.
+/// In a fleet, while the gate is shut: a live value is CI_STALE without a lease. With
+/// CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL: go
+/// to the source, and do not store the answer.
+///
+/// Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED, or CI_MISS in a fleet; CI_ERR_NULL,
+/// CI_ERR_TENANT, CI_ERR_TEXT: nothing is claimed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_claim(
     index: *const ci_index,
@@ -55,7 +59,12 @@ pub unsafe extern "C" fn ci_claim(
             let out = Out::new(lease, "lease")?;
             let tenant = index.own(borrow(tenant, "tenant")?)?;
             let (path, key) = (path.path("path")?, variant.key("variant")?);
-            let (state, value, lease) = match index.index.claim(tenant, &path, &key, value) {
+            let Some(claim) = index.index.claim(tenant, &path, &key, value) else {
+                found.write(0);
+                out.write(null_mut());
+                return Ok(CI_MISS);
+            };
+            let (state, value, lease) = match claim {
                 Claim::Live(value) => (CI_LIVE, value, None),
                 Claim::Stale { value, refresh } => (CI_STALE, value, refresh),
                 Claim::Pending(value) => (CI_PENDING, value, None),

@@ -153,7 +153,7 @@ pub struct ci_snapshot {
 sized!(ci_durable_config, ci_recovery, ci_durable_stats, ci_snapshot);
 
 /// Returns an error with its causes.
-fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         _ = write!(text, ": {error}");
@@ -163,7 +163,7 @@ fn with_causes(error: &dyn Error) -> String {
 }
 
 #[cold]
-fn not_done(error: &PersistError) -> Failure {
+pub(crate) fn not_done(error: &PersistError) -> Failure {
     Failure::new(CI_ERR_IO, "Io", with_causes(error))
 }
 
@@ -276,6 +276,8 @@ unsafe fn durable<'a>(index: *const ci_index) -> Result<&'a Persistent<u64>, Fai
     // SAFETY: as promised.
     match &unsafe { borrow(index, "index") }?.index {
         Backing::Durable(index) => Ok(index),
+        #[cfg(feature = "fleet")]
+        Backing::Fleet(member) => Ok(member.local()),
         Backing::Memory(_) => {
             Err(Failure::argument("index is in memory alone: expected one of ci_durable_open"))
         }
@@ -498,15 +500,17 @@ pub unsafe extern "C" fn ci_durable_stats_get(
 /// crash.
 ///
 /// Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
-/// in memory alone; CI_ERR_IO: the index is closed all the same, and the next start is without the
-/// fills since the last snapshot, or cold.
+/// in memory alone, or in a fleet, see `ci_fleet_leave`; CI_ERR_IO: the index is closed all the
+/// same, and the next start is without the fills since the last snapshot, or cold.
 #[cfg(feature = "durable")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_durable_close(index: *const ci_index, error: *mut ci_error) -> c_int {
     // SAFETY: the caller passes NULL or a valid index, and NULL or a struct that can be written to.
     unsafe {
         guard(error, || {
-            durable(index)?.close().map_err(|error| not_done(&error))?;
+            let closing = durable(index)?;
+            borrow(index, "index")?.index.alone()?;
+            closing.close().map_err(|error| not_done(&error))?;
             Ok(CI_OK)
         })
     }

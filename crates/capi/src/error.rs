@@ -35,7 +35,8 @@ pub const CI_ERR_CLOSED: c_int = -7;
 /// All ids of this incarnation were given out.
 pub const CI_ERR_EXHAUSTED: c_int = -8;
 
-/// A file could not be read or written; only from functions whose name begins with `ci_durable_`.
+/// A file could not be read or written, or a thread not be started; only from functions whose name
+/// begins with `ci_durable_` or `ci_fleet_`.
 pub const CI_ERR_IO: c_int = -9;
 
 /// The library has a bug, and has printed its place to standard error. The index can be used and
@@ -129,6 +130,19 @@ impl Failure {
         let mut failure = Self::path(error);
         failure.0.code = CI_ERR_ARGUMENT;
         failure.0.message = format!("{what}: {error}");
+        failure
+    }
+
+    /// An error in the body of a request.
+    #[cfg(feature = "fleet")]
+    #[cold]
+    pub(crate) fn request(error: &cache_index::invalidation::InvalidationError) -> Self {
+        let mut failure = Self::new(CI_ERR_TEXT, "Request", error);
+        failure.0.element = error.entry_index().unwrap_or(NO_POSITION);
+        if let Some(reason) = error.path_error() {
+            failure.0.at = reason.byte_offset();
+            failure.0.message = format!("{error}: {reason}");
+        }
         failure
     }
 

@@ -3,9 +3,24 @@
 use std::path::Path;
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 14] = [
-    "error", "text", "index", "prepared", "lookup", "lease", "claim", "purge", "entries", "rules",
-    "names", "stats", "ids", "durable",
+const SOURCES: [&str; 17] = [
+    "error",
+    "text",
+    "index",
+    "prepared",
+    "lookup",
+    "lease",
+    "claim",
+    "purge",
+    "entries",
+    "rules",
+    "names",
+    "stats",
+    "ids",
+    "durable",
+    "fleet",
+    "fleet_purge",
+    "tier",
 ];
 
 #[test]

@@ -218,7 +218,11 @@ impl ci_lease {
         // SAFETY: the state said which field has a value, and says now that it was taken.
         let insertion = unsafe {
             match state {
-                State::Open => ManuallyDrop::take(&mut self.fill.open).commit(variant, value),
+                State::Open => {
+                    let mut lease = MaybeUninit::<FillLease<u64>>::uninit();
+                    copy_inline((&raw const self.fill.open).cast(), lease.as_mut_ptr());
+                    lease.assume_init().commit(variant, value)
+                }
                 State::Claimed => {
                     ManuallyDrop::take(&mut self.fill.claimed).commit_as(variant, value)
                 }

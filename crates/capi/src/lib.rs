@@ -15,16 +15,24 @@ mod claim;
 mod durable;
 mod entries;
 mod error;
+#[cfg(feature = "fleet")]
+mod fleet;
+#[cfg(feature = "fleet")]
+mod fleet_purge;
 mod ids;
 mod index;
 mod lease;
 mod lookup;
+#[cfg(feature = "fleet")]
+mod member;
 mod names;
 mod prepared;
 mod purge;
 mod rules;
 mod stats;
 mod text;
+#[cfg(feature = "fleet")]
+mod tier;
 
 #[cfg(test)]
 mod header;
@@ -36,6 +44,10 @@ pub use claim::*;
 pub use durable::*;
 pub use entries::*;
 pub use error::*;
+#[cfg(feature = "fleet")]
+pub use fleet::*;
+#[cfg(feature = "fleet")]
+pub use fleet_purge::*;
 pub use ids::*;
 pub use index::*;
 pub use lease::*;
@@ -46,3 +58,5 @@ pub use purge::*;
 pub use rules::*;
 pub use stats::*;
 pub use text::*;
+#[cfg(feature = "fleet")]
+pub use tier::*;

@@ -72,7 +72,7 @@ impl ci_purged {
     }
 }
 
-fn is_hard(mode: c_int) -> Result<bool, Failure> {
+pub(crate) fn is_hard(mode: c_int) -> Result<bool, Failure> {
     match mode {
         CI_HARD => Ok(true),
         CI_SOFT => Ok(false),
@@ -114,11 +114,12 @@ impl Purge<'_> {
 
     fn run(self, selection: Selection<'_>) -> Result<c_int, Failure> {
         let Self { index, tenant, path, hard, out, entries } = self;
+        let index = index.index.alone()?;
         let (mut receipt, known);
         let mut gone = std::ptr::null_mut();
         if hard {
             let purged;
-            (purged, known) = index.index.purge_selected(tenant, &path, selection, Hard);
+            (purged, known) = index.purge_selected(tenant, &path, selection, Hard);
             receipt = ci_purged::of(purged.generation(), &known);
             receipt.variants = purged.len();
             receipt.overtaken_fills = purged.overtaken_fills();
@@ -127,7 +128,7 @@ impl Purge<'_> {
             }
         } else {
             let softened;
-            (softened, known) = index.index.purge_selected(tenant, &path, selection, Soft);
+            (softened, known) = index.purge_selected(tenant, &path, selection, Soft);
             receipt = ci_purged::of(softened.generation(), &known);
             receipt.variants = softened.len();
             receipt.stale_before = softened.stale_before();
@@ -262,7 +263,7 @@ pub unsafe extern "C" fn ci_purge_operations(
 
 /// The error of a text that names no operation, in the words of the header.
 #[cold]
-fn not_operations(error: &PathError) -> Failure {
+pub(crate) fn not_operations(error: &PathError) -> Failure {
     if error.kind() != PathErrorKind::Empty {
         return Failure::path(error);
     }
@@ -272,7 +273,7 @@ fn not_operations(error: &PathError) -> Failure {
 }
 
 /// A purge of no variants is a mistake: it would still overtake all open fills.
-fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
+pub(crate) fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
     if count == 0 { Err(Failure::argument("count is 0: expected at least 1")) } else { Ok(pointer) }
 }
 
@@ -304,9 +305,9 @@ pub unsafe extern "C" fn ci_purge_prefix(
             let tenant = index.own(borrow(tenant, "tenant")?)?;
             let (prefix, hard) = (prefix.prefix("prefix")?, is_hard(mode)?);
             let (purged, known) = if hard {
-                index.index.purge_prefix(tenant, &prefix, Hard)
+                index.index.alone()?.purge_prefix(tenant, &prefix, Hard)
             } else {
-                index.index.purge_prefix(tenant, &prefix, Soft)
+                index.index.alone()?.purge_prefix(tenant, &prefix, Soft)
             };
             let mut receipt = ci_purged::of(purged.generation(), &known);
             receipt.widened = c_int::from(purged.widened().is_some());
@@ -338,15 +339,28 @@ pub unsafe extern "C" fn ci_flush(
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
             let (flushed, known) = match (tenant, is_hard(mode)?) {
-                (Some(tenant), true) => index.index.flush_tenant(tenant, Hard),
-                (Some(tenant), false) => index.index.flush_tenant(tenant, Soft),
-                (None, true) => index.index.flush_all(Hard),
-                (None, false) => index.index.flush_all(Soft),
+                (Some(tenant), true) => index.index.alone()?.flush_tenant(tenant, Hard),
+                (Some(tenant), false) => index.index.alone()?.flush_tenant(tenant, Soft),
+                (None, true) => index.index.alone()?.flush_all(Hard),
+                (None, false) => index.index.alone()?.flush_all(Soft),
             };
             out.write(ci_purged::of(flushed.generation(), &known));
             known.end()
         })
     }
+}
+
+/// Reads the arguments of a flush over time.
+pub(crate) fn over_time(milliseconds: u64, until: c_int) -> Result<OverTime, Failure> {
+    let serving = match until {
+        CI_LIVE => Freshness::Live,
+        CI_STALE => Freshness::Stale,
+        other => {
+            let expected = "expected CI_LIVE or CI_STALE";
+            return Err(Failure::argument(format_args!("until is {other}: {expected}")));
+        }
+    };
+    Ok(OverTime::new(Duration::from_millis(milliseconds)).serving(serving))
 }
 
 /// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
@@ -373,18 +387,10 @@ pub unsafe extern "C" fn ci_flush_over(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = tenant.as_ref().map(|tenant| index.own(tenant)).transpose()?;
-            let serving = match until {
-                CI_LIVE => Freshness::Live,
-                CI_STALE => Freshness::Stale,
-                other => {
-                    let expected = "expected CI_LIVE or CI_STALE";
-                    return Err(Failure::argument(format_args!("until is {other}: {expected}")));
-                }
-            };
-            let over = OverTime::new(Duration::from_millis(milliseconds)).serving(serving);
+            let over = over_time(milliseconds, until)?;
             let (flushed, known) = match tenant {
-                Some(tenant) => index.index.flush_tenant_over(tenant, over),
-                None => index.index.flush_all_over(over),
+                Some(tenant) => index.index.alone()?.flush_tenant_over(tenant, over),
+                None => index.index.alone()?.flush_all_over(over),
             };
             out.write(ci_purged::of(flushed.generation(), &known));
             known.end()
@@ -411,7 +417,7 @@ pub unsafe extern "C" fn ci_tenant_forget(
         guard(error, || {
             let (index, out) = (borrow(index, "index")?, OutStruct::new(out, "out")?);
             let tenant = index.own(borrow(tenant, "tenant")?)?;
-            let (forgotten, known) = index.index.forget_tenant(tenant);
+            let (forgotten, known) = index.index.alone()?.forget_tenant(tenant);
             out.write(ci_purged::of(forgotten.generation(), &known));
             known.end()
         })

@@ -27,7 +27,11 @@ static struct ci_tenant *tenant;
 static struct ci_ids *ids;
 static int slot;
 
+/* UNSAFE: it may change the picture. */
+enum method { GET, PURGE, SAFE, UNSAFE };
+
 struct txn {
+  enum method method;
   struct ci_lease *lease;
   uint64_t id;
   /* What the index said about the id: CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED. */
@@ -43,8 +47,12 @@ static struct ci_str str(const char *text) {
   return s;
 }
 
+static int is(const char *method, int len, const char *name) {
+  return (size_t)len == strlen(name) && memcmp(method, name, (size_t)len) == 0;
+}
+
 /* Reads the target of the request, as in "/a.jpg?w=200". Returns whether it fits. */
-static int read_target(TSHttpTxn t, struct txn *x, int *is_purge) {
+static int read_target(TSHttpTxn t, struct txn *x, enum method *kind) {
   TSMBuffer buffer;
   TSMLoc header, url;
   int path_len = 0, query_len = 0, method_len = 0, len;
@@ -58,7 +66,11 @@ static int read_target(TSHttpTxn t, struct txn *x, int *is_purge) {
   path = TSUrlPathGet(buffer, url, &path_len);
   query = TSUrlHttpQueryGet(buffer, url, &query_len);
   method = TSHttpHdrMethodGet(buffer, header, &method_len);
-  *is_purge = method_len == 5 && memcmp(method, "PURGE", 5) == 0;
+  *kind = is(method, method_len, "GET")     ? GET
+          : is(method, method_len, "PURGE") ? PURGE
+          : is(method, method_len, "HEAD") || is(method, method_len, "OPTIONS") || is(method, method_len, "TRACE")
+            ? SAFE
+            : UNSAFE;
   len = snprintf(x->target, sizeof x->target, "/%.*s%s%.*s", path_len, path == NULL ? "" : path,
                  query_len > 0 ? "?" : "", query_len, query == NULL ? "" : query);
   TSHandleMLocRelease(buffer, header, url);
@@ -109,13 +121,13 @@ static TSEvent on_request(TSHttpTxn t, TSCont contp) {
   struct ci_error error = { .size = sizeof error };
   uint64_t next;
   char key[64];
-  int is_purge = 0, is_named;
+  int is_named;
 
   if (x == NULL) return TS_EVENT_HTTP_ERROR;
   TSUserArgSet(t, slot, x);
   TSHttpTxnHookAdd(t, TS_HTTP_TXN_CLOSE_HOOK, contp);
-  is_named = read_target(t, x, &is_purge);
-  if (is_purge) {
+  is_named = read_target(t, x, &x->method);
+  if (x->method == PURGE) {
     purge(t, contp, x);
     return TS_EVENT_NONE;
   }
@@ -123,9 +135,14 @@ static TSEvent on_request(TSHttpTxn t, TSCont contp) {
     TSHttpTxnServerRespNoStoreSet(t, 1);
     return TS_EVENT_HTTP_CONTINUE;
   }
-  x->state = ci_claim(ci, tenant, x->path, x->variant, next, &x->id, &x->lease, &error);
-  if (x->state < 0) {
-    TSError("[%s] %s", NAME, error.message);
+  /* Traffic Server stores the answers to GET alone: other methods must not take an id. */
+  if (x->method == GET)
+    x->state = ci_claim(ci, tenant, x->path, x->variant, next, &x->id, &x->lease, &error);
+  else
+    x->state = ci_lookup(ci, tenant, x->path, x->variant, &x->id, &error);
+  if (x->state < 0) TSError("[%s] %s", NAME, error.message);
+  if (x->method == UNSAFE) TSHttpTxnHookAdd(t, TS_HTTP_READ_RESPONSE_HDR_HOOK, contp);
+  if (x->state < 0 || x->state == CI_MISS || x->method == UNSAFE) {
     TSHttpTxnServerRespNoStoreSet(t, 1);
     return TS_EVENT_HTTP_CONTINUE;
   }
@@ -158,6 +175,9 @@ static void on_response(TSHttpTxn t, struct txn *x) {
     status = TSHttpHdrStatusGet(buffer, header);
     TSHandleMLocRelease(buffer, TS_NULL_MLOC, header);
   }
+  /* As RFC 9111 asks for: what a method has changed must not come from the cache. */
+  if (x->method == UNSAFE && status >= 200 && status < 400)
+    ci_purge_variants(ci, tenant, x->path, &x->variant, 1, CI_HARD, NULL, NULL, NULL);
   if (x->lease != NULL && status == TS_HTTP_STATUS_OK)
     stored = ci_lease_commit_claimed(x->lease, NULL, NULL);
   ci_lease_free(x->lease);

@@ -5,5 +5,7 @@ mod calls;
 mod documented;
 #[cfg(feature = "durable")]
 mod durable;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 mod sequences;
 mod threads;
