@@ -187,7 +187,8 @@ impl Member {
     }
 
     pub(crate) fn leave(&self) -> Result<(), PersistError> {
-        // The gate is shut at once. While no server can be reached, the farewell would wait for one.
+        // The gate is shut at once. While no server can be reached, the farewell would wait for
+        // one.
         let farewell = async { tokio::time::timeout(FAREWELL, self.fleet.retire()).await.is_ok() };
         self.runtime.block_on(farewell);
         self.local().close()
