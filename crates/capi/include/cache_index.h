@@ -399,8 +399,8 @@
 
 #if defined(CI_WITH_FLEET)
 /**
- * The invalidation holds on this node, but has not reached the level in time. It is sent as soon as
- * possible, also after a restart: you need not repeat it. `ci_reached` has the level that it
+ * The invalidation holds on this node, but has not reached the level in time. It is sent as soon
+ * as possible, also after a restart: you need not repeat it. `ci_reached` has the level that it
  * reached.
  */
 #define CI_NOT_REACHED 4
@@ -1220,8 +1220,8 @@ struct ci_reached {
    */
   int durability;
   /**
-   * Values that were removed on this node. 0 for a prefix and for a flush, whose values come from
-   * `ci_reclaim`, and for a soft invalidation.
+   * Values that were removed on this node. 0 for a prefix and for a flush, whose values come
+   * from `ci_reclaim`, and for a soft invalidation.
    */
   size_t values;
 };
@@ -1521,8 +1521,8 @@ int ci_remove(const struct ci_index *index,
  * Any thread may call this at any time. It locks one shard, shared.
  *
  * In a fleet, while the gate is shut: a live value is CI_STALE without a lease. With
- * CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL: go
- * to the source, and do not store the answer.
+ * CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL:
+ * go to the source, and do not store the answer.
  *
  * Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED, or CI_MISS in a fleet; CI_ERR_NULL,
  * CI_ERR_TENANT, CI_ERR_TEXT: nothing is claimed.
@@ -2036,8 +2036,8 @@ int ci_durable_close(const struct ci_index *index,
  *
  * Undefined: to use the index in another thread during this call.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT; CI_ERR_ARGUMENT: a setting, or the index is
- * in memory alone or in a fleet already; CI_ERR_IO: no threads. The index is then as before.
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT; CI_ERR_ARGUMENT: a setting, or the index
+ * is in memory alone or in a fleet already; CI_ERR_IO: no threads. The index is then as before.
  */
 int ci_fleet_join(struct ci_index *index,
                   struct ci_str urls,
@@ -2051,8 +2051,8 @@ int ci_fleet_join(struct ci_index *index,
  * Returns the state of the gate, as lookups find it now. Any thread may call this at any time. It
  * locks nothing.
  *
- * Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
- * in no fleet.
+ * Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index
+ * is in no fleet.
  */
 int ci_fleet_gate(const struct ci_index *index,
                   struct ci_error *error);
@@ -2100,9 +2100,9 @@ int ci_fleet_stats_get(const struct ci_index *index,
 #if defined(CI_WITH_FLEET)
 /**
  * Leaves the fleet: shuts the gate for good, tells the other nodes, so that they do not wait for
- * this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the other
- * nodes wait for this one until its time of freshness is over. Free the index afterwards, which
- * ends the threads. A second call has no effect.
+ * this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the
+ * other nodes wait for this one until its time of freshness is over. Free the index afterwards,
+ * which ends the threads. A second call has no effect.
  *
  * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
  * in no fleet; CI_ERR_IO as `ci_durable_close`.
@@ -2125,8 +2125,8 @@ int ci_fleet_leave(const struct ci_index *index,
  * Owner: `*values` is yours; free it with `ci_entries_free`.
  *
  * Any thread may call this at any time. Returns CI_OK: the level is reached. CI_NOT_REACHED: it
- * holds on this node and goes on its way. CI_NOT_DURABLE: the level is reached, but the log of this
- * node has failed. `error` has the reason of both. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+ * holds on this node and goes on its way. CI_NOT_DURABLE: the level is reached, but the log of
+ * this node has failed. `error` has the reason of both. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
  * CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
  */
 int ci_fleet_purge(const struct ci_index *index,
@@ -2194,11 +2194,11 @@ int ci_fleet_flush(const struct ci_index *index,
 /**
  * Invalidates on all nodes all that belongs to `tenant`, or everything if `tenant` is NULL, hard,
  * spread over a number of milliseconds, as `ci_flush_over` does. Each node measures the time
- * itself, from when it applies the flush. A node that finds the flush when it catches up flushes at
- * once.
+ * itself, from when it applies the flush. A node that finds the flush when it catches up flushes
+ * at once.
  *
- * The level is reached when the flush has begun, and not when it has ended. Blocks, and returns, as
- * `ci_fleet_purge`.
+ * The level is reached when the flush has begun, and not when it has ended. Blocks, and returns,
+ * as `ci_fleet_purge`.
  */
 int ci_fleet_flush_over(const struct ci_index *index,
                         const struct ci_tenant *tenant,
@@ -2261,15 +2261,15 @@ int ci_fleet_watermark(const struct ci_index *index,
 #if defined(CI_WITH_FLEET)
 /**
  * Tells this node, a shield, how to answer an edge that sent the watermark `asked`. Call it
- * **before** you look into the cache. If this node is behind the edge, it waits for at most so many
- * milliseconds, and blocks the calling thread.
+ * **before** you look into the cache. If this node is behind the edge, it waits for at most so
+ * many milliseconds, and blocks the calling thread.
  *
  * Send `out->text` with the answer, in the header `Cache-Watermark`: an edge keeps no answer
  * without it. Leave it out if you answer from the cache with a stale value.
  *
- * Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT: `asked`
- * is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the
- * index is in no fleet.
+ * Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT:
+ * `asked` is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
+ * CI_ERR_ARGUMENT: the index is in no fleet.
  */
 int ci_fleet_watermark_check(const struct ci_index *index,
                              struct ci_str asked,

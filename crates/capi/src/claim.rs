@@ -35,8 +35,8 @@ pub const CI_CLAIMED: c_int = 4;
 /// Any thread may call this at any time. It locks one shard, shared.
 ///
 /// In a fleet, while the gate is shut: a live value is CI_STALE without a lease. With
-/// CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL: go
-/// to the source, and do not store the answer.
+/// CI_SHUT_REFUSE, a value that is stored or pending is CI_MISS, `*found` is 0 and `*lease` NULL:
+/// go to the source, and do not store the answer.
 ///
 /// Returns CI_LIVE, CI_STALE, CI_PENDING or CI_CLAIMED, or CI_MISS in a fleet; CI_ERR_NULL,
 /// CI_ERR_TENANT, CI_ERR_TEXT: nothing is claimed.

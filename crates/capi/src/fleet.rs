@@ -221,8 +221,8 @@ unsafe fn servers(urls: &str, config: &ci_fleet_config) -> Result<JetStreamConfi
 ///
 /// Undefined: to use the index in another thread during this call.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT; CI_ERR_ARGUMENT: a setting, or the index is
-/// in memory alone or in a fleet already; CI_ERR_IO: no threads. The index is then as before.
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TEXT; CI_ERR_ARGUMENT: a setting, or the index
+/// is in memory alone or in a fleet already; CI_ERR_IO: no threads. The index is then as before.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_join(
@@ -269,8 +269,8 @@ fn gate_of(admission: Admission) -> c_int {
 /// Returns the state of the gate, as lookups find it now. Any thread may call this at any time. It
 /// locks nothing.
 ///
-/// Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
-/// in no fleet.
+/// Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index
+/// is in no fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_gate(index: *const ci_index, error: *mut ci_error) -> c_int {
@@ -366,9 +366,9 @@ pub unsafe extern "C" fn ci_fleet_stats_get(
 }
 
 /// Leaves the fleet: shuts the gate for good, tells the other nodes, so that they do not wait for
-/// this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the other
-/// nodes wait for this one until its time of freshness is over. Free the index afterwards, which
-/// ends the threads. A second call has no effect.
+/// this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the
+/// other nodes wait for this one until its time of freshness is over. Free the index afterwards,
+/// which ends the threads. A second call has no effect.
 ///
 /// Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
 /// in no fleet; CI_ERR_IO as `ci_durable_close`.

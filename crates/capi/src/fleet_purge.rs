@@ -30,8 +30,8 @@ pub const CI_REACH_DURABLE: c_int = 1;
 #[cfg(feature = "fleet")]
 pub const CI_REACH_EVERYWHERE: c_int = 2;
 
-/// The invalidation holds on this node, but has not reached the level in time. It is sent as soon as
-/// possible, also after a restart: you need not repeat it. `ci_reached` has the level that it
+/// The invalidation holds on this node, but has not reached the level in time. It is sent as soon
+/// as possible, also after a restart: you need not repeat it. `ci_reached` has the level that it
 /// reached.
 #[cfg(feature = "fleet")]
 pub const CI_NOT_REACHED: c_int = 4;
@@ -47,8 +47,8 @@ pub struct ci_reached {
     pub reach: c_int,
     /// CI_DURABLE, CI_WRITTEN or CI_NOT_DURABLE: on the disk of this node.
     pub durability: c_int,
-    /// Values that were removed on this node. 0 for a prefix and for a flush, whose values come from
-    /// `ci_reclaim`, and for a soft invalidation.
+    /// Values that were removed on this node. 0 for a prefix and for a flush, whose values come
+    /// from `ci_reclaim`, and for a soft invalidation.
     pub values: usize,
 }
 
@@ -139,8 +139,8 @@ fn severity(mode: c_int) -> Result<Severity, Failure> {
 /// Owner: `*values` is yours; free it with `ci_entries_free`.
 ///
 /// Any thread may call this at any time. Returns CI_OK: the level is reached. CI_NOT_REACHED: it
-/// holds on this node and goes on its way. CI_NOT_DURABLE: the level is reached, but the log of this
-/// node has failed. `error` has the reason of both. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
+/// holds on this node and goes on its way. CI_NOT_DURABLE: the level is reached, but the log of
+/// this node has failed. `error` has the reason of both. CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
 /// CI_ERR_TEXT, CI_ERR_ARGUMENT: nothing is invalidated.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
@@ -256,11 +256,11 @@ pub unsafe extern "C" fn ci_fleet_flush(
 
 /// Invalidates on all nodes all that belongs to `tenant`, or everything if `tenant` is NULL, hard,
 /// spread over a number of milliseconds, as `ci_flush_over` does. Each node measures the time
-/// itself, from when it applies the flush. A node that finds the flush when it catches up flushes at
-/// once.
+/// itself, from when it applies the flush. A node that finds the flush when it catches up flushes
+/// at once.
 ///
-/// The level is reached when the flush has begun, and not when it has ended. Blocks, and returns, as
-/// `ci_fleet_purge`.
+/// The level is reached when the flush has begun, and not when it has ended. Blocks, and returns,
+/// as `ci_fleet_purge`.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_flush_over(

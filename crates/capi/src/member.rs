@@ -22,6 +22,9 @@ use cache_index_fleet::MemoryEngine as Wire;
 /// One carries messages while the other waits for the log.
 const THREADS: usize = 2;
 
+/// How long a node that leaves tries to tell the others.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What a node needs to join, made before its index is touched.
 pub(crate) struct Joining {
     runtime: Runtime,
@@ -184,7 +187,10 @@ impl Member {
     }
 
     pub(crate) fn leave(&self) -> Result<(), PersistError> {
-        self.runtime.block_on(self.fleet.retire());
+        // The gate is shut at once. While no server can be reached, the farewell would wait for
+        // one.
+        let farewell = async { tokio::time::timeout(FAREWELL, self.fleet.retire()).await.is_ok() };
+        self.runtime.block_on(farewell);
         self.local().close()
     }
 

@@ -123,15 +123,15 @@ pub unsafe extern "C" fn ci_fleet_watermark(
 }
 
 /// Tells this node, a shield, how to answer an edge that sent the watermark `asked`. Call it
-/// **before** you look into the cache. If this node is behind the edge, it waits for at most so many
-/// milliseconds, and blocks the calling thread.
+/// **before** you look into the cache. If this node is behind the edge, it waits for at most so
+/// many milliseconds, and blocks the calling thread.
 ///
 /// Send `out->text` with the answer, in the header `Cache-Watermark`: an edge keeps no answer
 /// without it. Leave it out if you answer from the cache with a stale value.
 ///
-/// Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT: `asked`
-/// is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the
-/// index is in no fleet.
+/// Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT:
+/// `asked` is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
+/// CI_ERR_ARGUMENT: the index is in no fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_watermark_check(
@@ -177,7 +177,8 @@ pub unsafe extern "C" fn ci_fleet_watermark_keeps(
     echo: ci_str,
     error: *mut ci_error,
 ) -> c_int {
-    // SAFETY: the caller passes texts that can be read, and NULL or a struct that can be written to.
+    // SAFETY: the caller passes texts that can be read, and NULL or a struct that can be written
+    // to.
     unsafe {
         guard(error, || {
             let sent: Watermark =
