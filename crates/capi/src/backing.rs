@@ -116,6 +116,10 @@ impl Backing {
     }
 
     /// Claims a variant. `None` if the gate of a fleet forbids the answer.
+    #[cfg_attr(
+        not(feature = "fleet"),
+        allow(clippy::unnecessary_wraps, reason = "only the gate of a fleet refuses")
+    )]
     #[inline]
     pub(crate) fn claim(
         &self,

@@ -22,9 +22,6 @@ use cache_index_fleet::MemoryEngine as Wire;
 /// One carries messages while the other waits for the log.
 const THREADS: usize = 2;
 
-/// How long a node that leaves tries to tell the others.
-const FAREWELL: Duration = Duration::from_secs(2);
-
 /// What a node needs to join, made before its index is touched.
 pub(crate) struct Joining {
     runtime: Runtime,
@@ -187,10 +184,7 @@ impl Member {
     }
 
     pub(crate) fn leave(&self) -> Result<(), PersistError> {
-        // The gate is shut at once. While no server can be reached, the farewell would wait for
-        // one.
-        let farewell = async { tokio::time::timeout(FAREWELL, self.fleet.retire()).await.is_ok() };
-        self.runtime.block_on(farewell);
+        self.runtime.block_on(self.fleet.retire());
         self.local().close()
     }
 

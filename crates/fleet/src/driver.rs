@@ -27,6 +27,8 @@ use tokio::task::JoinHandle;
 
 /// Answers that wait to be handled. A reader waits when there are more.
 const QUEUE: usize = 256;
+/// How long a node that leaves tries to tell the others.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// An answer of the engine.
 #[derive(Debug)]
@@ -327,7 +329,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Shared
         self.step(Node::leave);
         let farewell = self.node.lock().farewell(Moment::now());
         if let Some(farewell) = farewell {
-            self.engine.announce(farewell).await;
+            // The gate is shut already. While no server can be reached, the engine waits for one.
+            let _ = tokio::time::timeout(FAREWELL, self.engine.announce(farewell)).await;
         }
     }
 }

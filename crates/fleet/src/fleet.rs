@@ -519,9 +519,9 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         self.shared.stats()
     }
 
-    /// Shuts the gate for good, and tells the other nodes, which then do not wait for this one. The
-    /// index stays open: for a caller that cannot give the fleet away, as [`leave`](Self::leave)
-    /// needs it.
+    /// Shuts the gate for good, and tells the other nodes, which then do not wait for this one. It
+    /// gives that up after 2 s if no server can be reached. The index stays open: for a caller that
+    /// cannot give the fleet away, as [`leave`](Self::leave) needs it.
     ///
     /// # Examples
     ///

@@ -1,9 +1,10 @@
 //! A fleet on a real nats-server that is killed, wiped and restored.
 
-use crate::node::{Node, join, key, path, until};
+use crate::node::{LIMIT, Node, join, key, path, until};
 use crate::server::Server;
 use cache_index::{Hard, Lookup};
 use cache_index_fleet::{Durable, Engine, Everywhere, Fleet, JetStream, JetStreamConfig, Moment};
+use cache_index_persist::{PersistConfig, Persistent};
 
 type Member = Fleet<u64, JetStream>;
 
@@ -68,6 +69,18 @@ async fn purges_reach_all_nodes_and_survive_a_killed_server() {
             (Some(7), vec!["no position"])
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_can_leave_while_the_server_is_down() {
+    let Some(mut server) = Server::start() else { return };
+    let (dirs, mut nodes) = nodes(&server, 1).await;
+    server.kill();
+    let node = nodes.remove(0);
+    until("the gate is shut", || !node.is_fresh()).await;
+    tokio::time::timeout(LIMIT, node.leave()).await.expect("it does not wait").unwrap();
+    // The index is closed.
+    assert!(Persistent::<u64>::open(dirs[0].path(), PersistConfig::default()).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

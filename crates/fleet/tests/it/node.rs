@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(crate) const FRESH_FOR: Duration = Duration::from_secs(1);
 /// Nothing takes that long.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn path(text: &str) -> OriginPath<'_> {
     OriginPath::opaque(text).unwrap()
