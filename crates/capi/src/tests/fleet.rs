@@ -1,5 +1,6 @@
 //! Indexes in a fleet, over the engine in memory: the name of the stream stands for the server.
 //! `tests/c/fleet.c` has a real one.
+#![allow(clippy::many_single_char_names, reason = "index, tenant, path and variant, in long calls")]
 
 use super::calls::{Owned, index, kind, made, message, read, rules, sized_struct, tenant, text};
 use crate::*;
@@ -372,13 +373,15 @@ fn handles_and_leases_of_before_are_those_of_the_fleet() {
         let urls = text("nats://127.0.0.1:1");
         assert_eq!(ci_fleet_join(node.0, urls, text("a"), null(), null_mut()), CI_OK);
         assert_eq!(ci_lease_commit(other.0, text("w"), 1, null_mut(), null_mut()), CI_STORED);
-        let (none, local) = (null_mut(), CI_REACH_LOCAL);
+        let (nothing, local) = (null_mut(), CI_REACH_LOCAL);
         let (i, values) = (node.0, null_mut());
-        let code = ci_fleet_purge(i, doc.0, text("a"), CI_HARD, local, none, values, null_mut());
+        let code = ci_fleet_purge(i, doc.0, text("a"), CI_HARD, local, nothing, values, null_mut());
         assert_eq!(code, CI_OK);
         assert_eq!(ci_lease_commit(slow.0, text("w"), 2, null_mut(), null_mut()), CI_REFUSED);
     }
 }
+
+type Change = fn(&mut ci_fleet_config);
 
 #[test]
 fn settings_that_contradict_each_other_are_named_and_leave_the_index_alone() {
@@ -386,7 +389,6 @@ fn settings_that_contradict_each_other_are_named_and_leave_the_index_alone() {
     let node = durable(dir.path());
     let mut error = sized_struct::<ci_error>();
     let url = "nats://127.0.0.1:1";
-    type Change = fn(&mut ci_fleet_config);
     for (change, expected) in [
         (
             (|it| it.when_shut = 2) as Change,
