@@ -43,6 +43,24 @@ pub enum Claim<V> {
 ///
 /// Otherwise it is a [`FillLease`]. The same invalidations refuse it, dropping it reports that the
 /// fill failed, and it can be kept across an `await`.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index::{CacheIndex, Claim, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let tenant = index.tenant("doc");
+/// let (birds, small) = (OriginPath::opaque("birds.jpg")?, VariantKey::opaque("small")?);
+///
+/// let Claim::Claimed(lease) = index.claim(&tenant, &birds, &small, 7_u64) else { unreachable!() };
+/// assert_eq!((lease.path(), lease.variant(), lease.value()), ("birds.jpg", small.clone(), &7));
+/// assert!(matches!(index.claim(&tenant, &birds, &small, 8), Claim::Pending(7)));
+///
+/// assert!(lease.commit().is_stored());
+/// assert!(matches!(index.claim(&tenant, &birds, &small, 9), Claim::Live(7)));
+/// # Ok::<(), cache_index::NameError>(())
+/// ```
 #[must_use = "a lease that is dropped gives up the fill"]
 pub struct ClaimLease<V> {
     /// Dropped first: no claim finds the value any more when it is dropped.
@@ -192,6 +210,22 @@ impl<V> ClaimLease<V> {
     /// Claims of the claimed variant then miss again, unless `variant` is the same.
     ///
     /// **Cost** and **Locks:** as [`commit`](Self::commit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Claim, Lookup, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// let (any, webp) = (VariantKey::opaque("small")?, VariantKey::opaque("small, webp")?);
+    ///
+    /// let Claim::Claimed(lease) = index.claim(&tenant, &birds, &any, 7) else { unreachable!() };
+    /// assert!(lease.commit_as(&webp, 7).is_stored());
+    /// assert_eq!(index.lookup(&tenant, &birds, &webp), Lookup::Live(7));
+    /// assert_eq!(index.lookup(&tenant, &birds, &any), Lookup::Miss);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn commit_as(self, variant: &VariantKey<'_>, value: V) -> Insertion<V> {
         self.lease.commit(variant, value)
     }

@@ -5,7 +5,8 @@ use crate::outcome::Flushed;
 use crate::scopes::{Generation, OverTime, Tenant};
 use crate::sync::Ordering;
 
-/// A flush over time that is running, as [`CacheIndex::running_flushes`] returns it.
+/// A flush over time that is running. [`CacheIndex::running_flushes`] returns it, and has an
+/// example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunningFlush {
@@ -68,6 +69,27 @@ impl<V> CacheIndex<V> {
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Config, Lookup, ManualClock, OriginPath, VariantKey};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::default();
+    /// let index = CacheIndex::new(Config::builder().manual_clock(&clock).build()?);
+    /// let (doc, other) = (index.tenant("doc"), index.tenant("other"));
+    /// let (birds, small) = (OriginPath::opaque("birds.jpg")?, VariantKey::opaque("small")?);
+    /// assert!(index.insert(&doc, &birds, &small, 7).is_stored());
+    /// assert!(index.insert(&other, &birds, &small, 8).is_stored());
+    ///
+    /// index.flush_tenant_over(&doc, Duration::from_secs(60));
+    /// assert_eq!(index.lookup(&doc, &birds, &small), Lookup::Stale(7));
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(index.lookup(&doc, &birds, &small), Lookup::Miss);
+    /// assert_eq!(index.lookup(&other, &birds, &small), Lookup::Live(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush_tenant_over(&self, tenant: &Tenant, over: impl Into<OverTime>) -> Flushed {
         self.core.check(tenant);
         self.flush_over(Some(tenant), over.into())

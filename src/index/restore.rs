@@ -79,10 +79,26 @@ pub struct Restore<V> {
 }
 
 impl<V> CacheIndex<V> {
-    /// Begins to restore entries that are older than this call.
+    /// Begins to restore entries that are older than this call. [`Restore`] has a longer example.
     ///
     /// **Cost:** O(shards).
     /// **Locks:** the sweep, and one shard after another, exclusively, for a moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Freshness, Lookup, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let tenant = index.tenant("doc");
+    /// let (birds, small) = (OriginPath::opaque("birds.jpg")?, VariantKey::opaque("small")?);
+    ///
+    /// let restore = index.begin_restore();
+    /// let entries = [(small.clone(), 7, Freshness::Stale)];
+    /// assert_eq!(restore.path(&tenant, &birds, entries).stored, 1);
+    /// assert_eq!(index.lookup(&tenant, &birds, &small), Lookup::Stale(7));
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
     pub fn begin_restore(&self) -> Restore<V> {
         let core = Arc::clone(&self.core);
         // Before the first shard: a rule that has retired until then is older than the restore.
