@@ -46,7 +46,8 @@ impl FlushReason {
     /// Whether messages are gone that this node had applied and others may not.
     ///
     /// A stream with another creation may be an earlier one, restored after this node had followed
-    /// a later one. A node that was away all the time finds its position in it, and notices nothing.
+    /// a later one. A node that was away all that time finds its position in it, and notices
+    /// nothing.
     pub(crate) fn is_loss(self) -> bool {
         matches!(self, Self::CreatedAnew | Self::EndsBefore | Self::OtherMessage)
     }
