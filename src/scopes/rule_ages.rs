@@ -1,10 +1,10 @@
 //! The open rules in the order of their last purges.
 //!
 //! Generations only grow, so a rule that is added or renewed goes to the end: a queue does what a
-//! sorted map would do, in a third of the instructions. A renewed rule leaves a gap in its old
-//! place.
+//! sorted map would do, in fewer instructions (DESIGN.md has the counts). A renewed rule leaves a
+//! gap in its old place.
 //!
-//! Invariant: the first place is no gap, and gaps are at most as many as rules, and a few.
+//! Invariant: the first place is never a gap. There are at most as many gaps as rules, and `FEW`.
 
 use super::generation::Generation;
 use std::collections::VecDeque;
@@ -111,7 +111,7 @@ mod tests {
         ages.remove(Generation::new(3));
         ages.remove(Generation::new(4));
         assert_eq!((ages.len(), ages.oldest()), (3, Some(Generation::new(2))));
-        // The first is no gap, and neither is the one behind it.
+        // The first place is not a gap, nor is the one behind it.
         ages.remove(Generation::new(2));
         assert_eq!((ages.len(), ages.oldest()), (2, Some(Generation::new(5))));
         ages.push(Generation::new(9), 1, "3".into());

@@ -364,14 +364,14 @@
 
 #if defined(CI_WITH_FLEET)
 /**
- * The node has no such proof, and was configured with CI_SHUT_STALE.
+ * The node lacks this proof, and was configured with CI_SHUT_STALE.
  */
 #define CI_GATE_STALE 1
 #endif
 
 #if defined(CI_WITH_FLEET)
 /**
- * The node has no such proof, and was configured with CI_SHUT_REFUSE.
+ * The node lacks this proof, and was configured with CI_SHUT_REFUSE.
  */
 #define CI_GATE_REFUSE 2
 #endif
@@ -2052,7 +2052,7 @@ int ci_fleet_join(struct ci_index *index,
  * locks nothing.
  *
  * Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index
- * is in no fleet.
+ * is not in a fleet.
  */
 int ci_fleet_gate(const struct ci_index *index,
                   struct ci_error *error);
@@ -2063,7 +2063,7 @@ int ci_fleet_gate(const struct ci_index *index,
  * Waits until the gate is open, for at most so many milliseconds. Blocks the calling thread.
  *
  * Any thread may call this at any time. Returns 1 if the gate is open, else 0; CI_ERR_NULL;
- * CI_ERR_ARGUMENT: the index is in no fleet.
+ * CI_ERR_ARGUMENT: the index is not in a fleet.
  */
 int ci_fleet_wait(const struct ci_index *index,
                   uint64_t milliseconds,
@@ -2090,7 +2090,7 @@ int ci_fleet_removed(const struct ci_index *index,
 /**
  * Reads state and counts of a node. Any thread may call this at any time.
  *
- * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is in no fleet.
+ * Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is not in a fleet.
  */
 int ci_fleet_stats_get(const struct ci_index *index,
                        struct ci_fleet_stats *out,
@@ -2102,7 +2102,7 @@ int ci_fleet_stats_get(const struct ci_index *index,
  * Leaves the fleet: shuts the gate for good, tells the other nodes, so that they do not wait for
  * this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the
  * other nodes wait for this one until its time of freshness is over. Free the index afterwards,
- * which ends the threads. A second call has no effect.
+ * which ends the threads. A second call does nothing.
  *
  * Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
  * in no fleet; CI_ERR_IO as `ci_durable_close`.
@@ -2250,7 +2250,7 @@ int ci_fleet_request(const struct ci_index *index,
  *
  * Any thread may call this at any time. Returns 1 and the watermark; 0: there is none in time, and
  * `*out` is left as it is. Then don't keep the answer of the shield. CI_ERR_NULL, CI_ERR_SIZE;
- * CI_ERR_ARGUMENT: the index is in no fleet.
+ * CI_ERR_ARGUMENT: the index is not in a fleet.
  */
 int ci_fleet_watermark(const struct ci_index *index,
                        uint64_t milliseconds,
@@ -2268,8 +2268,8 @@ int ci_fleet_watermark(const struct ci_index *index,
  * without it. Leave it out if you answer from the cache with a stale value.
  *
  * Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT:
- * `asked` is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
- * CI_ERR_ARGUMENT: the index is in no fleet.
+ * `asked` is not a watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
+ * CI_ERR_ARGUMENT: the index is not in a fleet.
  */
 int ci_fleet_watermark_check(const struct ci_index *index,
                              struct ci_str asked,
@@ -2284,7 +2284,7 @@ int ci_fleet_watermark_check(const struct ci_index *index,
  * `echo` the one that came with the answer, or empty.
  *
  * Any thread may call this at any time. Returns 1: keep it. 0: only serve it, also if `echo` is no
- * watermark. CI_ERR_NULL; CI_ERR_TEXT: `sent` is no watermark.
+ * watermark. CI_ERR_NULL; CI_ERR_TEXT: `sent` is not a watermark.
  */
 int ci_fleet_watermark_keeps(struct ci_str sent,
                              struct ci_str echo,

@@ -48,9 +48,12 @@ pub(crate) enum Alone<'a> {
     Durable(&'a Persistent<u64>),
 }
 
-/// Operations that a log and a fleet need not know.
+/// Operations that a log need not know, and what does them in a fleet: its gate, or its index.
 macro_rules! unlogged {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
+    (
+        $member:ident => $in_fleet:expr;
+        $($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*
+    ) => {$(
         #[inline]
         pub(crate) fn $name(&self, $($argument: $type),*) -> $out {
             match self {
@@ -58,23 +61,7 @@ macro_rules! unlogged {
                 #[cfg(feature = "durable")]
                 Self::Durable(index) => index.$name($($argument),*),
                 #[cfg(feature = "fleet")]
-                Self::Fleet(member) => member.local().$name($($argument),*),
-            }
-        }
-    )*};
-}
-
-/// Operations that return values to serve: a fleet's are behind its gate.
-macro_rules! gated {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
-        #[inline]
-        pub(crate) fn $name(&self, $($argument: $type),*) -> $out {
-            match self {
-                Self::Memory(index) => index.$name($($argument),*),
-                #[cfg(feature = "durable")]
-                Self::Durable(index) => index.$name($($argument),*),
-                #[cfg(feature = "fleet")]
-                Self::Fleet(member) => member.$name($($argument),*),
+                Self::Fleet($member) => $in_fleet.$name($($argument),*),
             }
         }
     )*};
@@ -97,7 +84,7 @@ macro_rules! logged {
 }
 
 impl Backing {
-    /// Returns the index if it is in no fleet.
+    /// Returns the index if it is not in a fleet.
     #[cfg_attr(
         not(feature = "fleet"),
         allow(clippy::unnecessary_wraps, reason = "only an index in a fleet is refused")
@@ -137,7 +124,9 @@ impl Backing {
         }
     }
 
-    gated! {
+    // These return values to serve.
+    unlogged! {
+        member => member;
         lookup(tenant: &Tenant, path: &OriginPath<'_>, key: &VariantKey<'_>) -> Lookup<u64>;
         lookup_many(
             tenant: &Tenant, keys: &[(&OriginPath<'_>, &VariantKey<'_>)]
@@ -145,6 +134,7 @@ impl Backing {
     }
 
     unlogged! {
+        member => member.local();
         tenant(name: &str) -> Tenant;
         lease(tenant: &Tenant, path: &OriginPath<'_>) -> FillLease<u64>;
         insert(

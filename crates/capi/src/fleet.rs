@@ -30,11 +30,11 @@ pub const CI_SHUT_REFUSE: c_int = 1;
 #[cfg(feature = "fleet")]
 pub const CI_GATE_OPEN: c_int = 0;
 
-/// The node has no such proof, and was configured with CI_SHUT_STALE.
+/// The node lacks this proof, and was configured with CI_SHUT_STALE.
 #[cfg(feature = "fleet")]
 pub const CI_GATE_STALE: c_int = 1;
 
-/// The node has no such proof, and was configured with CI_SHUT_REFUSE.
+/// The node lacks this proof, and was configured with CI_SHUT_REFUSE.
 #[cfg(feature = "fleet")]
 pub const CI_GATE_REFUSE: c_int = 2;
 
@@ -135,7 +135,7 @@ pub(crate) unsafe fn member<'a>(
     let index = unsafe { borrow(index, "index") }?;
     match &index.index {
         Backing::Fleet(member) => Ok((index, member)),
-        _ => Err(Failure::argument("index is in no fleet: expected one of ci_fleet_join")),
+        _ => Err(Failure::argument("index is not in a fleet: expected one of ci_fleet_join")),
     }
 }
 
@@ -270,7 +270,7 @@ fn gate_of(admission: Admission) -> c_int {
 /// locks nothing.
 ///
 /// Returns CI_GATE_OPEN, CI_GATE_STALE or CI_GATE_REFUSE; CI_ERR_NULL; CI_ERR_ARGUMENT: the index
-/// is in no fleet.
+/// is not in a fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_gate(index: *const ci_index, error: *mut ci_error) -> c_int {
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn ci_fleet_gate(index: *const ci_index, error: *mut ci_er
 /// Waits until the gate is open, for at most so many milliseconds. Blocks the calling thread.
 ///
 /// Any thread may call this at any time. Returns 1 if the gate is open, else 0; CI_ERR_NULL;
-/// CI_ERR_ARGUMENT: the index is in no fleet.
+/// CI_ERR_ARGUMENT: the index is not in a fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_wait(
@@ -347,7 +347,7 @@ fn stats_of(stats: &FleetStats) -> ci_fleet_stats {
 
 /// Reads state and counts of a node. Any thread may call this at any time.
 ///
-/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is in no fleet.
+/// Returns CI_OK; CI_ERR_NULL, CI_ERR_SIZE; CI_ERR_ARGUMENT: the index is not in a fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_stats_get(
@@ -368,7 +368,7 @@ pub unsafe extern "C" fn ci_fleet_stats_get(
 /// Leaves the fleet: shuts the gate for good, tells the other nodes, so that they do not wait for
 /// this one, and does what `ci_durable_close` does. Blocks the calling thread. Without it, the
 /// other nodes wait for this one until its time of freshness is over. Free the index afterwards,
-/// which ends the threads. A second call has no effect.
+/// which ends the threads. A second call does nothing.
 ///
 /// Any thread may call this at any time. Returns CI_OK; CI_ERR_NULL; CI_ERR_ARGUMENT: the index is
 /// in no fleet; CI_ERR_IO as `ci_durable_close`.

@@ -2,14 +2,14 @@
 //!
 //! Each item has `#[cfg]` by itself: so the header guards it by `CI_WITH_FLEET`.
 
-use crate::boundary::{OutStruct, array, borrow, guard, sized};
+use crate::boundary::{OutStruct, borrow, guard, sized};
 use crate::durable::known;
 use crate::entries::ci_entries;
 use crate::error::{Failure, ci_error};
 use crate::fleet::member;
 use crate::index::{ci_index, ci_tenant};
 use crate::member::{Done, Member};
-use crate::purge::{is_hard, over_time, some};
+use crate::purge::{is_hard, keys, over_time};
 use crate::rules::ci_rules;
 use crate::text::ci_str;
 use cache_index::invalidation::{InvalidationLimits, InvalidationRequest};
@@ -190,10 +190,7 @@ pub unsafe extern "C" fn ci_fleet_purge_variants(
         guard(error, || {
             let call = Call::new(index, level, out, values)?;
             let (tenant, path) = (call.tenant(tenant)?, path.path("path")?);
-            let keys = array(some(variants, count)?, count, "variants")?.iter().enumerate();
-            let keys =
-                keys.map(|(at, key)| key.key("text").map_err(|failure| failure.of("variants", at)));
-            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let keys = keys(variants, count)?;
             call.run(severity(mode)?, Scope::of_path(tenant, &path, Selection::Keys(&keys)))
         })
     }

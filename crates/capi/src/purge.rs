@@ -9,7 +9,7 @@ use crate::lookup::{CI_LIVE, CI_STALE};
 use crate::rules::ci_rules;
 use crate::text::ci_str;
 use cache_index::canonical::{PathError, PathErrorKind};
-use cache_index::{Freshness, Generation, Hard, OriginPath, OverTime, Selection, Soft};
+use cache_index::{Freshness, Generation, Hard, OriginPath, OverTime, Selection, Soft, VariantKey};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -214,10 +214,7 @@ pub unsafe extern "C" fn ci_purge_variants(
     unsafe {
         guard(error, || {
             let purge = Purge::new(index, tenant, path, mode, out, entries)?;
-            let keys = array(some(variants, count)?, count, "variants")?.iter().enumerate();
-            let keys =
-                keys.map(|(at, key)| key.key("text").map_err(|failure| failure.of("variants", at)));
-            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let keys = keys(variants, count)?;
             purge.run(Selection::Keys(&keys))
         })
     }
@@ -272,8 +269,25 @@ pub(crate) fn not_operations(error: &PathError) -> Failure {
     Failure::text(&error.kind().to_string(), at, message)
 }
 
+/// Reads the keys of the variants to purge.
+///
+/// # Safety
+/// A pointer that is not NULL points to `count` texts that can be read for as long as the keys live.
+pub(crate) unsafe fn keys<'a>(
+    variants: *const ci_str,
+    count: usize,
+) -> Result<Vec<VariantKey<'a>>, Failure> {
+    // SAFETY: as promised.
+    let texts = unsafe { array(some(variants, count)?, count, "variants")? };
+    let key = |(at, text): (usize, &ci_str)| {
+        // SAFETY: as promised.
+        unsafe { text.key("text") }.map_err(|failure| failure.of("variants", at))
+    };
+    texts.iter().enumerate().map(key).collect()
+}
+
 /// A purge of no variants is a mistake: it would still overtake all open fills.
-pub(crate) fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
+fn some<T>(pointer: *const T, count: usize) -> Result<*const T, Failure> {
     if count == 0 { Err(Failure::argument("count is 0: expected at least 1")) } else { Ok(pointer) }
 }
 

@@ -99,7 +99,7 @@ fn unreadable(what: &str, error: &WatermarkError) -> Failure {
 ///
 /// Any thread may call this at any time. Returns 1 and the watermark; 0: there is none in time, and
 /// `*out` is left as it is. Then don't keep the answer of the shield. CI_ERR_NULL, CI_ERR_SIZE;
-/// CI_ERR_ARGUMENT: the index is in no fleet.
+/// CI_ERR_ARGUMENT: the index is not in a fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_watermark(
@@ -130,8 +130,8 @@ pub unsafe extern "C" fn ci_fleet_watermark(
 /// without it. Leave it out if you answer from the cache with a stale value.
 ///
 /// Any thread may call this at any time. Returns CI_TIER_CACHE or CI_TIER_PAST; CI_ERR_TEXT:
-/// `asked` is no watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
-/// CI_ERR_ARGUMENT: the index is in no fleet.
+/// `asked` is not a watermark: go to the source, and send none. CI_ERR_NULL, CI_ERR_SIZE;
+/// CI_ERR_ARGUMENT: the index is not in a fleet.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_watermark_check(
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn ci_fleet_watermark_check(
 /// `echo` the one that came with the answer, or empty.
 ///
 /// Any thread may call this at any time. Returns 1: keep it. 0: only serve it, also if `echo` is no
-/// watermark. CI_ERR_NULL; CI_ERR_TEXT: `sent` is no watermark.
+/// watermark. CI_ERR_NULL; CI_ERR_TEXT: `sent` is not a watermark.
 #[cfg(feature = "fleet")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_fleet_watermark_keeps(

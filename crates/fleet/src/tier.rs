@@ -47,7 +47,7 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///     let config = FleetConfig::builder(name).build()?;
     ///     Ok::<_, Box<dyn std::error::Error>>(Fleet::join(cache, config, engine.handle()))
     /// };
-    /// // The shield joins first: it knows no message from before that.
+    /// // The shield joins first: it does not know messages from before that.
     /// let shield = join(&shield, "shield")?;
     /// shield.serves_fresh().await;
     /// let edge = join(&edge, "edge")?;

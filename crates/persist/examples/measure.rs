@@ -150,7 +150,7 @@ fn snapshots(dir: &Path, entries: u64, is_random: bool) -> Outcome<()> {
         beside(restored, inserted)
     );
     for threads in [1, 2] {
-        let (number, dir) = (threads.to_string(), dir.to_str().ok_or("the path is no text")?);
+        let (number, dir) = (threads.to_string(), dir.to_str().ok_or("the path is not text")?);
         let [micros, found, peak, index] = apart(["--open", &number, "--dir", dir])?;
         assert_eq!(found, count);
         let time = Duration::from_micros(micros);

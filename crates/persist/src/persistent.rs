@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// - [`snapshot`](Self::snapshot) and [`close`](Self::close): O(entries) and a few syncs; one shard
 ///   after another, shared, in short steps. After an error, the last snapshot and the log remain.
 /// - [`open`](Self::open): O(entries and records of the log) and a few syncs; the directory stays
-///   locked. Data that cannot be trusted is no error, but a [cold start](Recovery::Cold).
+///   locked. Data that cannot be trusted is not an error, but a [cold start](Recovery::Cold).
 ///
 /// [`SyncPolicy::Always`]: crate::SyncPolicy::Always
 ///

@@ -6,7 +6,10 @@ use crate::server::Cluster;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+/// Each purge ends after its patience: a node that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(300);
 /// Pictures that are purged at random.
 pub(crate) const PICTURES: usize = 8;
 
@@ -167,7 +170,7 @@ impl World {
         let version = self.change(at)?;
         let command = format!("purge {} {level}", picture(at));
         let asked = self.nodes[node].ask(&command);
-        let answer = asked.await?;
+        let answer = tokio::time::timeout(LIMIT, asked).await??;
         self.purges += 1;
         // Also one that has not reached its level: the node has it in its outbox.
         self.floors[at] = version;

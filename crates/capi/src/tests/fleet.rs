@@ -241,6 +241,7 @@ fn shut(pair: &Pair, server: &str) {
     let began = std::time::Instant::now();
     while pair.nodes.iter().any(|node| gate(node) == CI_GATE_OPEN) {
         assert!(began.elapsed().as_secs() < 120, "waited in vain");
+        // Looks again: C has no call that waits for a shut gate.
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
@@ -437,7 +438,7 @@ fn settings_that_contradict_each_other_are_named_and_leave_the_index_alone() {
     // SAFETY: all pointers are valid.
     unsafe {
         assert_eq!(ci_fleet_gate(node.0, e), CI_ERR_ARGUMENT);
-        assert_eq!(message(&*e), "index is in no fleet: expected one of ci_fleet_join");
+        assert_eq!(message(&*e), "index is not in a fleet: expected one of ci_fleet_join");
         assert_eq!(ci_flush(node.0, null(), CI_HARD, null_mut(), null_mut()), CI_OK);
         assert_eq!(ci_fleet_join(node.0, u, a, null(), e), CI_OK);
         assert_eq!(ci_fleet_join(node.0, u, a, null(), e), CI_ERR_ARGUMENT);

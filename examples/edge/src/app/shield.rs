@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use url::form_urlencoded;
 
-/// How long an edge waits until its own invalidations have numbers. Longer in tests, so that
-/// they hold on a slow machine.
+/// How long an edge waits until its own invalidations have numbers. Longer in tests, so that they
+/// hold on a slow machine.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 2000 } else { 100 });
 
 /// The largest source, in bytes.

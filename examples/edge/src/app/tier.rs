@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) const CACHE_WATERMARK: HeaderName = HeaderName::from_static("cache-watermark");
 
-/// How long a shield waits for an invalidation that it lacks. Longer in tests, so that
-/// they hold on a slow machine.
+/// How long a shield waits for an invalidation that it lacks. Longer in tests, so that they hold on
+/// a slow machine.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 2000 } else { 100 });
 
 /// How often it looks.
