@@ -272,7 +272,7 @@ pub(crate) fn not_operations(error: &PathError) -> Failure {
 /// Reads the keys of the variants to purge.
 ///
 /// # Safety
-/// A pointer that is not NULL points to `count` texts that can be read for as long as the keys live.
+/// A pointer that is not NULL points to `count` texts that can be read while the keys live.
 pub(crate) unsafe fn keys<'a>(
     variants: *const ci_str,
     count: usize,
