@@ -9,6 +9,7 @@
 //! that the processor fetches all of them at the same time. The tags lie in an array of their own,
 //! in which most lookups of a path that is missing end.
 
+use super::vector::{self, BYTES, SUMMED};
 use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::sync::{AtomicU64, Ordering};
@@ -17,8 +18,6 @@ use crate::sync::{AtomicU64, Ordering};
 /// 23 are in a further node.
 pub(super) const LANES: usize = 23;
 
-/// Bytes for the lanes, whole words. The last has no record.
-const BYTES: usize = 24;
 const WORD: usize = 8;
 
 /// The tags of one node, and the confirmations of its records by readers.
@@ -50,22 +49,11 @@ pub(super) struct Starts([u8; 2 * BYTES]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lanes([u8; SUMMED]);
 
-/// Whole vectors of the processor.
-const SUMMED: usize = 32;
-
 /// Eight bytes, the first of them lowest.
 #[inline]
 fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
     let start = word * WORD;
     u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
-}
-
-/// Returns the highest bit of each of eight bytes that is zero; perhaps also that of a byte that is
-/// one and comes after a zero.
-#[inline]
-fn zeros(bytes: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    bytes.wrapping_sub(ONES) & !bytes & (ONES << 7)
 }
 
 /// For each lane: which bytes of the three words come before it.
@@ -120,14 +108,8 @@ impl Tags {
     /// How many records there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        // The lowest bit of each word is exact, as no tag is one.
-        let [first, second, third] = [0, 1, 2].map(|at| zeros(word(&self.tags, at)));
-        let (words, last) = match (first, second) {
-            (0, 0) => (2, third),
-            (0, _) => (1, second),
-            _ => (0, first),
-        };
-        words * WORD + last.trailing_zeros() as usize / 8
+        // The last byte has no record. The first that is found is exact.
+        vector::equal(&self.tags, 0).trailing_zeros() as usize
     }
 
     #[inline]
@@ -140,27 +122,15 @@ impl Tags {
     /// `is` may be asked about a lane with another tag, but only if some lane has the wanted one.
     #[inline]
     pub(super) fn find(&self, hash: TableHash, mut is: impl FnMut(usize) -> bool) -> Option<usize> {
-        let mut candidates = self.candidates(hash.tag());
+        let mut candidates = vector::equal(&self.tags, hash.tag());
         while candidates != 0 {
-            let bit = candidates.trailing_zeros() as usize;
-            // Bit 8 * byte + word is of the lane 8 * word + byte.
-            let lane = (bit & 7) << 3 | bit >> 3;
+            let lane = candidates.trailing_zeros() as usize;
             if is(lane) {
                 return Some(lane);
             }
             candidates &= candidates - 1;
         }
         None
-    }
-
-    /// A bit for each lane with this tag: bit 8 * byte + word. Without a jump from word to word,
-    /// which the processor would guess wrong every other time, and then not have begun the next
-    /// lookup.
-    #[inline]
-    fn candidates(&self, tag: u8) -> u64 {
-        let wanted = u64::from_le_bytes([tag; WORD]);
-        let word = |at| zeros(word(&self.tags, at) ^ wanted);
-        word(0) >> 7 | word(1) >> 6 | word(2) >> 5
     }
 
     #[inline]
@@ -291,7 +261,7 @@ impl Lanes {
     /// The sum of the numbers before a lane.
     #[inline]
     pub(super) fn before(&self, lane: usize) -> usize {
-        sum_before(&self.0, lane) as usize
+        vector::sum_of(&self.0, &SUMMED_BEFORE[lane])
     }
 
     pub(super) fn set(&mut self, lane: usize, number: u8) {
@@ -308,15 +278,6 @@ impl Lanes {
     pub(super) fn remove(&mut self, lane: usize) {
         remove(self.0.first_chunk_mut().expect("as long"), lane);
     }
-}
-
-/// The sum of the numbers before a lane.
-// Not inlined: between other additions, the compiler does not see that one instruction sums eight
-// bytes.
-#[inline(never)]
-fn sum_before(numbers: &[u8; SUMMED], lane: usize) -> u32 {
-    let bytes = numbers.iter().zip(&SUMMED_BEFORE[lane]);
-    bytes.map(|(number, mask)| u32::from(number & mask)).sum()
 }
 
 /// Moves up the lanes behind one that goes.
@@ -347,19 +308,6 @@ mod tests {
         let mut tags = Tags::default();
         (0..LANES).for_each(|lane| tags.set(lane, hash(tag(lane))));
         tags
-    }
-
-    #[test]
-    fn zeros_are_found_and_nothing_else() {
-        assert_eq!(zeros(u64::MAX), 0);
-        assert_eq!(zeros(0xff00_0180_7fff_ff01), 0x80 << 48);
-        assert_eq!(zeros(0x0201_0180_7fff_ff01), 0);
-        assert_eq!(zeros(0x0202_0202_0202_0200), 0x80);
-        assert_eq!(zeros(0x0202_0202_0202_0100), 0x8080, "after a zero");
-        for lane in 0..8 {
-            let found = zeros(!(0xff << (lane * 8)));
-            assert_eq!(found, 0x80 << (lane * 8));
-        }
     }
 
     #[test]

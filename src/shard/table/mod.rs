@@ -43,6 +43,7 @@ mod record;
 mod records;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub(crate) use edit::Removal;
 pub(crate) use record::MAX_SLOTS;
