@@ -95,7 +95,7 @@
 //! | operation | cost | locks |
 //! |---|---|---|
 //! | [`lookup`] | O(1), no allocation | one shard, shared |
-//! | [`lookup_many`] | single lookups; less with `prefetch` | one shard after another, shared |
+//! | [`lookup_many`] | single lookups, or less | one shard after another, shared |
 //! | [`lease`] | O(1) | one shard's table of open fills; no shard |
 //! | [`claim`] | O(1) | one shard, shared; unless live, its table of open fills |
 //! | [`commit`], [`insert`], [`remove`] | O(1) amortized | one shard, exclusive |
@@ -210,7 +210,6 @@
 //! |---|---|---|
 //! | `cloudimage` | on | the modules `canonical` and `invalidation`, and canonical names |
 //! | `serde` | off | requests to invalidate in JSON; implies `cloudimage` |
-//! | `prefetch` | off | [`lookup_many`] fetches the memory of several keys at once |
 //!
 //! Without `cloudimage`, the index stands alone, and all names are opaque.
 //!

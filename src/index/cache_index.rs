@@ -137,15 +137,15 @@ impl<V> CacheIndex<V> {
     /// Looks for several variants of one tenant, each as [`lookup`](Self::lookup) does. The answers
     /// are in the order of the keys.
     ///
-    /// For servers that know several keys at once, such as those of a page's pictures. With the
-    /// feature `prefetch`, the memory that the lookups need is fetched for sixteen at a time,
-    /// instead of waiting for one after the other; without it, this is `lookup` in a loop.
+    /// For servers that know several keys at once, such as those of a page's pictures. The memory
+    /// that the lookups need is fetched for sixteen at a time, instead of waiting for one after the
+    /// other. On processors other than x86-64 and AArch64, this is `lookup` in a loop.
     ///
     /// Each variant is looked up at a moment of its own; all of them before the call returns.
     ///
-    /// **Cost:** that of the single lookups, and one allocation for the answers. With `prefetch`
-    /// less, the more so the less of the index is in the processor's caches.
-    /// **Locks:** one shard after another, shared; with `prefetch` four times for each key.
+    /// **Cost:** that of the single lookups, and one allocation for the answers. It is less, the less
+    /// of the index is in the processor's caches.
+    /// **Locks:** one shard after another, shared; four times for each key.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.

@@ -103,6 +103,11 @@ impl<V> Shard<V> {
         self.records.grow_towards(paths)
     }
 
+    /// Fetches what restoring a path is about to read.
+    pub(crate) fn fetch_for_restore(&self, key: &PathRef<'_>) {
+        self.records.fetch_bucket(key.hash.table());
+    }
+
     /// Stores the entries of a path where nothing newer is.
     pub(crate) fn restore(
         &mut self,

@@ -30,12 +30,22 @@ struct Arguments {
     /// Values are random numbers, as ids of objects may be, and not counted.
     #[arg(long)]
     random_values: bool,
+    /// How often entries are inserted, restored and loaded, by turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only inserts the entries into an index, or restores them from memory.
+    #[arg(long, hide = true)]
+    only: Option<Way>,
     /// Only opens the directory, with this number of threads.
     #[arg(long, hide = true)]
     open: Option<usize>,
-    /// Only restores the entries from memory.
-    #[arg(long, hide = true)]
-    restore: bool,
+}
+
+/// A way of entries into an index.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Way {
+    Insert,
+    Restore,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -45,14 +55,20 @@ fn main() -> Outcome<()> {
     if let Some(threads) = arguments.open {
         return open(&arguments.dir, threads);
     }
-    if arguments.restore {
+    if let Some(way) = arguments.only {
         let names = Names::new(arguments.entries, arguments.random_values)?;
-        println!("{}", restore(&names).as_micros());
+        let time = match way {
+            Way::Insert => insert(&CacheIndex::default(), &names),
+            Way::Restore => restore(&names),
+        };
+        println!("{}", time.as_micros());
         return Ok(());
     }
     let dir = tempfile::tempdir_in(&arguments.dir)?;
     acknowledgements(dir.path(), arguments.purges)?;
-    snapshots(&dir.path().join("entries"), arguments.entries, arguments.random_values)
+    let entries = dir.path().join("entries");
+    fill(&entries, &Names::new(arguments.entries, arguments.random_values)?)?;
+    starts(&entries, &arguments)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -129,40 +145,45 @@ impl Stopwatch {
     }
 }
 
-/// One time beside another.
-fn beside(time: Duration, other: Duration) -> String {
-    let percent = time.as_nanos() * 100 / other.as_nanos().max(1);
-    format!("{}.{:02}", percent / 100, percent % 100)
+/// Prints the median of some times, and the median of their ratios to other times, each of the
+/// same round.
+fn print_beside(what: &str, times: &[Duration], others: &[Duration], beside: &str) {
+    let percents = times.iter().zip(others);
+    let percents = percents.map(|(time, other)| time.as_nanos() * 100 / other.as_nanos().max(1));
+    let mut percents: Vec<_> = percents.collect();
+    percents.sort_unstable();
+    let percent = percents[percents.len() / 2];
+    let ratio = format!("{}.{:02} of {beside}", percent / 100, percent % 100);
+    println!("{what:<31} {:>12?}   {ratio}", median(times.to_vec()));
 }
 
-fn snapshots(dir: &Path, entries: u64, is_random: bool) -> Outcome<()> {
-    let names = Names::new(entries, is_random)?;
-    let (inserted, count) = fill(dir, &names)?;
-    drop(names);
-    // Restoring and opening have processes of their own: their memory is new, and theirs alone.
-    let size = entries.to_string();
-    let arguments = ["--restore", "--entries", &size];
-    let values = is_random.then_some("--random-values");
-    let [micros] = apart(arguments.into_iter().chain(values))?;
-    let restored = Duration::from_micros(micros);
-    println!(
-        "restoring path by path          {restored:>12?}   {} of inserting one by one",
-        beside(restored, inserted)
-    );
-    for threads in [1, 2] {
-        let (number, dir) = (threads.to_string(), dir.to_str().ok_or("the path is not text")?);
-        let [micros, found, peak, index] = apart(["--open", &number, "--dir", dir])?;
-        assert_eq!(found, count);
-        let time = Duration::from_micros(micros);
-        println!(
-            "opening, {threads} threads              {time:>12?}   {} of restoring from memory{}",
-            beside(time, restored),
-            if threads == 1 { "" } else { ", by the clock" }
-        );
-        println!(
-            "  peak of the memory            {peak:>9} KiB   {} KiB above the index",
-            peak.saturating_sub(index)
-        );
+/// Inserts, restores and opens by turns, each in a process of its own: its memory is new.
+fn starts(dir: &Path, arguments: &Arguments) -> Outcome<()> {
+    let (size, dir) = (arguments.entries.to_string(), dir.to_str().ok_or("the path is not text")?);
+    let in_memory = |way| {
+        let values = arguments.random_values.then_some("--random-values");
+        let [micros] = apart(["--only", way, "--entries", &size].into_iter().chain(values))?;
+        Outcome::Ok(Duration::from_micros(micros))
+    };
+    let (mut inserted, mut restored) = (Vec::new(), Vec::new());
+    let mut opened = [1, 2].map(|threads| (threads, Vec::new(), Vec::new()));
+    for _ in 0..arguments.rounds.max(1) {
+        inserted.push(in_memory("insert")?);
+        restored.push(in_memory("restore")?);
+        for (threads, times, above) in &mut opened {
+            let [micros, peak, index] = apart(["--open", &threads.to_string(), "--dir", dir])?;
+            times.push(Duration::from_micros(micros));
+            above.push(peak.saturating_sub(index));
+        }
+    }
+    println!("inserting one by one            {:>12?}", median(inserted.clone()));
+    print_beside("restoring path by path", &restored, &inserted, "inserting one by one");
+    for (threads, times, above) in &opened {
+        let clock = if *threads == 1 { "" } else { ", by the clock" };
+        let what = format!("opening, {threads} threads");
+        print_beside(&what, times, &restored, &format!("restoring from memory{clock}"));
+        let most = above.iter().max().expect("a round");
+        println!("  peak of the memory            {most:>9} KiB above the index");
     }
     Ok(())
 }
@@ -199,26 +220,35 @@ impl Names {
     }
 }
 
-/// Fills an index one by one, and saves it. Returns the time of the insertions, and their number.
-fn fill(dir: &Path, names: &Names) -> Outcome<(Duration, u64)> {
+/// Inserts entries one by one, and returns the time.
+fn insert(index: &CacheIndex<u64>, names: &Names) -> Duration {
+    let tenant = index.tenant("doc");
+    let start = Stopwatch::start();
+    for (at, path) in names.paths.iter().enumerate() {
+        for (k, key) in names.keys.iter().enumerate() {
+            let _ = index.insert(&tenant, path, key, names.value(at, k));
+        }
+    }
+    start.elapsed()
+}
+
+/// Fills an index, and saves it.
+fn fill(dir: &Path, names: &Names) -> Outcome<()> {
     let config = PersistConfig::builder().snapshot_every(None).build()?;
     let cache = Persistent::<u64>::open(dir, config)?;
     let tenant = cache.tenant("doc");
-    let start = Stopwatch::start();
     for (at, path) in names.paths.iter().enumerate() {
         for (k, key) in names.keys.iter().enumerate() {
             let _ = cache.insert(&tenant, path, key, names.value(at, k));
         }
     }
-    let inserted = start.elapsed();
-    println!("inserting one by one            {inserted:>12?}");
     export_steps(&cache);
     let start = Stopwatch::start();
     let written = cache.snapshot()?;
     println!("writing a snapshot              {:>12?}", start.elapsed());
     let tenths = written.bytes * 10 / written.entries.max(1);
     println!("bytes an entry                  {:>10}.{}", tenths / 10, tenths % 10);
-    Ok((inserted, written.entries))
+    Ok(())
 }
 
 /// Prints for how long a step of an export holds the lock of a shard, and a little more.
@@ -243,16 +273,20 @@ fn restore(names: &Names) -> Duration {
     let restore = index.begin_restore();
     let start = Stopwatch::start();
     restore.reserve(names.paths.len());
-    for (at, path) in names.paths.iter().enumerate() {
-        let keys = names.keys.iter().enumerate();
-        let entries = keys.map(|(k, key)| (key.borrowed(), names.value(at, k), Freshness::Live));
-        let _ = restore.path(&tenant, path, entries);
+    for (chunk, paths) in names.paths.chunks(8).enumerate() {
+        paths.iter().for_each(|path| restore.prefetch(&tenant, path));
+        for (at, path) in (8 * chunk..).zip(paths) {
+            let keys = names.keys.iter().enumerate();
+            let entries =
+                keys.map(|(k, key)| (key.borrowed(), names.value(at, k), Freshness::Live));
+            let _ = restore.path(&tenant, path, entries);
+        }
     }
     start.elapsed()
 }
 
-/// Opens a directory, and prints the time in microseconds, the entries, the peak of the memory in
-/// KiB, and the size of the index in KiB.
+/// Opens a directory, and prints the time in microseconds, the peak of the memory in KiB, and the
+/// size of the index in KiB.
 fn open(dir: &Path, threads: usize) -> Outcome<()> {
     let config = PersistConfig::builder().snapshot_every(None).load_threads(threads).build()?;
     let (start, passed) = (Stopwatch::start(), Instant::now());
@@ -264,10 +298,10 @@ fn open(dir: &Path, threads: usize) -> Outcome<()> {
         let line = status.lines().find(|line| line.starts_with(name));
         line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
     };
-    let Recovery::Warm { entries, .. } = cache.recovery() else {
+    if !matches!(cache.recovery(), Recovery::Warm { .. }) {
         return Err(format!("{:?}", cache.recovery()).into());
-    };
+    }
     let index = cache.stats().bytes / 1024;
-    println!("{} {entries} {} {index}", time.as_micros(), field("VmHWM"));
+    println!("{} {} {index}", time.as_micros(), field("VmHWM"));
     Ok(())
 }

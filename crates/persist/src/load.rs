@@ -6,11 +6,14 @@
 
 use crate::codec::Codec;
 use crate::damage::ColdReason;
-use crate::snapshot::{Block, Buffers, Position, Snapshot, parse};
+use crate::snapshot::{Block, Buffers, PathView, Paths, Position, Snapshot};
 use cache_index::{CacheIndex, OriginPath, Refusal, Restore, Tenant, VariantKey};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Paths whose memory is fetched at the same time.
+const TOGETHER: usize = 8;
 
 /// A snapshot that is being loaded. Any number of threads can work on it.
 #[derive(Debug)]
@@ -136,35 +139,32 @@ impl Load {
         raw: &[u8],
         paths: u32,
     ) -> Option<()> {
-        // The tenant of the path before: mostly the same.
+        let mut paths = Paths::new(raw, paths, self.snapshot.summary().value_len())?;
+        let mut views: [PathView<'_>; TOGETHER] = std::array::from_fn(|_| PathView::default());
+        // The tenant of the paths before: mostly the same.
         let mut last: (&str, Option<Tenant>) = ("", None);
-        let (mut stored, mut refused, mut read) = (0, 0, 0);
-        let value_len = self.snapshot.summary().value_len();
-        parse(raw, paths, value_len, |view| {
-            read += view.variants.len() as u64;
-            if last.0 != view.tenant || last.1.is_none() {
-                last = (view.tenant, self.tenant(index, view.tenant));
+        let (mut counts, mut read) = (LoadCounts::default(), 0);
+        loop {
+            let mut count = 0;
+            while count < TOGETHER && paths.next(&mut views[count])? {
+                read += views[count].variants.len() as u64;
+                count += 1;
             }
-            let path = OriginPath::opaque(view.path).ok()?;
-            let Some(tenant) = &last.1 else { return Some(()) };
-            let mut is_whole = true;
-            let entries = view.variants.iter().map_while(|&(key, freshness, value)| {
-                let entry = VariantKey::opaque(key).ok().zip(V::decode(value));
-                is_whole &= entry.is_some();
-                entry.map(|(key, value)| (key, value, freshness))
-            });
-            // If an entry is not whole, nothing of the snapshot is kept.
-            let restored = restore.path(tenant, &path, entries);
-            if !is_whole {
-                return None;
+            for views in views[..count].chunk_by(|a, b| a.tenant == b.tenant) {
+                if last.0 != views[0].tenant || last.1.is_none() {
+                    last = (views[0].tenant, self.tenant(index, views[0].tenant));
+                }
+                // Nothing is loaded of a tenant that was forgotten.
+                if let Some(tenant) = &last.1 {
+                    load_paths(restore, tenant, views, &mut counts)?;
+                }
             }
-            stored += restored.stored as u64;
-            let reasons = restored.refused.iter().map(|refused| refused.reason);
-            refused += reasons.filter(|reason| is_limit(*reason)).count() as u64;
-            Some(())
-        })?;
-        self.stored.fetch_add(stored, Ordering::Relaxed);
-        self.refused.fetch_add(refused, Ordering::Relaxed);
+            if count < TOGETHER {
+                break;
+            }
+        }
+        self.stored.fetch_add(counts.stored, Ordering::Relaxed);
+        self.refused.fetch_add(counts.refused, Ordering::Relaxed);
         self.read.fetch_add(read, Ordering::Relaxed);
         Some(())
     }
@@ -203,6 +203,37 @@ impl Load {
     pub(crate) fn file(&self) -> &str {
         self.snapshot.name()
     }
+}
+
+/// Loads paths of a tenant, at most [`TOGETHER`]. Returns `None` if one of them is not whole.
+fn load_paths<V: Codec>(
+    restore: &Restore<V>,
+    tenant: &Tenant,
+    views: &[PathView<'_>],
+    counts: &mut LoadCounts,
+) -> Option<()> {
+    let mut paths = [const { None }; TOGETHER];
+    for (view, path) in views.iter().zip(&mut paths) {
+        let path = path.insert(OriginPath::opaque(view.path).ok()?);
+        restore.prefetch(tenant, path);
+    }
+    for (view, path) in views.iter().zip(paths.iter().flatten()) {
+        let mut is_whole = true;
+        let entries = view.variants.iter().map_while(|&(key, freshness, value)| {
+            let entry = VariantKey::opaque(key).ok().zip(V::decode(value));
+            is_whole &= entry.is_some();
+            entry.map(|(key, value)| (key, value, freshness))
+        });
+        // If an entry is not whole, nothing of the snapshot is kept.
+        let restored = restore.path(tenant, path, entries);
+        if !is_whole {
+            return None;
+        }
+        counts.stored += restored.stored as u64;
+        let reasons = restored.refused.iter().map(|refused| refused.reason);
+        counts.refused += reasons.filter(|reason| is_limit(*reason)).count() as u64;
+    }
+    Some(())
 }
 
 /// Whether the entry was refused because the index has no room for it. Others were invalidated, or

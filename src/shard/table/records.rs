@@ -450,16 +450,22 @@ impl<V> Records<V> {
         }
     }
 
+    /// Fetches what any operation on a path reads first.
+    pub(crate) fn fetch_bucket(&self, path: TableHash) {
+        let Some(bucket) = self.bucket(path) else { return };
+        let NodeRef { tags, line, rest } = self.node(bucket);
+        fetch(tags);
+        fetch(line);
+        fetch(rest);
+    }
+
     /// Fetches what a lookup of a path and a variant is about to read.
     pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: KeyTag, keys: &Dictionary) {
+        if stage == Stage::Bucket {
+            return self.fetch_bucket(path);
+        }
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
-        if stage == Stage::Bucket {
-            fetch(node.tags);
-            fetch(node.line);
-            fetch(node.rest);
-            return;
-        }
         let Some(lane) = node.tags.find(path, |_| true) else { return };
         if stage == Stage::Record {
             node.line.fetch(node.line.lane(lane));

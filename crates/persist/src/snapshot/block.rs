@@ -126,26 +126,40 @@ fn put_value<V: Codec>(out: &mut Vec<u8>, value: &V) -> Result<(), WrongLength> 
 }
 
 /// One path of a block, borrowed from its raw bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PathView<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) path: &'a str,
     pub(crate) variants: Vec<(&'a str, Freshness, &'a [u8])>,
 }
 
-/// Reads the raw bytes of a block with `paths` paths, whose values have the given length, and
-/// passes each path on. Returns `None` if they are not what [`BlockBuilder`] writes, or if `visit`
-/// does.
-pub(crate) fn parse<'a>(
-    raw: &'a [u8],
-    paths: u32,
+/// The paths of a block that is being read.
+#[derive(Debug)]
+pub(crate) struct Paths<'a> {
+    reader: Reader<'a>,
+    keys: Vec<&'a str>,
+    tenants: Vec<&'a str>,
+    left: u32,
     value_len: Option<usize>,
-    mut visit: impl FnMut(&PathView<'a>) -> Option<()>,
-) -> Option<()> {
-    let mut reader = Reader::new(raw);
-    let (keys, tenants) = (texts(&mut reader)?, texts(&mut reader)?);
-    let mut view = PathView { tenant: "", path: "", variants: Vec::new() };
-    for _ in 0..paths {
+}
+
+impl<'a> Paths<'a> {
+    /// Begins to read the raw bytes of a block with `paths` paths, whose values have the given
+    /// length. Returns `None` if they are not what [`BlockBuilder`] writes.
+    pub(crate) fn new(raw: &'a [u8], paths: u32, value_len: Option<usize>) -> Option<Self> {
+        let mut reader = Reader::new(raw);
+        let (keys, tenants) = (texts(&mut reader)?, texts(&mut reader)?);
+        Some(Self { reader, keys, tenants, left: paths, value_len })
+    }
+
+    /// Reads the next path into `view`. Returns whether there was one, or `None` if the bytes are
+    /// not what [`BlockBuilder`] writes.
+    pub(crate) fn next(&mut self, view: &mut PathView<'a>) -> Option<bool> {
+        let Self { reader, keys, tenants, left, value_len } = self;
+        let Some(next) = left.checked_sub(1) else {
+            return reader.is_empty().then_some(false);
+        };
+        *left = next;
         view.tenant = tenants.get(usize::try_from(reader.varint()?).ok()?)?;
         view.path = reader.text()?;
         view.variants.clear();
@@ -156,15 +170,29 @@ pub(crate) fn parse<'a>(
             view.variants.push((key, freshness, &[]));
         }
         for (_, _, value) in &mut view.variants {
-            let len = match value_len {
+            let len = match *value_len {
                 Some(len) => len,
                 None => reader.count(1)?,
             };
             *value = reader.take(len)?;
         }
+        Some(true)
+    }
+}
+
+/// Reads the raw bytes of a block, as [`Paths`] does, and passes each path on. Returns `None` also
+/// if `visit` does.
+pub(crate) fn parse<'a>(
+    raw: &'a [u8],
+    paths: u32,
+    value_len: Option<usize>,
+    mut visit: impl FnMut(&PathView<'a>) -> Option<()>,
+) -> Option<()> {
+    let (mut paths, mut view) = (Paths::new(raw, paths, value_len)?, PathView::default());
+    while paths.next(&mut view)? {
         visit(&view)?;
     }
-    reader.is_empty().then_some(())
+    Some(())
 }
 
 fn texts<'a>(reader: &mut Reader<'a>) -> Option<Vec<&'a str>> {

@@ -20,7 +20,7 @@ mod read;
 mod tests;
 mod write;
 
-pub(crate) use block::parse;
+pub(crate) use block::{PathView, Paths};
 pub(crate) use read::{Block, Buffers, Position, Snapshot, read};
 pub(crate) use write::SnapshotWriter;
 
