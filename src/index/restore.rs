@@ -26,6 +26,7 @@ use crate::outcome::Restored;
 use crate::scopes::Tenant;
 use crate::shard::{Candidate, RestoreStart};
 use crate::variants::RecentKeys;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -152,12 +153,13 @@ impl<V> Restore<V> {
         }
     }
 
-    /// Lets the processor fetch memory that [`path`](Self::path) reads first. It is a hint: call it
-    /// for about eight paths, and then restore them. In a large index, this takes a quarter off the
-    /// time. On processors other than x86-64 and AArch64, it has no effect.
+    /// Lets the processor fetch the memory that [`path`](Self::path) needs for each of these paths.
+    /// It is a hint, for about eight paths that are restored next: the processor waits for their
+    /// memory at once, instead of for one after another. In a large index, a restore takes a third
+    /// less time. On processors other than x86-64 and AArch64, it has no effect.
     ///
-    /// **Cost:** O(1), that of hashing the path.
-    /// **Locks:** one shard, shared, for a moment.
+    /// **Cost:** O(paths), that of hashing them.
+    /// **Locks:** one shard after another, shared, for a moment; twice for each path.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -175,7 +177,7 @@ impl<V> Restore<V> {
     ///
     /// let restore = index.begin_restore();
     /// for paths in paths.chunks(8) {
-    ///     paths.iter().for_each(|path| restore.prefetch(&tenant, path));
+    ///     restore.prefetch(&tenant, paths);
     ///     for path in paths {
     ///         let entries = [(key.borrowed(), 7, Freshness::Live)];
     ///         assert_eq!(restore.path(&tenant, path, entries).stored, 1);
@@ -185,10 +187,16 @@ impl<V> Restore<V> {
     /// assert_eq!(index.stats().live, 1000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn prefetch(&self, tenant: &Tenant, path: &OriginPath<'_>) {
+    pub fn prefetch(&self, tenant: &Tenant, paths: &[OriginPath<'_>]) {
+        let keys: SmallVec<[_; 16]> =
+            paths.iter().map(|path| self.core.key(tenant, path)).collect();
         if cpu_prefetch::IS_KNOWN {
-            let key = self.core.key(tenant, path);
-            self.core.shard(&key).read().fetch_for_restore(&key);
+            for key in &keys {
+                self.core.shard(key).read().fetch_bucket(key);
+            }
+            for key in &keys {
+                self.core.shard(key).read().fetch_ends(key);
+            }
         }
     }
 

@@ -204,6 +204,39 @@ fn paths_with_many_variants_and_with_repeated_ones_are_restored() {
     assert_eq!((restored.stored, world.index.stats().paths), (0, 5));
 }
 
+#[test]
+fn prefetching_changes_nothing_that_is_restored() {
+    let world = World::new();
+    let restore = world.index.begin_restore();
+    let paths: Vec<_> = (0..3000).map(|n| path(&format!("a/{n}.jpg"))).collect();
+    // Before there is a bucket, of none, of many at once, and of paths that are there.
+    for paths in [&paths[..], &[]] {
+        restore.prefetch(&world.tenant, paths);
+        let stats = world.index.stats();
+        assert_eq!((stats.paths, stats.live), (0, 0));
+    }
+    for (start, paths) in (0..).step_by(100).zip(paths.chunks(100)) {
+        restore.prefetch(&world.tenant, paths);
+        for (n, path) in (start..).zip(paths) {
+            let entries = KEYS.map(|key| (variant(key), n, Freshness::Live));
+            assert_eq!(restore.path(&world.tenant, path, entries).stored, 3);
+        }
+        restore.prefetch(&world.tenant, paths);
+    }
+    assert_eq!(world.index.stats().live, 9000);
+    for (n, path) in (0..).zip(&paths) {
+        let found = KEYS.map(|key| world.index.lookup(&world.tenant, path, &variant(key)));
+        assert_eq!(found, [Lookup::Live(n), Lookup::Live(n), Lookup::Live(n)]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "belongs to another index")]
+fn prefetching_for_the_tenant_of_another_index_panics() {
+    let (world, other) = (World::new(), World::new());
+    world.index.begin_restore().prefetch(&other.tenant, &[path("a/1.jpg")]);
+}
+
 /// Restores paths of six variants, after `reserve`. Returns the index, and its bytes at first.
 fn restored_after(reserve: impl Fn(&Restore<u64>), paths: u64) -> (CacheIndex<u64>, usize) {
     let index = CacheIndex::new(Config::builder().shards(4).build().unwrap());

@@ -274,7 +274,7 @@ fn restore(names: &Names) -> Duration {
     let start = Stopwatch::start();
     restore.reserve(names.paths.len());
     for (chunk, paths) in names.paths.chunks(8).enumerate() {
-        paths.iter().for_each(|path| restore.prefetch(&tenant, path));
+        restore.prefetch(&tenant, paths);
         for (at, path) in (8 * chunk..).zip(paths) {
             let keys = names.keys.iter().enumerate();
             let entries =

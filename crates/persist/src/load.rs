@@ -212,12 +212,10 @@ fn load_paths<V: Codec>(
     views: &[PathView<'_>],
     counts: &mut LoadCounts,
 ) -> Option<()> {
-    let mut paths = [const { None }; TOGETHER];
-    for (view, path) in views.iter().zip(&mut paths) {
-        let path = path.insert(OriginPath::opaque(view.path).ok()?);
-        restore.prefetch(tenant, path);
-    }
-    for (view, path) in views.iter().zip(paths.iter().flatten()) {
+    let paths = views.iter().map(|view| OriginPath::opaque(view.path).ok());
+    let paths = paths.collect::<Option<Vec<_>>>()?;
+    restore.prefetch(tenant, &paths);
+    for (view, path) in views.iter().zip(&paths) {
         let mut is_whole = true;
         let entries = view.variants.iter().map_while(|&(key, freshness, value)| {
             let entry = VariantKey::opaque(key).ok().zip(V::decode(value));

@@ -159,6 +159,12 @@ impl Line {
         ahead.into_iter().flatten().for_each(fetch);
     }
 
+    /// Fetches where the next record comes.
+    pub(super) fn fetch_end(&self) {
+        let ahead = [0, 64, 127].map(|ahead| self.block.get(self.used() + ahead));
+        ahead.into_iter().flatten().for_each(fetch);
+    }
+
     /// Where the part of the block ends that is in use.
     #[inline]
     fn used(&self) -> usize {
@@ -268,6 +274,13 @@ impl<V> Rest<V> {
         let step = 64_usize.div_ceil(size_of::<Slot<V>>());
         let ahead = [first, first + step].map(|slot| self.slots.get(slot));
         ahead.into_iter().flatten().for_each(fetch);
+    }
+
+    /// Fetches where the next slots come.
+    pub(super) fn fetch_end(&self) {
+        if let Some(last) = self.slots.last() {
+            fetch(last);
+        }
     }
 
     fn capacity_bytes(&self) -> usize {

@@ -459,6 +459,14 @@ impl<V> Records<V> {
         fetch(rest);
     }
 
+    /// Fetches what adding a path writes, once its bucket was fetched.
+    pub(crate) fn fetch_ends(&self, path: TableHash) {
+        let Some(bucket) = self.bucket(path) else { return };
+        let NodeRef { line, rest, .. } = self.node(bucket);
+        line.fetch_end();
+        rest.fetch_end();
+    }
+
     /// Fetches what a lookup of a path and a variant is about to read.
     pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: KeyTag, keys: &Dictionary) {
         if stage == Stage::Bucket {
