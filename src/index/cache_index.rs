@@ -143,7 +143,7 @@ impl<V> CacheIndex<V> {
     ///
     /// Each variant is looked up at a moment of its own; all of them before the call returns.
     ///
-    /// **Cost:** that of the single lookups, and one allocation for the answers. It is less, the less
+    /// **Cost:** that of the single lookups, and one allocation for the answers; or less, if little
     /// of the index is in the processor's caches.
     /// **Locks:** one shard after another, shared; four times for each key.
     ///

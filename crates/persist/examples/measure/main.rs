@@ -8,11 +8,15 @@
 //! `DIR` decides what is measured: a directory in memory has no syncs to speak of.
 #![allow(clippy::print_stdout)]
 
+mod slow_disk;
+
 use cache_index::{CacheIndex, Freshness, Hard, OriginPath, VariantKey};
 use cache_index_persist::{DiskLayer, FileLayer, PersistConfig, Persistent, Recovery};
 use clap::Parser;
+use slow_disk::SlowDisk;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Measures acknowledgements beside a bare `fdatasync`, and snapshots beside insertions.
@@ -27,6 +31,9 @@ struct Arguments {
     /// How many purges are acknowledged one by one.
     #[arg(long, default_value_t = 500)]
     purges: usize,
+    /// Each sync takes at least so many microseconds, as on a slower disk.
+    #[arg(long, default_value_t = 0)]
+    sync_micros: u64,
     /// Values are random numbers, as ids of objects may be, and not counted.
     #[arg(long)]
     random_values: bool,
@@ -65,7 +72,7 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let dir = tempfile::tempdir_in(&arguments.dir)?;
-    acknowledgements(dir.path(), arguments.purges)?;
+    acknowledgements(dir.path(), arguments.purges, Duration::from_micros(arguments.sync_micros))?;
     let entries = dir.path().join("entries");
     fill(&entries, &Names::new(arguments.entries, arguments.random_values)?)?;
     starts(&entries, &arguments)
@@ -77,12 +84,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// Single purges and bare syncs by turns, and then many callers at once.
-fn acknowledgements(dir: &Path, rounds: usize) -> Outcome<()> {
-    let layer = DiskLayer::open(dir.join("bare"))?;
-    let file = layer.create("file")?;
+fn acknowledgements(dir: &Path, rounds: usize, sync: Duration) -> Outcome<()> {
+    let file = SlowDisk { disk: DiskLayer::open(dir.join("bare"))?, sync }.create("file")?;
     file.write_at(&vec![0; 4 << 20], 0)?;
     file.sync_data()?;
-    let cache = Persistent::<u64>::open(dir.join("log"), PersistConfig::default())?;
+    let layer = SlowDisk { disk: DiskLayer::open(dir.join("log"))?, sync };
+    let cache = Persistent::<u64>::open_on(Arc::new(layer), PersistConfig::default())?;
     let tenant = cache.tenant("doc");
     let path = OriginPath::from_canonical("sample.li/folder/birds.jpg")?;
     let (mut bare, mut acknowledged) = (Vec::new(), Vec::new());
