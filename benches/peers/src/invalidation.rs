@@ -28,13 +28,15 @@ pub fn calls(contestants: &[Contestant<u64>], pictures: u64) -> Vec<Line> {
     }
     let names = ["purge of a prefix over 1 path", "over 1,000 paths", "over 100,000 paths"];
     let names = names.into_iter().chain(["flush of a tenant", "flush of everything"]);
+    let names = names.chain(["flush of everything, until its memory is free"]);
     let lines = names.enumerate().map(|(at, name)| {
         let what = match at {
-            1 | 2 => format!("purge of a prefix {name}"),
-            _ => name.to_owned(),
+            1 | 2 => format!("purge of a prefix {name}: the call"),
+            5 => name.to_owned(),
+            _ => format!("{name}: the call"),
         };
         Line {
-            what: format!("{what}: the call, {} paths", thousands(pictures)),
+            what: format!("{what}, {} paths", thousands(pictures)),
             unit: Unit::Nanoseconds,
             figures: by_contestant.iter().map(|times| times.map(|times| times[at])).collect(),
             targets: Vec::new(),
@@ -49,12 +51,12 @@ fn built(contestant: &Contestant<u64>, site: &Site, pictures: u64) -> crate::ada
     built
 }
 
-fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
+fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 6] {
     let site = Site::default();
     let whole = built(contestant, &site, pictures);
     let peer = whole.peer();
     let mut draw = Draw::new(pictures, Skew::Uniform, 5);
-    let mut times = [0.0; 5];
+    let mut times = [0.0; 6];
     for (time, span) in times.iter_mut().zip(PREFIX_SPANS) {
         *time = often(peer, &site, pictures, || {
             let mut prefix = String::new();
@@ -67,6 +69,12 @@ fn times(contestant: &Contestant<u64>, pictures: u64) -> [f64; 5] {
     let whole = built(contestant, &site, pictures);
     let flush = || |peer: &dyn Peer<u64>| peer.flush_all();
     times[4] = often(whole.peer(), &site, pictures, flush);
+    drop(whole);
+    let whole = built(contestant, &site, pictures);
+    let start = Instant::now();
+    whole.peer().flush_all();
+    whole.peer().reclaim();
+    times[5] = start.elapsed().as_secs_f64() * 1e9;
     // The peers hold one tenant each, so the same call flushes it.
     times[3] = times[4];
     if contestant.class == Class::Ours {

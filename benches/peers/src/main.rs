@@ -216,6 +216,7 @@ fn report(
 ) -> String {
     let manifest = include_str!("../Cargo.toml");
     let version = |name: &str| {
+        let name = name.split(',').next()?;
         let line = manifest.lines().find(|line| line.starts_with(name))?;
         line.split_once("\"=")?.1.split('"').next()
     };

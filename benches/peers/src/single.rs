@@ -7,7 +7,7 @@
 use crate::access::{Draw, Skew};
 use crate::adapters::{Built, Contestant, Peer, Room};
 use crate::arrivals::{BATCH, insert, shuffled, store};
-use crate::site::{Keys, Request, Requests, Site};
+use crate::site::{Keys, Request, Requests, Site, mixed};
 use crate::storing;
 use crate::table::{Line, Target, Unit};
 use cpu_time::ThreadTime;
@@ -16,8 +16,9 @@ use std::time::Duration;
 /// Lookups that are made together: a page's pictures. Divides [`BATCH`].
 const TOGETHER: usize = 16;
 
-/// Requests made before the clock counts, after other contestants have had the caches.
-const WARM_UP: usize = 4;
+/// Batches made before the clock counts, after other contestants have had the caches. Popular
+/// pictures are then in the caches again.
+const WARM_UP: usize = 64;
 
 /// Turns that the contestants take while they store the site.
 const SLICES: usize = 16;
@@ -124,9 +125,10 @@ impl Field {
         mut turn: impl FnMut(&dyn Peer<u64>) -> Figure,
     ) -> Vec<Option<Figure>> {
         let mut figures: Vec<_> = self.peers.iter().map(|_| None).collect();
-        for at in 0..self.peers.len() {
-            // Another one begins in each round.
-            let at = (at + usize::try_from(round).expect("few")) % self.peers.len();
+        // Another order in each round.
+        let mut order: Vec<_> = (0..self.peers.len()).collect();
+        order.sort_by_key(|at| mixed(mixed(round) ^ *at as u64));
+        for at in order {
             let (contestant, peer) = &self.peers[at];
             if contestant.purges() || !purges {
                 figures[at] = Some(turn(peer.peer()));
@@ -269,7 +271,8 @@ impl Field {
 
     fn hits_together(&self, peer: &dyn Peer<u64>, round: u64) -> f64 {
         let mut found = Vec::with_capacity(TOGETHER);
-        self.there(Skew::Uniform, round, &mut |ready| {
+        // Other requests than those of `hits`, whose memory is in the caches.
+        self.there(Skew::Uniform, round ^ 1 << 32, &mut |ready| {
             for some in ready.chunks(TOGETHER) {
                 let asked: [_; TOGETHER] =
                     std::array::from_fn(|at| (&some[at].path, &some[at].key));

@@ -11,8 +11,9 @@ struct Ours<V> {
     tenant: Tenant,
 }
 
-pub(super) fn make<V: Payload>(_: Room) -> Shared<V> {
+pub(super) fn make<V: Payload>(room: Room) -> Shared<V> {
     let index = CacheIndex::default();
+    index.begin_restore().reserve(room.paths);
     let tenant = index.tenant("site");
     Box::new(Ours { index, tenant })
 }

@@ -11,9 +11,11 @@
 mod cache_index;
 mod dashmap;
 mod fingerprints;
+mod interned;
 mod moka;
 mod names;
 mod papaya;
+mod papaya_copied;
 mod quick_cache;
 mod scc;
 mod strings;
@@ -212,6 +214,13 @@ fn with_sets<V: Payload, S: Short>() -> Vec<Contestant<V>> {
         row("dashmap", "a set per path", Peer, Shared(dashmap::make::<V, S>)),
         row("scc", "a set per path", Peer, Shared(scc::make::<V, S>)),
         row("papaya", "a locked set per path", Peer, Shared(papaya::make::<V, S>)),
+        row("papaya, copied", "a set per path, copied", Peer, Shared(papaya_copied::make::<V, S>)),
+        row(
+            "striped, interned",
+            "hashbrown, a set of key numbers per path",
+            Peer,
+            Shared(interned::make::<V, S>),
+        ),
         row("moka", "an entry per variant, names per path", Peer, Shared(moka::make::<V, S>)),
         row(
             "quick_cache",

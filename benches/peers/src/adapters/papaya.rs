@@ -1,5 +1,5 @@
-//! papaya: each path with a set of variants behind its own lock. Values of this map cannot be
-//! changed in place, and copying a set for each variant would cost more.
+//! papaya: each path with a set of variants behind its own lock, as values of this map cannot be
+//! changed in place. `papaya_copied` copies the set instead.
 
 use super::variants::{Short, Variants};
 use super::{Peer, Room, Shared};
@@ -24,6 +24,19 @@ impl<V: Payload, S: Short> Peer<V> for Papaya<V, S> {
         self.0.pin().get(path.as_str())?.read().as_ref()?.get(key.as_str())
     }
 
+    fn look_up_many(
+        &self,
+        asked: &[(&OriginPath<'_>, &VariantKey<'_>)],
+        found: &mut Vec<Option<V>>,
+    ) {
+        let map = self.0.pin();
+        found.extend(
+            asked
+                .iter()
+                .map(|(path, key)| map.get(path.as_str())?.read().as_ref()?.get(key.as_str())),
+        );
+    }
+
     fn insert(&self, path: &OriginPath<'_>, key: &VariantKey<'_>, value: V) -> Option<V> {
         let map = self.0.pin();
         loop {
@@ -43,7 +56,7 @@ impl<V: Payload, S: Short> Peer<V> for Papaya<V, S> {
         let map = self.0.pin();
         let variants = map.remove(path.as_str()).and_then(|set| set.write().take());
         if let Some(variants) = variants {
-            variants.hand_over(gone);
+            variants.hand_over(|key, value| gone(key, value));
         }
     }
 

@@ -33,7 +33,7 @@ impl<V: Payload, S: Short> Peer<V> for Scc<V, S> {
 
     fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V)) {
         if let Some((_, variants)) = self.0.remove_sync(path.as_str()) {
-            variants.hand_over(gone);
+            variants.hand_over(|key, value| gone(key, value));
         }
     }
 
@@ -45,6 +45,6 @@ impl<V: Payload, S: Short> Peer<V> for Scc<V, S> {
         self.0.clear_sync();
     }
 
-    // The map shrinks its tables by itself as it empties.
+    // The map shrinks its tables by itself as it empties, but not below its initial capacity.
     fn reclaim(&self) {}
 }

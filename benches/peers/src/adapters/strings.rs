@@ -54,7 +54,7 @@ impl<V: Payload, S: Short> Peer<V> for Strings<V, S> {
         let found = table.find_entry(self.hash(path), |(other, _)| **other == *path);
         if let Ok(found) = found {
             let ((_, variants), _) = found.remove();
-            variants.hand_over(gone);
+            variants.hand_over(|key, value| gone(key, value));
         }
     }
 

@@ -23,7 +23,7 @@ impl<V: Payload, S: Short> Peer<V> for Striped<V, S> {
 
     fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V)) {
         if let Some(variants) = self.0.remove(path.as_str()) {
-            variants.hand_over(gone);
+            variants.hand_over(|key, value| gone(key, value));
         }
     }
 
