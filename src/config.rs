@@ -67,6 +67,25 @@ pub enum DeadValues {
 /// assert_eq!(config.to_builder().build()?, config);
 /// # Ok::<(), cache_index::ConfigError>(())
 /// ```
+///
+/// Limits are per index, so that no client can fill the memory:
+///
+/// ```
+/// use cache_index::{CacheIndex, Config, OriginPath, Refusal, VariantKey, WhenFull};
+///
+/// let config = Config::builder()
+///     .max_entries(10_000_000)
+///     .max_variants(100, WhenFull::EvictOldest)
+///     .max_path_len(8)
+///     .max_key_len(100)
+///     .max_prefix_rules(1000)
+///     .build()?;
+/// let index = CacheIndex::new(config);
+/// let (tenant, key) = (index.tenant("doc"), VariantKey::opaque("small")?);
+/// let refused = index.insert(&tenant, &OriginPath::opaque("long/name.jpg")?, &key, 7_u64);
+/// assert_eq!(refused.refusal(), Some(Refusal::PathTooLong));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder(Config);

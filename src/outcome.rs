@@ -252,6 +252,33 @@ impl<V> Purged<V> {
     pub fn overtaken_fills(&self) -> usize {
         self.voided
     }
+
+    /// Passes each removed variant on with its value, in no particular order. The keys are
+    /// borrowed, so that this takes half of the time of an iteration over keys that can be kept.
+    ///
+    /// **Cost:** O(variants), no allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{CacheIndex, Hard, OriginPath, VariantKey};
+    ///
+    /// let index = CacheIndex::default();
+    /// let (tenant, birds) = (index.tenant("doc"), OriginPath::opaque("birds.jpg")?);
+    /// assert!(index.insert(&tenant, &birds, &VariantKey::opaque("small")?, 7_u64).is_stored());
+    ///
+    /// let mut objects = Vec::new();
+    /// index.purge(&tenant, &birds, Hard).visit(|variant, object| {
+    ///     println!("delete object {object}, which was {variant}");
+    ///     objects.push(object);
+    /// });
+    /// assert_eq!(objects, [7]);
+    /// # Ok::<(), cache_index::NameError>(())
+    /// ```
+    #[inline]
+    pub fn visit(self, mut visit: impl FnMut(VariantKey<'_>, V)) {
+        self.variants.show(|key, value| visit(VariantKey::new_unchecked(key), value));
+    }
 }
 
 impl<V> fmt::Debug for Purged<V> {

@@ -38,7 +38,7 @@ struct World {
 type Operation = (&'static str, usize, fn(&World));
 
 /// The counted operations: the name, the number of repetitions, and the function.
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 16] = [
     ("look-up-hit", PATHS, |world| world.look_up(|at| (at, at % VARIANTS), true)),
     ("look-up-miss", PATHS, |world| world.look_up(|at| (at + PATHS, at % VARIANTS), false)),
     ("look-up-variant-miss", PATHS, |world| {
@@ -53,6 +53,8 @@ const OPERATIONS: [Operation; 14] = [
     ("export", PATHS * VARIANTS, World::export),
     ("purge-4", PURGES, |world| world.purge(FEW)),
     ("purge-32", PURGES, |world| world.purge(PURGED)),
+    ("purge-4-visited", PURGES, |world| world.purge_and_visit(FEW)),
+    ("purge-32-visited", PURGES, |world| world.purge_and_visit(PURGED)),
     ("purge-prefix", PURGES, World::purge_prefixes),
     ("check-names", PATHS, |_| World::check_names()),
 ];
@@ -218,14 +220,34 @@ impl World {
     }
 
     /// Purges paths with this number of variants, and reads their keys and values.
-    fn purge(&self, variants: usize) {
+    /// Stores paths that are to be purged.
+    fn to_purge(&self, variants: usize) -> &[OriginPath<'static>] {
         let paths = match variants {
             FEW => PATHS..PATHS + PURGES,
             _ => 0..PURGES,
         };
         let paths = &self.paths[paths];
         self.store(paths, variants);
-        let mut gone = 0;
+        paths
+    }
+
+    /// Purges paths, and lends their keys.
+    fn purge_and_visit(&self, variants: usize) {
+        let (paths, mut gone) = (self.to_purge(variants), 0);
+        measured(&mut || {
+            for path in paths {
+                self.index.purge(&self.tenant, path, Hard).visit(|key, value| {
+                    gone += usize::from(
+                        black_box(key.as_str().len() + 1) > usize::from(value == u64::MAX),
+                    );
+                });
+            }
+        });
+        assert_eq!(gone, PURGES * variants);
+    }
+
+    fn purge(&self, variants: usize) {
+        let (paths, mut gone) = (self.to_purge(variants), 0);
         measured(&mut || {
             for path in paths {
                 for (key, value) in self.index.purge(&self.tenant, path, Hard) {

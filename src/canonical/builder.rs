@@ -57,6 +57,17 @@ impl RulesBuilder {
     }
 
     /// Adds a host of the tenant from which pictures are delivered, beside the host of the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let rules = Rules::builder().token("doc").custom_host("img.example.org").build()?;
+    /// let request = rules.delivery("https://img.example.org/sample.li/a.jpg?w=300")?;
+    /// assert_eq!(request, rules.delivery("https://doc.cloudimg.io/sample.li/a.jpg?w=300")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn custom_host(mut self, host: impl Into<String>) -> Self {
         self.custom_host = Some(host.into());
         self
@@ -85,7 +96,7 @@ impl RulesBuilder {
         self
     }
 
-    /// Sets whether paths start with `v7`; the default is never.
+    /// Sets whether paths start with `v7`; the default is never. [`V7`] has an example.
     pub fn v7(mut self, v7: V7) -> Self {
         self.v7 = v7;
         self
@@ -124,7 +135,8 @@ impl RulesBuilder {
         self
     }
 
-    /// Sets whether the spellings of a picture are grouped; the default is not.
+    /// Sets whether the spellings of a picture are grouped; the default is not. [`Grouping`] has an
+    /// example.
     pub fn grouping(mut self, grouping: Grouping) -> Self {
         self.grouping = grouping;
         self

@@ -59,6 +59,17 @@ impl Rules {
 
     /// Does the same as [`request_target`](Self::request_target), and returns the steps that
     /// changed the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let explanation = Rules::default().explain_request_target("/Sample.LI/a.jpg?w=1");
+    /// assert_eq!(explanation.steps.last().unwrap().to, "sample.li/a.jpg");
+    /// assert_eq!(explanation.outcome?.origin.as_str(), "sample.li/a.jpg");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
     pub fn explain_request_target<'a>(
         &self,
         target: &'a (impl Input + ?Sized),
@@ -77,6 +88,17 @@ impl Rules {
 
     /// Does the same as [`variant_entry`](Self::variant_entry), and returns the steps that changed
     /// the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let explanation = Rules::default().explain_variant_entry("sample.li/a.jpg?width=600");
+    /// assert_eq!(explanation.steps[0].to, "w=600");
+    /// assert_eq!(explanation.outcome?.variant.as_str(), "?w=600");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
     pub fn explain_variant_entry<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),
@@ -86,6 +108,17 @@ impl Rules {
 
     /// Does the same as [`operations`](Self::operations), and returns the steps that changed the
     /// text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    ///
+    /// let explanation = Rules::default().explain_operations("?width=600");
+    /// assert_eq!(explanation.steps[0].to, "w=600");
+    /// assert_eq!(explanation.outcome?.as_str(), "?w=600");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
     pub fn explain_operations<'a>(
         &self,
         entry: &'a (impl Input + ?Sized),

@@ -52,6 +52,20 @@ impl Delivery<'_> {
     }
 
     /// Copies borrowed names so that they can be kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Delivery, PathError, Rules};
+    ///
+    /// fn names(url: &str) -> Result<Delivery<'static>, PathError> {
+    ///     Ok(Rules::default().delivery(url)?.into_owned())
+    /// }
+    ///
+    /// let request = names(&format!("/sample.li/a.jpg?w={}", 600))?;
+    /// assert_eq!(request.variant.as_str(), "?w=600");
+    /// # Ok::<(), PathError>(())
+    /// ```
     #[must_use]
     pub fn into_owned(self) -> Delivery<'static> {
         Delivery { origin: self.origin.into_owned(), variant: self.variant.into_owned() }

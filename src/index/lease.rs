@@ -45,6 +45,7 @@ use std::sync::Arc;
 ///
 /// if index.lookup(&tenant, &birds, &small) == Lookup::Miss {
 ///     let lease = index.lease(&tenant, &birds);
+///     assert_eq!(lease.path(), "sample.li/birds.jpg");
 ///     let object = 7_u64; // read the source, resize, write the object
 ///     assert!(lease.commit(&small, object).is_stored());
 /// }

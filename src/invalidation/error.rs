@@ -74,7 +74,7 @@ pub enum InvalidationErrorKind {
 /// let error = InvalidationRequest::builder(&rules).original(urls).unwrap_err();
 /// assert_eq!(error.kind(), InvalidationErrorKind::BadEntry);
 /// assert_eq!(error.to_string(), "urls[1] names no picture");
-/// assert_eq!(error.entry_index(), Some(1));
+/// assert_eq!((error.member(), error.entry_index()), (Some("urls"), Some(1)));
 ///
 /// let reason = error.path_error().unwrap();
 /// assert_eq!(

@@ -35,8 +35,8 @@ pub struct InvalidationLimits {
 /// ```
 /// use cache_index::invalidation::InvalidationLimits;
 ///
-/// let limits = InvalidationLimits::builder().entries(10).depth(4).build()?;
-/// assert_eq!((limits.entries(), limits.depth()), (10, 4));
+/// let limits = InvalidationLimits::builder().entries(10).transformations(5).depth(4).build()?;
+/// assert_eq!((limits.entries(), limits.transformations(), limits.depth()), (10, 5, 4));
 /// # Ok::<(), cache_index::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

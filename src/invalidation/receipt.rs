@@ -97,6 +97,9 @@ impl fmt::Display for EntryOutcome {
 /// let receipt = index.apply(&tenant, &request);
 /// assert_eq!(receipt.entries()[0].outcome(), EntryOutcome::Removed);
 /// assert_eq!(receipt.entries()[1].outcome(), EntryOutcome::MatchedNothing);
+/// assert_eq!((receipt.variants(), receipt.matched_nothing()), (1, 1));
+/// assert_eq!((receipt.overtaken_fills(), receipt.duplicates()), (0, 0));
+/// assert_eq!(receipt.generation(), receipt.entries()[1].generation());
 /// for (variant, object) in receipt.into_removed() {
 ///     println!("delete object {object}, which was {variant}");
 /// }
@@ -121,7 +124,32 @@ pub struct Receipt<V> {
 /// let receipt = index.apply(&index.tenant("doc"), &InvalidationRequest::all(Severity::Hard));
 /// let everything = &receipt.entries()[0];
 /// assert_eq!(everything.outcome().as_str(), "invalidated");
-/// assert!(everything.target().is_none());
+/// assert!(everything.target().is_none() && everything.entry_index().is_none());
+/// ```
+///
+/// ```
+/// use cache_index::canonical::Rules;
+/// use cache_index::invalidation::InvalidationRequest;
+/// use cache_index::{CacheIndex, OriginPath, VariantKey};
+///
+/// let index = CacheIndex::default();
+/// let tenant = index.tenant("doc");
+/// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+/// let small = VariantKey::from_canonical("?w=200")?;
+/// assert!(index.insert(&tenant, &birds, &small, 7_u64).is_stored());
+/// let fetch = index.lease(&tenant, &birds);
+///
+/// let rules = Rules::default();
+/// let request = InvalidationRequest::builder(&rules).urls(["sample.li/birds.jpg?width=200"])?;
+/// let receipt = index.apply(&tenant, &request).into_entries().remove(0);
+/// assert_eq!((receipt.entry_index(), receipt.path()), (Some(0), Some(&birds)));
+/// assert_eq!(receipt.variant(), Some(&small));
+/// assert_eq!((receipt.variants(), receipt.stale_before()), (Some(1), None));
+/// assert_eq!(receipt.overtaken_fills(), Some(1));
+/// assert!(receipt.widened().is_none());
+/// assert_eq!(receipt.removed(), [(small.clone(), 7)]);
+/// assert!(!fetch.commit(&small, 8).is_stored());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the values that went are in here, for the caller to delete their objects"]
 pub struct EntryReceipt<V> {

@@ -252,6 +252,19 @@ pub struct InvalidationRequestBuilder<'r> {
 
 impl InvalidationRequestBuilder<'_> {
     /// Sets the limits of the request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::Rules;
+    /// use cache_index::invalidation::{InvalidationLimits, InvalidationRequest};
+    ///
+    /// let (rules, limits) = (Rules::default(), InvalidationLimits::builder().entries(1).build()?);
+    /// let request = InvalidationRequest::builder(&rules).limits(limits);
+    /// let error = request.original(["/sample.li/a.jpg", "/sample.li/b.jpg"]).unwrap_err();
+    /// assert_eq!(error.to_string(), "urls has more than 1 entries");
+    /// # Ok::<(), cache_index::ConfigError>(())
+    /// ```
     pub fn limits(mut self, limits: InvalidationLimits) -> Self {
         self.limits = limits;
         self

@@ -22,6 +22,7 @@ use std::fmt;
 /// let first = index.flush_all(Hard);
 /// let second = index.flush_all(Hard);
 /// assert!(first.generation() < second.generation());
+/// assert_eq!(second.generation().get(), 2);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);

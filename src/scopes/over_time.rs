@@ -47,6 +47,16 @@ impl OverTime {
     }
 
     /// Sets how much of the duration has passed already, to resume a flush after a restart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::OverTime;
+    /// use std::time::Duration;
+    ///
+    /// let over = OverTime::new(Duration::from_secs(600)).resumed_at(Duration::from_secs(240));
+    /// assert_eq!(over.elapsed(), Duration::from_secs(240));
+    /// ```
     #[must_use]
     pub fn resumed_at(mut self, elapsed: Duration) -> Self {
         self.elapsed = elapsed;

@@ -215,6 +215,21 @@ impl Dictionary {
         text
     }
 
+    /// Shows the text of a number, which is used once less already.
+    ///
+    /// **Locks:** the part, before, if this was the last use.
+    #[inline]
+    pub(crate) fn show(&self, id: KeyId, show: impl FnOnce(&str)) {
+        let part = &self.parts[id.part()];
+        let state = part.state(id.line());
+        if let Some(text) = state.lasting_text() {
+            part.end_use(state, id.line());
+            show(text);
+        } else {
+            show(&self.resolve(id));
+        }
+    }
+
     /// Uses a key once more. Returns `None` if that would need a new number and none is left.
     ///
     /// **Locks:** the part, if the key is new.

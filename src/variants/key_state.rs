@@ -62,16 +62,18 @@ impl KeyState {
         self.uses.fetch_sub(1, Ordering::AcqRel) & !LATER == 1
     }
 
+    /// The text of a key that is in use, if it stays with its number: it can be read when the key
+    /// is not in use any more.
+    #[inline]
+    pub(super) fn lasting_text(&self) -> Option<&Arc<str>> {
+        // Relaxed: the bit does not change while the number is in use.
+        if self.uses.load(Ordering::Relaxed) & LATER == 0 { self.first.get() } else { None }
+    }
+
     /// The text of a key that is in use.
     #[inline]
     pub(super) fn text(&self) -> Arc<str> {
-        // Relaxed: the bit does not change while the number is in use.
-        if self.uses.load(Ordering::Relaxed) & LATER == 0 {
-            if let Some(text) = self.first.get() {
-                return Arc::clone(text);
-            }
-        }
-        self.later_text()
+        self.lasting_text().map_or_else(|| self.later_text(), Arc::clone)
     }
 
     #[cold]

@@ -105,6 +105,13 @@ impl Marks {
         Some(Entry { key, value, freshness })
     }
 
+    #[inline]
+    fn show(&self, name: SlotName, show: impl FnOnce(&str)) {
+        if let Some(keys) = &self.keys {
+            keys.show(key_of(name), show);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn release(&self, names: impl Iterator<Item = SlotName>) {
@@ -121,6 +128,16 @@ impl<V> Few<V> {
         let value = self.values.get_mut(self.len)?.take()?;
         self.marks.entry(self.names[self.len], value, self.len)
     }
+
+    #[inline]
+    fn show(&mut self, mut show: impl FnMut(&str, V)) {
+        while let Some(at) = self.len.checked_sub(1) {
+            self.len = at;
+            if let Some(value) = self.values.get_mut(at).and_then(Option::take) {
+                self.marks.show(self.names[at], |key| show(key, value));
+            }
+        }
+    }
 }
 
 impl<V> Many<V> {
@@ -128,6 +145,13 @@ impl<V> Many<V> {
     fn next(&mut self) -> Option<Entry<V>> {
         let slot = self.slots.pop()?;
         self.marks.entry(slot.name, slot.value, self.slots.len())
+    }
+
+    #[inline]
+    fn show(&mut self, mut show: impl FnMut(&str, V)) {
+        while let Some(slot) = self.slots.pop() {
+            self.marks.show(slot.name, |key| show(key, slot.value));
+        }
     }
 }
 
@@ -223,6 +247,21 @@ impl<V> Taken<V> {
             Self::Few(few) => few.next(),
             Self::Many(many) => many.next(),
             other => other.next_listed(),
+        }
+    }
+
+    /// Passes each entry on, in no particular order. The texts of keys are borrowed, which costs
+    /// less than [`Self::next`].
+    #[inline]
+    pub(crate) fn show(mut self, mut show: impl FnMut(&str, V)) {
+        match &mut self {
+            Self::Few(few) => few.show(show),
+            Self::Many(many) => many.show(show),
+            others => {
+                while let Some(entry) = others.next_listed() {
+                    show(&entry.key, entry.value);
+                }
+            }
         }
     }
 

@@ -52,9 +52,8 @@ impl<V: Payload> Peer<V> for Ours<V> {
     }
 
     fn purge(&self, path: &OriginPath<'_>, gone: &mut dyn FnMut(&str, V)) {
-        for (key, value) in self.index.purge(&self.tenant, path, Hard) {
-            gone(key.as_str(), value);
-        }
+        let purged = self.index.purge(&self.tenant, path, Hard);
+        purged.visit(|key, value| gone(key.as_str(), value));
     }
 
     fn purge_prefix(&self, prefix: &PathPrefix<'_>) {
