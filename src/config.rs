@@ -71,7 +71,7 @@ pub enum DeadValues {
 /// Limits are per index, so that no client can fill the memory:
 ///
 /// ```
-/// use cache_index::{CacheIndex, Config, OriginPath, Refusal, VariantKey, WhenFull};
+/// use cache_index::{CacheIndex, Config, Insertion, OriginPath, Refusal, VariantKey, WhenFull};
 ///
 /// let config = Config::builder()
 ///     .max_entries(10_000_000)
@@ -82,8 +82,9 @@ pub enum DeadValues {
 ///     .build()?;
 /// let index = CacheIndex::new(config);
 /// let (tenant, key) = (index.tenant("doc"), VariantKey::opaque("small")?);
-/// let refused = index.insert(&tenant, &OriginPath::opaque("long/name.jpg")?, &key, 7_u64);
-/// assert_eq!(refused.refusal(), Some(Refusal::PathTooLong));
+/// let outcome = index.insert(&tenant, &OriginPath::opaque("long/name.jpg")?, &key, 7_u64);
+/// let Insertion::Refused(refused) = outcome else { panic!() };
+/// assert_eq!(refused.reason, Refusal::PathTooLong);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -291,15 +291,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_what_was_taken_and_a_panic_ends_the_other_uses() {
+        let (keys, hashing) = (Arc::new(Dictionary::default()), Hashing::new());
+        // A number has a text that stays; or not, if an earlier key had the number.
+        drop(Taken::numbered((0..3).map(|n| slot(&keys, &hashing, n)), 0, &keys));
+        for count in 1..=2 * FEW {
+            let taken = || {
+                let slots: Vec<_> = (10..10 + count).map(|n| slot(&keys, &hashing, n)).collect();
+                Taken::numbered(slots.into_iter(), 0, &keys)
+            };
+            let mut shown = Vec::new();
+            taken().show(|key, n| shown.push((key.to_owned(), n)));
+            shown.sort_by_key(|(_, n)| *n);
+            assert!(shown.into_iter().eq((10..10 + count).map(|n| (format!("?w={n}"), n))));
+            keys.check(std::iter::empty());
+
+            let mut calls = 0;
+            let show = std::panic::AssertUnwindSafe(|| {
+                taken().show(|_, _| {
+                    calls += 1;
+                    assert!(calls < 2, "the caller's");
+                });
+            });
+            assert_eq!(std::panic::catch_unwind(show).is_err(), count > 1);
+            assert_eq!(calls, count.min(2));
+            keys.check(std::iter::empty());
+        }
+    }
+
+    fn slot(keys: &Dictionary, hashing: &Hashing, n: usize) -> Slot<usize> {
+        let text = format!("?w={n}");
+        let key = keys.take(&text, hashing.variant(&text)).unwrap();
+        Slot::new(key, hashing.tag(&text), n)
+    }
+
+    #[test]
     fn what_was_taken_uses_its_keys_until_it_is_listed_or_dropped() {
         let (keys, hashing) = (Arc::new(Dictionary::default()), Hashing::new());
-        let slot = |n: usize| {
-            let text = format!("?w={n}");
-            let key = keys.take(&text, hashing.variant(&text)).unwrap();
-            Slot::new(key, hashing.tag(&text), n)
-        };
         for count in 1..=2 * FEW {
-            let slots: Vec<_> = (0..count).map(slot).collect();
+            let slots: Vec<_> = (0..count).map(|n| slot(&keys, &hashing, n)).collect();
             let ids: Vec<_> = slots.iter().map(Slot::key).collect();
             let mut taken = Taken::numbered(slots.into_iter(), 0b1010, &keys);
             for left in (0..count).rev() {

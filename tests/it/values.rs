@@ -88,6 +88,36 @@ impl Drop for Nosy {
 }
 
 #[test]
+fn a_visit_passes_on_what_an_iteration_returns() {
+    let index = CacheIndex::new(Config::builder().shards(1).build().unwrap());
+    let tenant = index.tenant("doc");
+    for count in [0, 1, 4, 5, 32, 33, 500] {
+        let purged = |name: &str| {
+            for n in 0..count {
+                assert!(
+                    index.insert(&tenant, &path(name), &variant(&format!("?w={n}")), n).is_stored()
+                );
+            }
+            let purged = index.purge(&tenant, &path(name), Hard);
+            assert_eq!(purged.len() as u64, count);
+            purged
+        };
+        let mut returned: Vec<_> = purged("a/1.jpg").into_iter().collect();
+        let mut visited = Vec::new();
+        purged("a/2.jpg").visit(|key, value: u64| visited.push((key.into_owned(), value)));
+        returned.sort_by_key(|(_, value)| *value);
+        visited.sort_by_key(|(_, value)| *value);
+        assert_eq!(visited, returned);
+        assert_eq!(visited.len() as u64, count);
+        // The callback may use the index: nothing is locked.
+        purged("a/3.jpg").visit(|key, value| {
+            assert!(index.insert(&tenant, &path("a/4.jpg"), &key, value).is_stored());
+        });
+        assert_eq!(index.purge(&tenant, &path("a/4.jpg"), Hard).len() as u64, count);
+    }
+}
+
+#[test]
 fn values_are_dropped_with_no_lock_held() {
     let home = Arc::new(OnceLock::new());
     let dropped = Arc::new(AtomicUsize::new(0));

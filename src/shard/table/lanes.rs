@@ -18,8 +18,6 @@ use crate::sync::{AtomicU64, Ordering};
 /// 23 are in a further node.
 pub(super) const LANES: usize = 23;
 
-const WORD: usize = 8;
-
 /// The tags of one node, and the confirmations of its records by readers.
 #[derive(Debug, Default)]
 #[repr(align(32))]
@@ -49,39 +47,14 @@ pub(super) struct Starts([u8; 2 * BYTES]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lanes([u8; SUMMED]);
 
-/// Eight bytes, the first of them lowest.
-#[inline]
-fn word(bytes: &[u8; BYTES], word: usize) -> u64 {
-    let start = word * WORD;
-    u64::from_le_bytes(bytes[start..start + WORD].try_into().expect("eight bytes"))
-}
-
-/// For each lane: which bytes of the three words come before it.
-static BEFORE: [[u64; 3]; LANES + 1] = {
-    let mut masks = [[0; 3]; LANES + 1];
+/// For each lane: which bytes of the starts come before it.
+static STARTS_BEFORE: [[u8; 2 * BYTES]; LANES + 1] = {
+    let mut masks = [[0; 2 * BYTES]; LANES + 1];
     let mut lane = 0;
     while lane <= LANES {
         let mut at = 0;
-        while at < lane {
-            masks[lane][at / WORD] |= 0xff << (at % WORD * 8);
-            at += 1;
-        }
-        lane += 1;
-    }
-    masks
-};
-
-/// One in each of the four starts of a word.
-const EACH_START: u64 = 0x0001_0001_0001_0001;
-
-/// The same for lanes of two bytes, in six words.
-static STARTS_BEFORE: [[u64; 6]; LANES + 1] = {
-    let mut masks = [[0; 6]; LANES + 1];
-    let mut lane = 0;
-    while lane <= LANES {
-        let mut at = 0;
-        while at < lane {
-            masks[lane][at / 4] |= 0xffff << (at % 4 * 16);
+        while at < 2 * lane {
+            masks[lane][at] = 0xff;
             at += 1;
         }
         lane += 1;
@@ -142,7 +115,7 @@ impl Tags {
     #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
     #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
-        remove(&mut self.tags, lane);
+        vector::close_gap(&mut self.tags, &SUMMED_BEFORE[lane]);
         self.confirmed = Confirmed::default();
     }
 
@@ -201,12 +174,6 @@ impl Starts {
         u16::from_le_bytes(bytes.try_into().expect("two bytes"))
     }
 
-    /// Four starts, from the lane on whose bytes begin there.
-    #[inline]
-    fn four(&self, byte: usize) -> u64 {
-        u64::from_le_bytes(self.0[byte..][..WORD].try_into().expect("eight bytes"))
-    }
-
     /// Where the last record ends.
     #[inline]
     pub(super) fn end(&self) -> u16 {
@@ -232,22 +199,11 @@ impl Starts {
     }
 
     /// Takes a lane out.
-    // Four lanes at a time. A loop over those behind the lane takes more, as does a call that moves
-    // them.
     #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
     #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
-        const LAST: usize = 2 * BYTES / WORD - 1;
         let (size, end) = (self.size(lane), self.end());
-        let sizes = u64::from(size) * EACH_START;
-        for (at, before) in STARTS_BEFORE[lane].iter().enumerate() {
-            let (old, behind) = (self.four(at * WORD), !before);
-            let next = if at < LAST { self.four(at * WORD + 2) } else { old >> 16 };
-            // Up to the first free lane, nothing is borrowed: none starts before the end of this
-            // one. Those of free lanes have no meaning, and may be smaller.
-            let new = old ^ (old ^ next.wrapping_sub(sizes & behind)) & behind;
-            self.0[at * WORD..][..WORD].copy_from_slice(&new.to_le_bytes());
-        }
+        vector::close_gap_of_starts(&mut self.0, &STARTS_BEFORE[lane], size);
         self.set(LANES, end - size);
     }
 }
@@ -276,19 +232,8 @@ impl Lanes {
     #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
     #[inline(always)]
     pub(super) fn remove(&mut self, lane: usize) {
-        remove(self.0.first_chunk_mut().expect("as long"), lane);
-    }
-}
-
-/// Moves up the lanes behind one that goes.
-#[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
-#[inline(always)]
-fn remove(lanes: &mut [u8; BYTES], lane: usize) {
-    let old = [word(lanes, 0), word(lanes, 1), word(lanes, 2), 0];
-    for (at, before) in BEFORE[lane].iter().enumerate() {
-        let moved = old[at] >> 8 | old[at + 1] << (64 - 8);
-        let new = old[at] & before | moved & !before;
-        lanes[at * WORD..][..WORD].copy_from_slice(&new.to_le_bytes());
+        let lanes = self.0.first_chunk_mut().expect("as long");
+        vector::close_gap(lanes, &SUMMED_BEFORE[lane]);
     }
 }
 

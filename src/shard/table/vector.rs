@@ -11,8 +11,14 @@ pub(super) const BYTES: usize = 24;
 /// Whole vectors of the processor.
 pub(super) const SUMMED: usize = 32;
 
+/// Bytes of the starts: two for each lane.
+pub(super) const STARTS: usize = 2 * BYTES;
+
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use {equal_by_words as equal, sum_one_by_one as sum_of};
+pub(super) use {
+    close_gap_by_words as close_gap, close_gap_of_starts_by_words as close_gap_of_starts,
+    equal_by_words as equal, sum_one_by_one as sum_of,
+};
 
 /// A bit for each byte that is `wanted`, the first byte lowest. On other processors perhaps also
 /// for a byte that differs from it in the lowest bit, and comes after one that is `wanted`.
@@ -53,6 +59,64 @@ fn half(bytes: Option<&[u8; 16]>) -> safe_arch::m128i {
     bytes.map_or_else(safe_arch::zeroed_m128i, safe_arch::load_unaligned_m128i)
 }
 
+/// Moves the bytes behind a gap up by one, over it. `before` has the bytes that stay. The last byte
+/// stays as well.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+pub(super) fn close_gap(bytes: &mut [u8; BYTES], before: &[u8; SUMMED]) {
+    // The last vector begins where it reads no further than the bytes go.
+    const LAST: usize = BYTES - 17;
+    let moved = |first: usize| {
+        let stay = half(before[first..].first_chunk());
+        let next = half(bytes[first + 1..].first_chunk());
+        stay_or_move(stay, half(bytes[first..].first_chunk()), next)
+    };
+    let (first, last) = (moved(0), moved(LAST));
+    store(bytes, 0, first);
+    store(bytes, LAST, last);
+}
+
+/// The same for numbers of two bytes, from each of which that moves `size` is subtracted.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+pub(super) fn close_gap_of_starts(starts: &mut [u8; STARTS], before: &[u8; STARTS], size: u16) {
+    const LAST: usize = STARTS - 18;
+    let size = safe_arch::set_splat_i16_m128i(i16::from_ne_bytes(size.to_ne_bytes()));
+    let moved = |first: usize| {
+        let next = half(starts[first + 2..].first_chunk());
+        let stay = half(before[first..].first_chunk());
+        let old = half(starts[first..].first_chunk());
+        stay_or_move(stay, old, safe_arch::sub_i16_m128i(next, size))
+    };
+    let (first, second, last) = (moved(0), moved(16), moved(LAST));
+    store(starts, 0, first);
+    store(starts, 16, second);
+    store(starts, LAST, last);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn stay_or_move(
+    stay: safe_arch::m128i,
+    old: safe_arch::m128i,
+    next: safe_arch::m128i,
+) -> safe_arch::m128i {
+    let old = safe_arch::bitand_m128i(old, stay);
+    safe_arch::bitor_m128i(old, safe_arch::bitandnot_m128i(stay, next))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn store(bytes: &mut [u8], first: usize, vector: safe_arch::m128i) {
+    if let Some(sixteen) = bytes[first..].first_chunk_mut() {
+        safe_arch::store_unaligned_m128i(sixteen, vector);
+    }
+}
+
 /// The same as `equal`, on any processor.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 #[inline]
@@ -83,9 +147,93 @@ pub(super) fn sum_one_by_one(bytes: &[u8; SUMMED], mask: &[u8; SUMMED]) -> usize
     bytes.iter().zip(mask).map(|(byte, mask)| usize::from(byte & mask)).sum()
 }
 
+/// The same as `close_gap`, on any processor.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+pub(super) fn close_gap_by_words(bytes: &mut [u8; BYTES], before: &[u8; SUMMED]) {
+    let old = [word(bytes, 0), word(bytes, 8), word(bytes, 16), 0];
+    for at in 0..3 {
+        let stay = word(before, 8 * at);
+        let next = old[at] >> 8 | old[at + 1] << (64 - 8);
+        let new = old[at] & stay | next & !stay;
+        bytes[8 * at..][..8].copy_from_slice(&new.to_le_bytes());
+    }
+}
+
+/// The same as `close_gap_of_starts`, on any processor, if each number that moves is at least
+/// `size`, and so is each behind it up to one that has no meaning.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+pub(super) fn close_gap_of_starts_by_words(
+    starts: &mut [u8; STARTS],
+    before: &[u8; STARTS],
+    size: u16,
+) {
+    let sizes = u64::from(size) * 0x0001_0001_0001_0001;
+    for at in (0..STARTS).step_by(8) {
+        let (old, behind) = (word(starts, at), !word(before, at));
+        let next = if at + 8 < STARTS { word(starts, at + 2) } else { old >> 16 };
+        // Nothing is borrowed up to the first free lane.
+        let new = old ^ (old ^ next.wrapping_sub(sizes & behind)) & behind;
+        starts[at..][..8].copy_from_slice(&new.to_le_bytes());
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+fn word(bytes: &[u8], first: usize) -> u64 {
+    u64::from_le_bytes(bytes[first..first + 8].try_into().expect("eight bytes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gap_is_closed() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let mut bytes = [0; BYTES].map(|_: u8| random.u8(..));
+            bytes[BYTES - 1] = 0;
+            let gap = random.usize(0..BYTES - 1);
+            let mut expected = bytes.to_vec();
+            expected.remove(gap);
+            expected.push(0);
+            let before = std::array::from_fn(|at| if at < gap { 255 } else { 0 });
+            let mut by_words = bytes;
+            close_gap(&mut bytes, &before);
+            close_gap_by_words(&mut by_words, &before);
+            assert_eq!((bytes.to_vec(), by_words.to_vec()), (expected.clone(), expected));
+        }
+    }
+
+    #[test]
+    fn gap_of_starts_is_closed() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            // Starts of lanes of random sizes, and the end in the last place.
+            let sizes = [0; BYTES - 2].map(|_: u16| random.u16(1..2000));
+            let mut starts = vec![0];
+            starts.extend(sizes.iter().scan(0, |end, size| {
+                *end += size;
+                Some(*end)
+            }));
+            starts.push(*starts.last().unwrap());
+            let gap = random.usize(0..sizes.len());
+            let mut expected = starts.clone();
+            expected.remove(gap + 1);
+            expected[gap + 1..].iter_mut().for_each(|start| *start -= sizes[gap]);
+            let before = std::array::from_fn(|at| if at < 2 * gap { 255 } else { 0 });
+            let bytes: Vec<_> = starts.iter().flat_map(|start| start.to_le_bytes()).collect();
+            for close in [close_gap_of_starts, close_gap_of_starts_by_words] {
+                let mut bytes: [u8; STARTS] = bytes.clone().try_into().unwrap();
+                close(&mut bytes, &before, sizes[gap]);
+                let closed = bytes.chunks(2).map(|two| u16::from_le_bytes([two[0], two[1]]));
+                let closed: Vec<_> = closed.collect();
+                assert_eq!(closed[..expected.len() - 1], expected[..expected.len() - 1]);
+            }
+        }
+    }
 
     #[test]
     fn every_equal_byte_is_found_and_no_byte_that_differs_in_more_than_a_bit() {
