@@ -19,7 +19,7 @@ use std::time::Instant;
 /// Measures this crate beside the structures that would be used instead of it.
 #[derive(Parser)]
 struct Options {
-    /// A smaller site and fewer rounds: less than five minutes instead of less than twenty.
+    /// A smaller site and fewer rounds: less than five minutes instead of about half an hour.
     #[arg(long)]
     quick: bool,
     /// Only this part; more than once for several.

@@ -64,11 +64,11 @@ pub(super) enum Variants<V: Payload, S: Short, K: Key = Box<str>> {
     Many(Box<HashMap<K, V, RandomState>>),
 }
 
-/// What a set keeps of a key: its text, or a number for it.
+/// A key as a set keeps it: its text, or a number for it.
 pub(super) trait Key:
     Borrow<Self::Asked> + Eq + Hash + Clone + Send + Sync + 'static
 {
-    /// What is asked for.
+    /// A key in a question.
     type Asked: Eq + Hash + ?Sized;
 
     fn new(asked: &Self::Asked) -> Self;
