@@ -1,8 +1,9 @@
-//! Searches and sums over the bytes of all lanes at once.
+//! Searches, sums, and the closing of gaps, over the bytes of all lanes at once.
 //!
-//! Invariant: the functions for one processor give the answers of those for all.
+//! Invariant: the functions for one processor have the effects of those for all.
 //!
-//! With vectors of the processor, a search takes a third of the instructions that words take. Safe
+//! With vectors of the processor, a search takes a third of the instructions that words take, and a
+//! purge of four variants a tenth less in all. Safe
 //! code reaches them through the crate `safe_arch`, where every processor of the target has them.
 
 /// Bytes for the lanes, whole words.
