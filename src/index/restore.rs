@@ -38,7 +38,8 @@ use std::sync::Arc;
 ///
 /// Purges of paths are noted while a restore is under way, also for paths that were restored
 /// already. So memory grows with the number of purged paths, their tenants are not forgotten
-/// completely, and prefix rules stay open, until the restore is dropped.
+/// completely, and prefix rules stay open, until the restore is dropped. For each path, 16 purges
+/// of some variants are noted; a further one counts as a purge of all variants.
 ///
 /// A restore keeps the index alive, and several threads can share it.
 ///

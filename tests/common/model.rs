@@ -394,9 +394,10 @@ impl Model {
         stale: bool,
         began: usize,
     ) -> Option<Refusal> {
-        // Its variant is known from the beginning, as that of an entry that is there.
-        let entry = Entry { value, began, stored: began, stale };
         let (tenant, path, variant) = key;
+        let (all_hard, all_soft) = self.purged_as_all(began, tenant, path);
+        // Its variant is known from the beginning, as that of an entry that is there.
+        let entry = Entry { value, began, stored: began, stale: stale || all_soft };
         let since: Vec<_> = self.since(began, tenant, path).copied().collect();
         let hard = |of: fn(Scope) -> bool| {
             since.iter().any(|&(_, s, m)| m == Mode::Hard && s.picks(variant, true) && of(s))
@@ -404,7 +405,7 @@ impl Model {
         if self.forgotten.contains(&tenant) {
             return Some(Refusal::Forgotten);
         }
-        if hard(Scope::is_purge) {
+        if hard(Scope::is_purge) || all_hard {
             return Some(Refusal::Purged);
         }
         let over_time = self.overs.iter().any(|over| over.covers(tenant, began));
@@ -420,6 +421,22 @@ impl Model {
         self.mix(tenant, path, self.state(key, entry) == State::Stale);
         self.entries.insert(key, entry);
         None
+    }
+
+    /// Whether a purge of all variants of a path, or of one more group of variants than a restore
+    /// distinguishes, has happened since a restore began: a hard one, and a soft one.
+    fn purged_as_all(&self, began: usize, tenant: Tenant, path: Path) -> (bool, bool) {
+        const DISTINGUISHED: usize = 16;
+        let (mut kept, mut hard, mut soft) = (0, false, false);
+        for (_, scope, mode) in self.since(began, tenant, path) {
+            match (scope, mode) {
+                (Scope::Variants(..), _) if kept < DISTINGUISHED => kept += 1,
+                (Scope::Variants(..) | Scope::Path(..), Mode::Hard) => (hard, kept) = (true, 0),
+                (Scope::Variants(..) | Scope::Path(..), Mode::Soft) => soft = true,
+                _ => {}
+            }
+        }
+        (hard, soft)
     }
 
     /// The entries that may be served, and whether each is stale.

@@ -205,6 +205,34 @@ fn paths_with_many_variants_and_with_repeated_ones_are_restored() {
 }
 
 #[test]
+fn of_many_purges_of_some_variants_the_last_counts_as_one_of_all() {
+    // Without the last one, or with a hard one, or a soft one.
+    for (purges, is_hard) in [(16, None), (17, Some(true)), (17, Some(false))] {
+        let world = World::new();
+        let restore = world.index.begin_restore();
+        for n in 0..purges {
+            let key = [variant(&format!("?w={}", 100 + n))];
+            let (index, selected) = (&world.index, Selection::Keys(&key));
+            if is_hard == Some(false) {
+                let _ = index.purge_selected(&world.tenant, &world.birds, selected, Soft);
+            } else {
+                let _ = index.purge_selected(&world.tenant, &world.birds, selected, Hard);
+            }
+        }
+        let restored = world.restore(&restore);
+        let live: [_; 3] = [1, 2, 3].map(Lookup::Live);
+        match is_hard {
+            None => assert_eq!(world.found(), live),
+            Some(true) => {
+                let purged: Vec<_> = [1, 2, 3].map(|n| (n, Refusal::Purged)).into();
+                assert_eq!(reasons(&restored), purged);
+            }
+            Some(false) => assert_eq!(world.found(), [1, 2, 3].map(Lookup::Stale)),
+        }
+    }
+}
+
+#[test]
 fn prefetching_changes_nothing_that_is_restored() {
     let world = World::new();
     let restore = world.index.begin_restore();
