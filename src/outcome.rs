@@ -254,7 +254,7 @@ impl<V> Purged<V> {
     }
 
     /// Passes each removed variant on with its value, in no particular order. The keys are
-    /// borrowed, so that this takes half of the time of an iteration over keys that can be kept.
+    /// borrowed. An iteration, whose keys can be kept, takes two more atomic instructions for each.
     ///
     /// **Cost:** O(variants), no allocation.
     ///
