@@ -277,7 +277,7 @@ impl<V> Purged<V> {
     /// ```
     #[inline]
     pub fn visit(self, mut visit: impl FnMut(VariantKey<'_>, V)) {
-        self.variants.show(|key, value| visit(VariantKey::new_unchecked(key), value));
+        self.variants.visit(|key, value| visit(VariantKey::new_unchecked(key), value));
     }
 }
 

@@ -189,15 +189,17 @@ impl<V> Restore<V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn prefetch(&self, tenant: &Tenant, paths: &[OriginPath<'_>]) {
+        self.core.check(tenant);
+        if !cpu_prefetch::IS_KNOWN {
+            return;
+        }
         let keys: SmallVec<[_; 16]> =
             paths.iter().map(|path| self.core.key(tenant, path)).collect();
-        if cpu_prefetch::IS_KNOWN {
-            for key in &keys {
-                self.core.shard(key).read().fetch_bucket(key);
-            }
-            for key in &keys {
-                self.core.shard(key).read().fetch_ends(key);
-            }
+        for key in &keys {
+            self.core.shard(key).read().fetch_bucket(key);
+        }
+        for key in &keys {
+            self.core.shard(key).read().fetch_ends(key);
         }
     }
 

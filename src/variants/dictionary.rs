@@ -215,18 +215,18 @@ impl Dictionary {
         text
     }
 
-    /// Shows the text of a number, which is used once less already.
+    /// Passes the text of a number on, which is used once less already.
     ///
     /// **Locks:** the part, before, if this was the last use.
     #[inline]
-    pub(crate) fn show(&self, id: KeyId, show: impl FnOnce(&str)) {
+    pub(crate) fn visit(&self, id: KeyId, visit: impl FnOnce(&str)) {
         let part = &self.parts[id.part()];
         let state = part.state(id.line());
         if let Some(text) = state.lasting_text() {
             part.end_use(state, id.line());
-            show(text);
+            visit(text);
         } else {
-            show(&self.resolve(id));
+            visit(&self.resolve(id));
         }
     }
 

@@ -106,9 +106,9 @@ impl Marks {
     }
 
     #[inline]
-    fn show(&self, name: SlotName, show: impl FnOnce(&str)) {
+    fn visit(&self, name: SlotName, visit: impl FnOnce(&str)) {
         if let Some(keys) = &self.keys {
-            keys.show(key_of(name), show);
+            keys.visit(key_of(name), visit);
         }
     }
 
@@ -130,11 +130,11 @@ impl<V> Few<V> {
     }
 
     #[inline]
-    fn show(&mut self, mut show: impl FnMut(&str, V)) {
+    fn visit(&mut self, mut visit: impl FnMut(&str, V)) {
         while let Some(at) = self.len.checked_sub(1) {
             self.len = at;
             if let Some(value) = self.values.get_mut(at).and_then(Option::take) {
-                self.marks.show(self.names[at], |key| show(key, value));
+                self.marks.visit(self.names[at], |key| visit(key, value));
             }
         }
     }
@@ -148,9 +148,9 @@ impl<V> Many<V> {
     }
 
     #[inline]
-    fn show(&mut self, mut show: impl FnMut(&str, V)) {
+    fn visit(&mut self, mut visit: impl FnMut(&str, V)) {
         while let Some(slot) = self.slots.pop() {
-            self.marks.show(slot.name, |key| show(key, slot.value));
+            self.marks.visit(slot.name, |key| visit(key, slot.value));
         }
     }
 }
@@ -253,13 +253,13 @@ impl<V> Taken<V> {
     /// Passes each entry on, in no particular order. The texts of keys are borrowed, which costs
     /// less than [`Self::next`].
     #[inline]
-    pub(crate) fn show(mut self, mut show: impl FnMut(&str, V)) {
+    pub(crate) fn visit(mut self, mut visit: impl FnMut(&str, V)) {
         match &mut self {
-            Self::Few(few) => few.show(show),
-            Self::Many(many) => many.show(show),
+            Self::Few(few) => few.visit(visit),
+            Self::Many(many) => many.visit(visit),
             others => {
                 while let Some(entry) = others.next_listed() {
-                    show(&entry.key, entry.value);
+                    visit(&entry.key, entry.value);
                 }
             }
         }
@@ -300,20 +300,20 @@ mod tests {
                 let slots: Vec<_> = (10..10 + count).map(|n| slot(&keys, &hashing, n)).collect();
                 Taken::numbered(slots.into_iter(), 0, &keys)
             };
-            let mut shown = Vec::new();
-            taken().show(|key, n| shown.push((key.to_owned(), n)));
-            shown.sort_by_key(|(_, n)| *n);
-            assert!(shown.into_iter().eq((10..10 + count).map(|n| (format!("?w={n}"), n))));
+            let mut visited = Vec::new();
+            taken().visit(|key, n| visited.push((key.to_owned(), n)));
+            visited.sort_by_key(|(_, n)| *n);
+            assert!(visited.into_iter().eq((10..10 + count).map(|n| (format!("?w={n}"), n))));
             keys.check(std::iter::empty());
 
             let mut calls = 0;
-            let show = std::panic::AssertUnwindSafe(|| {
-                taken().show(|_, _| {
+            let visit = std::panic::AssertUnwindSafe(|| {
+                taken().visit(|_, _| {
                     calls += 1;
                     assert!(calls < 2, "the caller's");
                 });
             });
-            assert_eq!(std::panic::catch_unwind(show).is_err(), count > 1);
+            assert_eq!(std::panic::catch_unwind(visit).is_err(), count > 1);
             assert_eq!(calls, count.min(2));
             keys.check(std::iter::empty());
         }

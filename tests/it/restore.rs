@@ -262,7 +262,7 @@ fn prefetching_changes_nothing_that_is_restored() {
 #[should_panic(expected = "belongs to another index")]
 fn prefetching_for_the_tenant_of_another_index_panics() {
     let (world, other) = (World::new(), World::new());
-    world.index.begin_restore().prefetch(&other.tenant, &[path("a/1.jpg")]);
+    world.index.begin_restore().prefetch(&other.tenant, &[]);
 }
 
 /// Restores paths of six variants, after `reserve`. Returns the index, and its bytes at first.

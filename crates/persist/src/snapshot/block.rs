@@ -126,7 +126,7 @@ fn put_value<V: Codec>(out: &mut Vec<u8>, value: &V) -> Result<(), WrongLength> 
 }
 
 /// One path of a block, borrowed from its raw bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct PathView<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) path: &'a str,
