@@ -74,6 +74,18 @@ impl<V> Shard<V> {
         self.records.fetch(stage, key.hash.table(), variant, &shared.keys);
     }
 
+    /// Fetches what any operation on a path reads first.
+    #[inline]
+    pub(crate) fn fetch_bucket(&self, key: &PathRef<'_>) {
+        self.records.fetch_bucket(key.hash.table());
+    }
+
+    /// Fetches what adding a path writes, once its bucket was fetched.
+    #[inline]
+    pub(crate) fn fetch_ends(&self, key: &PathRef<'_>) {
+        self.records.fetch_ends(key.hash.table());
+    }
+
     /// Looks for a variant, which is asked for only if the path may be there.
     #[inline]
     pub(crate) fn lookup<'k>(

@@ -103,16 +103,6 @@ impl<V> Shard<V> {
         self.records.grow_towards(paths)
     }
 
-    /// Fetches what restoring a path reads first.
-    pub(crate) fn fetch_bucket(&self, key: &PathRef<'_>) {
-        self.records.fetch_bucket(key.hash.table());
-    }
-
-    /// Fetches what restoring a path writes, once its bucket was fetched.
-    pub(crate) fn fetch_ends(&self, key: &PathRef<'_>) {
-        self.records.fetch_ends(key.hash.table());
-    }
-
     /// Stores the entries of a path where nothing newer is.
     pub(crate) fn restore(
         &mut self,

@@ -51,6 +51,8 @@ impl<V> Shard<V> {
         shared: &Shared,
         left: &mut Leftovers<V>,
     ) -> Insertion<V> {
+        // To be there when the fill is closed, which takes a lock.
+        self.fetch_bucket(key);
         let view = Self::view(key, shared);
         let FillEnd { overtaken, retired, pending } = fills.close(key.hash, began, pending);
         left.pending = pending;
@@ -151,6 +153,8 @@ impl<V> Shard<V> {
         let (replaced, evicted) = if let Some((id, located)) = record {
             self.put(key, (id, &located), admission, variant, view, shared)
         } else {
+            // To be there when the variant's key was found and counted, in atomic steps.
+            self.fetch_ends(key);
             let counts = self.tallies.at(key.tenant, view);
             counts.add(freshness);
             counts.paths += 1;

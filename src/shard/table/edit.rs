@@ -129,6 +129,10 @@ impl<V> Records<V> {
             return if tags.is_full() { Removal::Undone } else { Removal::Absent };
         };
         let at = line.lane(lane);
+        // What closing the gaps moves, while the record is compared.
+        line.fetch_tail(at);
+        let range = rest.range(lane);
+        rest.fetch_tail(range.start);
         let record = line.record(at);
         let is_plain = record.is_plain() && rest.more.is_none();
         if !is_plain || record.settled() < as_of || !record.is(path.owner(), path.path) {
@@ -137,7 +141,7 @@ impl<V> Records<V> {
         let stale = record.stale();
         self.len -= 1;
         let mut node = NodeMut { tags, line, rest, heap: &mut self.heap };
-        let slots = node.take_slots(at);
+        let slots = node.take_slots_in(at, range);
         let len = slots.len();
         taken.put(slots, stale, keys);
         node.remove(at);

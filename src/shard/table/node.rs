@@ -159,6 +159,16 @@ impl Line {
         ahead.into_iter().flatten().for_each(fetch);
     }
 
+    /// Fetches the lines behind the first one of a record, as far as the processor does not yet see
+    /// that they are read in order.
+    #[inline]
+    pub(super) fn fetch_tail(&self, at: Lane) {
+        for ahead in [64, 128, 192] {
+            let Some(byte) = self.block.get(at.start() + ahead) else { break };
+            fetch(byte);
+        }
+    }
+
     /// Fetches where the next record comes.
     pub(super) fn fetch_end(&self) {
         let ahead = [0, 64, 127].map(|ahead| self.block.get(self.used() + ahead));
@@ -274,6 +284,17 @@ impl<V> Rest<V> {
         let step = 64_usize.div_ceil(size_of::<Slot<V>>());
         let ahead = [first, first + step].map(|slot| self.slots.get(slot));
         ahead.into_iter().flatten().for_each(fetch);
+    }
+
+    /// Fetches slots and those behind them, as far as the processor does not yet see that they are
+    /// read in order.
+    #[inline]
+    pub(super) fn fetch_tail(&self, first: usize) {
+        let step = 64_usize.div_ceil(size_of::<Slot<V>>());
+        for line in 0..4 {
+            let Some(slot) = self.slots.get(first + line * step) else { break };
+            fetch(slot);
+        }
     }
 
     /// Fetches where the next slots come.
@@ -409,9 +430,19 @@ impl<V> NodeMut<'_, V> {
     #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
     #[inline(always)]
     pub(super) fn take_slots(&mut self, at: Lane) -> vec::Drain<'_, Slot<V>> {
-        let range = self.rest.range(at.lane());
+        self.take_slots_in(at, self.rest.range(at.lane()))
+    }
+
+    /// The same, where it is known where they are.
+    #[allow(clippy::inline_always, reason = "as `NodeMut::remove`")]
+    #[inline(always)]
+    pub(super) fn take_slots_in(
+        &mut self,
+        at: Lane,
+        slots: Range<usize>,
+    ) -> vec::Drain<'_, Slot<V>> {
         self.rest.set_count(at.lane(), 0);
-        self.rest.slots.drain(range)
+        self.rest.slots.drain(slots)
     }
 
     /// Gives back the room for slots that is beside them, if that is much.

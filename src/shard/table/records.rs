@@ -451,18 +451,24 @@ impl<V> Records<V> {
     }
 
     /// Fetches what any operation on a path reads first.
+    #[inline]
     pub(crate) fn fetch_bucket(&self, path: TableHash) {
-        let Some(bucket) = self.bucket(path) else { return };
-        let NodeRef { tags, line, rest } = self.node(bucket);
+        let bucket = self.bucket_of(path);
+        let (Some(tags), Some(Bucket { line, rest })) =
+            (self.tags.get(bucket), self.buckets.get(bucket))
+        else {
+            return;
+        };
         fetch(tags);
         fetch(line);
         fetch(rest);
     }
 
     /// Fetches what adding a path writes, once its bucket was fetched.
+    #[inline]
     pub(crate) fn fetch_ends(&self, path: TableHash) {
-        let Some(bucket) = self.bucket(path) else { return };
-        let NodeRef { line, rest, .. } = self.node(bucket);
+        let bucket = self.bucket_of(path);
+        let Some(Bucket { line, rest }) = self.buckets.get(bucket) else { return };
         line.fetch_end();
         rest.fetch_end();
     }
