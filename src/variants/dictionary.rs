@@ -257,6 +257,23 @@ impl Dictionary {
         }
     }
 
+    /// Fetches what a use of the key changes when it ends; unless the key is one of the first, which
+    /// are popular, and mostly in the processor's caches.
+    #[inline]
+    pub(crate) fn fetch_uses(&self, id: KeyId) {
+        if id.line() as usize >= FIRST {
+            self.fetch_uses_of_later(id);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fetch_uses_of_later(&self, id: KeyId) {
+        if let Some((chunk, at)) = self.parts[id.part()].chunk(id.line()) {
+            fetch(&chunk.states[at]);
+        }
+    }
+
     /// Heap bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&**self.parts) + self.parts.iter().map(|part| part.bytes()).sum::<usize>()

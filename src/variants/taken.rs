@@ -206,12 +206,17 @@ impl<V> Taken<V> {
                 few.len = slots.len();
                 for at in 0..FEW {
                     let Some(slot) = slots.next() else { break };
+                    keys.fetch_uses(slot.key());
                     few.values[at] = Some(slot.value);
                     few.names[at] = slot.name;
                 }
                 few.marks = marks;
             }
-            _ => *self = Self::Many(Many { slots: slots.collect(), marks }),
+            _ => {
+                let slots: Vec<_> = slots.collect();
+                slots.iter().for_each(|slot| keys.fetch_uses(slot.key()));
+                *self = Self::Many(Many { slots, marks });
+            }
         }
     }
 
