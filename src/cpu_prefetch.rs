@@ -18,18 +18,15 @@ pub(crate) const IS_KNOWN: bool = cfg!(any(target_arch = "x86_64", target_arch =
 /// The stages of a fetch, in the order in which the addresses become known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The bucket of the path, and the slot of the variant's key in the dictionary of keys.
+    /// The bucket of the path.
     Bucket,
-    /// The record with its slots, and the dictionary's entry for the key.
+    /// The record with its text, and its slots.
     Record,
-    /// The text of the path and of the key.
-    Text,
 }
 
 impl Stage {
     /// All stages, or an empty list if there is no such instruction.
-    pub(crate) const ALL: &[Self] =
-        if IS_KNOWN { &[Self::Bucket, Self::Record, Self::Text] } else { &[] };
+    pub(crate) const ALL: &[Self] = if IS_KNOWN { &[Self::Bucket, Self::Record] } else { &[] };
 }
 
 #[inline]

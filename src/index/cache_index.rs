@@ -145,7 +145,7 @@ impl<V> CacheIndex<V> {
     ///
     /// **Cost:** that of the single lookups, and one allocation for the answers; or less, if little
     /// of the index is in the processor's caches.
-    /// **Locks:** one shard after another, shared; four times for each key.
+    /// **Locks:** one shard after another, shared; three times for each key.
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
@@ -186,8 +186,8 @@ impl<V> CacheIndex<V> {
             });
             let hashed: SmallVec<[_; TOGETHER]> = hashed.collect();
             for stage in Stage::ALL {
-                for (key, variant) in &hashed {
-                    self.core.shard(key).read().fetch(*stage, key, variant.tag, shared);
+                for (key, _) in &hashed {
+                    self.core.shard(key).read().fetch(*stage, key);
                 }
             }
             found.extend(hashed.iter().map(|(key, variant)| {

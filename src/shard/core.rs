@@ -15,7 +15,7 @@ use super::path_ref::PathRef;
 use super::table::{RecordId, RecordRef, Records};
 use crate::cpu_prefetch::Stage;
 use crate::freshness::Freshness;
-use crate::hash::{Hashing, KeyTag};
+use crate::hash::Hashing;
 use crate::limits::{Limits, Occupancy};
 use crate::outcome::Lookup;
 use crate::scopes::{Generation, Scopes, Standing, Tallies, View};
@@ -70,8 +70,8 @@ impl<V> Shard<V> {
     }
 
     /// Fetches what a lookup is about to read.
-    pub(crate) fn fetch(&self, stage: Stage, key: &PathRef<'_>, variant: KeyTag, shared: &Shared) {
-        self.records.fetch(stage, key.hash.table(), variant, &shared.keys);
+    pub(crate) fn fetch(&self, stage: Stage, key: &PathRef<'_>) {
+        self.records.fetch(stage, key.hash.table());
     }
 
     /// Fetches what any operation on a path reads first.

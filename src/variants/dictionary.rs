@@ -250,13 +250,6 @@ impl Dictionary {
         self.parts[id.part()].release(id.line());
     }
 
-    /// Fetches what [`Self::matches`] is about to read.
-    pub(crate) fn fetch(&self, id: KeyId) {
-        if let Some((chunk, at)) = self.parts[id.part()].chunk(id.line()) {
-            fetch(&chunk.lines[at]);
-        }
-    }
-
     /// Fetches what a use of the key changes when it ends; unless the key is one of the first, which
     /// are popular, and mostly in the processor's caches.
     #[inline]

@@ -11,7 +11,7 @@ use crate::cpu_prefetch::{Stage, fetch};
 use crate::freshness::Freshness;
 #[cfg(any(test, fuzzing))]
 use crate::hash::Hashing;
-use crate::hash::{KeyTag, TableHash};
+use crate::hash::TableHash;
 use crate::scopes::Generation;
 use crate::shard::path_ref::PathRef;
 use crate::variants::{Dictionary, KeyId, LargeSet, Slot, VariantIndex, Wanted};
@@ -473,22 +473,16 @@ impl<V> Records<V> {
         rest.fetch_end();
     }
 
-    /// Fetches what a lookup of a path and a variant is about to read.
-    pub(crate) fn fetch(&self, stage: Stage, path: TableHash, variant: KeyTag, keys: &Dictionary) {
+    /// Fetches what a lookup of a path is about to read.
+    pub(crate) fn fetch(&self, stage: Stage, path: TableHash) {
         if stage == Stage::Bucket {
             return self.fetch_bucket(path);
         }
         let Some(bucket) = self.bucket(path) else { return };
         let node = self.node(bucket);
-        let Some(lane) = node.tags.find(path, |_| true) else { return };
-        if stage == Stage::Record {
+        if let Some(lane) = node.tags.find(path, |_| true) {
             node.line.fetch(node.line.lane(lane));
             node.rest.fetch(lane);
-        } else {
-            let slots = node.rest.slots(lane);
-            if let Some(slot) = slots.iter().find(|slot| slot.tag() == variant.get()) {
-                keys.fetch(slot.key());
-            }
         }
     }
 
