@@ -237,7 +237,7 @@ impl ConfigBuilder {
     }
 
     /// Sets the clock of flushes [over time](crate::CacheIndex::flush_all_over), for tests. By
-    /// default, it is the monotonic clock of the machine.
+    /// default, it is the monotonic clock of the machine. [`ManualClock`] has an example.
     pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
         self.0.manual_clock = Some(clock.clone());
         self

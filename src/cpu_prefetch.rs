@@ -1,5 +1,5 @@
-//! Prefetching for operations on many paths: the processor fetches memory while they go on with
-//! other paths.
+//! Prefetching: the processor fetches memory while an operation goes on with other paths, or with
+//! atomic steps.
 //!
 //! Invariant: prefetching is a hint. It changes no answer, and a call for an absent item has no
 //! effect.
@@ -7,10 +7,10 @@
 //! It needs one CPU instruction for which std has no safe function. On x86-64 and on AArch64, a
 //! crate wraps it; on other processors, nothing is fetched.
 //!
-//! A lookup learns the next address from the memory it has just read. So memory is fetched in
-//! stages, and each stage covers all keys. A batch of 16 keys among 1 M paths takes half the time
-//! of single lookups, or two thirds on another processor
-//! (`cargo run --release -p peers -- --only single`).
+//! A processor finishes its reads before it acquires a lock or adds to a count, and begins no other
+//! read meanwhile. A prefetch is not a read, and does not wait. A purge therefore fetches what it is
+//! about to move, and a lookup of many keys fetches the memory of all of them first. It learns an
+//! address from the memory before it, so it does so in stages. DESIGN.md has the gains.
 
 /// Whether there is such an instruction here.
 pub(crate) const IS_KNOWN: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));

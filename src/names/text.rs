@@ -116,8 +116,8 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
-/// The length of the longest name that an index can be configured to store, in bytes. A few dozen
-/// paths share one text block that is addressed with 32-bit offsets.
+/// The length of the longest name that an index can be configured to store, in bytes: far more than
+/// any server accepts in a URL.
 pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
 
 /// Defines a newtype of text, with its conversions.
@@ -149,6 +149,16 @@ macro_rules! name_type {
             ///
             #[doc = concat!("If the text is empty, or longer than any ", $subject, " can be: ")]
             #[doc = concat!(stringify!($limit), " bytes.")]
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use cache_index::", stringify!($name), " as Name;")]
+            ///
+            /// assert_eq!(Name::opaque("any text?")?.as_str(), "any text?");
+            /// assert!(Name::opaque("").unwrap_err().to_string().contains("empty"));
+            /// # Ok::<(), cache_index::NameError>(())
+            /// ```
             pub fn opaque(
                 text: impl Into<std::borrow::Cow<'a, str>>,
             ) -> Result<Self, crate::NameError> {
@@ -164,12 +174,31 @@ macro_rules! name_type {
 
             /// Returns the text. It is borrowed if the name is borrowed, and owned otherwise. The
             /// text of a name that an index returned is copied.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use cache_index::", stringify!($name), " as Name;")]
+            ///
+            /// let text = Name::opaque("a/1.jpg")?.into_cow();
+            /// assert!(matches!(text, std::borrow::Cow::Borrowed("a/1.jpg")));
+            /// # Ok::<(), cache_index::NameError>(())
+            /// ```
             #[must_use]
             pub fn into_cow(self) -> std::borrow::Cow<'a, str> {
                 self.0.into_cow()
             }
 
             /// Returns the text.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use cache_index::", stringify!($name), " as Name;")]
+            ///
+            /// assert_eq!(Name::opaque("a/1.jpg")?.as_str(), "a/1.jpg");
+            /// # Ok::<(), cache_index::NameError>(())
+            /// ```
             #[must_use]
             #[inline]
             pub fn as_str(&self) -> &str {
@@ -177,12 +206,35 @@ macro_rules! name_type {
             }
 
             /// Returns the same name, borrowed from this one.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use cache_index::", stringify!($name), " as Name;")]
+            ///
+            /// let kept = Name::opaque("a/1.jpg".to_owned())?;
+            /// let name: Name<'_> = kept.borrowed();
+            /// assert_eq!(name, kept);
+            /// # Ok::<(), cache_index::NameError>(())
+            /// ```
             #[must_use]
             pub fn borrowed(&self) -> $name<'_> {
                 $name(crate::names::Text::Borrowed(self.as_str()))
             }
 
             /// Copies borrowed text so that the name can be kept. Other text is moved.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use cache_index::", stringify!($name), " as Name;")]
+            ///
+            /// let line = String::from("a/1.jpg");
+            /// let kept: Name<'static> = Name::opaque(&line)?.into_owned();
+            /// drop(line);
+            /// assert_eq!(kept.as_str(), "a/1.jpg");
+            /// # Ok::<(), cache_index::NameError>(())
+            /// ```
             #[must_use]
             pub fn into_owned(self) -> $name<'static> {
                 $name(self.0.into_owned())

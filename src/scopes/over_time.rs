@@ -21,6 +21,7 @@ use std::time::Duration;
 /// let over = OverTime::new(Duration::from_secs(60)).serving(Freshness::Live);
 /// let moment = over.moment(&OriginPath::opaque("sample.li/birds.jpg")?);
 /// assert!(moment < over.duration());
+/// assert_eq!(over.freshness(), Freshness::Live);
 /// # Ok::<(), cache_index::NameError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,11 +43,12 @@ pub struct FleetConfig {
 /// let shield = FleetConfig::builder("shield-1")
 ///     .fresh_for(Duration::from_secs(30))
 ///     .flushes_at_once(true)
+///     .keep_removed(true)
 ///     .patience(Duration::from_secs(2))
 ///     .build()?;
 /// // No node of the fleet has less than this one.
 /// assert_eq!(shield.longest_fresh_for(), Duration::from_secs(30));
-/// assert!(shield.flushes_at_once());
+/// assert!(shield.flushes_at_once() && shield.keeps_removed());
 /// # Ok::<(), cache_index_fleet::FleetConfigError>(())
 /// ```
 #[derive(Clone, Debug)]

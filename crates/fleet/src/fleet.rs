@@ -83,6 +83,7 @@ pub struct Fleet<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcem
 /// let after = fleet.settled_watermark().ok_or("no stream")?;
 /// assert_eq!((after.stream, after.begun), (before.stream, after.applied));
 /// assert!(after.applied > before.applied);
+/// assert_eq!(fleet.watermark(), after);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -150,6 +151,26 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     ///
     /// # Panics
     /// If `tenant` belongs to another index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Lookup, OriginPath, VariantKey};
+    /// use cache_index_fleet::{Fleet, FleetConfig, MemoryEngine, Moment};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let (doc, birds) = (fleet.tenant("doc"), OriginPath::from_canonical("sample.li/birds.jpg")?);
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// // One reading of the clock for all variants of a page.
+    /// let now = Moment::now();
+    /// assert_eq!(fleet.lookup_at(now, &doc, &birds, &small), Lookup::Miss);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lookup_at(
         &self,
         now: Moment,
@@ -169,13 +190,62 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
         self.local().lease(tenant, path)
     }
 
-    /// Removes dead entries and returns their values.
+    /// Removes dead entries and returns their values, as
+    /// [`CacheIndex::reclaim`](cache_index::CacheIndex::reclaim) does.
+    ///
+    /// **Cost, locks:** those of the index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::Hard;
+    /// use cache_index_fleet::{Fleet, FleetConfig, Local, MemoryEngine};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
+    /// # let config = FleetConfig::builder("pop-1").build()?;
+    /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
+    /// let _ = fleet.flush_all(Hard, Local).await?;
+    /// while !fleet.reclaim(1000).is_done() {}
+    /// assert_eq!(fleet.local().stats().dead, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reclaim(&self, limit: usize) -> Reclaimed<V> {
         self.local().reclaim(limit)
     }
 
     /// Returns the values that invalidations of other nodes have removed since the last call. Empty
     /// unless [`keep_removed`](crate::FleetConfigBuilder::keep_removed) is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::{Hard, OriginPath, VariantKey};
+    /// use cache_index_fleet::{Everywhere, Fleet, FleetConfig, MemoryEngine};
+    /// use cache_index_persist::{PersistConfig, Persistent};
+    ///
+    /// # tokio::runtime::Builder::new_multi_thread().enable_time().build()?.block_on(async {
+    /// # let engine = MemoryEngine::new();
+    /// # let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    /// # let join = |dir: &tempfile::TempDir, name: &str| {
+    /// #     let cache = Persistent::<u64>::open(dir.path(), PersistConfig::default())?;
+    /// #     let config = FleetConfig::builder(name).keep_removed(true).build()?;
+    /// #     Ok::<_, Box<dyn std::error::Error>>(Fleet::join(cache, config, engine.handle()))
+    /// # };
+    /// # let (here, there) = (join(&here, "here")?, join(&there, "there")?);
+    /// there.serves_fresh().await;
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// assert!(there.lease(&there.tenant("doc"), &birds).commit(&small, 7).is_stored());
+    ///
+    /// let _ = here.purge(&here.tenant("doc"), &birds, Hard, Everywhere).await?;
+    /// // There, the files of these values can be deleted.
+    /// assert_eq!(there.take_removed(), [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_removed(&self) -> Vec<V> {
         self.shared.take_removed()
     }

@@ -118,6 +118,8 @@ impl fmt::Display for Reach {
 /// let purged = fleet.purge(&doc, &birds, Hard, Durable).await?;
 /// assert_eq!((purged.level(), purged.removed()), (Durable, &[7][..]));
 /// assert!(purged.local().is_durable());
+/// println!("durable after {:?}", purged.took());
+/// assert_eq!(purged.into_removed(), [7]);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -181,6 +183,7 @@ impl<L: Level, V> Invalidated<L, V> {
 /// assert_eq!((error.wanted(), error.reached()), (Reach::Durable, Reach::Local));
 /// // It is sent when the engine is back.
 /// assert_eq!(fleet.stats().outbox, 1);
+/// assert!(error.into_removed().is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -16,6 +16,8 @@ use std::time::Duration;
 /// let now = Moment::now();
 /// assert!(now.plus(Duration::from_secs(1)) > now);
 /// assert_eq!(now.since(now.plus(Duration::from_secs(1))), Duration::ZERO);
+/// // In an atomic, for example.
+/// assert_eq!(Moment::from_nanos(now.as_nanos()), now);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// The error for a text that is not a watermark or not the id of a stream.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_watermark::{Watermark, WatermarkErrorKind};
+///
+/// let error = "purges:1x".parse::<Watermark>().unwrap_err();
+/// assert_eq!((error.kind(), error.byte_offset()), (WatermarkErrorKind::InvalidDigit, 8));
+/// assert_eq!(error.to_string(), "invalid byte in number at byte 8: expected a digit");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatermarkError {
     kind: WatermarkErrorKind,

@@ -9,6 +9,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// One thread applies the purges, in the order of their numbers; any number of threads read. A node
 /// that changes to another stream makes another `Progress`.
+///
+/// # Examples
+///
+/// ```
+/// use cache_index_watermark::{Answer, Progress, StreamId};
+///
+/// let stream: StreamId = "purges".parse()?;
+/// let (edge, shield) = (Progress::new(stream.clone(), 3), Progress::new(stream, 3));
+/// assert_eq!(edge.stream(), shield.stream());
+///
+/// edge.apply(4, || { /* purges its index */ });
+/// let asked = edge.watermark();
+/// assert_eq!(shield.answer_to(&asked), Answer::Behind { by: 1 });
+/// shield.apply(4, || { /* purges its index */ });
+/// assert_eq!(shield.answer_to(&asked), Answer::FromCache { echo: asked });
+/// # Ok::<(), cache_index_watermark::WatermarkError>(())
+/// ```
 #[derive(Debug)]
 pub struct Progress {
     stream: StreamId,

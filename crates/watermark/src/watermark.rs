@@ -75,6 +75,8 @@ impl fmt::Display for StreamId {
 /// let watermark: Watermark = "purges:17".parse()?;
 /// assert_eq!((watermark.stream().as_str(), watermark.number()), ("purges", 17));
 /// assert_eq!(watermark.to_string(), "purges:17");
+/// let echo = Watermark::new("purges".parse()?, 18);
+/// assert!(watermark.allows_keeping(Some(&echo)) && !watermark.allows_keeping(None));
 /// assert_eq!(
 ///     "purges:017".parse::<Watermark>().unwrap_err().to_string(),
 ///     "leading zero at byte 7: expected a decimal number without leading zeros"

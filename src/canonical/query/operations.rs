@@ -64,6 +64,18 @@ impl<'a> Operations<'a> {
     }
 
     /// Copies borrowed operations so that they can be kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cache_index::canonical::{Operations, Rules};
+    ///
+    /// let line = String::from("w=600");
+    /// let kept: Operations<'static> = Rules::default().operations(&line)?.into_owned();
+    /// drop(line);
+    /// assert_eq!(kept.as_str(), "?w=600");
+    /// # Ok::<(), cache_index::canonical::PathError>(())
+    /// ```
     #[must_use]
     pub fn into_owned(self) -> Operations<'static> {
         Operations(self.0.into_owned())

@@ -36,8 +36,14 @@ const INACTIVE: Duration = Duration::from_secs(30);
 /// ```
 /// use cache_index_fleet::JetStreamConfig;
 ///
-/// let config = JetStreamConfig::new("nats://10.0.0.1:4222,nats://10.0.0.2:4222").replicas(3);
-/// assert_eq!(config.stream_name(), "CACHE_PURGE");
+/// use std::time::Duration;
+///
+/// let config = JetStreamConfig::new("nats://10.0.0.1:4222,nats://10.0.0.2:4222")
+///     .stream("PICTURES", "pictures.purge")
+///     .replicas(3)
+///     .max_age(Duration::from_secs(24 * 3600))
+///     .timeout(Duration::from_secs(1));
+/// assert_eq!(config.stream_name(), "PICTURES");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -115,6 +115,20 @@ struct State {
 /// let engine = MemoryEngine::new();
 /// let appended = engine.append("a-1", b"hello").await?;
 /// assert_eq!(appended.sequence, 1);
+///
+/// engine.stop();
+/// assert!(engine.append("a-2", b"hello").await.is_err());
+/// engine.start();
+/// // It is known by its id, until the engine forgets that.
+/// assert_eq!(engine.handle().append("a-1", b"hello").await?.sequence, 1);
+/// engine.forget_ids();
+/// assert_eq!(engine.append("a-1", b"hello").await?.sequence, 2);
+/// engine.append("a-2", b"hello").await?;
+/// assert_eq!(engine.appends(), 3);
+///
+/// engine.delete(2);
+/// engine.purge_below(2);
+/// assert_eq!(engine.info(0).await?.first, 3);
 /// engine.wipe();
 /// assert_eq!(engine.info(0).await?.last.sequence, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
