@@ -8,9 +8,9 @@
 //! crate wraps it; on other processors, nothing is fetched.
 //!
 //! A processor finishes its reads before it acquires a lock or adds to a count, and begins no other
-//! read meanwhile. A prefetch is not a read, and does not wait. A purge therefore fetches what it is
-//! about to move, and a lookup of many keys fetches the memory of all of them first. It learns an
-//! address from the memory before it, so it does so in stages. DESIGN.md has the gains.
+//! read meanwhile. A prefetch is not a read, and does not wait. A purge therefore fetches memory
+//! that it is about to move. A lookup of many keys fetches the memory of all keys first, in stages,
+//! because it learns each address from the memory before. DESIGN.md has the gains.
 
 /// Whether there is such an instruction here.
 pub(crate) const IS_KNOWN: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));

@@ -74,13 +74,13 @@ impl<V> Shard<V> {
         self.records.fetch(stage, key.hash.table());
     }
 
-    /// Fetches what any operation on a path reads first.
+    /// Fetches the memory that any operation on a path reads first.
     #[inline]
     pub(crate) fn fetch_bucket(&self, key: &PathRef<'_>) {
         self.records.fetch_bucket(key.hash.table());
     }
 
-    /// Fetches what adding a path writes, once its bucket was fetched.
+    /// Fetches the memory that adding a path writes, once its bucket was fetched.
     #[inline]
     pub(crate) fn fetch_ends(&self, key: &PathRef<'_>) {
         self.records.fetch_ends(key.hash.table());

@@ -250,8 +250,8 @@ impl Dictionary {
         self.parts[id.part()].release(id.line());
     }
 
-    /// Fetches what a use of the key changes when it ends; unless the key is one of the first, which
-    /// are popular, and mostly in the processor's caches.
+    /// Fetches the count that changes when a use of the key ends. The first keys are popular, and
+    /// mostly in the processor's caches: their counts are not fetched.
     #[inline]
     pub(crate) fn fetch_uses(&self, id: KeyId) {
         if id.line() as usize >= FIRST {

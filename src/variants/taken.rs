@@ -214,7 +214,9 @@ impl<V> Taken<V> {
             }
             _ => {
                 let slots: Vec<_> = slots.collect();
-                slots.iter().for_each(|slot| keys.fetch_uses(slot.key()));
+                for slot in &slots {
+                    keys.fetch_uses(slot.key());
+                }
                 *self = Self::Many(Many { slots, marks });
             }
         }

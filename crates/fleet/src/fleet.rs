@@ -163,8 +163,8 @@ impl<V: Codec + Clone + Send + Sync + 'static, E: Engine + Announcements> Fleet<
     /// # let cache = cache_index_persist::Persistent::<u64>::open(dir.path(), Default::default())?;
     /// # let config = FleetConfig::builder("pop-1").build()?;
     /// let fleet = Fleet::join(cache, config, MemoryEngine::new());
-    /// let (doc, birds) = (fleet.tenant("doc"), OriginPath::from_canonical("sample.li/birds.jpg")?);
-    /// let small = VariantKey::from_canonical("?w=200")?;
+    /// let birds = OriginPath::from_canonical("sample.li/birds.jpg")?;
+    /// let (doc, small) = (fleet.tenant("doc"), VariantKey::from_canonical("?w=200")?);
     /// // One reading of the clock for all variants of a page.
     /// let now = Moment::now();
     /// assert_eq!(fleet.lookup_at(now, &doc, &birds, &small), Lookup::Miss);

@@ -129,7 +129,7 @@ impl<V> Records<V> {
             return if tags.is_full() { Removal::Undone } else { Removal::Absent };
         };
         let at = line.lane(lane);
-        // What closing the gaps moves, while the record is compared.
+        // The memory that closing the gaps moves, while the record is compared.
         line.fetch_tail(at);
         let range = rest.range(lane);
         rest.fetch_tail(range.start);
