@@ -202,13 +202,18 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets how many paths the index may hold, at least one.
+    /// Sets how many paths the index may hold, at least one. A path with dead entries alone counts,
+    /// as in [`max_entries`](Self::max_entries).
     pub fn max_paths(mut self, paths: usize) -> Self {
         self.0.limits.paths = Some(paths as u64);
         self
     }
 
     /// Sets how many entries the index may hold over all paths, at least one.
+    ///
+    /// Dead entries of a flush or a prefix purge count until they are taken out. At the limit, the
+    /// first stores after a flush may be refused: each takes out some dead entries for the next
+    /// ones. [`reclaim`](crate::CacheIndex::reclaim) takes out all.
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.0.limits.entries = Some(entries as u64);
         self

@@ -29,7 +29,8 @@ use crate::outcome::Refusal;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Entries that may be served as they are.
+    /// Entries that may be served as they are. Those that a prefix purge reaches are never served,
+    /// and count as before until the next store in their path or the sweep.
     pub live: usize,
     /// Entries that may be served while they are refreshed.
     pub stale: usize,

@@ -88,3 +88,18 @@ fn empty_prefix_covers_the_whole_tenant() {
     assert_eq!(index.lookup(&tenant, &path("a"), &key), Lookup::Miss);
     assert_eq!(index.lookup(&other, &path("a"), &key), Lookup::Live(1));
 }
+
+#[test]
+fn purged_prefix_is_never_served_and_counted_as_before_until_the_sweep() {
+    let index = CacheIndex::<u64>::default();
+    let (tenant, small) = (index.tenant("doc"), variant("?w=1"));
+    for name in ["a/1.jpg", "a/2.jpg", "b/1.jpg"] {
+        assert!(index.insert(&tenant, &path(name), &small, 7).is_stored());
+    }
+    index.purge_prefix(&tenant, &prefix("a/"), Hard);
+    assert_eq!(index.lookup(&tenant, &path("a/1.jpg"), &small), Lookup::Miss);
+    assert_eq!((index.stats().live, index.stats().dead), (3, 0));
+
+    while !index.reclaim(100).is_done() {}
+    assert_eq!((index.stats().live, index.stats().dead), (1, 0));
+}

@@ -21,12 +21,28 @@
  * its `size` is less than sizeof(struct ci_error), each function returns CI_ERR_SIZE, has done
  * nothing, and leaves `error` as it is.
  *
+ * Compare a result with a code. It is no truth value: in C, a negative code is true.
+ *
  * Outputs. After a negative code, all places that results are written to are as they were, unless
  * the function says otherwise. So set pointers to NULL before the call: then they may be passed to
  * a function that frees, whatever the call returned.
  *
  * Structs begin with their size. Set it before the call, and all fields of settings that you don't
  * use to zero. A later version of the library may know more fields, and accepts the older size.
+ *
+ * Values. The index hands each value back once, when it lets go of it:
+ *   a commit that is refused ......... the value is yours still
+ *   a commit in the place of another . ci_commit.replaced, ci_commit.evicted
+ *   a hard purge of a path ........... the entries of ci_purge() and its like
+ *   a hard purge of a prefix, a flush,
+ *   a tenant that is forgotten ....... ci_reclaim(), all of them only with queue_dead
+ *   ci_remove() ...................... the value that you expected
+ *   ci_index_free() .................. none
+ * So before ci_index_free(), to get all values of an index in memory: ci_flush() with NULL and
+ * CI_HARD, and then ci_reclaim() until it returns 1.
+ * A value that is handed back may be in use: by a thread that has looked it up before, or under
+ * another name, if you store one value twice. The index pins nothing. Count references, or wait for
+ * your readers, before you free what a value stands for.
  *
  * Threads. Any thread may call any function, with any handle, at the same time, apart from: a
  * ci_lease and a ci_entries, which one thread at a time may use; and the functions that free, which
@@ -80,7 +96,8 @@
 #define CI_ERR_ARGUMENT -3
 
 /**
- * The `size` of a struct is none that this library knows, or is not set.
+ * The `size` of a struct is not set, is less than this library knows, or is more, and a field that
+ * it does not know is not zero.
  */
 #define CI_ERR_SIZE -4
 
@@ -315,7 +332,8 @@
 
 #if defined(CI_WITH_DURABLE)
 /**
- * The directory was empty. Each object that you still have is an orphan.
+ * The directory was empty, missing, or had no file of an index. Each object that you still have is
+ * an orphan; or the name of the directory is wrong.
  */
 #define CI_RECOVERY_NEW 0
 #endif
@@ -488,11 +506,13 @@ struct ci_config {
    */
   size_t max_variants;
   /**
-   * Paths; no limit by default.
+   * Paths; no limit by default. Paths with dead entries alone count.
    */
   size_t max_paths;
   /**
-   * Entries of all paths together; no limit by default.
+   * Entries of all paths together; no limit by default. Dead entries of a flush or a prefix
+   * purge count until they are taken out: at the limit, the first commits after a flush may be
+   * refused, and each takes out some. `ci_reclaim` takes out all.
    */
   size_t max_entries;
   /**
@@ -729,11 +749,13 @@ struct ci_rules_config {
    */
   struct ci_str prefix;
   /**
-   * Whether paths begin with `v7/`: 0 never, 1 always, 2 optionally.
+   * Whether paths begin with `v7/`, as in the URLs of tokens from before November 2021: 0 never,
+   * so that `/v7/...` is an error, 1 always, 2 optionally.
    */
   int v7;
   /**
-   * The kind of a first segment: 0 as by default, 1 a host if it looks like one, 2 a folder.
+   * The kind of a first segment: 0 or 1 a host if it looks like one, so that its letters are
+   * written in lower case; 2 a folder. With a `prefix`, 0 is 2.
    */
   int root;
   /**
@@ -742,7 +764,8 @@ struct ci_rules_config {
   int wildcards;
   /**
    * 1: `http://`, `https://` and no scheme, `%28` and `(` name the same picture: the path is the
-   * same, and a mark in the variant keeps the difference, see `ci_request_target`.
+   * same, and a mark in the variant keeps the difference, see `ci_request_target`. 0: they are
+   * different pictures, and a purge of one leaves the others.
    */
   int grouping;
 };
@@ -788,7 +811,8 @@ struct ci_stats {
    */
   size_t size;
   /**
-   * Entries that may be served as they are.
+   * Entries that may be served as they are. Those that a prefix purge reaches are never served,
+   * and count as before until the next store in their path or the sweep: `dead` may be too low.
    */
   uint64_t live;
   /**
@@ -796,7 +820,8 @@ struct ci_stats {
    */
   uint64_t stale;
   /**
-   * Entries that must not be served any more and were not reclaimed yet.
+   * Entries that must not be served any more and were not reclaimed yet. Not a sign for when to
+   * call `ci_reclaim`: call it after each flush and prefix purge, or from time to time.
    */
   uint64_t dead;
   /**
@@ -1252,8 +1277,9 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Returns the name of a code, such as "CI_ERR_NULL"; static and zero-terminated. For a number that
- * is no code, it is "unknown". Any thread may call this at any time.
+ * Returns the name of CI_OK or of a negative code, such as "CI_ERR_NULL"; static and
+ * zero-terminated. For other numbers it is "unknown": results above 0 have a meaning for each
+ * function. Any thread may call this at any time.
  */
 const char *ci_code_name(int code);
 
@@ -1275,9 +1301,10 @@ int ci_index_new(const struct ci_config *config,
                  struct ci_error *error);
 
 /**
- * Frees an index, with all its entries. NULL is allowed. Leases and iterators of the index may be
- * freed later; handles of tenants, too, but they can't be used any more. An index of
- * `ci_durable_open` stays on the disk; this ends its threads, and writes what waits for the log.
+ * Frees an index, with all its entries, and hands no value back. NULL is allowed. Leases and
+ * iterators of the index may be freed later; handles of tenants, too, but they can't be used any
+ * more. An index of `ci_durable_open` stays on the disk; this ends its threads, and writes what
+ * waits for the log.
  *
  * Undefined: to free an index twice, or while another thread uses it.
  */
@@ -1550,7 +1577,7 @@ int ci_claim(const struct ci_index *index,
  * Variants that a flush or a prefix purge had killed before are neither in `*entries` nor counted.
  * They come from `ci_reclaim`.
  *
- * Owner: `*entries` is yours; free it with `ci_entries_free`.
+ * Owner: `*entries` is yours, also with CI_NOT_DURABLE; free it with `ci_entries_free`.
  *
  * Any thread may call this at any time. It locks one shard. An index of `ci_durable_open` then
  * logs the purge, with no lock held, and waits for the log.
@@ -1636,6 +1663,9 @@ int ci_purge_prefix(const struct ci_index *index,
  * taken before can no longer commit (hard) or are stored as stale (soft). The values that died
  * come from `ci_reclaim`.
  *
+ * A handle that `ci_tenant_get` could not write is NULL as well: check the code of that call, or
+ * this one invalidates the pictures of all customers.
+ *
  * `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
  *
  * Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
@@ -1648,10 +1678,11 @@ int ci_flush(const struct ci_index *index,
              struct ci_error *error);
 
 /**
- * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
- * number of milliseconds, so that the source does not have to deliver everything at once. An older
- * entry dies at a moment within that time, which depends on its path. Until then it is stale, or
- * live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+ * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL (see `ci_flush`),
+ * hard, spread over a number of milliseconds, so that the source does not have to deliver
+ * everything at once. An older entry dies at a moment within that time, which depends on its path.
+ * Until then it is stale, or live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after
+ * the call are not touched.
  *
  * The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
  * may call this at any time. It visits no entry and locks no shard.
@@ -1684,6 +1715,10 @@ int ci_tenant_forget(const struct ci_index *index,
  * Takes out at most `limit` dead entries, for you to delete their objects: those that a flush or a
  * prefix purge killed. Needed if the index was created with `queue_dead`: then it returns each of
  * them once. Without `queue_dead` it returns those that the index has not dropped yet.
+ *
+ * An index of `ci_durable_open` writes down neither what waits for this call nor what it has
+ * returned. So call it until it returns 1 before `ci_durable_close`. After each start, compare
+ * your objects with `ci_durable_values`: after a crash, a value may come a second time, or never.
  *
  * Owner: `*entries` is yours; free it with `ci_entries_free`.
  *
@@ -1778,7 +1813,8 @@ void ci_rules_free(struct ci_rules *rules);
  * Reads the target of a request, as in the first line of an HTTP request:
  * `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
  * the same path, and all spellings of one list of operations the same variant. `?` is the variant
- * without operations.
+ * without operations. The path is the URL of the source, with the `prefix` of the rules if there
+ * is one; for a URL without a scheme, choose one. docs/cloudimage.md of the project has the rules.
  *
  * With `ci_rules_config.grouping`, more spellings have the same path. The variant ends with a
  * mark, `@` and a text, for the part of the spelling that the path lost: `https://sample.li/a.jpg`
@@ -1803,7 +1839,9 @@ int ci_request_target(const struct ci_rules *rules,
 
 /**
  * Reads a whole delivery URL as it stands in a page:
- * `https://doc.cloudimg.io/sample.li/a.jpg?w=600`. Otherwise as `ci_request_target`.
+ * `https://doc.cloudimg.io/sample.li/a.jpg?w=600`, or the target of a request. The host must be
+ * one of the rules: set `token`, `custom_host` or `delivery_hosts`. Otherwise as
+ * `ci_request_target`.
  */
 int ci_delivery_url(const struct ci_rules *rules,
                     struct ci_str text,

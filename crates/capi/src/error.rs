@@ -20,7 +20,8 @@ pub const CI_ERR_TEXT: c_int = -2;
 /// another one.
 pub const CI_ERR_ARGUMENT: c_int = -3;
 
-/// The `size` of a struct is none that this library knows, or is not set.
+/// The `size` of a struct is not set, is less than this library knows, or is more, and a field that
+/// it does not know is not zero.
 pub const CI_ERR_SIZE: c_int = -4;
 
 /// The buffer is too small. `needed` has the room that would have been enough.
@@ -188,8 +189,9 @@ pub(crate) fn terminated<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
     bytes
 }
 
-/// Returns the name of a code, such as "CI_ERR_NULL"; static and zero-terminated. For a number that
-/// is no code, it is "unknown". Any thread may call this at any time.
+/// Returns the name of CI_OK or of a negative code, such as "CI_ERR_NULL"; static and
+/// zero-terminated. For other numbers it is "unknown": results above 0 have a meaning for each
+/// function. Any thread may call this at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn ci_code_name(code: c_int) -> *const c_char {
     let name = match code {

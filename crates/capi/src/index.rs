@@ -61,9 +61,11 @@ pub struct ci_config {
     pub shards: usize,
     /// Variants of one path; 16384 by default.
     pub max_variants: usize,
-    /// Paths; no limit by default.
+    /// Paths; no limit by default. Paths with dead entries alone count.
     pub max_paths: usize,
-    /// Entries of all paths together; no limit by default.
+    /// Entries of all paths together; no limit by default. Dead entries of a flush or a prefix
+    /// purge count until they are taken out: at the limit, the first commits after a flush may be
+    /// refused, and each takes out some. `ci_reclaim` takes out all.
     pub max_entries: usize,
     /// Bytes of a path; 24576 by default, at most 16777215.
     pub max_path_len: usize,
@@ -152,9 +154,10 @@ pub unsafe extern "C" fn ci_index_new(
     unsafe { guard(error, || hand_over_made(out, make)) }
 }
 
-/// Frees an index, with all its entries. NULL is allowed. Leases and iterators of the index may be
-/// freed later; handles of tenants, too, but they can't be used any more. An index of
-/// `ci_durable_open` stays on the disk; this ends its threads, and writes what waits for the log.
+/// Frees an index, with all its entries, and hands no value back. NULL is allowed. Leases and
+/// iterators of the index may be freed later; handles of tenants, too, but they can't be used any
+/// more. An index of `ci_durable_open` stays on the disk; this ends its threads, and writes what
+/// waits for the log.
 ///
 /// Undefined: to free an index twice, or while another thread uses it.
 #[unsafe(no_mangle)]

@@ -146,7 +146,8 @@ fn place(name: &Cow<'_, str>, free: &mut *mut c_char) -> ci_str {
 /// Reads the target of a request, as in the first line of an HTTP request:
 /// `/sample.li/a.jpg?w=600`. The names in `*out` are canonical: all spellings of one picture have
 /// the same path, and all spellings of one list of operations the same variant. `?` is the variant
-/// without operations.
+/// without operations. The path is the URL of the source, with the `prefix` of the rules if there
+/// is one; for a URL without a scheme, choose one. docs/cloudimage.md of the project has the rules.
 ///
 /// With `ci_rules_config.grouping`, more spellings have the same path. The variant ends with a
 /// mark, `@` and a text, for the part of the spelling that the path lost: `https://sample.li/a.jpg`
@@ -185,7 +186,9 @@ pub unsafe extern "C" fn ci_request_target(
 }
 
 /// Reads a whole delivery URL as it stands in a page:
-/// `https://doc.cloudimg.io/sample.li/a.jpg?w=600`. Otherwise as `ci_request_target`.
+/// `https://doc.cloudimg.io/sample.li/a.jpg?w=600`, or the target of a request. The host must be
+/// one of the rules: set `token`, `custom_host` or `delivery_hosts`. Otherwise as
+/// `ci_request_target`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ci_delivery_url(
     rules: *const ci_rules,

@@ -156,7 +156,7 @@ impl Purge<'_> {
 /// Variants that a flush or a prefix purge had killed before are neither in `*entries` nor counted.
 /// They come from `ci_reclaim`.
 ///
-/// Owner: `*entries` is yours; free it with `ci_entries_free`.
+/// Owner: `*entries` is yours, also with CI_NOT_DURABLE; free it with `ci_entries_free`.
 ///
 /// Any thread may call this at any time. It locks one shard. An index of `ci_durable_open` then
 /// logs the purge, with no lock held, and waits for the log.
@@ -335,6 +335,9 @@ pub unsafe extern "C" fn ci_purge_prefix(
 /// taken before can no longer commit (hard) or are stored as stale (soft). The values that died
 /// come from `ci_reclaim`.
 ///
+/// A handle that `ci_tenant_get` could not write is NULL as well: check the code of that call, or
+/// this one invalidates the pictures of all customers.
+///
 /// `out` may be NULL. Any thread may call this at any time. It visits no entry and locks no shard.
 ///
 /// Returns CI_OK; CI_NOT_DURABLE as `ci_purge`; CI_ERR_NULL, CI_ERR_SIZE, CI_ERR_TENANT,
@@ -377,10 +380,11 @@ pub(crate) fn over_time(milliseconds: u64, until: c_int) -> Result<OverTime, Fai
     Ok(OverTime::new(Duration::from_millis(milliseconds)).serving(serving))
 }
 
-/// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL, hard, spread over a
-/// number of milliseconds, so that the source does not have to deliver everything at once. An older
-/// entry dies at a moment within that time, which depends on its path. Until then it is stale, or
-/// live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after the call are not touched.
+/// Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL (see `ci_flush`),
+/// hard, spread over a number of milliseconds, so that the source does not have to deliver
+/// everything at once. An older entry dies at a moment within that time, which depends on its path.
+/// Until then it is stale, or live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after
+/// the call are not touched.
 ///
 /// The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
 /// may call this at any time. It visits no entry and locks no shard.
@@ -441,6 +445,10 @@ pub unsafe extern "C" fn ci_tenant_forget(
 /// Takes out at most `limit` dead entries, for you to delete their objects: those that a flush or a
 /// prefix purge killed. Needed if the index was created with `queue_dead`: then it returns each of
 /// them once. Without `queue_dead` it returns those that the index has not dropped yet.
+///
+/// An index of `ci_durable_open` writes down neither what waits for this call nor what it has
+/// returned. So call it until it returns 1 before `ci_durable_close`. After each start, compare
+/// your objects with `ci_durable_values`: after a crash, a value may come a second time, or never.
 ///
 /// Owner: `*entries` is yours; free it with `ci_entries_free`.
 ///

@@ -30,14 +30,17 @@ pub struct ci_rules_config {
     /// The URL that relative paths are resolved against, with its scheme, without a query. Empty:
     /// none.
     pub prefix: ci_str,
-    /// Whether paths begin with `v7/`: 0 never, 1 always, 2 optionally.
+    /// Whether paths begin with `v7/`, as in the URLs of tokens from before November 2021: 0 never,
+    /// so that `/v7/...` is an error, 1 always, 2 optionally.
     pub v7: c_int,
-    /// The kind of a first segment: 0 as by default, 1 a host if it looks like one, 2 a folder.
+    /// The kind of a first segment: 0 or 1 a host if it looks like one, so that its letters are
+    /// written in lower case; 2 a folder. With a `prefix`, 0 is 2.
     pub root: c_int,
     /// 1: an invalidation entry that ends in `*` names all pictures with that prefix.
     pub wildcards: c_int,
     /// 1: `http://`, `https://` and no scheme, `%28` and `(` name the same picture: the path is the
-    /// same, and a mark in the variant keeps the difference, see `ci_request_target`.
+    /// same, and a mark in the variant keeps the difference, see `ci_request_target`. 0: they are
+    /// different pictures, and a purge of one leaves the others.
     pub grouping: c_int,
 }
 

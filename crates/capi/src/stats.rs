@@ -21,11 +21,13 @@ macro_rules! stats {
 pub struct ci_stats {
     /// `sizeof(struct ci_stats)`.
     pub size: usize,
-    /// Entries that may be served as they are.
+    /// Entries that may be served as they are. Those that a prefix purge reaches are never served,
+    /// and count as before until the next store in their path or the sweep: `dead` may be too low.
     pub live: u64,
     /// Entries that may be served while they are refreshed.
     pub stale: u64,
-    /// Entries that must not be served any more and were not reclaimed yet.
+    /// Entries that must not be served any more and were not reclaimed yet. Not a sign for when to
+    /// call `ci_reclaim`: call it after each flush and prefix purge, or from time to time.
     pub dead: u64,
     /// Paths with at least one live or stale entry.
     pub paths: u64,
