@@ -1681,8 +1681,8 @@ int ci_flush(const struct ci_index *index,
  * Invalidates all that belongs to `tenant`, or everything if `tenant` is NULL (see `ci_flush`),
  * hard, spread over a number of milliseconds, so that the source does not have to deliver
  * everything at once. An older entry dies at a moment within that time, which depends on its path.
- * Until then it is stale, or live if `until` is CI_LIVE instead of CI_STALE. Fills that begin after
- * the call are not touched.
+ * Until then it is stale, or live if `until` is CI_LIVE instead of CI_STALE. Fills that begin
+ * after the call are not touched.
  *
  * The index reads the monotonic clock while such a flush is running. `out` may be NULL. Any thread
  * may call this at any time. It visits no entry and locks no shard.
