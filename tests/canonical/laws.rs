@@ -341,6 +341,9 @@ fn grouped_names_are_written_so() {
         ("https%3A//sample.li/*", "sample.li/"),
         ("[::*", ""),
         ("a:*", "a:"),
+        ("localhost%3A*", "localhost"),
+        ("localhost%3A8*", "localhost"),
+        ("IMG%3A01*", "IMG%3A01"),
         ("a/x%2A*", "a/x%2A"),
     ] {
         let rules = Rules::builder().grouping(Grouping::Grouped).allow_wildcards().build().unwrap();

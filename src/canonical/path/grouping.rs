@@ -72,7 +72,7 @@ pub(in crate::canonical) fn group_prefix(prefix: PathPrefix<'_>) -> PathPrefix<'
     // The rest of the segment decides whether it is a host. Without a dot or a colon, the start of
     // a folder or a file is meant: `DSC*` must not invalidate everything because of a host
     // `DSC1.LI.`.
-    let may_be_host = text.contains(['.', ':']);
+    let may_be_host = text.contains(['.', ':']) || host::is_before_encoded_colon(&text);
     let start = if may_be_host { host::usual_start(&text) } else { &text };
     let mut out = Vec::new();
     fold_bytes(start.as_bytes(), Zone::FirstSegment, &mut out, &mut mark);

@@ -167,6 +167,11 @@ fn punycode_start(host: &str) -> usize {
     host.len()
 }
 
+/// Returns whether an encoded colon follows a host, and so perhaps a port: `localhost%3A80`.
+pub(in crate::canonical) fn is_before_encoded_colon(segment: &str) -> bool {
+    segment.split_once(ENCODED_COLON).is_some_and(|(host, _)| read(host, false).is_some())
+}
+
 /// Returns the part of an unfinished first segment that also starts the usual spelling, whatever
 /// host it becomes.
 pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
