@@ -414,10 +414,10 @@ pub(crate) fn host_request() -> impl Strategy<Value = String> {
         2 => pieces(&HOST_PIECES, 1..7),
         1 => (
             select(&["", "", "https://", "http:/", "https%3A//", "FTP%3a//"][..]),
-            select(&["www.", "", "WWW.", "a."][..]),
-            select(&["espa\u{f1}ol", "ESPA%C3%91OL", "xn--espaol-zwa", "Sample", "sample", "10.0.0"][..]),
+            select(&["www.", "", "WWW.", "a.", "_.", "my_"][..]),
+            select(&["espa\u{f1}ol", "ESPA%C3%91OL", "xn--espaol-zwa", "Sample", "sample", "10.0.0", "localhost"][..]),
             select(&[".example", ".Example", ".example.", ".1", ".xn--p1ai", ""][..]),
-            select(&["", ":", ":80", ":443", ":0443", ":8080", "%3A8080"][..]),
+            select(&["", ":", ":80", ":443", ":0443", ":8080", "%3A8080", "%3A80", "%3A"][..]),
         ).prop_map(|(scheme, first, name, top, port)| format!("{scheme}{first}{name}{top}{port}")),
     ];
     let rest = select(&["", "/", "/a", "/a(1)", "/a%281%29?w=1", "?w=1", "//a*b"][..]);

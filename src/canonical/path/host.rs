@@ -181,13 +181,15 @@ pub(in crate::canonical) fn usual_start(segment: &str) -> &str {
     if !may_become_host(segment.as_bytes()) {
         return segment;
     }
-    let mut end = segment.len();
-    if !segment.contains('_') {
-        let changes = |byte: u8| byte.is_ascii_uppercase() || byte == b'%';
-        end = segment.bytes().position(changes).unwrap_or(end);
-        end = punycode_start(&segment[..end]);
-    }
-    let start = &segment[..end];
+    let changes = |byte: u8| byte.is_ascii_uppercase() || byte == b'%';
+    let start = match segment.bytes().position(changes) {
+        // A file: a host with an underscore has neither capitals nor escapes.
+        Some(_) if segment.contains('_') && !is_before_encoded_colon(segment) => segment,
+        end => {
+            let start = &segment[..end.unwrap_or(segment.len())];
+            &start[..punycode_start(start)]
+        }
+    };
     let (host, port) = start.split_once(':').unwrap_or((start, ""));
     if read(host, false).is_none() {
         return start;
