@@ -21,7 +21,7 @@
  * its `size` is less than sizeof(struct ci_error), each function returns CI_ERR_SIZE, has done
  * nothing, and leaves `error` as it is.
  *
- * Compare a result with a code. It is no truth value: in C, a negative code is true.
+ * Compare a result with a code. It is not a truth value: in C, a negative code is true.
  *
  * Outputs. After a negative code, all places that results are written to are as they were, unless
  * the function says otherwise. So set pointers to NULL before the call: then they may be passed to
@@ -332,8 +332,8 @@
 
 #if defined(CI_WITH_DURABLE)
 /**
- * The directory was empty, missing, or had no file of an index. Each object that you still have is
- * an orphan; or the name of the directory is wrong.
+ * The directory was empty, missing, or without the files of an index. Each object that you still
+ * have is an orphan; or the name of the directory is wrong.
  */
 #define CI_RECOVERY_NEW 0
 #endif
@@ -820,8 +820,8 @@ struct ci_stats {
    */
   uint64_t stale;
   /**
-   * Entries that must not be served any more and were not reclaimed yet. Not a sign for when to
-   * call `ci_reclaim`: call it after each flush and prefix purge, or from time to time.
+   * Entries that must not be served any more and were not reclaimed yet. Do not wait
+   * until it rises: call `ci_reclaim` after each flush and prefix purge, or from time to time.
    */
   uint64_t dead;
   /**

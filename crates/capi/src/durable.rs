@@ -35,8 +35,8 @@ pub const CI_SYNC_EVERY: c_int = 1;
 #[cfg(feature = "durable")]
 pub const CI_SYNC_NEVER: c_int = 2;
 
-/// The directory was empty, missing, or had no file of an index. Each object that you still have is
-/// an orphan; or the name of the directory is wrong.
+/// The directory was empty, missing, or without the files of an index. Each object that you still
+/// have is an orphan; or the name of the directory is wrong.
 #[cfg(feature = "durable")]
 pub const CI_RECOVERY_NEW: c_int = 0;
 

@@ -26,8 +26,8 @@ pub struct ci_stats {
     pub live: u64,
     /// Entries that may be served while they are refreshed.
     pub stale: u64,
-    /// Entries that must not be served any more and were not reclaimed yet. Not a sign for when to
-    /// call `ci_reclaim`: call it after each flush and prefix purge, or from time to time.
+    /// Entries that must not be served any more and were not reclaimed yet. Do not wait
+    /// until it rises: call `ci_reclaim` after each flush and prefix purge, or from time to time.
     pub dead: u64,
     /// Paths with at least one live or stale entry.
     pub paths: u64,

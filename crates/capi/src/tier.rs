@@ -152,6 +152,7 @@ pub unsafe extern "C" fn ci_fleet_watermark_check(
             let echo = loop {
                 match compared(member, &asked) {
                     Holds::Echo(echo) => break Some(echo),
+                    // Looks again: nothing wakes a thread of C when a number is applied.
                     Holds::NotYet if began.elapsed() < patience => std::thread::sleep(STEP),
                     Holds::NotYet | Holds::Unknown => break None,
                 }

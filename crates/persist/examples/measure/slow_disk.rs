@@ -20,6 +20,7 @@ struct SlowFile {
 fn slowly<T>(time: Duration, call: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = call();
+    // The delay is the point: a disk that takes this long.
     std::thread::sleep(time.saturating_sub(start.elapsed()));
     result
 }

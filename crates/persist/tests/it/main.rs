@@ -24,6 +24,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(600), "has waited too long until {what}");
+        // Looks again: the condition has no event.
         std::thread::sleep(Duration::from_millis(1));
     }
 }
