@@ -155,24 +155,28 @@ impl Line {
 
     /// Fetches the first lines of memory of a record.
     pub(super) fn fetch(&self, at: Lane) {
-        let ahead = [0, 64, 127].map(|ahead| self.block.get(at.start() + ahead));
-        ahead.into_iter().flatten().for_each(fetch);
+        self.fetch_ahead(at.start(), [0, 64, 127]);
     }
 
     /// Fetches the lines behind the first one of a record, as far as the processor does not yet see
     /// that they are read in order.
     #[inline]
     pub(super) fn fetch_tail(&self, at: Lane) {
-        for ahead in [64, 128, 192] {
-            let Some(byte) = self.block.get(at.start() + ahead) else { break };
-            fetch(byte);
-        }
+        self.fetch_ahead(at.start(), [64, 128, 192]);
     }
 
     /// Fetches where the next record comes.
     pub(super) fn fetch_end(&self) {
-        let ahead = [0, 64, 127].map(|ahead| self.block.get(self.used() + ahead));
-        ahead.into_iter().flatten().for_each(fetch);
+        self.fetch_ahead(self.used(), [0, 64, 127]);
+    }
+
+    /// Fetches the lines at some distances from a place, as far as the block goes.
+    #[inline]
+    fn fetch_ahead(&self, place: usize, distances: [usize; 3]) {
+        for distance in distances {
+            let Some(byte) = self.block.get(place + distance) else { break };
+            fetch(byte);
+        }
     }
 
     /// Where the part of the block ends that is in use.
@@ -280,18 +284,21 @@ impl<V> Rest<V> {
 
     /// Fetches the first lines of memory of a record's slots.
     pub(super) fn fetch(&self, lane: usize) {
-        let first = self.counts.before(lane);
-        let step = 64_usize.div_ceil(size_of::<Slot<V>>());
-        let ahead = [first, first + step].map(|slot| self.slots.get(slot));
-        ahead.into_iter().flatten().for_each(fetch);
+        self.fetch_lines(self.counts.before(lane), 2);
     }
 
     /// Fetches slots and those behind them, as far as the processor does not yet see that they are
     /// read in order.
     #[inline]
     pub(super) fn fetch_tail(&self, first: usize) {
+        self.fetch_lines(first, 4);
+    }
+
+    /// Fetches this number of lines of memory, from a slot on.
+    #[inline]
+    fn fetch_lines(&self, first: usize, lines: usize) {
         let step = 64_usize.div_ceil(size_of::<Slot<V>>());
-        for line in 0..4 {
+        for line in 0..lines {
             let Some(slot) = self.slots.get(first + line * step) else { break };
             fetch(slot);
         }
